@@ -1,0 +1,585 @@
+"""The one door to numba: `Term`, a value whose methods a kernel may call, and `kernel`.
+
+A term is a frozen dataclass whose methods are plain Python. Outside a kernel they run as
+written. Inside, the term is an immutable struct and each method call is compiled for its
+class, together with every plain function that the method reaches.
+
+Machine code is kept on disk, one file per compiled kernel. A file's name is the digest of
+all that the code depends on: the bytecode and constants of the kernel, of the methods of
+its terms and of every function they reach, the argument types, the processor, the versions
+and this file. Nothing else is ever looked up, so there is no index to damage and no stale
+entry to be served: an edit changes the name.
+
+No other module imports numba.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import math
+import os
+import pickle
+import stat
+import sys
+import tempfile
+from abc import ABC
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, compiler, types
+from numba.core.caching import _Cache
+from numba.core.dispatcher import Dispatcher
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.serialize import dumps
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate
+from numba.core.typing.typeof import typeof
+from numba.extending import (
+    NativeValue,
+    infer_getattr,
+    intrinsic,
+    lower_builtin,
+    lower_getattr_generic,
+    models,
+    overload,
+    register_model,
+    typeof_impl,
+    unbox,
+)
+
+# Never nnan or ninf: tests for NaN and infinity must keep their meaning in compiled code.
+_FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_THIRD_PARTY = {"numpy", "math", "numba", "llvmlite", "builtins", "scipy", "abc", "dataclasses"}
+
+
+class Term(ABC):
+    """Base of every value whose methods a kernel may call; subclasses are frozen dataclasses."""
+
+    def __init_subclass__(cls, **options):
+        """Let kernels call the methods of `cls`."""
+        super().__init_subclass__(**options)
+        for name in _methods(cls):
+            _lower_method(name)
+
+    def __getstate__(self):
+        """Only the fields travel: what was cached on the instance is made again where it lands."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state):
+        """Restore the fields of a frozen instance."""
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+
+class TermType(types.Type):
+    """Numba's type of a term: a name, a digest of its code and its fields, but not the class.
+
+    Holding no class, it pickles and compares across processes, for classes of `__main__` and
+    of notebooks too; the class is looked up by digest when there is something to compile.
+    """
+
+    def __init__(self, name, digest, fields):
+        self.class_name, self.digest, self.fields = name, digest, fields
+        super().__init__(f"{name}#{digest}({', '.join(f'{f}: {t.name}' for f, t in fields)})")
+
+    @property
+    def key(self):
+        return self.name
+
+    @property
+    def mangling_args(self):
+        return f"{self.class_name}_{self.digest}", tuple(t for _, t in self.fields)
+
+    @property
+    def term_class(self):
+        return _CLASSES[self.digest]
+
+
+_CLASSES: dict[str, type] = {}
+
+
+def _methods(cls):
+    """Plain functions of a term class that a kernel may call, by name."""
+    return {
+        name: value
+        for base in reversed(cls.__mro__[: cls.__mro__.index(Term)])
+        for name, value in vars(base).items()
+        if isinstance(value, FunctionType) and not name.startswith("__")
+    }
+
+
+@typeof_impl.register(Term)
+def _typeof_term(term, _context):
+    known = term.__dict__.get("_numba_type")
+    if known is not None:
+        return known
+    if not (dataclasses.is_dataclass(term) and term.__dataclass_params__.frozen):
+        raise TypeError(f"{type(term).__name__} is not frozen; decorate the class with @dataclass(frozen=True).")
+    fields = tuple((field.name, _field_type(term, field)) for field in dataclasses.fields(term))
+    made = TermType(type(term).__qualname__.replace("<locals>.", ""), _class_digest(type(term)), fields)
+    # The instance is frozen, so its type never changes: 1 us instead of 4 for each argument of a call.
+    object.__setattr__(term, "_numba_type", made)
+    return made
+
+
+def _field_type(term, field):
+    """Type of one field: a declared float is float64 whatever number was given; arrays are read-only."""
+    if field.type in (float, "float"):
+        return types.float64
+    found = typeof(getattr(term, field.name))
+    return found.copy(readonly=True) if isinstance(found, types.Array) else found
+
+
+@register_model(TermType)
+class _TermModel(models.StructModel):
+    def __init__(self, manager, term):
+        super().__init__(manager, term, list(term.fields))
+
+
+@infer_getattr
+class _TermAttributes(AttributeTemplate):
+    key = TermType
+
+    def generic_resolve(self, term, name):
+        fields = dict(term.fields)
+        if name in fields:
+            return fields[name]
+        if name not in _methods(term.term_class):
+            return None
+        method = types.Dispatcher(_method_dispatcher(term.digest, name))
+
+        class MethodTemplate(AbstractTemplate):
+            key = (TermType, name)
+
+            def generic(self, arguments, keywords):
+                return method.get_call_type(self.context, (term, *arguments), keywords).as_method()
+
+        return types.BoundFunction(MethodTemplate, term)
+
+
+@functools.cache
+def _method_dispatcher(digest, name):
+    """Compiler of one method; private, since calling one without a Python wrapper from Python crashes."""
+    return numba.njit(**_INNER)(_linked(_methods(_CLASSES[digest])[name]))
+
+
+@functools.cache
+def _lower_method(name):
+    @lower_builtin((TermType, name), TermType, types.VarArg(types.Any))
+    def call_method(context, builder, signature, arguments):
+        method = types.Dispatcher(_method_dispatcher(signature.args[0].digest, name))
+        call = context.get_function(method, signature)
+        context.add_linking_libs(getattr(call, "libs", ()))
+        return impl_ret_new_ref(context, builder, signature.return_type, call(builder, arguments))
+
+
+@lower_getattr_generic(TermType)
+def _read_field(context, builder, term, value, name):
+    struct = cgutils.create_struct_proxy(term)(context, builder, value=value)
+    # Borrowed: without it the field's array would be released once too often.
+    return impl_ret_borrowed(context, builder, dict(term.fields)[name], getattr(struct, name))
+
+
+@unbox(TermType)
+def _unbox_term(term, instance, c):
+    struct = cgutils.create_struct_proxy(term)(c.context, c.builder)
+    failed = cgutils.alloca_once_value(c.builder, cgutils.false_bit)
+    releases = []
+    for name, field_type in term.fields:
+        attribute = c.pyapi.object_getattr_string(instance, name)
+        native = c.unbox(field_type, attribute)
+        c.pyapi.decref(attribute)
+        setattr(struct, name, native.value)
+        c.builder.store(c.builder.or_(c.builder.load(failed), native.is_error), failed)
+        if native.cleanup is not None:
+            releases.append(native.cleanup)
+
+    def cleanup():
+        for release in reversed(releases):
+            release()
+
+    return NativeValue(struct._getvalue(), is_error=c.builder.load(failed), cleanup=cleanup)
+
+
+def _linked(function):
+    """Copy of `function` in whose globals every plain function is replaced by its compiled form."""
+    scope = dict(function.__globals__)
+    for name in _global_names(function.__code__):
+        if _is_ours_to_compile(value := scope.get(name)):
+            scope[name] = _function_dispatcher(value)
+    copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = function.__module__
+    return copy
+
+
+@functools.cache
+def _function_dispatcher(function):
+    return numba.njit(**_INNER)(_linked(function))
+
+
+def _is_ours_to_compile(value):
+    # What this file defines (exp) has an implementation of its own for kernels.
+    return isinstance(value, FunctionType) and not _is_third_party(value) and value.__module__ != __name__
+
+
+def _is_third_party(value):
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in _THIRD_PARTY
+
+
+def _global_names(code):
+    """Names of globals and attributes in `code` and in the functions nested in it, sorted."""
+    nested = (c for c in code.co_consts if isinstance(c, CodeType))
+    return sorted(set(code.co_names).union(*(_global_names(c) for c in nested)))
+
+
+# Digests
+
+
+def _class_digest(cls):
+    """Digest of all the code that the methods of a term class reach, taken at first use and then kept.
+
+    At first use and not at creation, because helpers may be defined after the class; kept,
+    because numba freezes globals at compilation too.
+    """
+    digest = cls.__dict__.get("_digest")
+    if digest is None:
+        digest = _fresh_class_digest(cls)
+        cls._digest = digest
+        _CLASSES[digest] = cls
+    return digest
+
+
+def _fresh_class_digest(cls):
+    state, seen = hashlib.sha256(cls.__qualname__.encode()), set()
+    for name, method in sorted(_methods(cls).items()):
+        state.update(name.encode())
+        _feed(state, method, seen)
+    return state.hexdigest()[:16]
+
+
+def _function_digest(function):
+    state = hashlib.sha256()
+    _feed(state, function, set())
+    return state.hexdigest()
+
+
+def _feed(state, value, seen):
+    """Feed a digest with a value that compiled code may depend on; stable across processes."""
+    match value:
+        case Dispatcher():
+            _feed(state, value.py_func, seen)
+        case FunctionType():
+            _feed_function(state, value, seen)
+        case CodeType():
+            _feed_code(state, value, seen)
+        case type() if issubclass(value, Term):
+            state.update((value.__dict__.get("_digest") or value.__qualname__).encode())
+        case np.ndarray():
+            state.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+        case tuple() | list():
+            state.update(f"({len(value)}".encode())
+            for part in value:
+                _feed(state, part, seen)
+        case frozenset():
+            # The order of a set depends on PYTHONHASHSEED.
+            state.update(repr(sorted(map(repr, value))).encode())
+        case bool() | int() | float() | complex() | str() | bytes() | None | np.generic():
+            state.update(f"{type(value).__name__}:{value!r}".encode())
+        case ModuleType():
+            state.update(value.__name__.encode())
+        case _:
+            # Any other repr may hold an address: the type's name is all that is stable.
+            state.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
+
+
+def _feed_function(state, function, seen):
+    if function in seen:
+        return
+    seen.add(function)
+    state.update(function.__qualname__.encode())
+    if _is_third_party(function):
+        return
+    _feed(state, function.__code__, seen)
+    _feed(state, function.__defaults__, seen)
+    for cell in function.__closure__ or ():
+        _feed(state, cell.cell_contents, seen)
+    names = _global_names(function.__code__)
+    for name in names:
+        value = function.__globals__.get(name)
+        if value is None:
+            continue
+        state.update(name.encode())
+        _feed(state, value, seen)
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _THIRD_PARTY:
+            for attribute in names:
+                _feed(state, getattr(value, attribute, None), seen)
+
+
+def _feed_code(state, code, seen):
+    # The first constant of a documented function is its docstring, which is not code.
+    constants = [c for c in code.co_consts if not isinstance(c, str)]
+    state.update(code.co_code + repr((code.co_names, code.co_varnames, code.co_argcount, code.co_flags)).encode())
+    _feed(state, constants, seen)
+
+
+# Store
+
+
+class Store(_Cache):
+    """Compiled versions of one kernel on disk, one file each, named by what they depend on.
+
+    Any fault of the disk or of a file is a miss: it costs a compilation, never a failure.
+    """
+
+    def __init__(self, function):
+        self._function = function
+        self._digest = None
+
+    @property
+    def cache_path(self):
+        return str(cache_directory())
+
+    def enable(self):
+        """Caching is on unless SPARSEOPT_CACHE_DIR is "off"."""
+
+    def disable(self):
+        """Caching is on unless SPARSEOPT_CACHE_DIR is "off"."""
+
+    def flush(self):
+        """Remove this kernel's files."""
+        directory = cache_directory()
+        for file in directory.glob(f"{self._function.__name__}-*.nbc") if directory else ():
+            file.unlink(missing_ok=True)
+
+    def load_overload(self, signature, target_context):
+        target_context.refresh()
+        native = target_context.codegen().magic_tuple()
+        places = [(cache_directory(), native)]
+        places += [(bundle, level) for bundle in bundle_directories() for level in (native, *_levels_below(native))]
+        for directory, processor in places:
+            if directory is None:
+                continue
+            parts = _read(directory / self._file_name(signature, processor))
+            if parts is not None:
+                return compiler.CompileResult._rebuild(target_context, *parts)
+        return None
+
+    def save_overload(self, signature, compiled):
+        directory = cache_directory()
+        if directory is None or compiled.library.has_dynamic_globals or self._is_outdated(signature):
+            return
+        processor = compiled.library.codegen.magic_tuple()
+        _write(directory / self._file_name(signature, processor), dumps(compiled._reduce()))
+
+    def _is_outdated(self, signature):
+        """Whether a function was redefined after its digest was taken (in a notebook): the name would lie."""
+        terms = list(filter(lambda t: isinstance(t, TermType), signature))
+        while terms:
+            term = terms.pop()
+            if _fresh_class_digest(term.term_class) != term.digest:
+                return True
+            terms += [t for _, t in term.fields if isinstance(t, TermType)]
+        return _function_digest(self._function) != self._digest
+
+    def _file_name(self, signature, processor):
+        if self._digest is None:
+            self._digest = _function_digest(self._function)
+        key = (tuple(map(str, signature)), processor, self._digest, _toolchain())
+        return f"{self._function.__name__}-{hashlib.sha256(repr(key).encode()).hexdigest()[:40]}.nbc"
+
+
+@functools.cache
+def _toolchain():
+    """What all compiled code depends on: this file, the compiler's options and versions."""
+    options = sorted((name, repr(sorted(v) if isinstance(v, set) else v)) for name, v in _FLAGS.items())
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    versions = (sys.implementation.cache_tag, numba.__version__, llvmlite.__version__, np.__version__)
+    return source, options, versions, str(numba.config.OPT)
+
+
+# Processor features that each portable level asks for (x86-64 psABI, 2020).
+_LEVELS = {
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+    "x86-64-v3": {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},
+}
+
+
+def _levels_below(native):
+    """Portable levels whose code this processor can run."""
+    triple, _, features = native
+    present = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    return [(triple, level, "") for level, needed in _LEVELS.items() if needed <= present]
+
+
+def _read(file):
+    """Contents of one file, or None where it is missing, damaged or not readable."""
+    try:
+        raw = file.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+        return None
+    try:
+        return pickle.loads(raw[32:])  # noqa: S301 (the directory is this user's alone, see _is_private)
+    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):
+        return None
+
+
+def _write(file, data):
+    """Write a file whole or not at all, whatever else writes it at the same time."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(hashlib.sha256(data).digest() + data)
+        os.replace(temporary, file)
+        _evict(file.parent)
+    except OSError:
+        return  # a full or read-only disk costs the next process a compilation, nothing more
+
+
+def _evict(directory, keep=2000):
+    """Remove the oldest files beyond `keep`: edits of the code leave files that no one asks for again."""
+    files = sorted(directory.glob("*.nbc"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-keep]:
+        file.unlink(missing_ok=True)
+
+
+@functools.cache
+def cache_directory():
+    """Directory of this user's compiled kernels, or None where none is usable."""
+    chosen = os.environ.get("SPARSEOPT_CACHE_DIR")
+    if chosen == "off":
+        return None
+    user = os.getuid() if sys.platform != "win32" else "user"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    candidates = [Path(chosen)] if chosen else [home / "sparseopt", Path(tempfile.gettempdir()) / f"sparseopt-{user}"]
+    return next(filter(_is_usable, candidates), None)
+
+
+def _is_usable(directory):
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _is_private(directory) and os.access(directory, os.W_OK)
+    except (OSError, RuntimeError):  # RuntimeError: no home directory
+        return False
+
+
+def _is_private(directory, trusted=()):
+    """Whether only this user can put files there: they are unpickled, so they must be our own."""
+    if sys.platform == "win32":
+        return True
+    status = directory.lstat()
+    owned = status.st_uid == os.getuid() or status.st_uid in trusted
+    return stat.S_ISDIR(status.st_mode) and owned and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@functools.cache
+def bundle_directories():
+    """Read-only directories of portable kernels: SPARSEOPT_BUNDLE, then the package sparseopt_bundle."""
+    found = []
+    if os.environ.get("SPARSEOPT_CACHE_DIR") != "off":
+        if chosen := os.environ.get("SPARSEOPT_BUNDLE"):
+            found.append(Path(chosen))
+        for entry in sys.path:
+            found.append(Path(entry or ".") / "sparseopt_bundle")
+    # Files of root are trusted: root could replace the interpreter as well.
+    return [directory for directory in found if directory.is_dir() and _is_private(directory, trusted=(0,))]
+
+
+# Kernels
+
+KERNELS: list = []
+
+
+def kernel(function):
+    """Compile a function of arrays, numbers and terms; without the GIL, cached on disk.
+
+    The plain functions it calls are compiled with it and must be defined above it.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = numba.njit(**_FLAGS)(_linked(function))
+    compiled._cache = Store(function)
+    KERNELS.append(compiled)
+    return compiled
+
+
+def compilations():
+    """Number of kernel versions compiled and loaded from disk so far in this process."""
+    misses = sum(sum(k.stats.cache_misses.values()) for k in KERNELS)
+    return misses, sum(sum(k.stats.cache_hits.values()) for k in KERNELS)
+
+
+# An exponential that LLVM can vectorise: numba from PyPI calls libm once for each element.
+
+
+def exp(x):
+    """Exponential, clamped at 709 so that it never overflows; of numbers and of arrays."""
+    return np.exp(np.minimum(x, 709.0))
+
+
+@intrinsic
+def _as_double(_context, bits):
+    def reinterpret(_target, builder, _signature, arguments):
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(bits), reinterpret
+
+
+@intrinsic
+def _as_single(_context, bits):
+    def reinterpret(_target, builder, _signature, arguments):
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(bits), reinterpret
+
+
+# Reassociation would undo the two-part reduction x - k ln 2 and lose four digits: contraction only.
+@overload(exp, jit_options={**_INNER, "fastmath": {"contract"}})
+def _compiled_exp(x):
+    if x is types.float32:
+        return _exp_single
+    return _exp_double
+
+
+def _exp_double(x):
+    # exp(x) = 2**k exp(r) with |r| <= ln(2) / 2, and a Taylor polynomial of degree 13 for exp(r)
+    bounded = min(max(float(x), -708.0), 709.0)
+    k = math.floor(bounded * 1.4426950408889634 + 0.5)
+    r = (bounded - k * 0.693145751953125) - k * 1.42860682030941723212e-06
+    p = 1.6059043836821613e-10 * r + 2.08767569878681e-09
+    p = p * r + 2.505210838544172e-08
+    p = p * r + 2.755731922398589e-07
+    p = p * r + 2.7557319223985893e-06
+    p = p * r + 2.48015873015873e-05
+    p = p * r + 1.984126984126984e-04
+    p = p * r + 1.388888888888889e-03
+    p = p * r + 8.333333333333333e-03
+    p = p * r + 4.1666666666666664e-02
+    p = p * r + 1.6666666666666666e-01
+    p = (p * r + 0.5) * r * r + r + 1.0
+    result = p * _as_double((np.int64(k) + 1023) << 52)
+    return result if x == x else x
+
+
+def _exp_single(x):
+    # Cody and Waite's reduction with a minimax polynomial of degree 6 (Moshier, 1989, Cephes expf)
+    f = np.float32
+    bounded = min(max(x, f(-87.0)), f(88.0))
+    k = f(math.floor(bounded * f(1.4426950408889634) + f(0.5)))
+    r = (bounded - k * f(0.693359375)) + k * f(2.12194440e-4)
+    p = f(1.9875691500e-4) * r + f(1.3981999507e-3)
+    p = p * r + f(8.3334519073e-3)
+    p = p * r + f(4.1665795894e-2)
+    p = p * r + f(1.6666665459e-1)
+    p = p * r + f(5.0000001201e-1)
+    p = p * r * r + r + f(1.0)
+    result = p * _as_single(np.int32((np.int32(k) + 127) << 23))
+    return result if x == x else x

@@ -1,0 +1,131 @@
+"""Subset selection on a Gram matrix: eliminate weights one by one, exchange them, see what it costs.
+
+For one output neuron with inputs' Gram H and cross products b, the best weights on a support S are
+w_S = C b_S with C = inverse(H_SS), and then, exactly,
+
+    removing i from S costs              w_i^2 / C_ii / 2
+    adding j to S gains                  g_j^2 / d_j / 2          g = b - H w,  d_j = H_jj - H_jS C H_Sj
+
+so greedy elimination and the best of all exchanges need no least squares of their own.
+"""
+
+import math
+
+from sparseopt._jit import kernel
+
+
+@kernel
+def eliminate(inverse, w, diagonal, pending, order, losses):
+    """Remove order.size weights, each time the cheapest; all but `inverse` change in place.
+
+    The inverse of the remaining Gram is `inverse` less the outer products of the rows of `pending`:
+    it is the caller who subtracts them, all at once. A removed weight is infinite.
+    """
+    for t in range(order.size):
+        q, cheapest = 0, math.inf
+        for i in range(w.size):
+            loss = w[i] * w[i] / diagonal[i]
+            if loss < cheapest:
+                q, cheapest = i, loss
+        column = pending[t]
+        for i in range(w.size):
+            column[i] = inverse[q, i]
+        for s in range(t):
+            factor = pending[s, q]
+            for i in range(w.size):
+                column[i] -= factor * pending[s, i]
+        root = math.sqrt(column[q])
+        step = w[q] / root
+        for i in range(w.size):
+            column[i] /= root
+            w[i] -= step * column[i]
+            diagonal[i] -= column[i] * column[i]
+        w[q], diagonal[q] = math.inf, 1.0
+        order[t], losses[t] = q, cheapest
+
+
+def best_exchange(C, R, w, g, d):
+    """Slot to empty, feature to put in and twice the gain, over all exchanges; the gain is 0 if none is better."""
+    slot, feature, best = 0, 0, 0.0
+    for a in range(w.size):
+        ratio = 1.0 / C[a, a]
+        step = w[a] * ratio
+        cost = w[a] * step
+        row = R[a]
+        for j in range(g.size):
+            slope = g[j] + step * row[j]
+            gain = slope * slope / (d[j] + ratio * row[j] * row[j]) - cost
+            if gain > best:
+                slot, feature, best = a, j, gain
+    return slot, feature, best
+
+
+def take_out(a, C, R, w, g, d, support):
+    """Remove the weight in slot a: its row and column of C are no longer valid."""
+    scale = 1.0 / C[a, a]
+    step = w[a] * scale
+    for j in range(g.size):
+        g[j] += step * R[a, j]
+        d[j] += scale * R[a, j] * R[a, j]
+    d[support[a]] = scale
+    for x in range(w.size):
+        if x == a:
+            continue
+        factor = C[x, a] * scale
+        w[x] -= step * C[x, a]
+        for j in range(g.size):
+            R[x, j] -= factor * R[a, j]
+        for y in range(w.size):
+            if y != a:
+                C[x, y] -= factor * C[a, y]
+
+
+def put_in(a, feature, H, C, R, w, g, d, support):
+    """Give slot a to a feature: R[a] becomes its part orthogonal to the others, over that part's square."""
+    scale = 1.0 / d[feature]
+    w[a] = g[feature] * scale
+    C[a, a] = scale
+    for j in range(g.size):
+        R[a, j] = H[feature, j]
+    for x in range(w.size):
+        if x == a:
+            continue
+        factor = R[x, feature]
+        C[x, a] = factor
+        for j in range(g.size):
+            R[a, j] -= factor * H[support[x], j]
+    for j in range(g.size):
+        g[j] -= w[a] * R[a, j]
+        d[j] -= scale * R[a, j] * R[a, j]
+        R[a, j] *= scale
+    d[feature], support[a] = math.inf, feature
+    for x in range(w.size):
+        if x == a:
+            continue
+        factor = C[x, a]
+        w[x] -= factor * w[a]
+        for j in range(g.size):
+            R[x, j] -= factor * R[a, j]
+        for y in range(w.size):
+            if y != a:
+                C[x, y] += factor * scale * C[y, a]
+    for x in range(w.size):
+        if x != a:
+            C[x, a] *= -scale
+            C[a, x] = C[x, a]
+
+
+@kernel
+def exchange(H, C, R, w, g, d, support, tolerance, limit):
+    """Make the best exchange of one weight, up to `limit` times; all but H change in place; returns how many.
+
+    `w` and `support` have one entry per slot, R = C H_S: one row per slot; d is infinite on the support,
+    which is how its features are told from the others.
+    """
+    for done in range(limit):
+        slot, feature, gain = best_exchange(C, R, w, g, d)
+        if gain <= tolerance:
+            return done
+        take_out(slot, C, R, w, g, d, support)
+        put_in(slot, feature, H, C, R, w, g, d, support)
+    return limit
