@@ -1,0 +1,67 @@
+"""The directive `solver-table`: which solver takes which problem, asked of `rejects()` itself."""
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+import numpy as np
+import sparseopt as so
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((20, 5)), RNG.standard_normal(20)
+SQUARES, LABELS = so.LeastSquares(X, Y), np.sign(Y)
+SUM_TO_ONE = so.LinearConstraint(np.ones((1, 5)), 1.0, 1.0)
+
+PROBLEMS = {
+    "`LeastSquares` + `L1`": so.Problem(SQUARES, so.L1(0.1)),
+    "`LeastSquares` + `Ridged(L1)`": so.Problem(SQUARES, so.Ridged(so.L1(0.1), 0.1)),
+    "`LeastSquares` + `Nonnegative(L1)`": so.Problem(SQUARES, so.Nonnegative(so.L1(0.1))),
+    "`LeastSquares` + `MCP` or `SCAD`": so.Problem(SQUARES, so.MCP(0.1)),
+    "`LeastSquares` + `L0`": so.Problem(SQUARES, so.L0(0.1)),
+    "`LeastSquares`, `Cardinality`": so.Problem(SQUARES, constraint=so.Cardinality(2)),
+    "`LeastSquares`, `Box`": so.Problem(SQUARES, constraint=so.Box(0.0, 1.0)),
+    "`LeastSquares`, `Simplex` or `L1Ball`": so.Problem(SQUARES, constraint=so.Simplex()),
+    "`LeastSquares` + `L1`, `LinearConstraint`": so.Problem(SQUARES, so.L1(0.1), SUM_TO_ONE),
+    "`Logistic` + `L1`": so.Problem(so.Logistic(X, LABELS), so.L1(0.1)),
+    "`Logistic`, `Cardinality`": so.Problem(so.Logistic(X, LABELS), constraint=so.Cardinality(2)),
+    "`Huber` + `L1`": so.Problem(so.Huber(X, Y, delta=1.0), so.L1(0.1)),
+    "`Quadratic` + `L1`": so.Problem(so.Quadratic(X.T @ X, X.T @ Y), so.L1(0.1)),
+    "`Quadratic`, `LinearConstraint` and `Box`": so.Problem(
+        so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
+    ),
+}
+SOLVERS = (so.ProximalGradient(), so.CoordinateDescent(), so.HardThresholding(), so.OperatorSplitting())
+
+
+class SolverTable(SphinxDirective):
+    """A table of yes and footnotes; each footnote is the reason a solver gives."""
+
+    def run(self):
+        """Write the table as Markdown and let the page's parser read it."""
+        reasons: list[str] = []
+        lines = [
+            "| problem | " + " | ".join(f"`{type(solver).__name__}`" for solver in SOLVERS) + " |",
+            "|---" * (len(SOLVERS) + 1) + "|",
+        ]
+        for title, problem in PROBLEMS.items():
+            cells = [self.cell(solver.rejects(problem), reasons) for solver in SOLVERS]
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        lines += ["", *(f"{number}. {reason}" for number, reason in enumerate(reasons, start=1))]
+        container = nodes.container()
+        self.state.nested_parse(StringList(lines, source=__file__), self.content_offset, container)
+        return container.children
+
+    @staticmethod
+    def cell(reason, reasons):
+        """`yes`, or the number of the reason."""
+        if reason is None:
+            return "yes"
+        if reason not in reasons:
+            reasons.append(reason)
+        return f"no ({reasons.index(reason) + 1})"
+
+
+def setup(app):
+    """Make the directive known to Sphinx."""
+    app.add_directive("solver-table", SolverTable)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,264 @@
+"""The command line: `sparseopt demo | solve | path | info | warmup`."""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import sparseopt as so
+from sparseopt import report
+from sparseopt.reading import Dataset, read
+
+LOSSES = {"least-squares": so.LeastSquares, "logistic": so.Logistic, "huber": so.Huber}
+PENALTIES = {"none": so.Zero, "l1": so.L1, "l0": so.L0, "mcp": so.MCP, "scad": so.SCAD}
+SOLVERS = {
+    "proximal-gradient": so.ProximalGradient,
+    "coordinate-descent": so.CoordinateDescent,
+    "hard-thresholding": so.HardThresholding,
+    "operator-splitting": so.OperatorSplitting,
+}
+EXIT_CODES = """\
+exit codes: 0 every run met its tolerance; 1 some did not (the printed status says why);
+            2 wrong usage or data; 130 interrupted"""
+MOST_LINES = 30  # coefficients printed; --out has them all
+
+
+def main(argv=None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"sparseopt {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"sparseopt {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def run_demo(arguments) -> int:
+    """The main job, end to end on data inside scikit-learn."""
+    from sparseopt.demo import demo  # noqa: PLC0415, needs scikit-learn and matplotlib
+
+    demo(arguments.out)
+    return 0
+
+
+def run_solve(arguments) -> int:
+    """One problem from a data file."""
+    data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
+    loss = _loss(arguments, data)
+    problem = so.Problem(loss, _penalty(arguments, _alpha(arguments, loss)), _constraint(arguments))
+    solution = so.solve(
+        problem, _solver(arguments), **_limits(arguments), progress=_shows_progress(arguments)
+    )
+    w = solution.w / scale
+    print(f"{arguments.data}: {len(data.y)} rows, {len(data.names)} columns, {arguments.loss}")
+    print(f"penalty {problem.penalty!r}, constraint {problem.constraint!r}")
+    print(f"{solution.status.name}: {solution.status.value}")
+    print(f"certificate: {report.certificate_line(solution.certificate)}")
+    _print_coefficients(w, solution.intercept, data.names)
+    if arguments.out is not None:
+        named = report.solution_data(solution, w, data.names)
+        _write(arguments.out, named, w=w, intercept=solution.intercept, support=solution.support)
+    return 0 if solution.status is so.Status.CONVERGED else 1
+
+
+def run_path(arguments) -> int:
+    """A decreasing sequence of penalties, each solution started from the last."""
+    data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
+    loss = _loss(arguments, data)
+    start = so.alpha_max(loss)
+    alphas = start * np.geomspace(1.0, arguments.smallest, arguments.count)
+    solver = _solver(arguments)
+    solutions = so.path(loss, [_penalty(arguments, alpha) for alpha in alphas], solver, tol=arguments.tol)
+    print("       alpha  nonzero     objective  certificate")
+    for alpha, solution in zip(alphas, solutions, strict=True):
+        line = report.certificate_line(solution.certificate)
+        print(f"{alpha:12.5g} {solution.support.size:8d} {solution.certificate.objective:13.6g}  {line}")
+    if arguments.out is not None and arguments.out.suffix == ".png":
+        from sparseopt.plotting import plot_path  # noqa: PLC0415, matplotlib is optional
+
+        plot_path(solutions).figure.savefig(arguments.out, dpi=150)
+    elif arguments.out is not None:
+        rows = [report.solution_data(s, s.w / scale, data.names) for s in solutions]
+        _write(arguments.out, {"alphas": list(alphas), "path": rows}, alphas=alphas, w=solutions.w / scale)
+    return 0 if all(solution.status is so.Status.CONVERGED for solution in solutions) else 1
+
+
+def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
+    """Versions, cache and threads: what a report of a fault should hold."""
+    print(f"sparseopt  {importlib.metadata.version('sparseopt')}")
+    print(f"python     {platform.python_version()} on {platform.machine()} {platform.system()}")
+    for name in ("numpy", "scipy", "numba", "scikit-learn", "cvxpy", "matplotlib", "torch", "pyarrow"):
+        try:
+            print(f"{name:<10} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{name:<10} -")
+    print(f"processors {os.cpu_count()}")
+    return 0
+
+
+def run_warmup(arguments) -> int:
+    """Compile the common combinations into the cache, or into a bundle."""
+    from sparseopt import warmup  # noqa: PLC0415
+
+    warmup.warmup(progress=sys.stderr, bundle=arguments.bundle)
+    return 0
+
+
+def _scaled(data, standardize):
+    """The data with columns of unit standard deviation if asked for, and the scale of each column."""
+    if not standardize:
+        return data, 1.0
+    X = data.X
+    if isinstance(X, np.ndarray):
+        scale = X.std(axis=0)
+    else:
+        mean, mean_square = X.mean(axis=0), X.power(2).mean(axis=0)
+        scale = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
+    scale[scale == 0] = 1.0
+    return Dataset(
+        X / scale if isinstance(X, np.ndarray) else X.multiply(1 / scale).tocsc(), data.y, data.names
+    ), scale
+
+
+def _loss(arguments, data):
+    intercept = not arguments.no_intercept
+    if arguments.loss == "huber":
+        return so.Huber(data.X, data.y, delta=arguments.delta, intercept=intercept)
+    return LOSSES[arguments.loss](data.X, data.y, intercept=intercept)
+
+
+def _alpha(arguments, loss):
+    if arguments.alpha_ratio is not None:
+        return arguments.alpha_ratio * so.alpha_max(loss)
+    return arguments.alpha
+
+
+def _penalty(arguments, alpha):
+    """The penalty of the arguments, with its rules around it."""
+    kind = arguments.penalty or ("none" if alpha is None else "l1")
+    if (kind == "none") != (alpha is None):
+        raise ValueError(f"penalty {kind!r} with alpha {alpha}; give a penalty and --alpha, or neither.")
+    parameters = {} if arguments.gamma is None else {"gamma": arguments.gamma}
+    penalty = PENALTIES[kind](*([] if alpha is None else [alpha]), **parameters)
+    if arguments.ridge:
+        penalty = so.Ridged(penalty, arguments.ridge)
+    if arguments.nonnegative:
+        penalty = so.Nonnegative(penalty)
+    return penalty
+
+
+def _constraint(arguments):
+    parts = []
+    if arguments.k is not None:
+        parts.append(so.Cardinality(arguments.k))
+    if arguments.lower is not None or arguments.upper is not None:
+        lower = -np.inf if arguments.lower is None else arguments.lower
+        parts.append(so.Box(lower, np.inf if arguments.upper is None else arguments.upper))
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else so.Intersection(*parts)
+
+
+def _solver(arguments):
+    return None if arguments.solver is None else SOLVERS[arguments.solver]()
+
+
+def _limits(arguments):
+    limits = {"tol": arguments.tol, "max_iter": arguments.max_iter, "time_limit": arguments.time_limit}
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _shows_progress(arguments):
+    return not arguments.quiet and sys.stderr.isatty()
+
+
+def _print_coefficients(w, intercept, names):
+    support = np.flatnonzero(w)
+    order = support[np.argsort(-np.abs(w[support]), kind="stable")]
+    width = max((len(names[j]) for j in order[:MOST_LINES]), default=0)
+    print(f"{order.size} of {w.size} coefficients are not zero; intercept {intercept:.6g}")
+    for j in order[:MOST_LINES]:
+        print(f"  {names[j]:<{width}}  {w[j]: .6g}")
+    if order.size > MOST_LINES:
+        print(f"  and {order.size - MOST_LINES} smaller; --out FILE keeps them all")
+
+
+def _write(file, named, **arrays):
+    """JSON with names or NPZ with arrays, as the suffix of `file` says."""
+    if file.suffix == ".json":
+        report.write_json(file, named)
+    elif file.suffix == ".npz":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, **arrays)
+    else:
+        raise ValueError(f"--out {file}: unknown format {file.suffix!r}; use .json or .npz.")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="sparseopt",
+        description="Sparse solutions with a certificate.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", run_demo)
+    demo.add_argument(
+        "--out", type=Path, default=Path("sparseopt-demo"), help="folder of the report (%(default)s)"
+    )
+
+    solve = _command(commands, "solve", run_solve)
+    _add_problem(solve)
+    solve.add_argument("--alpha", type=float, help="strength of the penalty")
+    solve.add_argument("--alpha-ratio", type=float, help="the same, over the least one with zero solution")
+    solve.add_argument("--k", type=int, help="at most k nonzero coefficients")
+    solve.add_argument("--lower", type=float, help="least value of a coefficient")
+    solve.add_argument("--upper", type=float, help="largest value of a coefficient")
+    solve.add_argument("--max-iter", type=int, help="most iterations")
+    solve.add_argument("--time-limit", type=float, help="most seconds")
+    solve.add_argument("--out", type=Path, help="write the solution to this .json or .npz file")
+
+    path = _command(commands, "path", run_path)
+    _add_problem(path)
+    path.add_argument("--count", type=int, default=50, help="number of penalties (%(default)s)")
+    path.add_argument("--smallest", type=float, default=1e-3, help="last alpha over the first (%(default)s)")
+    path.add_argument("--out", type=Path, help="write the path to this .json, .npz or .png file")
+
+    _command(commands, "info", run_info)
+    warmup = _command(commands, "warmup", run_warmup)
+    warmup.add_argument("--bundle", type=Path, help="write portable machine code into this folder instead")
+    return parser
+
+
+def _command(commands, name, run):
+    parser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_problem(parser):
+    parser.add_argument("data", type=Path, help="a .csv, .npz, .svm, .libsvm, .svmlight or .parquet file")
+    parser.add_argument("--target", help="column to explain in CSV and Parquet (the last one)")
+    parser.add_argument("--loss", choices=LOSSES, default="least-squares", help="(%(default)s)")
+    parser.add_argument(
+        "--delta", type=float, default=1.0, help="where Huber's loss turns linear (%(default)s)"
+    )
+    parser.add_argument("--no-intercept", action="store_true", help="no constant term")
+    parser.add_argument(
+        "--standardize", action="store_true", help="penalise columns of unit standard deviation"
+    )
+    parser.add_argument("--penalty", choices=PENALTIES, help="(l1 where alpha is given)")
+    parser.add_argument("--gamma", type=float, help="where MCP and SCAD turn flat")
+    parser.add_argument("--ridge", type=float, default=0.0, help="strength of an added ridge (%(default)s)")
+    parser.add_argument("--nonnegative", action="store_true", help="only coefficients >= 0")
+    parser.add_argument("--solver", choices=SOLVERS, help="(the default of the problem)")
+    parser.add_argument("--tol", type=float, default=1e-6, help="relative duality gap (%(default)s)")
+    parser.add_argument("--quiet", action="store_true", help="no progress on the terminal")

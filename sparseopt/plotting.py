@@ -1,0 +1,100 @@
+"""Pictures of results: a path, the convergence of a run, a mask. Needs matplotlib."""
+
+import numpy as np
+
+# Okabe and Ito (2008): told apart by colour-blind readers and in print
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def plot_path(path, names=None, axes=None, *, labels=6):
+    """Coefficients along a path, against the strength of the penalty.
+
+    Parameters
+    ----------
+    path : Path
+        What `path()` returned.
+    names : sequence of str, optional
+        Names of the columns, for the labels at the right end.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    labels : int
+        How many of the largest final coefficients get a colour and a label; the others are grey.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    axes = _axes(axes)
+    alphas = np.array([_strength(penalty) for penalty in path.penalties])
+    w = np.asarray(path.w)
+    by_size = np.argsort(-np.abs(w[-1]), kind="stable")
+    named = by_size[: min(labels, np.count_nonzero(w[-1]))]
+    quiet = np.setdiff1d(np.flatnonzero(np.any(w != 0, axis=0)), named)
+    axes.plot(alphas, w[:, quiet], color="#B8B8B8", linewidth=0.8)
+    for rank, j in enumerate(named):
+        name = f"column {j}" if names is None else str(names[j])
+        axes.plot(alphas, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set_xlabel("alpha (weaker penalty to the right)")
+    axes.set_ylabel("coefficient")
+    if named.size:
+        axes.legend(frameon=False, fontsize="small", loc="upper left")
+    return _clean(axes)
+
+
+def plot_mask(mask, axes=None):
+    """Which weights a mask keeps (dark) and drops (light), one panel per named weight.
+
+    Parameters
+    ----------
+    mask : Mask
+        A vector is drawn as one row.
+    axes : sequence of matplotlib Axes, optional
+        One per weight; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    from matplotlib import pyplot
+    from matplotlib.colors import ListedColormap
+
+    weights = {name: np.atleast_2d(mask[name]) for name in mask}
+    if axes is None:
+        widths = [max(keep.shape[1], keep.shape[0] / 3) for keep in weights.values()]
+        _, axes = pyplot.subplots(
+            1, len(weights), figsize=(7, 3), width_ratios=widths, squeeze=False, layout="constrained"
+        )
+    for panel, (name, keep) in zip(np.ravel(axes), weights.items(), strict=True):
+        panel.imshow(
+            keep, cmap=ListedColormap(["#EDEDED", COLOURS[0]]), vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+        )
+        panel.set_title(f"{name}: {keep.mean():.0%} kept", fontsize="small")
+        panel.set_xticks([])
+        panel.set_yticks([])
+    return np.ravel(axes)[0].figure
+
+
+def _axes(axes):
+    if axes is not None:
+        return axes
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=(6.4, 4), layout="constrained")[1]
+
+
+def _clean(axes):
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _strength(penalty) -> float:
+    """The alpha of a penalty, found under the rules around it."""
+    match penalty:
+        case object(alpha=alpha):
+            return alpha
+        case object(penalty=inner):
+            return _strength(inner)
+    raise ValueError(f"plot_path: {penalty!r} has no alpha; give a path over penalties that have one.")
