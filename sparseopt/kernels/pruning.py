@@ -61,58 +61,51 @@ def best_exchange(C, R, w, g, d):
 
 
 def take_out(a, C, R, w, g, d, support):
-    """Remove the weight in slot a: its row and column of C are no longer valid."""
+    """Remove the weight in slot a, which is then void: its row and column of C, its row of R, its w."""
     scale = 1.0 / C[a, a]
     step = w[a] * scale
     for j in range(g.size):
         g[j] += step * R[a, j]
         d[j] += scale * R[a, j] * R[a, j]
     d[support[a]] = scale
+    C[a, a] = 0.0  # which leaves row a as it is below
     for x in range(w.size):
-        if x == a:
-            continue
         factor = C[x, a] * scale
         w[x] -= step * C[x, a]
         for j in range(g.size):
             R[x, j] -= factor * R[a, j]
         for y in range(w.size):
-            if y != a:
-                C[x, y] -= factor * C[a, y]
+            C[x, y] -= factor * C[a, y]
 
 
 def put_in(a, feature, H, C, R, w, g, d, support):
-    """Give slot a to a feature: R[a] becomes its part orthogonal to the others, over that part's square."""
+    """Give the void slot a to a feature; column a of C holds its products with the others meanwhile."""
     scale = 1.0 / d[feature]
+    for x in range(w.size):
+        C[x, a] = R[x, feature]
+    C[a, a] = 0.0
     w[a] = g[feature] * scale
-    C[a, a] = scale
     for j in range(g.size):
         R[a, j] = H[feature, j]
     for x in range(w.size):
-        if x == a:
-            continue
-        factor = R[x, feature]
-        C[x, a] = factor
         for j in range(g.size):
-            R[a, j] -= factor * H[support[x], j]
+            R[a, j] -= C[x, a] * H[support[x], j]
     for j in range(g.size):
         g[j] -= w[a] * R[a, j]
         d[j] -= scale * R[a, j] * R[a, j]
         R[a, j] *= scale
     d[feature], support[a] = math.inf, feature
     for x in range(w.size):
-        if x == a:
-            continue
         factor = C[x, a]
         w[x] -= factor * w[a]
         for j in range(g.size):
             R[x, j] -= factor * R[a, j]
         for y in range(w.size):
-            if y != a:
-                C[x, y] += factor * scale * C[y, a]
+            C[x, y] += factor * scale * C[y, a]
     for x in range(w.size):
-        if x != a:
-            C[x, a] *= -scale
-            C[a, x] = C[x, a]
+        C[x, a] *= -scale
+        C[a, x] = C[x, a]
+    C[a, a] = scale
 
 
 @kernel

@@ -1,0 +1,1 @@
+"""Adapters to other packages; each imports its package inside."""

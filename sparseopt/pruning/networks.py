@@ -1,0 +1,225 @@
+"""What pruning must know of a model: four methods, and a network of plain matrices that has them."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One linear map of a model: outputs = inputs @ weight + bias, with a weight of shape (inputs, outputs).
+
+    A model whose own array is the transpose, perhaps in more or fewer dimensions (the `coef_` of a linear
+    model, the kernel of a convolution), says so by the shape of that array.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    own_shape: tuple[int, ...] | None = None
+
+    def own(self, array):
+        """Lay out an array of the weight's shape as the model does."""
+        return array if self.own_shape is None else array.T.reshape(self.own_shape)
+
+    def with_own(self, array) -> Layer:
+        """Return this layer with another weight, given in the model's layout."""
+        if self.own_shape is not None:
+            array = array.reshape(self.weight.shape[::-1]).T
+        return replace(self, weight=array)
+
+    def __call__(self, inputs):
+        """Outputs, before any activation."""
+        outputs = inputs @ self.weight
+        return outputs if self.bias is None else outputs + self.bias
+
+
+class Network(ABC):
+    """A model as `prune` sees it: an adapter implements these four methods and nothing more.
+
+    Layers stand in an order in which the inputs of each depend on those before it only.
+    """
+
+    @abstractmethod
+    def layers(self) -> tuple[Layer, ...]:
+        """Linear maps of the model."""
+
+    @abstractmethod
+    def inputs(self, X) -> Iterator[np.ndarray]:
+        """Inputs of each layer on data X, of shape (samples, inputs): lazily, in the order of `layers`."""
+
+    @abstractmethod
+    def sensitivities(self, X) -> list[np.ndarray]:
+        """How much each output of each layer matters: the mean square of the model's slope there, on X."""
+
+    @abstractmethod
+    def replace(self, layers: Sequence[Layer]):
+        """Return a new model, of the kind that was given, with these layers; the old one is untouched."""
+
+
+class Activation(enum.Enum):
+    """Nonlinear map between layers, by the names that scikit-learn uses."""
+
+    IDENTITY = "identity"
+    LOGISTIC = "logistic"
+    RELU = "relu"
+    TANH = "tanh"
+
+    def value(self, z):
+        """Activation at z."""
+        match self:
+            case Activation.LOGISTIC:
+                # The hyperbolic tangent does not overflow, exp(-z) does.
+                return 0.5 + 0.5 * np.tanh(0.5 * z)
+            case Activation.RELU:
+                return np.maximum(z, 0)
+            case Activation.TANH:
+                return np.tanh(z)
+        return z
+
+    def slope(self, value):
+        """Derivative where the activation has this value."""
+        match self:
+            case Activation.LOGISTIC:
+                return value * (1 - value)
+            case Activation.RELU:
+                return (value > 0).astype(value.dtype)
+            case Activation.TANH:
+                return 1 - value * value
+        return np.ones_like(value)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NumpyMLP(Network):
+    """Network of plain matrices: inputs @ weights[0] + biases[0], activation, and so on; the last layer is linear.
+
+    Parameters
+    ----------
+    weights : sequence of arrays of shape (inputs, outputs)
+        As scikit-learn's `coefs_`; copied, float32 stays float32.
+    biases : sequence of arrays of shape (outputs,), optional
+        A network without biases is given none by `prune`.
+    activation : Activation, default=Activation.RELU
+    """
+
+    weights: Sequence[np.ndarray]
+    biases: Sequence[np.ndarray] | None = None
+    activation: Activation = Activation.RELU
+
+    def __post_init__(self):
+        weights = tuple(_parameters(f"weights[{i}]", weight, 2) for i, weight in enumerate(self.weights))
+        if not weights:
+            raise ValueError("the network has no weights; give at least one matrix.")
+        for i, (before, after) in enumerate(itertools.pairwise(weights)):
+            if before.shape[1] != after.shape[0]:
+                raise ValueError(
+                    f"weights[{i}] has {before.shape[1]} outputs, weights[{i + 1}] {after.shape[0]} inputs; "
+                    "matrices have shape (inputs, outputs), so these must agree."
+                )
+        object.__setattr__(self, "weights", weights)
+        if self.biases is None:
+            return
+        biases = tuple(_parameters(f"biases[{i}]", bias, 1) for i, bias in enumerate(self.biases))
+        if [bias.size for bias in biases] != [weight.shape[1] for weight in weights]:
+            raise ValueError(
+                f"biases have sizes {[bias.size for bias in biases]}, the layers "
+                f"{[weight.shape[1] for weight in weights]} outputs; give one bias for each output of each layer."
+            )
+        object.__setattr__(self, "biases", biases)
+
+    def predict(self, X) -> np.ndarray:
+        """Outputs of the last layer, of shape (samples, outputs)."""
+        *_, last = self.inputs(X)
+        return self.layers()[-1](last)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers named weights_0, weights_1 ..."""
+        biases = (None,) * len(self.weights) if self.biases is None else self.biases
+        pairs = enumerate(zip(self.weights, biases, strict=True))
+        return tuple(Layer(f"weights_{i}", weight, bias) for i, (weight, bias) in pairs)
+
+    def inputs(self, X) -> Iterator[np.ndarray]:
+        """Inputs of each layer on X."""
+        X = as_data(X)
+        if X.ndim != 2 or X.shape[1] != self.weights[0].shape[0]:
+            raise ValueError(f"X has shape {X.shape}; give one row per sample and {self.weights[0].shape[0]} columns.")
+        for layer in self.layers():
+            yield X
+            X = self.activation.value(layer(X))
+
+    def sensitivities(self, X) -> list[np.ndarray]:
+        """Mean square of the slope of the outputs, by one random combination of signs per sample.
+
+        The expectation over the signs is the sum of the squared slopes of all outputs, so that one
+        backward pass does for all of them.
+        """
+        inputs = list(self.inputs(X))
+        signs = np.random.default_rng(0).integers(0, 2, (len(inputs[0]), self.weights[-1].shape[1]))
+        slope = 2.0 * signs - 1.0
+        found = [np.mean(slope**2, axis=0)]
+        for weight, value in zip(self.weights[:0:-1], inputs[:0:-1], strict=True):
+            slope = (slope @ weight.T) * self.activation.slope(value)
+            found.append(np.mean(slope**2, axis=0))
+        return found[::-1]
+
+    def replace(self, layers) -> NumpyMLP:
+        """Return a network with these layers and the same activation."""
+        biases = None if self.biases is None else [layer.bias for layer in layers]
+        return NumpyMLP([layer.weight for layer in layers], biases, self.activation)
+
+    def __repr__(self) -> str:
+        sizes = [self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights)]
+        return f"NumpyMLP({'-'.join(map(str, sizes))}, {self.activation.name.lower()})"
+
+
+def adapt(model) -> Network:
+    """Return the model as `prune` sees it."""
+    match model:
+        case Network():
+            return model
+        case list() | tuple():
+            return NumpyMLP(model)
+    if any(base.__module__.partition(".")[0] == "sklearn" for base in type(model).__mro__):
+        from sparseopt.adapters.sklearn import adapt as adapt_sklearn  # noqa: PLC0415, scikit-learn is optional
+
+        return adapt_sklearn(model)
+    raise TypeError(
+        f"{type(model).__name__} is no model that can be pruned; give a NumpyMLP, a list of matrices, "
+        "a linear model or MLP of scikit-learn, or a subclass of sparseopt.pruning.Network."
+    )
+
+
+def as_data(X) -> np.ndarray:
+    """Samples as an array of floats; float32 stays float32."""
+    if sparse.issparse(X):
+        raise TypeError("X is sparse; pruning needs the samples dense: pass X.toarray().")
+    X = np.asarray(X)
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X holds {X.dtype}; give numbers.")
+    if X.size == 0:
+        raise ValueError(f"X has shape {X.shape}; give at least one sample and one column.")
+    X = X if X.dtype == np.float32 else X.astype(np.float64, copy=False)
+    if not np.isfinite(X).all():
+        raise ValueError("X holds NaN or infinity; fill or drop these samples first.")
+    return X
+
+
+def _parameters(name, array, dimensions):
+    array = np.array(array)
+    if array.ndim != dimensions or array.size == 0 or array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has shape {array.shape} of {array.dtype}; give {dimensions}-d numbers, not empty.")
+    array = array if array.dtype == np.float32 else array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; give a network that works.")
+    array.setflags(write=False)
+    return array
