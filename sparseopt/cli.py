@@ -11,6 +11,7 @@ import numpy as np
 
 import sparseopt as so
 from sparseopt import report
+from sparseopt._jit import bundle_directories, cache_directory
 from sparseopt.reading import Dataset, read
 
 LOSSES = {"least-squares": so.LeastSquares, "logistic": so.Logistic, "huber": so.Huber}
@@ -50,17 +51,16 @@ def run_demo(arguments) -> int:
 
 def run_solve(arguments) -> int:
     """One problem from a data file."""
+    _check_suffix(arguments.out, ".json", ".npz")
     data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
     loss = _loss(arguments, data)
     problem = so.Problem(loss, _penalty(arguments, _alpha(arguments, loss)), _constraint(arguments))
-    solution = so.solve(
-        problem, _solver(arguments), **_limits(arguments), progress=_shows_progress(arguments)
-    )
+    solution = so.solve(problem, _solver(arguments), **_limits(arguments), progress=_shows_progress(arguments))
     w = solution.w / scale
     print(f"{arguments.data}: {len(data.y)} rows, {len(data.names)} columns, {arguments.loss}")
     print(f"penalty {problem.penalty!r}, constraint {problem.constraint!r}")
     print(f"{solution.status.name}: {solution.status.value}")
-    print(f"certificate: {report.certificate_line(solution.certificate)}")
+    print(f"certificate: {solution.certificate.summary}")
     _print_coefficients(w, solution.intercept, data.names)
     if arguments.out is not None:
         named = report.solution_data(solution, w, data.names)
@@ -70,6 +70,7 @@ def run_solve(arguments) -> int:
 
 def run_path(arguments) -> int:
     """A decreasing sequence of penalties, each solution started from the last."""
+    _check_suffix(arguments.out, ".json", ".npz", ".png")
     data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
     loss = _loss(arguments, data)
     start = so.alpha_max(loss)
@@ -78,8 +79,8 @@ def run_path(arguments) -> int:
     solutions = so.path(loss, [_penalty(arguments, alpha) for alpha in alphas], solver, tol=arguments.tol)
     print("       alpha  nonzero     objective  certificate")
     for alpha, solution in zip(alphas, solutions, strict=True):
-        line = report.certificate_line(solution.certificate)
-        print(f"{alpha:12.5g} {solution.support.size:8d} {solution.certificate.objective:13.6g}  {line}")
+        certificate = solution.certificate
+        print(f"{alpha:12.5g} {solution.support.size:8d} {certificate.objective:13.6g}  {certificate.summary}")
     if arguments.out is not None and arguments.out.suffix == ".png":
         from sparseopt.plotting import plot_path  # noqa: PLC0415, matplotlib is optional
 
@@ -100,6 +101,14 @@ def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
         except importlib.metadata.PackageNotFoundError:
             print(f"{name:<10} -")
     print(f"processors {os.cpu_count()}")
+    directory = cache_directory()
+    if directory is None:
+        print("cache      none: every process compiles anew; set SPARSEOPT_CACHE_DIR to a directory of yours")
+    else:
+        files = [entry.stat().st_size for entry in directory.iterdir() if entry.is_file()]
+        print(f"cache      {directory}: {len(files)} files, {sum(files) / 1e6:.1f} MB")
+    for bundle in bundle_directories():
+        print(f"bundle     {bundle}")
     return 0
 
 
@@ -122,9 +131,7 @@ def _scaled(data, standardize):
         mean, mean_square = X.mean(axis=0), X.power(2).mean(axis=0)
         scale = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
     scale[scale == 0] = 1.0
-    return Dataset(
-        X / scale if isinstance(X, np.ndarray) else X.multiply(1 / scale).tocsc(), data.y, data.names
-    ), scale
+    return Dataset(X / scale if isinstance(X, np.ndarray) else X.multiply(1 / scale).tocsc(), data.y, data.names), scale
 
 
 def _loss(arguments, data):
@@ -194,11 +201,14 @@ def _write(file, named, **arrays):
     """JSON with names or NPZ with arrays, as the suffix of `file` says."""
     if file.suffix == ".json":
         report.write_json(file, named)
-    elif file.suffix == ".npz":
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **arrays)
-    else:
-        raise ValueError(f"--out {file}: unknown format {file.suffix!r}; use .json or .npz.")
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **arrays)
+
+
+def _check_suffix(file, *known):
+    if file is not None and file.suffix not in known:
+        raise ValueError(f"--out {file}: unknown format {file.suffix!r}; use one of {', '.join(known)}.")
 
 
 def _parser():
@@ -211,9 +221,7 @@ def _parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = _command(commands, "demo", run_demo)
-    demo.add_argument(
-        "--out", type=Path, default=Path("sparseopt-demo"), help="folder of the report (%(default)s)"
-    )
+    demo.add_argument("--out", type=Path, default=Path("sparseopt-demo"), help="folder of the report (%(default)s)")
 
     solve = _command(commands, "solve", run_solve)
     _add_problem(solve)
@@ -248,13 +256,9 @@ def _add_problem(parser):
     parser.add_argument("data", type=Path, help="a .csv, .npz, .svm, .libsvm, .svmlight or .parquet file")
     parser.add_argument("--target", help="column to explain in CSV and Parquet (the last one)")
     parser.add_argument("--loss", choices=LOSSES, default="least-squares", help="(%(default)s)")
-    parser.add_argument(
-        "--delta", type=float, default=1.0, help="where Huber's loss turns linear (%(default)s)"
-    )
+    parser.add_argument("--delta", type=float, default=1.0, help="where Huber's loss turns linear (%(default)s)")
     parser.add_argument("--no-intercept", action="store_true", help="no constant term")
-    parser.add_argument(
-        "--standardize", action="store_true", help="penalise columns of unit standard deviation"
-    )
+    parser.add_argument("--standardize", action="store_true", help="penalise columns of unit standard deviation")
     parser.add_argument("--penalty", choices=PENALTIES, help="(l1 where alpha is given)")
     parser.add_argument("--gamma", type=float, help="where MCP and SCAD turn flat")
     parser.add_argument("--ridge", type=float, default=0.0, help="strength of an added ridge (%(default)s)")

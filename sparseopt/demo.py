@@ -4,11 +4,11 @@ All data is inside scikit-learn, so that the demo runs offline: the diabetes stu
 interactions of its ten columns (442 patients, 64 columns), and 1797 handwritten digits.
 """
 
-import importlib.util
 import itertools
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from sklearn.neural_network import MLPClassifier
 
 import sparseopt as so
 from sparseopt import plotting, report
+from sparseopt.adapters.sklearn import apply
+from sparseopt.pruning import LayerwiseL0, Magnitude
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95)
 SUBSET_SIZE = 8
@@ -27,17 +29,16 @@ SUBSET_SIZE = 8
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was solved, what came out, why it stopped, what is proven."""
+    """One line of the table: what was solved, what came out, what is proven of it."""
 
     problem: str
     result: str
-    status: str
     certificate: str
 
 
 @dataclass(frozen=True)
 class Study:
-    """A regression with a training and a test half; columns have unit variance on the first."""
+    """A regression with a training and a test half; the columns have unit variance on the first."""
 
     X: np.ndarray
     y: np.ndarray
@@ -51,80 +52,148 @@ class Study:
 
 
 def demo(out) -> dict:
-    """Run the four parts, print their table, and write report.json and the pictures into `out`."""
+    """Run the four parts, print their table, write report.json and the pictures into the folder `out`."""
+    start = time.perf_counter()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     study = diabetes_with_interactions()
     parts = {
-        "path": ("a certified lasso path", lambda: lasso_path(study, out)),
-        "subset": ("a subset of the columns by L0", lambda: best_subset(study)),
-        "simplex": ("a constrained quadratic program", lambda: simplex_regression(study)),
-        "pruning": ("a pruned network", lambda: pruned_digits(out)),
+        "path": ("a certified lasso path", lambda: lasso_path(study, out / "path.png")),
+        "subset": ("a subset of the columns by L0, as a mask", lambda: best_subset(study)),
+        "simplex": ("a constrained quadratic program", lambda: mixture(study)),
+        "pruning": ("a network, pruned", lambda: pruned_digits(out / "masks.png")),
     }
     rows, details = [], {}
-    start = time.perf_counter()
     for number, (key, (title, run)) in enumerate(parts.items(), start=1):
-        print(f"[{number}/{len(parts)}] {title} ...", file=sys.stderr, flush=True)
+        began = time.perf_counter()
+        print(f"[{number}/{len(parts)}] {title} ... ", end="", file=sys.stderr, flush=True)
         part_rows, details[key] = run()
+        print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr)
         rows += part_rows
     print_table(rows)
     details["seconds"] = time.perf_counter() - start
     report.write_json(out / "report.json", {"rows": [asdict(row) for row in rows], **details})
-    print(f"\n{details['seconds']:.1f} s; report.json, path.png and masks.png are in {out}/")
+    print(f"\n{details['seconds']:.1f} s; the report and the pictures are {out}/report.json, path.png and masks.png")
     return details
 
 
 def diabetes_with_interactions() -> Study:
-    """Diabetes with all products of two columns; the square of the binary column `sex` is itself."""
+    """Diabetes with all products of two columns, but the square of `sex`, which has two values only."""
     data = load_diabetes()
     columns, names = list(data.data.T), list(data.feature_names)
     for i, j in itertools.combinations_with_replacement(range(10), 2):
-        if names[i] == names[j] == "sex":
-            continue
-        columns.append(columns[i] * columns[j])
-        names.append(f"{names[i]} * {names[j]}")
+        if (names[i], names[j]) != ("sex", "sex"):
+            columns.append(columns[i] * columns[j])
+            names.append(f"{names[i]} * {names[j]}")
     X, X_test, y, y_test = train_test_split(np.column_stack(columns), data.target, test_size=0.5, random_state=0)
     mean, deviation = X.mean(axis=0), X.std(axis=0)
     return Study((X - mean) / deviation, y, (X_test - mean) / deviation, y_test, tuple(names))
 
 
-def lasso_path(study, out):
-    """Fifty lasso solutions, each proven optimal to a relative gap of 1e-6 by duality."""
+def lasso_path(study, picture):
+    """Fifty lasso solutions, each with a duality gap."""
     loss = so.LeastSquares(study.X, study.y, intercept=True)
     alphas = so.alpha_max(loss) * np.geomspace(1.0, 1e-3, 50)
     path = so.path(loss, [so.L1(alpha) for alpha in alphas], tol=1e-6)
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = plotting.plot_path(path, study.names, figure.subplots())
-    axes.set_title("Diabetes with interactions, 50 certified solutions", fontsize="medium")
-    figure.savefig(out / "path.png", dpi=150)
+    axes.set_title("Diabetes with interactions: fifty certified lasso solutions", fontsize="medium")
+    figure.savefig(picture, dpi=150)
     worst = max((solution.certificate for solution in path), key=lambda certificate: certificate.relative_gap)
     sizes = [solution.support.size for solution in path]
-    converged = sum(solution.status is so.Status.CONVERGED for solution in path)
     row = Row(
-        "lasso path, 50 penalties",
+        f"lasso path of {len(path)} penalties",
         f"{min(sizes)} to {max(sizes)} of {study.X.shape[1]} columns",
-        f"{converged} CONVERGED",
-        "largest " + report.certificate_line(worst),
+        f"every one: {worst.summary} or less",
     )
-    detail = [report.solution_data(solution, solution.w, study.names) for solution in path]
-    return [row], {"alphas": alphas, "solutions": detail}
+    solutions = [report.solution_data(solution, solution.w, study.names) for solution in path]
+    return [row], {"alphas": alphas, "solutions": solutions}
 
 
 def best_subset(study):
-    """Eight columns by hard thresholding, as a mask on scikit-learn's linear regression."""
-    problem = so.Problem(
-        so.LeastSquares(study.X, study.y, intercept=True), constraint=so.Cardinality(SUBSET_SIZE)
-    )
-    solution = so.solve(problem, so.HardThresholding())
-    full = LinearRegression().fit(study.X, study.y)
-    mask = so.Mask.of(solution)
-    masked = full
-    before, after = study.error(full), study.error(masked)
+    """A subset of the columns by hard thresholding, as a mask on scikit-learn's linear regression."""
+    loss = so.LeastSquares(study.X, study.y, intercept=True)
+    solution = so.solve(so.Problem(loss, constraint=so.Cardinality(SUBSET_SIZE)), so.HardThresholding())
+    mask = so.Mask.of(solution, "coef_")
+    model = LinearRegression().fit(study.X, study.y)
+    masked = apply(mask, model, study.X, study.y)
+    before, after = study.error(model), study.error(masked)
     row = Row(
-        f"{SUBSET_SIZE} of {study.X.shape[1]} columns by L0",
-        f"test error {before:.1f} with all columns, {after:.1f} with the mask",
-        solution.status.name,
-        report.certificate_line(solution.certificate),
+        f"{mask.kept} of {mask.total} columns by L0",
+        f"test error {before:.1f} with all, {after:.1f} with the mask",
+        solution.certificate.summary,
     )
-    detail = {"density": mask.density, "test_error_all": before, "test_error_masked": after}
-    return [row], {**detail, **report.solution_data(solution, solution.w, study.names)}
+    errors = {"test_error_all_columns": before, "test_error_masked": after}
+    return [row], errors | report.solution_data(solution, masked.coef_, study.names)
+
+
+def mixture(study):
+    """Least squares with nonnegative coefficients that sum to one, a quadratic program."""
+    p = study.X.shape[1]
+    standardised = (study.y - study.y.mean()) / study.y.std()
+    sums_to_one = so.LinearConstraint(np.ones((1, p)), 1.0, 1.0)
+    problem = so.Problem(
+        so.LeastSquares(study.X, standardised), constraint=so.Intersection(sums_to_one, so.Box(0.0, np.inf))
+    )
+    solution = so.solve(problem, so.OperatorSplitting(), tol=1e-9)
+    detail = report.solution_data(solution, solution.w, study.names)
+    compared = "CVXPY is not installed, not compared"
+    if find_spec("cvxpy") is not None:
+        detail["cvxpy_objective"] = cvxpy_objective(study.X, standardised)
+        difference = abs(solution.certificate.objective - detail["cvxpy_objective"])
+        compared = f"CVXPY's objective differs by {difference:.0e}"
+    row = Row(
+        f"mixture of {p} columns (QP)", f"{solution.support.size} columns; {compared}", solution.certificate.summary
+    )
+    return [row], detail
+
+
+def cvxpy_objective(X, y) -> float:
+    """Least objective of the mixture that CVXPY finds."""
+    import cvxpy  # noqa: PLC0415, optional
+
+    w = cvxpy.Variable(X.shape[1], nonneg=True)
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(X @ w - y) / (2 * len(y))), [cvxpy.sum(w) == 1])
+    return float(problem.solve(solver=cvxpy.CLARABEL))
+
+
+def pruned_digits(picture):
+    """A network on the digits, pruned by magnitude and by layer-wise L0 regression."""
+    digits = load_digits()
+    X, X_test, y, y_test = train_test_split(
+        digits.data / 16, digits.target, test_size=0.5, random_state=0, stratify=digits.target
+    )
+    network = MLPClassifier((64, 32), learning_rate_init=3e-3, tol=1e-3, n_iter_no_change=5, random_state=0).fit(X, y)
+    dense = float(network.score(X_test, y_test))
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    panels = figure.subplots(2, len(SPARSITIES))
+    rows, detail = [], []
+    for column, sparsity in enumerate(SPARSITIES):
+        runs = {
+            "magnitude": so.prune(network, X, sparsity=sparsity, method=Magnitude()),
+            "layer-wise L0": so.prune(network, X, sparsity=sparsity, method=LayerwiseL0()),
+        }
+        accuracy = {name: float(pruned.model.score(X_test, y_test)) for name, pruned in runs.items()}
+        for panel, (name, pruned) in zip(panels[:, column], runs.items(), strict=True):
+            plotting.plot_mask(so.Mask({name: pruned.mask["coefs_0"]}), [panel])
+            panel.set_title(f"{name}, {sparsity:.0%}\naccuracy {accuracy[name]:.1%}", fontsize="small")
+        errors = [layer.error for layer in runs["layer-wise L0"].layers]
+        rows.append(
+            Row(
+                f"network without {sparsity:.0%} of {runs['magnitude'].mask.total} weights",
+                f"accuracy {accuracy['layer-wise L0']:.1%}, by magnitude {accuracy['magnitude']:.1%}, dense {dense:.1%}",
+                "no bound; relative error of the layers " + " ".join(f"{error:.2f}" for error in errors),
+            )
+        )
+        detail.append({"sparsity": sparsity, "accuracy": accuracy, "layer_errors": errors})
+    figure.suptitle("First layer of the network: weights that stay", fontsize="medium")
+    figure.savefig(picture, dpi=150)
+    return rows, {"dense_accuracy": dense, "pruned": detail}
+
+
+def print_table(rows) -> None:
+    """One line a row, under the names of the columns."""
+    lines = [("problem", "result", "certificate"), *((row.problem, row.result, row.certificate) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

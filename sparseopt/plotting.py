@@ -44,6 +44,42 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     return _clean(axes)
 
 
+def plot_convergence(solution, axes=None):
+    """Objective above the best proven bound, and the solver's residual, against time.
+
+    Parameters
+    ----------
+    solution : Solution
+        From ``solve(..., trace=True)``.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    if not solution.trace:
+        raise ValueError("plot_convergence: the solution has no trace; run solve(..., trace=True).")
+    axes = _axes(axes)
+    seconds = np.array([point.seconds for point in solution.trace])
+    objective = np.array([point.objective for point in solution.trace])
+    residual = np.array([point.residual for point in solution.trace])
+    bound = solution.certificate.lower_bound
+    reference, label = (
+        (bound, "objective - proven bound") if np.isfinite(bound) else (objective.min(), "objective - best seen")
+    )
+    for values, name, marker, colour in (
+        (objective - reference, label, "o", COLOURS[0]),
+        (residual, "residual of the solver", "s", COLOURS[1]),
+    ):
+        shown = np.isfinite(values) & (values > 0)  # a logarithmic axis has no zero
+        axes.plot(seconds[shown], values[shown], marker=marker, markersize=3, color=colour, label=name)
+    axes.set_yscale("log")
+    axes.set_xlabel("seconds")
+    axes.legend(frameon=False, fontsize="small")
+    return _clean(axes)
+
+
 def plot_mask(mask, axes=None):
     """Which weights a mask keeps (dark) and drops (light), one panel per named weight.
 
@@ -58,13 +94,13 @@ def plot_mask(mask, axes=None):
     -------
     matplotlib Figure
     """
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
     from matplotlib.colors import ListedColormap
 
     weights = {name: np.atleast_2d(mask[name]) for name in mask}
     if axes is None:
         widths = [max(keep.shape[1], keep.shape[0] / 3) for keep in weights.values()]
-        _, axes = pyplot.subplots(
+        _, axes = plt.subplots(
             1, len(weights), figsize=(7, 3), width_ratios=widths, squeeze=False, layout="constrained"
         )
     for panel, (name, keep) in zip(np.ravel(axes), weights.items(), strict=True):
@@ -80,9 +116,9 @@ def plot_mask(mask, axes=None):
 def _axes(axes):
     if axes is not None:
         return axes
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
-    return pyplot.subplots(figsize=(6.4, 4), layout="constrained")[1]
+    return plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
 
 
 def _clean(axes):

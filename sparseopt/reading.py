@@ -44,10 +44,14 @@ def read(path, target=None) -> Dataset:
 
 def _read_csv(path, target):
     with path.open(newline="", encoding="utf-8-sig") as file:
-        first = next(csv.reader(file), [])
+        rows = csv.reader(file)
+        first = next(rows, [])
+        has_more = any(rows)
     if not first:
         raise ValueError(f"{path}: the first row is empty; give a header or at least one row of numbers.")
     has_header = not all(_is_number(cell) for cell in first)
+    if has_header and not has_more:
+        raise ValueError(f"{path}: the file holds no row of numbers; give at least one.")
     names = [cell.strip() for cell in first] if has_header else _numbered(len(first))
     try:
         values = np.loadtxt(
@@ -61,8 +65,6 @@ def _read_csv(path, target):
         )
     except ValueError as error:
         raise ValueError(_first_fault(path, names, has_header) or f"{path}: {error}") from None
-    if values.size == 0:
-        raise ValueError(f"{path}: the file holds no row of numbers; give at least one.")
     return _split(path, values, names, target)
 
 
@@ -73,9 +75,7 @@ def _first_fault(path, names, has_header):
             if (number == 1 and has_header) or not row:
                 continue
             if len(row) != len(names):
-                return (
-                    f"{path}: row {number} has {len(row)} cells, the first row {len(names)}; mend the file."
-                )
+                return f"{path}: row {number} has {len(row)} cells, the first row {len(names)}; mend the file."
             for name, cell in zip(names, row, strict=True):
                 if not _is_number(cell):
                     return (

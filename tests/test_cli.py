@@ -1,0 +1,113 @@
+"""The command line does what the library does, and says in one line what is wrong."""
+
+import json
+
+import numpy as np
+import pytest
+
+import sparseopt as so
+from sparseopt import cli
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 5)) * [1.0, 10.0, 1.0, 0.1, 1.0]
+Y = 3 * X[:, 0] - 20 * X[:, 3] + 0.1 * RNG.standard_normal(60) + 7
+
+
+@pytest.fixture
+def data(tmp_path):
+    file = tmp_path / "trial.npz"
+    np.savez(file, X=X, y=Y, names=["age", "height", "weight", "dose", "time"])
+    return str(file)
+
+
+def test_solve_writes_the_solution_with_names_and_certificate(data, tmp_path, capsys):
+    out = tmp_path / "folder" / "solution.json"
+    assert cli.main(["solve", data, "--penalty", "l1", "--alpha", "0.5", "--out", str(out)]) == 0
+    written = json.loads(out.read_text())
+    expected = so.solve(so.Problem(so.LeastSquares(X, Y, intercept=True), so.L1(0.5)))
+    assert written["status"] == "CONVERGED"
+    assert written["coefficients"].keys() == {["age", "height", "weight", "dose", "time"][j] for j in expected.support}
+    assert written["certificate"]["relative_gap"] <= 1e-6
+    assert "age" in capsys.readouterr().out
+
+
+def test_solve_with_standardize_reports_the_units_of_the_file(data, tmp_path):
+    out = tmp_path / "solution.npz"
+    assert cli.main(["solve", data, "--alpha", "1e-6", "--standardize", "--tol", "1e-12", "--out", str(out)]) == 0
+    with np.load(out) as written:
+        np.testing.assert_allclose(written["w"][[0, 3]], [3, -20], rtol=0.05)
+        np.testing.assert_allclose(written["intercept"], 7, atol=0.1)
+
+
+def test_solve_with_k_keeps_k_columns(data, capsys):
+    assert cli.main(["solve", data, "--k", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 5 coefficients are not zero" in printed
+    assert "dose" in printed
+
+
+def test_alpha_ratio_one_gives_zero(data, capsys):
+    assert cli.main(["solve", data, "--alpha-ratio", "1"]) == 0
+    assert "0 of 5 coefficients" in capsys.readouterr().out
+
+
+def test_a_limit_is_exit_code_one(data, capsys):
+    arguments = ["solve", data, "--alpha", "0.01", "--solver", "proximal-gradient", "--max-iter", "1", "--tol", "1e-14"]
+    assert cli.main(arguments) == 1
+    assert "ITERATION_LIMIT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz", ".png"])
+def test_path_writes_each_format(data, tmp_path, suffix):
+    out = tmp_path / f"path{suffix}"
+    assert cli.main(["path", data, "--count", "5", "--out", str(out)]) == 0
+    assert out.stat().st_size > 0
+
+
+def test_every_loss_and_penalty_can_be_named(tmp_path):
+    file = tmp_path / "labels.npz"
+    np.savez(file, X=X, y=np.sign(Y - 7))
+    for loss in cli.LOSSES:
+        for penalty in ("l1", "mcp", "scad", "l0"):
+            arguments = ["solve", str(file), "--loss", loss, "--penalty", penalty, "--alpha-ratio", "0.3", "--standardize"]
+            assert cli.main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--penalty", "l1"], "give a penalty and --alpha"),
+        (["--penalty", "none", "--alpha", "1"], "give a penalty and --alpha"),
+        (["--alpha", "-1"], "alpha must be at least 0"),
+        (["--k", "9"], "k = 9 exceeds the 5 features"),
+        (["--alpha", "1", "--solver", "hard-thresholding"], "HardThresholding"),
+        (["--alpha", "1", "--out", "solution.txt"], "unknown format '.txt'"),
+        (["--alpha", "1", "--target", "age"], "fixed"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_two(data, capsys, arguments, says):
+    assert cli.main(["solve", data, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert error.startswith("sparseopt solve: ")
+
+
+def test_a_missing_file_is_exit_code_two(tmp_path, capsys):
+    assert cli.main(["solve", str(tmp_path / "no.csv"), "--alpha", "1"]) == 2
+    assert "no.csv" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_exit_code_130(data, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(so, "solve", interrupt)
+    assert cli.main(["solve", data, "--alpha", "1"]) == 130
+
+
+def test_info_says_versions_and_where_the_cache_is(capsys):
+    assert cli.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert f"numpy      {np.__version__}" in printed
+    assert "cache" in printed

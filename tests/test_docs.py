@@ -1,0 +1,47 @@
+"""Every block of code in the README and the documentation runs as it stands."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sparseopt import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
+def code(page, language):
+    """The page with all but its blocks of one language blank, so that line numbers stay true."""
+    lines, inside = [], False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        starts, ends = line == f"```{language}", inside and line == "```"
+        lines.append(line if inside and not ends else "")
+        inside = starts or (inside and not ends)
+    return lines
+
+
+def pages_with(language):
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES if any(code(page, language))]
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(code(page, "python")), str(page), "exec"), {"__name__": "__main__"})
+    for line in code(page, "console"):
+        if line.startswith("$ sparseopt "):
+            arguments = shlex.split(line.removeprefix("$ sparseopt "))
+            assert cli.main(arguments) == 0, capsys.readouterr().err
+
+
+def test_the_readme_has_two_set_up_commands_of_one_line():
+    """`.ci/run` runs exactly these lines."""
+    commands = [line for line in code(ROOT / "README.md", "sh") if line]
+    assert len(commands) == 2
+    assert all(line.startswith("python3 -m venv ") for line in commands)
+
+
+def test_no_page_is_empty():
+    for page in PAGES:
+        assert len(page.read_text(encoding="utf-8").split()) >= 15, f"{page} has next to no text"

@@ -1,0 +1,67 @@
+"""Pictures show the numbers that they were given."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+import sparseopt as so
+from sparseopt import plotting
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 12))
+Y = X[:, :3] @ [2.0, -1.0, 1.5] + 0.1 * RNG.standard_normal(40)
+LOSS = so.LeastSquares(X, Y)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("rule", [so.L1, lambda alpha: so.Ridged(so.L1(alpha), 0.1)], ids=["L1", "Ridged"])
+def test_a_path_draws_each_coefficient_against_alpha(rule):
+    alphas = so.alpha_max(LOSS) * np.geomspace(1, 0.01, 8)
+    path = so.path(LOSS, [rule(alpha) for alpha in alphas])
+    axes = plotting.plot_path(path, names=[f"x{j}" for j in range(12)], labels=3)
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["x0", "x2", "x1"]
+    np.testing.assert_allclose(drawn["x0"].get_xdata(), alphas)
+    np.testing.assert_allclose(drawn["x0"].get_ydata(), path.w[:, 0])
+    assert axes.get_xscale() == "log"
+
+
+def test_a_path_without_alphas_says_what_it_needs():
+    path = so.path(LOSS, [so.Zero()])
+    with pytest.raises(ValueError, match="has no alpha"):
+        plotting.plot_path(path)
+
+
+def test_convergence_draws_the_distance_to_the_bound():
+    solution = so.solve(so.Problem(LOSS, so.L1(0.1)), so.ProximalGradient(), tol=1e-10, trace=True)
+    axes = plotting.plot_convergence(solution)
+    gap, residual = axes.get_lines()
+    assert gap.get_ydata()[0] >= gap.get_ydata()[-1] > 0
+    assert len(residual.get_xdata()) > 0
+    assert axes.get_yscale() == "log"
+
+
+def test_convergence_needs_a_trace():
+    solution = so.solve(so.Problem(LOSS, so.L1(0.1)))
+    with pytest.raises(ValueError, match="trace=True"):
+        plotting.plot_convergence(solution)
+
+
+def test_a_mask_has_a_panel_for_each_weight():
+    mask = so.Mask({"first": RNG.random((8, 4)) < 0.5, "second": np.array([True, False, True])})
+    figure = plotting.plot_mask(mask)
+    first, second = figure.axes
+    np.testing.assert_array_equal(first.images[0].get_array(), mask["first"])
+    np.testing.assert_array_equal(second.images[0].get_array(), [mask["second"]])
+    assert second.get_title() == "second: 67% kept"
+
+
+def test_a_picture_can_be_drawn_into_given_axes():
+    _, axes = plt.subplots()
+    path = so.path(LOSS, [so.L1(0.5), so.L1(0.1)])
+    assert plotting.plot_path(path, axes=axes) is axes
