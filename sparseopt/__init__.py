@@ -1,0 +1,50 @@
+"""Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
+
+from sparseopt.certificate import Certificate as Certificate
+from sparseopt.certificate import CertificateError as CertificateError
+from sparseopt.certificate import certify as certify
+from sparseopt.constraints import Box as Box
+from sparseopt.constraints import Cardinality as Cardinality
+from sparseopt.constraints import Constraint as Constraint
+from sparseopt.constraints import Intersection as Intersection
+from sparseopt.constraints import L1Ball as L1Ball
+from sparseopt.constraints import LinearConstraint as LinearConstraint
+from sparseopt.constraints import Simplex as Simplex
+from sparseopt.designs import Design as Design
+from sparseopt.losses import Huber as Huber
+from sparseopt.losses import LeastSquares as LeastSquares
+from sparseopt.losses import Logistic as Logistic
+from sparseopt.losses import Loss as Loss
+from sparseopt.losses import Quadratic as Quadratic
+from sparseopt.losses import SampleLoss as SampleLoss
+from sparseopt.mask import Mask as Mask
+from sparseopt.path import Path as Path
+from sparseopt.path import alpha_grid as alpha_grid
+from sparseopt.path import alpha_max as alpha_max
+from sparseopt.path import path as path
+from sparseopt.penalties import L0 as L0
+from sparseopt.penalties import L1 as L1
+from sparseopt.penalties import MCP as MCP
+from sparseopt.penalties import SCAD as SCAD
+from sparseopt.penalties import Nonnegative as Nonnegative
+from sparseopt.penalties import Penalty as Penalty
+from sparseopt.penalties import Ridged as Ridged
+from sparseopt.penalties import Weighted as Weighted
+from sparseopt.penalties import Zero as Zero
+from sparseopt.problem import Problem as Problem
+from sparseopt.pruning import prune as prune
+from sparseopt.solution import Duals as Duals
+from sparseopt.solution import NotCertified as NotCertified
+from sparseopt.solution import Solution as Solution
+from sparseopt.solution import Status as Status
+from sparseopt.solution import UnsupportedProblem as UnsupportedProblem
+from sparseopt.solve import default_solver as default_solver
+from sparseopt.solve import solve as solve
+from sparseopt.solvers.base import Solver as Solver
+from sparseopt.solvers.base import State as State
+from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
+from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
+from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
+
+__version__ = "0.1.0"

@@ -59,7 +59,10 @@ _THIRD_PARTY = {"numpy", "math", "numba", "llvmlite", "builtins", "scipy", "abc"
 
 
 class Term(ABC):
-    """Base of every value whose methods a kernel may call; subclasses are frozen dataclasses."""
+    """Base of every value whose methods a kernel may call; subclasses are frozen dataclasses.
+
+    A field declared with ``field(metadata={"compiled": False})`` is for Python only.
+    """
 
     def __init_subclass__(cls, **options):
         """Let kernels call the methods of `cls`."""
@@ -121,7 +124,7 @@ def _typeof_term(term, _context):
         return known
     if not (dataclasses.is_dataclass(term) and term.__dataclass_params__.frozen):
         raise TypeError(f"{type(term).__name__} is not frozen; decorate the class with @dataclass(frozen=True).")
-    fields = tuple((field.name, _field_type(term, field)) for field in dataclasses.fields(term))
+    fields = tuple((f.name, _field_type(term, f)) for f in dataclasses.fields(term) if f.metadata.get("compiled", True))
     made = TermType(type(term).__qualname__.replace("<locals>.", ""), _class_digest(type(term)), fields)
     # The instance is frozen, so its type never changes: 1 us instead of 4 for each argument of a call.
     object.__setattr__(term, "_numba_type", made)

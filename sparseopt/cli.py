@@ -73,12 +73,12 @@ def run_path(arguments) -> int:
     _check_suffix(arguments.out, ".json", ".npz", ".png")
     data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
     loss = _loss(arguments, data)
-    start = so.alpha_max(loss)
-    alphas = start * np.geomspace(1.0, arguments.smallest, arguments.count)
-    solver = _solver(arguments)
-    solutions = so.path(loss, [_penalty(arguments, alpha) for alpha in alphas], solver, tol=arguments.tol)
+    penalties = [_penalty(arguments, alpha) for alpha in so.alpha_grid(loss, arguments.count, arguments.smallest)]
+    solutions = so.path(
+        so.Problem(loss), penalties, _solver(arguments), **_limits(arguments), progress=_shows_progress(arguments)
+    )
     print("       alpha  nonzero     objective  certificate")
-    for alpha, solution in zip(alphas, solutions, strict=True):
+    for alpha, solution in zip(solutions.alphas, solutions, strict=True):
         certificate = solution.certificate
         print(f"{alpha:12.5g} {solution.support.size:8d} {certificate.objective:13.6g}  {certificate.summary}")
     if arguments.out is not None and arguments.out.suffix == ".png":
@@ -87,7 +87,9 @@ def run_path(arguments) -> int:
         plot_path(solutions).figure.savefig(arguments.out, dpi=150)
     elif arguments.out is not None:
         rows = [report.solution_data(s, s.w / scale, data.names) for s in solutions]
-        _write(arguments.out, {"alphas": list(alphas), "path": rows}, alphas=alphas, w=solutions.w / scale)
+        _write(
+            arguments.out, {"alphas": solutions.alphas, "path": rows}, alphas=solutions.alphas, w=solutions.w / scale
+        )
     return 0 if all(solution.status is so.Status.CONVERGED for solution in solutions) else 1
 
 
@@ -230,8 +232,6 @@ def _parser():
     solve.add_argument("--k", type=int, help="at most k nonzero coefficients")
     solve.add_argument("--lower", type=float, help="least value of a coefficient")
     solve.add_argument("--upper", type=float, help="largest value of a coefficient")
-    solve.add_argument("--max-iter", type=int, help="most iterations")
-    solve.add_argument("--time-limit", type=float, help="most seconds")
     solve.add_argument("--out", type=Path, help="write the solution to this .json or .npz file")
 
     path = _command(commands, "path", run_path)
@@ -265,4 +265,6 @@ def _add_problem(parser):
     parser.add_argument("--nonnegative", action="store_true", help="only coefficients >= 0")
     parser.add_argument("--solver", choices=SOLVERS, help="(the default of the problem)")
     parser.add_argument("--tol", type=float, default=1e-6, help="relative duality gap (%(default)s)")
+    parser.add_argument("--max-iter", type=int, help="most iterations")
+    parser.add_argument("--time-limit", type=float, help="most seconds")
     parser.add_argument("--quiet", action="store_true", help="no progress on the terminal")

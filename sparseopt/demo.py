@@ -93,21 +93,19 @@ def diabetes_with_interactions() -> Study:
 def lasso_path(study, picture):
     """Fifty lasso solutions, each with a duality gap."""
     loss = so.LeastSquares(study.X, study.y, intercept=True)
-    alphas = so.alpha_max(loss) * np.geomspace(1.0, 1e-3, 50)
-    path = so.path(loss, [so.L1(alpha) for alpha in alphas], tol=1e-6)
+    path = so.path(so.Problem(loss), [so.L1(alpha) for alpha in so.alpha_grid(loss, 50, 1e-3)], tol=1e-6)
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = plotting.plot_path(path, study.names, figure.subplots())
     axes.set_title("Diabetes with interactions: fifty certified lasso solutions", fontsize="medium")
     figure.savefig(picture, dpi=150)
     worst = max((solution.certificate for solution in path), key=lambda certificate: certificate.relative_gap)
-    sizes = [solution.support.size for solution in path]
     row = Row(
         f"lasso path of {len(path)} penalties",
-        f"{min(sizes)} to {max(sizes)} of {study.X.shape[1]} columns",
+        f"{path.support_sizes.min()} to {path.support_sizes.max()} of {study.X.shape[1]} columns",
         f"every one: {worst.summary} or less",
     )
     solutions = [report.solution_data(solution, solution.w, study.names) for solution in path]
-    return [row], {"alphas": alphas, "solutions": solutions}
+    return [row], {"alphas": path.alphas, "solutions": solutions}
 
 
 def best_subset(study):
@@ -181,7 +179,7 @@ def pruned_digits(picture):
         rows.append(
             Row(
                 f"network without {sparsity:.0%} of {runs['magnitude'].mask.total} weights",
-                f"accuracy {accuracy['layer-wise L0']:.1%}, by magnitude {accuracy['magnitude']:.1%}, dense {dense:.1%}",
+                f"accuracy {accuracy['layer-wise L0']:.1%}, {accuracy['magnitude']:.1%} by magnitude, {dense:.1%} dense",
                 "no bound; relative error of the layers " + " ".join(f"{error:.2f}" for error in errors),
             )
         )

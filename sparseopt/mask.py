@@ -60,8 +60,8 @@ class Mask(Mapping):
         if names is None or isinstance(names, str):
             names, shape = [names or "w"], [w.shape if shape is None else shape]
         shapes = [np.atleast_1d(part) for part in shape or ()]
-        if len(shapes) != len(names):
-            raise ValueError(f"{len(names)} names need as many shapes, not {len(shapes)}; give one for each name.")
+        if not names or len(shapes) != len(names):
+            raise ValueError(f"{len(names)} names and {len(shapes)} shapes; give a name, or one shape for each name.")
         ends = np.cumsum([math.prod(part) for part in shapes])
         if ends[-1] != w.size:
             raise ValueError(f"the solution has {w.size} weights, the shapes hold {ends[-1]}; mend the shapes.")

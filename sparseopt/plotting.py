@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sparseopt.penalties import Penalty
+
 # Okabe and Ito (2008): told apart by colour-blind readers and in print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -25,19 +27,23 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     matplotlib Axes
     """
     axes = _axes(axes)
-    alphas = np.array([_strength(penalty) for penalty in path.penalties])
-    w = np.asarray(path.w)
+    w, strengths = path.w, path.alphas
+    if np.any(np.isnan(strengths)):
+        raise ValueError(f"plot_path: {path.terms[0]!r} has neither alpha nor k; give a path over terms that have one.")
     by_size = np.argsort(-np.abs(w[-1]), kind="stable")
     named = by_size[: min(labels, np.count_nonzero(w[-1]))]
     quiet = np.setdiff1d(np.flatnonzero(np.any(w != 0, axis=0)), named)
-    axes.plot(alphas, w[:, quiet], color="#B8B8B8", linewidth=0.8)
+    axes.plot(strengths, w[:, quiet], color="#B8B8B8", linewidth=0.8)
     for rank, j in enumerate(named):
         name = f"column {j}" if names is None else str(names[j])
-        axes.plot(alphas, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
+        axes.plot(strengths, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set_xscale("log")
-    axes.invert_xaxis()
-    axes.set_xlabel("alpha (weaker penalty to the right)")
+    if isinstance(path.terms[0], Penalty):
+        axes.set_xscale("log")
+        axes.invert_xaxis()
+        axes.set_xlabel("alpha (weaker penalty to the right)")
+    else:
+        axes.set_xlabel("nonzero coefficients allowed")
     axes.set_ylabel("coefficient")
     if named.size:
         axes.legend(frameon=False, fontsize="small", loc="upper left")
@@ -124,13 +130,3 @@ def _axes(axes):
 def _clean(axes):
     axes.spines[["top", "right"]].set_visible(False)
     return axes
-
-
-def _strength(penalty) -> float:
-    """The alpha of a penalty, found under the rules around it."""
-    match penalty:
-        case object(alpha=alpha):
-            return alpha
-        case object(penalty=inner):
-            return _strength(inner)
-    raise ValueError(f"plot_path: {penalty!r} has no alpha; give a path over penalties that have one.")

@@ -1,0 +1,301 @@
+"""Certificates: what is proven about a point, from the problem and the point alone.
+
+For a convex problem the proof is weak duality. With v_i a slope of phi in the i-th fitted
+value and t = -X'(s v), every v gives the lower bound
+
+    D(v) = - sum_i s_i phi*(y_i, v_i) - g*(t)
+
+provided that t lies in the range of slopes of g and, with an intercept, sum_i s_i v_i = 0.
+The slopes at w are projected and scaled until both hold (Fenchel, 1949; for the lasso Kim et
+al., 2007). All sums are in float64, and the bound is lowered by a margin for rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt.conjugates import ConvexForm, convex_form, has_conjugate, loss_conjugate, penalty_value, sample_slopes
+from sparseopt.constraints import Cardinality
+from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.problem import Problem
+
+# Relative error of the float64 sums that make up a bound, with room to spare.
+_ROUNDING = 1e-14
+# The relative gap is taken over the objective at w, but at least over this part of the
+# objective at zero, so that a perfect fit can end.
+_FLOOR = 1e-6
+# Unpenalised coefficients are projected out by least squares while that is cheap.
+_PROJECTION_WORK = 2e9
+
+
+class CertificateError(RuntimeError):
+    """A certificate does not hold for the problem it was checked against."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What is proven about a point w.
+
+    Attributes
+    ----------
+    objective : float
+        loss + penalty at w.
+    lower_bound : float
+        No feasible point has a smaller objective; -inf where nothing is proven.
+    violation : float
+        Distance of w to the constraint.
+    stationarity : float
+        Distance of w to a fixed point, in the units of the loss's slope.
+    proof : str
+        "duality", "bound" (brought by the solver), "kkt", "stationarity" (no bound), or
+        "infeasible ray" and "unbounded ray".
+    dual_residual : float
+        Residual of the dual equations, for problems with linear rows; nan elsewhere.
+    ray : array or None
+        The ray that proves infeasibility or unboundedness.
+    reference : float
+        What the relative gap is relative to.
+    """
+
+    objective: float
+    lower_bound: float
+    violation: float
+    stationarity: float
+    proof: str
+    reference: float
+    dual_residual: float = np.nan
+    w: np.ndarray | None = field(default=None, repr=False)
+    duals: object = field(default=None, repr=False)
+    ray: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def gap(self) -> float:
+        """objective - lower_bound."""
+        return self.objective - self.lower_bound
+
+    @property
+    def relative_gap(self) -> float:
+        """gap over the objective at w (over a millionth of that at zero, if that is larger)."""
+        return self.gap / self.reference if self.reference > 0 else (0.0 if self.gap <= 0 else np.inf)
+
+    @property
+    def summary(self) -> str:
+        """The proof in a few words."""
+        match self.proof:
+            case "stationarity":
+                return f"stationary to {self.stationarity:.1e}, no bound"
+            case "kkt":
+                return f"residuals {self.violation:.0e} and {self.dual_residual:.0e}, gap {self.gap:.0e} by KKT"
+            case "infeasible ray" | "unbounded ray":
+                return f"proven by an {self.proof}"
+        return f"relative gap {self.relative_gap:.0e} by {self.proof}"
+
+    def verify(self, problem) -> None:
+        """Compute the certificate again from the problem; `CertificateError` where it does not hold."""
+        again = certify(problem, self.w, duals=self.duals, ray=self.ray)
+        slack = 1e-9 * (abs(again.objective) + again.reference)
+        if self.proof == "bound":
+            raise CertificateError("the bound was brought by a solver without its proof; it cannot be checked from w.")
+        if again.proof != self.proof:
+            raise CertificateError(f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}.")
+        if abs(again.objective - self.objective) > slack:
+            raise CertificateError(f"the objective at w is {again.objective:.12g}, not {self.objective:.12g}.")
+        if self.lower_bound > again.lower_bound + slack:
+            raise CertificateError(f"the data proves the bound {again.lower_bound:.12g}, not {self.lower_bound:.12g}.")
+        if again.violation > self.violation + 1e-12:
+            raise CertificateError(f"the violation at w is {again.violation:.3g}, not {self.violation:.3g}.")
+
+
+def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -> Certificate:
+    """What can be proven about w.
+
+    Parameters
+    ----------
+    problem : Problem
+    w : array of shape (p,)
+        Any point; a solver's residuals are not looked at.
+    lower_bound : float, optional
+        A bound that is already proven, by branch and bound.
+    duals : Duals, optional
+        Multipliers of linear rows and bounds; recovered from w where they are not given.
+    ray : array, optional
+        A direction that proves infeasibility or unboundedness.
+
+    Returns
+    -------
+    Certificate
+
+    Notes
+    -----
+    Costs two products with X; all sums are in float64, also for float32 data.
+    """
+    w = np.array(w, dtype=np.float64)
+    if w.shape != (problem.n_features,):
+        raise ValueError(f"w has shape {w.shape}, but the problem has {problem.n_features} features.")
+    if needs_multipliers(problem):
+        from sparseopt.kkt import certify_rows
+
+        return certify_rows(problem, w, duals, ray)
+    objective = problem.objective(w)
+    bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
+    dual = dual_bound(problem, w)
+    if dual > bound:
+        bound, proof = dual, "duality"
+    return Certificate(
+        objective=objective,
+        lower_bound=float(bound),
+        violation=problem.violation(w),
+        stationarity=stationarity(problem, w),
+        proof=proof,
+        reference=max(abs(objective), _FLOOR * abs(problem.objective(np.zeros_like(w)))),
+        w=w,
+    )
+
+
+def needs_multipliers(problem):
+    """Whether the constraint has linear rows, for which a point alone has no simple dual."""
+    return problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
+
+
+def dual_bound(problem, w):
+    """The best lower bound that duality gives from w; -inf where none is known."""
+    term = problem.proximal
+    form = None if term is None else convex_form(term, w.size)
+    if form is None:
+        return -np.inf
+    if isinstance(problem.loss, Quadratic):
+        return _quadratic_bound(problem.loss, form, w)
+    if not has_conjugate(problem.loss):
+        return -np.inf
+    return _sample_bound(problem.loss, form, w)
+
+
+def _sample_bound(loss, form, w):
+    weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
+    v = sample_slopes(loss, w)
+    v = _balanced(v, weights) if loss.intercept else v
+    t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
+    least, largest = form.slope_range()
+    free = np.flatnonzero((least == 0.0) & (largest == 0.0) & (t != 0.0))
+    if free.size:
+        v = _without_columns(loss, v, weights, free)
+        if v is None:
+            return -np.inf
+        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
+        t[free] = 0.0
+    scale = _largest_scale(t, least, largest)
+    if form.is_homogeneous:
+        scale = _best_scale(loss, v, weights, scale)
+    v, t = scale * v, np.clip(scale * t, least, largest)
+    terms = weights * loss_conjugate(loss, v) * np.ones_like(v)
+    penalty = form.conjugate(t)
+    bound = -float(np.sum(terms)) - penalty
+    return bound - _ROUNDING * (float(np.sum(np.abs(terms))) + abs(penalty))
+
+
+def _balanced(v, weights):
+    """v with sum_i weights_i v_i = 0: the heavier of its signs is scaled down, which keeps it a slope."""
+    mass = weights * v
+    above, below = float(np.sum(mass[v > 0])), -float(np.sum(mass[v < 0]))
+    if above == 0.0 or below == 0.0:
+        return np.zeros_like(v)
+    if above > below:
+        return np.where(v > 0, v * (below / above), v)
+    return np.where(v < 0, v * (above / below), v)
+
+
+def _without_columns(loss, v, weights, columns):
+    """v made orthogonal to unpenalised columns, or None where that costs too much or leaves the slopes."""
+    n = v.size
+    if n * columns.size * min(n, columns.size) > _PROJECTION_WORK:
+        return None
+    root = np.sqrt(np.broadcast_to(weights, n))
+    A = root[:, None] * loss.X.restrict(columns).to_array()
+    target = root * v
+    rest = target - A @ np.linalg.lstsq(A, target, rcond=None)[0]
+    projected = np.divide(rest, root, out=np.zeros_like(rest), where=root > 0)
+    return projected if np.all(np.isfinite(loss_conjugate(loss, projected))) else None
+
+
+def _largest_scale(t, least, largest):
+    """Largest factor up to 1 that brings t into the range of slopes."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.where(t > largest, largest / t, 1.0)
+        below = np.where(t < least, least / t, 1.0)
+    return float(min(above.min(initial=1.0), below.min(initial=1.0)))
+
+
+def _best_scale(loss, v, weights, largest):
+    """The factor of the residual with the best bound: for least squares the bound is a parabola in it."""
+    squares = float(np.sum(weights * v * v))
+    if not isinstance(loss, LeastSquares) or squares == 0.0:
+        return largest
+    best = -float(np.sum(weights * v * loss.target)) / squares
+    return float(np.clip(best, 0.0, largest))
+
+
+def _quadratic_bound(loss, form, w):
+    """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
+
+    x = w needs -f'(w) in the range of slopes; otherwise x moves towards the minimiser of f, which
+    scales the slope by a factor k: x = k w - (1 - k) q with Q q = c.
+    """
+    least, largest = form.slope_range()
+    Q, c = loss.Q, loss.c.astype(np.float64)
+    t = -loss.gradient(w)
+    scale = _largest_scale(t, least, largest)
+    x = w
+    if scale < 1.0:
+        scale *= 1.0 - 1e-12
+        x = scale * w - (1.0 - scale) * _solve_symmetric(Q.matrix, c)
+        t = -(Q.matvec(x) + c)
+        margin = 1e-9 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))
+        if np.any(t > largest + margin) or np.any(t < least - margin):
+            return -np.inf
+        if np.any((t > largest) | (t < least)):
+            shrink = _largest_scale(t, least, largest)
+            x = shrink * x - (1.0 - shrink) * _solve_symmetric(Q.matrix, c)
+            t = np.clip(-(Q.matvec(x) + c), least, largest)
+    curved = float(x @ Q.matvec(x)) / 2
+    penalty = form.conjugate(t)
+    return -curved - penalty - _ROUNDING * (abs(curved) + abs(penalty) + float(np.sum(np.abs(c * x))))
+
+
+def _solve_symmetric(matrix, c):
+    dense = matrix.toarray() if not isinstance(matrix, np.ndarray) else matrix
+    return np.linalg.lstsq(dense.astype(np.float64), c, rcond=None)[0]
+
+
+def stationarity(problem, w):
+    """Distance of w to a stationary point, in the units of the slope of f.
+
+    For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
+    L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
+    coordinate descent. For at most k nonzeros it is the slope on the support, and off it what a
+    step of size 1/L would gain entry (Beck and Eldar, 2013).
+    """
+    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    if isinstance(problem.constraint, Cardinality):
+        return _sparse_stationarity(problem, w, slope)
+    term = problem.proximal
+    form = None if term is None else convex_form(term, w.size)
+    if isinstance(form, ConvexForm):
+        return float(np.max(form.subgradient_distance(w, slope), initial=0.0))
+    curvatures = np.maximum(np.asarray(problem.loss.curvatures(), dtype=np.float64), np.finfo(np.float64).tiny)
+    if term is problem.constraint:
+        curvature = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny)
+        return float(curvature * np.max(np.abs(w - term.project(w - slope / curvature)), initial=0.0))
+    moved = [c * abs(x - term.prox_at(j, x - s / c, 1.0 / c)) for j, (x, s, c) in enumerate(zip(w, slope, curvatures, strict=True)) if c > 1e-300]
+    return float(max(moved, default=0.0))
+
+
+def _sparse_stationarity(problem, w, slope):
+    on = w != 0.0
+    largest_on = np.max(np.abs(slope[on]), initial=0.0)
+    if np.count_nonzero(on) < problem.constraint.k:
+        return float(np.max(np.abs(slope), initial=0.0))
+    curvature = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny)
+    entering = np.max(np.abs(slope[~on]), initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
+    return float(max(largest_on, entering, 0.0))

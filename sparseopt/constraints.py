@@ -1,0 +1,245 @@
+"""Constraints: sets of coefficients, each with its projection and its violation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt._jit import Term
+from sparseopt.inputs import as_count, as_number
+
+
+class Constraint(ABC):
+    """A set of coefficient vectors."""
+
+    @abstractmethod
+    def violation(self, w) -> float:
+        """Distance of w to the set in the largest coefficient or row; 0.0 inside."""
+
+    @abstractmethod
+    def rejects_size(self, p) -> str | None:
+        """Why the set cannot hold vectors of p coefficients, or None."""
+
+
+class Projectable(Constraint, Term):
+    """A set with a projection that kernels can call: the prox of its indicator."""
+
+    @abstractmethod
+    def prox_into(self, v, step, out):
+        """Nearest point of the set to v, into `out`; the step does not matter."""
+
+    def total(self, w):
+        """The indicator of the set, at a point of the set."""
+        return 0.0
+
+    def project(self, w):
+        """Nearest point of the set, in the Euclidean norm."""
+        nearest = np.empty_like(w)
+        self.prox_into(np.ascontiguousarray(w), 1.0, nearest)
+        return nearest
+
+    def violation(self, w) -> float:
+        return float(np.max(np.abs(w - self.project(w)), initial=0.0))
+
+
+@dataclass(frozen=True)
+class Cardinality(Constraint):
+    """At most k coefficients are nonzero."""
+
+    k: int
+
+    def __post_init__(self):
+        object.__setattr__(self, "k", as_count(self.k, "k"))
+
+    def project(self, w):
+        """Nearest point of the set: the k largest entries, the first of equal ones."""
+        nearest = np.zeros_like(w)
+        kept = np.argsort(-np.abs(w), kind="stable")[: self.k]
+        nearest[kept] = w[kept]
+        return nearest
+
+    def violation(self, w) -> float:
+        """How many nonzeros there are too many."""
+        return float(max(np.count_nonzero(w) - self.k, 0))
+
+    def rejects_size(self, p):
+        if self.k > p:
+            return f"k = {self.k} exceeds the {p} features; choose k between 0 and {p}"
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Box(Constraint):
+    """lower <= w <= upper.
+
+    Parameters
+    ----------
+    lower, upper : float or array of shape (p,)
+        Infinite where there is no bound.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    def __post_init__(self):
+        _set_bounds(self, "Box")
+
+    def bounds(self, p):
+        """The bounds as two vectors of p entries."""
+        return np.broadcast_to(self.lower, p).copy(), np.broadcast_to(self.upper, p).copy()
+
+    def project(self, w):
+        """Nearest point of the set."""
+        return np.clip(w, self.lower.astype(w.dtype), self.upper.astype(w.dtype))
+
+    def violation(self, w) -> float:
+        return float(max(np.max(self.lower - w, initial=0.0), np.max(w - self.upper, initial=0.0)))
+
+    def rejects_size(self, p):
+        for name, bound in (("lower", self.lower), ("upper", self.upper)):
+            if bound.ndim and bound.size != p:
+                return f"{name} of Box has {bound.size} entries for {p} coefficients; their lengths must match"
+        return None
+
+
+@dataclass(frozen=True)
+class Simplex(Projectable):
+    """w >= 0 and sum(w) = total: mixtures, long-only portfolios.
+
+    The projection is Michelot's (1986): shift by what is too much, drop what turns negative.
+    """
+
+    total: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "total", as_number(self.total, "total", above=0.0))
+
+    def prox_into(self, v, step, out):
+        shift = simplex_shift(v, self.total)
+        for j in range(v.size):
+            out[j] = max(v[j] - shift, 0.0)
+
+    def rejects_size(self, p):
+        return None
+
+
+@dataclass(frozen=True)
+class L1Ball(Projectable):
+    """sum(abs(w)) <= radius (projection: Duchi et al., 2008, by way of the simplex)."""
+
+    radius: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "radius", as_number(self.radius, "radius", above=0.0))
+
+    def prox_into(self, v, step, out):
+        norm = 0.0
+        for j in range(v.size):
+            out[j] = abs(v[j])
+            norm += out[j]
+        shift = 0.0 if norm <= self.radius else simplex_shift(out, self.radius)
+        for j in range(v.size):
+            size = max(out[j] - shift, 0.0)
+            out[j] = size if v[j] > 0.0 else -size
+
+    def violation(self, w) -> float:
+        """How much the L1 norm exceeds the radius."""
+        return float(max(np.sum(np.abs(w)) - self.radius, 0.0))
+
+    def rejects_size(self, p):
+        return None
+
+
+def simplex_shift(v, total):
+    """The number by which v must be lowered so that its positive part sums to `total`."""
+    shift, count = -np.inf, v.size + 1
+    while True:
+        kept, mass = 0, 0.0
+        for j in range(v.size):
+            if v[j] > shift:
+                kept += 1
+                mass += v[j]
+        if kept == count or kept == 0:
+            return shift
+        count = kept
+        shift = (mass - total) / kept
+
+
+@dataclass(frozen=True, eq=False)
+class LinearConstraint(Constraint):
+    """lower <= A w <= upper, row by row; an equality where both agree.
+
+    Parameters
+    ----------
+    A : array or sparse matrix of shape (m, p)
+    lower, upper : float or array of shape (m,)
+        Infinite where a row has one side only.
+    """
+
+    A: np.ndarray | sparse.csc_array
+    lower: np.ndarray
+    upper: np.ndarray
+
+    def __post_init__(self):
+        A = sparse.csc_array(self.A, dtype=np.float64) if sparse.issparse(self.A) else np.array(self.A, dtype=np.float64, ndmin=2)
+        if A.ndim != 2:
+            raise ValueError(f"A of LinearConstraint must be 2-D, one row a constraint; got shape {A.shape}.")
+        if not np.all(np.isfinite(A.data if sparse.issparse(A) else A)):
+            raise ValueError("A of LinearConstraint contains NaN or infinity; drop or correct such rows.")
+        object.__setattr__(self, "A", A)
+        _set_bounds(self, "LinearConstraint", rows=A.shape[0])
+
+    def violation(self, w) -> float:
+        rows = self.A @ w
+        return float(max(np.max(self.lower - rows, initial=0.0), np.max(rows - self.upper, initial=0.0)))
+
+    def rejects_size(self, p):
+        if self.A.shape[1] != p:
+            return f"A of LinearConstraint has {self.A.shape[1]} columns for {p} coefficients; they must match"
+        return None
+
+
+@dataclass(frozen=True)
+class Intersection(Constraint):
+    """All of several constraints at once: ``Intersection(Box(0, 1), LinearConstraint(A, b, b))``."""
+
+    parts: tuple
+
+    def __init__(self, *parts):
+        for part in parts:
+            if not isinstance(part, Constraint):
+                raise TypeError(f"Intersection takes constraints, got {type(part).__name__}.")
+        nested = [part.parts if isinstance(part, Intersection) else (part,) for part in parts]
+        object.__setattr__(self, "parts", tuple(part for group in nested for part in group))
+
+    def violation(self, w) -> float:
+        return max((part.violation(w) for part in self.parts), default=0.0)
+
+    def rejects_size(self, p):
+        return next(filter(None, (part.rejects_size(p) for part in self.parts)), None)
+
+
+def _set_bounds(constraint, name, rows=None):
+    bounds = []
+    for side in ("lower", "upper"):
+        bound = np.array(getattr(constraint, side), dtype=np.float64)
+        if np.any(np.isnan(bound)):
+            raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
+        if rows is not None:
+            if bound.ndim and bound.shape != (rows,):
+                raise ValueError(f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row.")
+            bound = np.broadcast_to(bound, rows).copy()
+        elif bound.ndim > 1:
+            raise ValueError(f"{side} of {name} must be a number or a vector, got shape {bound.shape}.")
+        bounds.append(bound)
+        bound.flags.writeable = False
+        object.__setattr__(constraint, side, bound)
+    lower, upper = bounds
+    if np.any(lower > upper) or np.any(lower == np.inf) or np.any(upper == -np.inf):
+        shape = np.broadcast_shapes(lower.shape, upper.shape)
+        low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()
+        i = int(np.flatnonzero((low > up) | (low == np.inf) | (up == -np.inf))[0])
+        raise ValueError(f"{name} is empty: lower {low[i]:g} exceeds upper {up[i]:g} in entry {i}; swap or correct them.")

@@ -1,0 +1,425 @@
+"""Design matrices: what a loss needs of X, dense or sparse, plain or centred.
+
+One canonical form for each storage keeps the number of compiled variants small: dense X is
+Fortran-ordered, sparse X is CSC with sorted int32 indices (int64 beyond 2**31 entries), both
+in float32 or float64. X is copied only where it is lent in another form.
+
+In the comments u and eta are vectors with one entry per row and one more: the spare entry
+holds the common shift of a centred sparse design, whose zeros would otherwise be filled.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt._jit import Term
+
+# Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
+U = np.uint64
+
+
+class Design(Term):
+    """A matrix X with one row a sample and one column a feature."""
+
+    @abstractmethod
+    def pull(self, j, u):
+        """x_j . u"""
+
+    @abstractmethod
+    def push(self, j, step, weight, u):
+        """u += step * weight * x_j, in place."""
+
+    @abstractmethod
+    def push_through(self, j, step, loss, eta, u):
+        """eta += step * x_j, and u is the slope of the loss at eta, in place."""
+
+    @abstractmethod
+    def forward(self, w, eta):
+        """eta = X w, in place; columns with a zero coefficient are not read."""
+
+    @abstractmethod
+    def adjoint(self, u, out):
+        """out = X' u, in place."""
+
+    def to_array(self):
+        """The matrix, centred if it is, as a dense float64 array; for a few columns."""
+        return np.column_stack([self.matvec(e) for e in np.eye(self.shape[1])])
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Design):
+    """Fortran-ordered matrix."""
+
+    values: np.ndarray
+
+    def pull(self, j, u):
+        total = self.values.dtype.type(0)
+        for i in range(self.values.shape[0]):
+            total += self.values[i, j] * u[i]
+        return total
+
+    def push(self, j, step, weight, u):
+        for i in range(self.values.shape[0]):
+            u[i] += step * weight.at(i) * self.values[i, j]
+
+    def push_through(self, j, step, loss, eta, u):
+        for i in range(self.values.shape[0]):
+            eta[i] += step * self.values[i, j]
+            u[i] = loss.slope_at(i, eta[i])
+
+    def forward(self, w, eta):
+        X = self.values
+        n, p = X.shape
+        for i in range(n):
+            eta[i] = 0
+        a, b, c, j = 0, 0, 0, 0
+        found = 0
+        # Four nonzero columns at a time: eta is read and written a quarter as often.
+        for j in range(p):
+            if w[j] == 0:
+                continue
+            if found == 3:
+                wa, wb, wc, wd = w[a], w[b], w[c], w[j]
+                for i in range(n):
+                    eta[i] += wa * X[i, a] + wb * X[i, b] + wc * X[i, c] + wd * X[i, j]
+                found = 0
+            else:
+                a, b, c = b, c, j
+                found += 1
+        if found >= 1:
+            for i in range(n):
+                eta[i] += w[c] * X[i, c]
+        if found >= 2:
+            for i in range(n):
+                eta[i] += w[b] * X[i, b]
+        if found >= 3:
+            for i in range(n):
+                eta[i] += w[a] * X[i, a]
+
+    def adjoint(self, u, out):
+        X = self.values
+        n, p = X.shape
+        zero = X.dtype.type(0)
+        for k in range(p // 4):
+            j = 4 * k
+            ta, tb, tc, td = zero, zero, zero, zero
+            for i in range(n):
+                ta += X[i, j] * u[i]
+                tb += X[i, j + 1] * u[i]
+                tc += X[i, j + 2] * u[i]
+                td += X[i, j + 3] * u[i]
+            out[j], out[j + 1], out[j + 2], out[j + 3] = ta, tb, tc, td
+        for j in range(p - p % 4, p):
+            total = zero
+            for i in range(n):
+                total += X[i, j] * u[i]
+            out[j] = total
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    @property
+    def dtype(self):
+        return self.values.dtype
+
+    @property
+    def matrix(self):
+        """The matrix itself, as numpy or scipy knows it."""
+        return self.values
+
+    def matvec(self, w):
+        return _product(self.values, w)
+
+    def rmatvec(self, u):
+        return _product(self.values.T, u)
+
+    def restrict(self, columns):
+        return Dense(np.asfortranarray(self.values[:, columns]))
+
+    def weighted_squares(self, weights):
+        """sum_i weights_i x_ij**2 for each column j, without a copy of X."""
+        if np.ndim(weights) == 0:
+            return weights * np.einsum("ij,ij->j", self.values, self.values)
+        return np.array([np.dot(weights, x * x) for x in self.values.T], dtype=self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class CSC(Design):
+    """Compressed sparse columns, sorted and without duplicates."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    n_rows: int
+
+    def pull(self, j, u):
+        total = self.data.dtype.type(0)
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            total += self.data[k] * u[U(self.indices[k])]
+        return total
+
+    def push(self, j, step, weight, u):
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            i = U(self.indices[k])
+            u[i] += step * weight.at(i) * self.data[k]
+
+    def push_through(self, j, step, loss, eta, u):
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            i = U(self.indices[k])
+            eta[i] += step * self.data[k]
+            u[i] = loss.slope_at(i, eta[i])
+
+    def forward(self, w, eta):
+        for i in range(self.n_rows):
+            eta[i] = 0
+        for j in range(w.size):
+            if w[j] != 0:
+                for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+                    eta[U(self.indices[k])] += w[j] * self.data[k]
+
+    def adjoint(self, u, out):
+        for j in range(out.size):
+            out[j] = self.pull(j, u)
+
+    @property
+    def shape(self):
+        return self.n_rows, self.indptr.size - 1
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def matrix(self):
+        """The matrix itself, as numpy or scipy knows it."""
+        return sparse.csc_array((self.data, self.indices, self.indptr), shape=self.shape)
+
+    def matvec(self, w):
+        return self.matrix @ w
+
+    def rmatvec(self, u):
+        return self.matrix.T @ u
+
+    def restrict(self, columns):
+        part = self.matrix[:, columns]
+        return CSC(part.data, part.indices.astype(self.indices.dtype), part.indptr.astype(self.indptr.dtype), self.n_rows)
+
+    def weighted_squares(self, weights):
+        """sum_i weights_i x_ij**2 for each column j, without a copy of X."""
+        rows = np.broadcast_to(np.asarray(weights, dtype=self.dtype), self.n_rows)
+        squares = sparse.csc_array((self.data * self.data, self.indices, self.indptr), shape=self.shape)
+        return squares.T @ rows
+
+
+@dataclass(frozen=True, eq=False)
+class CenteredDense(Design):
+    """Dense matrix minus the mean of each column, which is subtracted on the fly."""
+
+    values: np.ndarray
+    means: np.ndarray
+
+    def pull(self, j, u):
+        total, mean = self.values.dtype.type(0), self.means[j]
+        for i in range(self.values.shape[0]):
+            total += (self.values[i, j] - mean) * u[i]
+        return total
+
+    def push(self, j, step, weight, u):
+        mean = self.means[j]
+        for i in range(self.values.shape[0]):
+            u[i] += step * weight.at(i) * (self.values[i, j] - mean)
+
+    def push_through(self, j, step, loss, eta, u):
+        mean = self.means[j]
+        for i in range(self.values.shape[0]):
+            eta[i] += step * (self.values[i, j] - mean)
+            u[i] = loss.slope_at(i, eta[i])
+
+    def forward(self, w, eta):
+        n, p = self.values.shape
+        for i in range(n):
+            eta[i] = 0
+        for j in range(p):
+            if w[j] != 0:
+                mean = self.means[j]
+                for i in range(n):
+                    eta[i] += w[j] * (self.values[i, j] - mean)
+
+    def adjoint(self, u, out):
+        for j in range(out.size):
+            out[j] = self.pull(j, u)
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    @property
+    def dtype(self):
+        return self.values.dtype
+
+    @property
+    def matrix(self):
+        """The matrix before centring, as numpy or scipy knows it."""
+        return self.values
+
+    def matvec(self, w):
+        return np.add.reduce([_centered_product(self, block, w) for block in _blocks(self.shape)])
+
+    def rmatvec(self, u):
+        return np.concatenate([_centered_block(self, block, u).T @ u for block in _blocks(self.shape)])
+
+    def restrict(self, columns):
+        return CenteredDense(np.asfortranarray(self.values[:, columns]), self.means[columns])
+
+    def weighted_squares(self, weights):
+        """sum_i weights_i x_ij**2 for each centred column j, without a copy of X."""
+        rows = np.broadcast_to(np.asarray(weights, dtype=self.dtype), self.shape[0])
+        return np.concatenate([rows @ _centered_block(self, block, rows) ** 2 for block in _blocks(self.shape)])
+
+
+@dataclass(frozen=True, eq=False)
+class CenteredCSC(Design):
+    """Sparse matrix minus the mean of each column, which stays sparse: the shift is kept apart.
+
+    u stands for u_i - weight_i * shift with shift in its spare entry; the weights sum to one.
+    """
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    n_rows: int
+    means: np.ndarray
+
+    def pull(self, j, u):
+        total = self.data.dtype.type(0)
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            total += self.data[k] * u[U(self.indices[k])]
+        # The shifted u sums to zero, and the weighted sum of x_j is its mean.
+        return total - u[self.n_rows] * self.means[j]
+
+    def push(self, j, step, weight, u):
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            i = U(self.indices[k])
+            u[i] += step * weight.at(i) * self.data[k]
+        u[self.n_rows] += step * self.means[j]
+
+    def push_through(self, j, step, loss, eta, u):
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            eta[U(self.indices[k])] += step * self.data[k]
+        for i in range(self.n_rows):
+            eta[i] -= step * self.means[j]
+            u[i] = loss.slope_at(i, eta[i])
+
+    def forward(self, w, eta):
+        shift = self.data.dtype.type(0)
+        for j in range(w.size):
+            shift += w[j] * self.means[j]
+        for i in range(self.n_rows):
+            eta[i] = -shift
+        for j in range(w.size):
+            if w[j] != 0:
+                for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+                    eta[U(self.indices[k])] += w[j] * self.data[k]
+
+    def adjoint(self, u, out):
+        total = self.data.dtype.type(0)
+        for i in range(self.n_rows):
+            total += u[i]
+        for j in range(out.size):
+            part = self.data.dtype.type(0)
+            for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+                part += self.data[k] * u[U(self.indices[k])]
+            out[j] = part - total * self.means[j]
+
+    @property
+    def shape(self):
+        return self.n_rows, self.indptr.size - 1
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def matrix(self):
+        """The matrix before centring, as numpy or scipy knows it."""
+        return sparse.csc_array((self.data, self.indices, self.indptr), shape=self.shape)
+
+    def matvec(self, w):
+        return self.matrix @ w - self.means @ w
+
+    def rmatvec(self, u):
+        return self.matrix.T @ u - self.means * u.sum()
+
+    def restrict(self, columns):
+        part = self.matrix[:, columns]
+        indices, indptr = part.indices.astype(self.indices.dtype), part.indptr.astype(self.indptr.dtype)
+        return CenteredCSC(part.data, indices, indptr, self.n_rows, self.means[columns])
+
+    def weighted_squares(self, weights):
+        """sum_i weights_i x_ij**2 for each centred column j; the weights sum to one."""
+        rows = np.broadcast_to(np.asarray(weights, dtype=self.dtype), self.n_rows)
+        total = rows.sum(dtype=np.float64)
+        centered = np.zeros(self.shape[1])
+        entries = self.data - np.repeat(self.means, np.diff(self.indptr))
+        # sum over stored entries of (x - m)**2 plus the weight of the zeros times m**2
+        squares = sparse.csc_array((entries * entries, self.indices, self.indptr), shape=self.shape)
+        pattern = sparse.csc_array((np.ones_like(self.data), self.indices, self.indptr), shape=self.shape)
+        centered += squares.T @ rows + np.maximum(total - pattern.T @ rows, 0.0) * self.means**2
+        return centered.astype(self.dtype)
+
+
+def centered(design, weights):
+    """The same design with the weighted mean of each column taken off; X is not copied."""
+    rows = np.broadcast_to(np.asarray(weights, dtype=design.dtype), design.shape[0]).astype(np.float64)
+    means = _means(design, rows)
+    match design:
+        case Dense(values):
+            # A second pass on what is left removes the rounding of a large mean.
+            rest = CenteredDense(values, means.astype(values.dtype))
+            return CenteredDense(values, rest.means + (rest.rmatvec(rows)).astype(values.dtype))
+        case CSC(data, indices, indptr, n_rows):
+            return CenteredCSC(data, indices, indptr, n_rows, means.astype(data.dtype))
+    return design
+
+
+def uncentered(design):
+    """The same design with its columns as lent; X is not copied."""
+    match design:
+        case CenteredDense(values):
+            return Dense(values)
+        case CenteredCSC(data, indices, indptr, n_rows):
+            return CSC(data, indices, indptr, n_rows)
+    return design
+
+
+def _means(design, rows):
+    return np.asarray(design.rmatvec(rows), dtype=np.float64)
+
+
+def _product(matrix, vector):
+    """matrix @ vector, summed in float64 where the vector is, without a second matrix in memory."""
+    if matrix.dtype == vector.dtype:
+        return matrix @ vector
+    if matrix.flags.f_contiguous:
+        blocks = _blocks(matrix.shape)
+        return np.add.reduce([matrix[:, b].astype(vector.dtype) @ vector[b] for b in blocks])
+    return np.concatenate([matrix[b].astype(vector.dtype) @ vector for b in _blocks(matrix.shape[::-1])])
+
+
+def _blocks(shape, entries=1 << 20):
+    """Slices of columns with about a million entries each."""
+    width = max(1, entries // max(1, shape[0]))
+    return [slice(first, first + width) for first in range(0, shape[1], width)]
+
+
+def _centered_block(design, block, like):
+    return design.values[:, block].astype(like.dtype, copy=False) - design.means[block].astype(like.dtype)
+
+
+def _centered_product(design, block, w):
+    return _centered_block(design, block, w) @ w[block]

@@ -1,0 +1,219 @@
+"""The door: what the user lends is checked and brought into canonical form, or refused in words.
+
+Nothing lent is changed. A matrix is copied only where its storage, order or type is not the
+canonical one (Fortran order or CSC; float32 or float64).
+"""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.designs import CSC, Dense, Design
+
+# Squares and products of four such numbers stay inside the range of the type.
+_LARGEST = {np.float64: 1e75, np.float32: 1e9}
+_SMALLEST = {np.float64: 1e-75, np.float32: 1e-9}
+
+
+def as_design(X, name="X"):
+    """Canonical design of a matrix lent by the user."""
+    if isinstance(X, Design):
+        return X
+    if sparse.issparse(X):
+        return _sparse_design(X, name)
+    array = _as_matrix(X, name)
+    if sparse.issparse(array):
+        return _sparse_design(array, name)
+    _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
+    return Dense(array)
+
+
+def _as_matrix(X, name):
+    """Fortran-ordered float array of a dense matrix, or the sparse matrix a data frame holds."""
+    if X is None:
+        raise ValueError(f"{name} is None; a matrix with one row a sample is required.")
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
+    if _is_sparse_frame(X):
+        return X.sparse.to_coo()
+    if type(X).__module__.partition(".")[0] == "pandas":
+        X = X.to_numpy(dtype=np.float64, na_value=np.nan)
+    array = _as_floats(X, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} must be 2-D, one row a sample; got {array.ndim}-D with shape {array.shape}; reshape it.")
+    _check_shape(array.shape, name)
+    return np.require(array, requirements=["F", "A"])
+
+
+def _is_sparse_frame(X):
+    return type(X).__module__.partition(".")[0] == "pandas" and all("Sparse" in str(kind) for kind in X.dtypes)
+
+
+def _as_floats(values, name):
+    """Array of float32 or float64: float16 becomes float32, everything else real float64."""
+    array = np.asarray(values)
+    if type(array) is not np.ndarray:
+        array = np.asarray(array).view(np.ndarray)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} is complex; only real data is supported: pass its real part or stack both parts.")
+    if array.dtype.kind in "OUSVMm":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as fault:
+            raise ValueError(f"{name} cannot be converted to float ({fault}); encode non-numeric columns first.") from None
+    kind = np.float32 if array.dtype in (np.float16, np.float32) else np.float64
+    return array.astype(kind, copy=False)
+
+
+def _check_shape(shape, name):
+    if shape[0] == 0:
+        raise ValueError(f"{name} has 0 samples (shape {shape}); at least one row is required.")
+    if shape[1] == 0:
+        raise ValueError(f"{name} has 0 features (shape {shape}); at least one column is required.")
+
+
+def _check_columns(largest, smallest, dtype, name, names=None):
+    """Refuse columns that are not finite or whose squares leave the range of the type."""
+    size = np.maximum(largest, -smallest)
+    kind = dtype.type
+
+    def column(j):
+        return f"column {j}" if names is None else f"column {names[j]!r}"
+
+    if not np.all(np.isfinite(size)):
+        j = int(np.flatnonzero(~np.isfinite(size))[0])
+        raise ValueError(f"{name} contains NaN or infinity in {column(j)}; drop or impute such values.")
+    bad = (size > _LARGEST[kind]) | ((size > 0) & (size < _SMALLEST[kind]))
+    if np.any(bad):
+        j = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"{name}: the magnitude of {column(j)} is {size[j]:.3g}, out of the range "
+            f"[{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}] in which {np.dtype(dtype)} keeps its precision when "
+            "squared; rescale it."
+        )
+
+
+def _sparse_design(X, name):
+    if X.ndim != 2:
+        raise ValueError(f"{name} must be 2-D, got a {X.ndim}-D sparse array; reshape it.")
+    _check_shape(X.shape, name)
+    if X.format in ("csc", "csr", "bsr"):
+        _check_compressed(X, name)
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has data type {X.dtype}; only real data is supported (complex or object data is not).")
+    kind = np.float32 if X.dtype in (np.float16, np.float32) else np.float64
+    part = X if X.format == "csc" else X.tocsc()
+    canonical = sparse.csc_array((part.data, part.indices, part.indptr), shape=X.shape)
+    if not canonical.has_canonical_format:
+        canonical = canonical.copy()
+        canonical.sum_duplicates()
+    data = np.ascontiguousarray(canonical.data, dtype=kind)
+    if data.size:
+        filled = np.flatnonzero(np.diff(canonical.indptr))
+        starts = canonical.indptr[filled]
+        _check_columns_of_entries(data, filled, starts, kind, name)
+    index = np.int32 if data.size < np.iinfo(np.int32).max else np.int64
+    return CSC(data, canonical.indices.astype(index, copy=False), canonical.indptr.astype(index, copy=False), X.shape[0])
+
+
+def _check_columns_of_entries(data, filled, starts, kind, name):
+    if not np.all(np.isfinite(data)):
+        j = filled[np.searchsorted(starts, int(np.flatnonzero(~np.isfinite(data))[0]), side="right") - 1]
+        raise ValueError(f"{name} contains NaN or infinity in column {j}; drop or impute such values.")
+    largest, smallest = np.maximum.reduceat(data, starts), np.minimum.reduceat(data, starts)
+    _check_columns(largest, smallest, np.dtype(kind), name, [int(j) for j in filled])
+
+
+def _check_compressed(X, name):
+    """Refuse index arrays that would make a compiled loop read outside of memory."""
+    rows, columns = X.shape
+    groups, inner = (columns, rows) if X.format == "csc" else (rows, columns)
+    if X.format == "bsr":
+        groups, inner = rows // X.blocksize[0], columns // X.blocksize[1]
+    indptr, indices = X.indptr, X.indices
+    is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.all(np.diff(indptr) >= 0)
+    if not is_pointer or indptr[-1] > min(indices.size, X.data.shape[0]):
+        raise ValueError(f"{name} has a malformed {X.format.upper()} structure: indptr is not a monotone pointer array into indices; rebuild it.")
+    used = indices[: indptr[-1]]
+    if used.size and (used.min() < 0 or used.max() >= inner):
+        raise ValueError(f"{name} has a malformed {X.format.upper()} structure: an index is out of bounds [0, {inner}); rebuild it.")
+
+
+def feature_names(X):
+    """Column names of a data frame as a tuple of strings, or None."""
+    columns = getattr(X, "columns", None)
+    return None if columns is None else tuple(map(str, columns))
+
+
+def as_targets(y, n_samples, dtype, name="y"):
+    """Vector of one number a sample, in the design's type."""
+    if y is None:
+        raise ValueError(f"{name} is None; one target for each sample is required.")
+    vector = _as_vector(y, n_samples, name)
+    return np.ascontiguousarray(vector, dtype=dtype)
+
+
+def as_weights(sample_weight, n_samples):
+    """Weights that sum to one, in float64."""
+    vector = _as_vector(sample_weight, n_samples, "sample_weight").astype(np.float64)
+    if np.any(vector < 0):
+        i = int(np.flatnonzero(vector < 0)[0])
+        raise ValueError(f"sample_weight is negative ({vector[i]:g}) in row {i}; weights must be nonnegative.")
+    total = vector.sum()
+    if total == 0:
+        raise ValueError("sample_weight is all zero; at least one weight must be positive.")
+    return vector / total
+
+
+def _as_vector(values, n_samples, name):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
+    vector = _as_floats(values, name)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {vector.shape}; pass one column, or its ravel().")
+    if vector.size != n_samples:
+        raise ValueError(f"{name} has {vector.size} entries for {n_samples} samples; their lengths must match.")
+    if not np.all(np.isfinite(vector)):
+        i = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise ValueError(f"{name} contains NaN or infinity in row {i}; drop or impute such values.")
+    size = np.abs(vector).max(initial=0.0)
+    kind = vector.dtype.type
+    if size > _LARGEST[kind] or 0 < size < _SMALLEST[kind]:
+        raise ValueError(f"{name}: its magnitude {size:.3g} is out of the range [{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}]; rescale it.")
+    return vector
+
+
+def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
+    """A real number as a float, or an error that names it."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | np.ndarray) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
+    number = float(value)
+    if np.isnan(number) or (finite and np.isinf(number)):
+        raise ValueError(f"{name} must be finite, got {number}.")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least:g}, got {number:g}: a negative or smaller value has no meaning here.")
+    if number <= above:
+        raise ValueError(f"{name} must be greater than {above:g}, got {number:g}.")
+    return number
+
+
+def as_count(value, name, *, least=0):
+    """A whole number, or an error that names it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.")
+    return int(value)
+
+
+def as_coefficients(w, size, dtype, name="w0"):
+    """A private copy of a coefficient vector."""
+    vector = np.asarray(_as_floats(w, name))
+    if vector.shape != (size,):
+        raise ValueError(f"{name} has shape {vector.shape}, but the problem has {size} features: pass shape ({size},).")
+    if not np.all(np.isfinite(vector)):
+        raise ValueError(f"{name} contains NaN or infinity.")
+    return np.array(vector, dtype=dtype)

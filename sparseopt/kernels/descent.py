@@ -1,0 +1,51 @@
+"""Coordinate descent.
+
+One move on coordinate j, with L_j the curvature of f there:
+
+    w_j <- prox_{g_j / L_j}(w_j - slope_j / L_j)
+"""
+
+from sparseopt._jit import kernel
+
+
+def descend_once(loss, penalty, w, running, curvatures, order):
+    """One epoch over the coordinates in `order`, in place; returns the largest move times its curvature."""
+    largest = 0.0
+    for k in range(order.size):
+        j = order[k]
+        bend = curvatures[j]
+        if bend == 0:
+            continue
+        old = w[j]
+        new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, 1 / bend))
+        if new != old:
+            w[j] = new
+            loss.move(running, j, new - old)
+            largest = max(largest, bend * abs(new - old))
+    loss.settle(running)
+    return largest
+
+
+@kernel
+def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, tol):
+    """Epochs from w, in place, until no move reaches `tol`; returns the last full epoch's largest move and a count.
+
+    Between two full epochs, the nonzero coordinates alone are cycled (`active` holds them) while
+    they still move by more than a tenth of what the full epoch moved.
+    """
+    largest, epochs = 0.0, 0
+    while epochs < max_epochs:
+        largest = descend_once(loss, penalty, w, running, curvatures, order)
+        epochs += 1
+        if largest <= tol:
+            break
+        count = 0
+        for k in range(order.size):
+            if w[order[k]] != 0:
+                active[count] = order[k]
+                count += 1
+        inner = largest
+        while 4 * count <= 3 * order.size and inner > 0.1 * largest and epochs < max_epochs:
+            inner = descend_once(loss, penalty, w, running, curvatures, active[:count])
+            epochs += 1
+    return largest, epochs

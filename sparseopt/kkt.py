@@ -1,0 +1,449 @@
+"""Optimality of constrained problems, measured from the data: residuals, bounds and rays.
+
+The problem is written as
+
+    minimise f(w) + sum_j alpha_j |w_j| + ridge_j w_j**2 / 2
+    subject to lower <= w <= upper and row_lower <= A w <= row_upper
+
+with a convex smooth f. Multipliers y of the rows and v of the bounds are positive where the
+upper side pulls. At a solution grad f(w) + ridge w + s + A'y + v = 0 with a slope s of the
+L1 term, |s_j| <= alpha_j. Nothing here is shared with a solver.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import optimize, sparse
+from scipy.sparse import linalg
+
+from sparseopt.certificate import Certificate
+from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
+from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
+from sparseopt.solution import Duals
+
+_EPS = np.finfo(np.float64).eps
+# Beyond this many coefficients a Cholesky factor costs more than a certificate should.
+_LARGEST_CHOLESKY = 2000
+_LARGEST_ROW_SCAN = 20_000_000
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """How far a point and its multipliers are from optimal.
+
+    Attributes
+    ----------
+    violation : float
+        Largest excess over a row or a bound.
+    dual : float
+        Largest entry of what no allowed multiplier balances of the gradient.
+    gap : float
+        |objective - dual_objective|.
+    dual_objective : float
+        Value of the dual, a lower bound up to `dual` times the L1 distance of w to a solution.
+    lower_bound : float
+        Proven lower bound on the optimal value, residual and rounding allowed for; -inf where
+        an unbounded coefficient without curvature leaves the residual unpaid.
+    """
+
+    objective: float
+    violation: float
+    dual: float
+    gap: float
+    dual_objective: float
+    lower_bound: float
+
+
+@dataclass(frozen=True)
+class RayCheck:
+    """A ray scaled to slope -1, and how far it is from an exact proof.
+
+    `residual` is the largest entry that breaks a condition. An infeasibility ray excludes all
+    points with an L1 norm below 1 / residual. Along an unboundedness ray the objective falls
+    by one a unit until curvature or a side of that size stops it.
+    """
+
+    residual: float
+    holds: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """The parts of the problem in the module's notation."""
+
+    alpha: np.ndarray
+    ridge: np.ndarray
+    A: np.ndarray | sparse.csc_array
+    row_lower: np.ndarray
+    row_upper: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def covers(problem) -> bool:
+    """Whether this module can judge the problem."""
+    return (
+        isinstance(problem.loss, Quadratic | LeastSquares | Logistic | Huber)
+        and _is_known_penalty(problem.penalty)
+        and _is_polyhedron(problem.constraint)
+    )
+
+
+def certify_rows(problem, w, duals=None, ray=None) -> Certificate:
+    """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
+    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
+    reference = max(abs(objective), 1e-6 * abs(start)) if np.isfinite(start) else abs(objective)
+    unproven = Certificate(objective, -np.inf, problem.violation(w), np.nan, "stationarity", reference, w=w, duals=duals, ray=ray)
+    if not covers(problem):
+        return unproven
+    # whichever of the two a ray was meant for: what it proves, it proves
+    if ray is not None and check_primal_ray(problem, ray).holds:
+        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
+    if ray is not None and check_dual_ray(problem, ray).holds:
+        return replace(unproven, proof="unbounded ray")
+    found = kkt_residuals(problem, w, recover_duals(problem, w) if duals is None else duals)
+    return replace(
+        unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual
+    )
+
+
+def kkt_residuals(problem, w, duals) -> Residuals:
+    """Violation, dual residual, gap and lower bound of w with the given multipliers.
+
+    Multipliers that pull on an infinite side count as absent, so they show in `dual`. The slope
+    of the L1 term is the best allowed one, whatever the sign of w; where it is wrong for w, the
+    gap tells.
+    """
+    form, w = _form(problem), np.asarray(w, dtype=np.float64)
+    y = _pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
+    v = _pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
+    slope = problem.loss.gradient(w).astype(np.float64)
+    unbalanced = slope + form.ridge * w + y @ form.A + v
+    rest = unbalanced - np.clip(unbalanced, -form.alpha, form.alpha)
+    objective = problem.loss.evaluate(w) + form.alpha @ np.abs(w) + form.ridge @ w**2 / 2
+    supports = _support(y, form.row_lower, form.row_upper), _support(v, form.lower, form.upper)
+    # f(z) >= f(w) + slope . (z - w), and the same of the ridge at w
+    terms = np.array([problem.loss.evaluate(w), -(slope @ w), -(form.ridge @ w**2) / 2, -supports[0], -supports[1]])
+    dual_objective = float(terms.sum())
+    magnitude = np.abs(terms).sum() + np.abs(slope) @ np.abs(w) + np.abs(objective)
+    lower_bound = -np.inf
+    if _is_convex(problem.loss):
+        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+    return Residuals(
+        objective=float(objective),
+        violation=_violation(form, w),
+        dual=_largest(rest),
+        gap=float(abs(objective - dual_objective)),
+        dual_objective=dual_objective,
+        lower_bound=float(min(lower_bound, objective)),
+    )
+
+
+def recover_duals(problem, w, *, activity=1e-6) -> Duals:
+    """Multipliers of w by least squares on its active rows and bounds.
+
+    A row or bound is active within `activity`, relative to its side where that exceeds 1.
+    """
+    form, w = _form(problem), np.asarray(w, dtype=np.float64)
+    slope = problem.loss.gradient(w).astype(np.float64) + form.ridge * w
+    y_range = _allowed_range(form.A @ w, form.row_lower, form.row_upper, activity)
+    v_range = _allowed_range(w, form.lower, form.upper, activity)
+    # the slope of the L1 term is set where w has a sign, and between -alpha and alpha at zero
+    near_zero = np.abs(w) <= activity
+    s_range = np.where(near_zero, -form.alpha, np.sign(w) * form.alpha), np.where(near_zero, form.alpha, np.sign(w) * form.alpha)
+    least, most = v_range[0] + s_range[0], v_range[1] + s_range[1]
+    y = np.zeros(y_range[0].size)
+    active = np.flatnonzero(y_range[0] < y_range[1])
+    if active.size:
+        y[active] = _balanced(form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active]))
+    pull = -(slope + y @ form.A)
+    return Duals(y, np.clip(pull - np.clip(pull, *s_range), *v_range))
+
+
+def check_primal_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
+    """Whether the multipliers prove that no w satisfies the constraints (Farkas' lemma).
+
+    `ray` holds one multiplier a row, and may hold those of the bounds after them; the latter
+    are taken from A'y + v = 0, which they must satisfy. Bounds that cross need no ray.
+    """
+    form = _form(problem)
+    if np.any(form.lower > form.upper) or np.any(form.row_lower > form.row_upper):
+        return RayCheck(0.0, holds=True)
+    y = np.asarray(ray, dtype=np.float64)[: form.row_lower.size]
+    if y.size < form.row_lower.size:
+        return RayCheck(np.inf, holds=False)
+    allowed = _pulling(y, form.row_lower, form.row_upper)
+    v = -(y @ form.A)
+    balanced = _pulling(v, form.lower, form.upper)
+    support = _support(allowed, form.row_lower, form.row_upper) + _support(balanced, form.lower, form.upper)
+    if not support < 0:
+        return RayCheck(np.inf, holds=False)
+    residual = max(_largest(y - allowed), _largest(v - balanced)) / -support
+    return RayCheck(float(residual), holds=bool(residual <= tolerance))
+
+
+def check_dual_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
+    """Whether the objective of a quadratic loss falls for ever along the ray, which no side stops."""
+    form, d = _form(problem), np.asarray(ray, dtype=np.float64)
+    if d.size != problem.n_features or not isinstance(problem.loss, Quadratic | LeastSquares):
+        return RayCheck(np.inf, holds=False)
+    fall = problem.loss.gradient(np.zeros(d.size)) @ d + form.alpha @ np.abs(d)
+    if not fall < 0:
+        return RayCheck(np.inf, holds=False)
+    curvature = problem.loss.hessian_bound(d) + form.ridge * d
+    steep = form.A @ d
+    obstacles = (
+        _largest(curvature),
+        _largest(_blocked(steep, form.row_lower, form.row_upper)),
+        _largest(_blocked(d, form.lower, form.upper)),
+    )
+    residual = max(obstacles) / -fall
+    return RayCheck(float(residual), holds=bool(residual <= tolerance))
+
+
+def _form(problem):
+    p = problem.n_features
+    alpha, ridge, least = _slopes(problem.penalty, p)
+    rows, bounds = [], [(least, np.full(p, np.inf))]
+    parts = problem.constraint.parts if isinstance(problem.constraint, Intersection) else (problem.constraint,)
+    for part in parts:
+        match part:
+            case LinearConstraint():
+                rows.append((part.A, part.lower, part.upper))
+            case Simplex():
+                rows.append((np.ones((1, p)), np.array([part.total]), np.array([part.total])))
+                bounds.append((np.zeros(p), np.full(p, np.inf)))
+            case Box():
+                bounds.append(part.bounds(p))
+    matrices = [A for A, _, _ in rows] or [np.zeros((0, p))]
+    if any(sparse.issparse(A) for A in matrices):
+        A = sparse.csr_array(sparse.vstack([sparse.csr_array(A) for A in matrices]))
+    else:
+        A = np.vstack(matrices)
+    return _Form(
+        alpha,
+        ridge,
+        A,
+        np.concatenate([lower for _, lower, _ in rows] or [np.zeros(0)]),
+        np.concatenate([upper for _, _, upper in rows] or [np.zeros(0)]),
+        np.max([lower for lower, _ in bounds], axis=0),
+        np.min([upper for _, upper in bounds], axis=0),
+    )
+
+
+def _slopes(penalty, p):
+    """alpha, ridge and the least allowed coefficient of a penalty."""
+    free = np.full(p, -np.inf)
+    if isinstance(penalty, Zero):
+        return np.zeros(p), np.zeros(p), free
+    if isinstance(penalty, L1):
+        return np.full(p, float(penalty.alpha)), np.zeros(p), free
+    alpha, ridge, least = _slopes(penalty.penalty, p)
+    match penalty:
+        case Ridged(beta=beta):
+            ridge = ridge + beta
+        case Weighted(weights=weights):
+            # a weight of zero frees the coefficient, its sign too
+            alpha, ridge, least = weights * alpha, weights * ridge, np.where(weights > 0, least, -np.inf)
+        case Nonnegative():
+            least = np.zeros(p)
+    return alpha, ridge, least
+
+
+def _is_known_penalty(penalty):
+    match penalty:
+        case Zero() | L1():
+            return True
+        case Ridged() | Weighted() | Nonnegative():
+            return _is_known_penalty(penalty.penalty)
+    return False
+
+
+def _is_polyhedron(constraint):
+    match constraint:
+        case None | Box() | Simplex() | LinearConstraint():
+            return True
+        case Intersection():
+            return all(_is_polyhedron(part) for part in constraint.parts)
+    return False
+
+
+def _pulling(multipliers, lower, upper):
+    """Multipliers without those that pull on an infinite side."""
+    return np.where(np.isfinite(np.where(multipliers > 0, upper, lower)), multipliers, 0.0)
+
+
+def _support(multipliers, lower, upper):
+    """Largest multipliers . z over lower <= z <= upper."""
+    used = multipliers != 0
+    return float(multipliers[used] @ np.where(multipliers > 0, upper, lower)[used])
+
+
+def _blocked(direction, lower, upper):
+    """The parts of a direction that lead towards a finite side."""
+    return np.where(np.isfinite(np.where(direction > 0, upper, lower)), direction, 0.0)
+
+
+def _violation(form, w):
+    rows = form.A @ w
+    excess = (rows - form.row_upper, form.row_lower - rows, w - form.upper, form.lower - w)
+    return float(max(np.max(part, initial=0.0) for part in excess))
+
+
+def _least_of(problem, form, w, rest, objective):
+    """Lower bound on rest . z + (the curvature of f between w and z) over solutions z.
+
+    Where z_j has a bound it pays for rest_j. Such a bound is given, implied by a row, or by the
+    level set of w: a solution costs no more than w does, unless w violates a side, and then the
+    objective at w is itself a bound, which the caller takes.
+    """
+    lower, upper = form.lower, form.upper
+    if not np.all(np.isfinite(np.where(rest > 0, lower, upper)[rest != 0])):
+        lower, upper = _bounds_of_solutions(problem, form, objective)
+    side = np.where(rest > 0, lower, upper)
+    paid = (rest == 0) | np.isfinite(side)
+    total = float(rest[paid & (rest != 0)] @ side[paid & (rest != 0)])
+    if np.all(paid):
+        return total
+    unpaid = np.where(paid, 0.0, rest)
+    # unpaid . d + d'Hd / 2 >= -unpaid' H^-1 unpaid / 2 for d = z - w
+    return float(total + unpaid @ w - _quadratic_cost(problem, form, unpaid))
+
+
+def _quadratic_cost(problem, form, unpaid):
+    """unpaid' H^-1 unpaid / 2 for the Hessian H of a quadratic loss and ridge; inf where it may be singular."""
+    loss, p = problem.loss, unpaid.size
+    if not isinstance(loss, Quadratic | LeastSquares) or p > _LARGEST_CHOLESKY:
+        return np.inf
+    H = _hessian(loss) + np.diag(form.ridge)
+    # What rounding may have added to the smallest eigenvalue is taken off before.
+    margin = 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
+    try:
+        L = np.linalg.cholesky(H - margin * np.eye(p))
+    except np.linalg.LinAlgError:
+        return np.inf
+    # a factor 2 is far more than the rounding of the solve
+    return float(np.sum(np.linalg.solve(L, unpaid) ** 2))
+
+
+def _hessian(loss):
+    """The Hessian of a quadratic loss, as an array."""
+    if isinstance(loss, Quadratic):
+        return _double(loss.Q.matrix)
+    X, weights = loss.X.matrix, np.broadcast_to(loss.sample_weight.values, loss.X.shape[0]).astype(np.float64)
+    mean = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(loss.X.shape[1])
+    if sparse.issparse(X):
+        X = X.astype(np.float64)
+        return (X.T @ sparse.diags_array(weights) @ X).toarray() - np.outer(mean, mean)
+    centred = np.sqrt(weights)[:, None] * (X - mean)
+    return centred.T @ centred
+
+
+def _is_convex(loss):
+    """Whether the loss is convex, to rounding; a quadratic too large to tell counts as not."""
+    if not isinstance(loss, Quadratic):
+        return True
+    Q = loss.Q.matrix
+    shift = 1e-9 * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
+    if sparse.issparse(Q):
+        # pivots on the diagonal in any order have the signs of the eigenvalues
+        shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
+        lu = linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
+    try:
+        np.linalg.cholesky(Q.astype(np.float64) + shift * np.eye(Q.shape[0]))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _bounds_of_solutions(problem, form, objective):
+    """Bounds that every solution satisfies, a little wider than computed."""
+    lower, upper = _implied_by_rows(form)
+    if isinstance(problem.loss, LeastSquares | Logistic | Huber):
+        # the loss is nonnegative, so the penalty of one coefficient is at most the objective
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.minimum(
+                np.where(form.alpha > 0, objective / form.alpha, np.inf),
+                np.where(form.ridge > 0, np.sqrt(2 * max(objective, 0.0) / form.ridge), np.inf),
+            )
+        lower, upper = np.maximum(lower, -reach), np.minimum(upper, reach)
+    return lower - 1e-9 * np.abs(lower), upper + 1e-9 * np.abs(upper)
+
+
+def _implied_by_rows(form):
+    """Bounds on each coefficient that some row implies, given the bounds of the others."""
+    lower, upper = form.lower.copy(), form.upper.copy()
+    if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
+        return lower, upper
+    entries = sparse.coo_array(form.A)
+    i, j, a = entries.coords[0], entries.coords[1], entries.data
+    i, j, a = i[a != 0], j[a != 0], a[a != 0]
+    least = _sum_of_others(i, np.where(a > 0, a * form.lower[j], a * form.upper[j]), form.row_lower.size)
+    most = _sum_of_others(i, np.where(a > 0, a * form.upper[j], a * form.lower[j]), form.row_lower.size)
+    first, second = (form.row_lower[i] - most) / a, (form.row_upper[i] - least) / a
+    np.maximum.at(lower, j, np.where(a > 0, first, second))
+    np.minimum.at(upper, j, np.where(a > 0, second, first))
+    return lower, upper
+
+
+def _sum_of_others(rows, terms, n_rows):
+    """For each term the sum of the other terms of its row, with infinities counted apart."""
+    is_finite = np.isfinite(terms)
+    finite = np.where(is_finite, terms, 0.0)
+    total = np.bincount(rows, finite, minlength=n_rows)[rows] - finite
+    infinities = np.bincount(rows, ~is_finite, minlength=n_rows)[rows] - ~is_finite
+    # the infinities of a row have one sign, that of the side asked for
+    sign = np.ones(n_rows)
+    sign[rows[~is_finite]] = np.sign(terms[~is_finite])
+    return np.where(infinities > 0, np.copysign(np.inf, sign[rows]), total)
+
+
+def _allowed_range(values, lower, upper, activity):
+    """Least and largest multiplier of each side that is active at these values."""
+    with np.errstate(invalid="ignore"):  # an infinite side is never active
+        at_upper = np.isfinite(upper) & (values >= upper - activity * np.maximum(1.0, np.abs(upper)))
+        at_lower = np.isfinite(lower) & (values <= lower + activity * np.maximum(1.0, np.abs(lower)))
+    return np.where(at_lower, -np.inf, 0.0), np.where(at_upper, np.inf, 0.0)
+
+
+def _balanced(columns, slope, absorbed, y_range, rounds=50):
+    """y in its range that least squares chooses to bring slope + columns y within -absorbed.
+
+    Only entries outside count; they are chosen anew after each solution.
+    """
+    columns = columns.toarray() if sparse.issparse(columns) else columns
+    size = np.linalg.norm(columns, axis=0)
+    size[size == 0] = 1.0
+    columns = columns / size
+    y = np.zeros(columns.shape[1])
+    counted = None
+    for _ in range(rounds):
+        total = slope + columns @ y
+        target = -np.clip(-total, *absorbed)
+        outside = (absorbed[0] == absorbed[1]) | (total != target)
+        if counted is not None and np.array_equal(outside, counted):
+            break
+        counted = outside
+        if not outside.any():
+            break
+        aim = (np.where(absorbed[0] == absorbed[1], -absorbed[0], target) - slope)[outside]
+        y = _bounded_least_squares(columns[outside], aim, y_range)
+    return y / size
+
+
+def _bounded_least_squares(matrix, aim, y_range):
+    """The y in its range that brings matrix y nearest to the aim."""
+    y = np.linalg.lstsq(matrix, aim, rcond=None)[0]
+    if np.all(y >= y_range[0]) and np.all(y <= y_range[1]):
+        return y
+    return optimize.lsq_linear(matrix, aim, bounds=y_range, method="bvls", tol=1e-14).x
+
+
+def _double(matrix):
+    return (matrix.toarray() if sparse.issparse(matrix) else matrix).astype(np.float64)
+
+
+def _largest(vector):
+    return float(np.max(np.abs(vector), initial=0.0))

@@ -1,0 +1,646 @@
+"""Losses: the smooth term f(w), which holds its data.
+
+A loss on samples is f(w) = min over b of sum_i s_i phi(y_i, x_i w + b), with weights
+s_i = sample_weight_i / sum(sample_weight), so without weights least squares has the scale
+1/(2n). The intercept b is zero unless asked for; where asked for it is minimised out, so
+that f is a function of w alone for every solver and certificate.
+
+Coordinate methods keep a running vector whose first entries are u_i, the slope of f in the
+i-th fitted value: the slope of f in w_j is then x_j . u for every loss.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt._jit import Term, exp
+from sparseopt.designs import Design, centered, uncentered
+from sparseopt.inputs import as_design, as_number, as_targets, as_weights, feature_names
+
+# At most so many Newton steps for an intercept; from a start near by it takes two or three.
+_NEWTON_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Uniform(Term):
+    """The same weight 1/n for every sample."""
+
+    values: np.floating
+
+    def at(self, i):
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class PerSample(Term):
+    """A weight for each sample; they sum to one."""
+
+    values: np.ndarray
+
+    def at(self, i):
+        return self.values[i]
+
+
+class Loss(Term):
+    """A convex smooth function of the coefficients, with its data.
+
+    The first group of methods is called by kernels, the second from Python.
+    """
+
+    @abstractmethod
+    def coordinate_slope(self, running, j):
+        """Slope of f in w_j, read off the running vector."""
+
+    @abstractmethod
+    def move(self, running, j, step):
+        """Update the running vector in place for w_j += step."""
+
+    @abstractmethod
+    def settle(self, running):
+        """Minimise over the intercept, in place."""
+
+    @abstractmethod
+    def forward(self, w, eta):
+        """The linear map of w that f depends on, into eta."""
+
+    @abstractmethod
+    def backward(self, v, eta, u, slope):
+        """Gradient of f at v, whose image is eta, into `slope`."""
+
+    @abstractmethod
+    def bend(self, d, image):
+        """Upper bound on the curvature of f along d, d'f''d, from the image of d."""
+
+    @abstractmethod
+    def height(self, w, eta, u):
+        """f(w) from the image eta of w and what `backward` left in u."""
+
+    @property
+    @abstractmethod
+    def n_features(self):
+        """Number of coefficients."""
+
+    @property
+    @abstractmethod
+    def dtype(self):
+        """float32 or float64, as the data."""
+
+    @property
+    @abstractmethod
+    def image_size(self):
+        """Length of the vectors that `forward` fills."""
+
+    @abstractmethod
+    def image(self, w):
+        """What `forward` makes of w, as a new vector."""
+
+    @abstractmethod
+    def start(self, w):
+        """The running vector at w."""
+
+    @abstractmethod
+    def curvatures(self):
+        """Upper bound on the second derivative of f in each coefficient."""
+
+    @abstractmethod
+    def evaluate(self, w):
+        """f(w)."""
+
+    @abstractmethod
+    def gradient(self, w):
+        """Gradient of f at w."""
+
+    @abstractmethod
+    def intercept_at(self, w):
+        """The intercept that belongs to w; 0.0 where none was asked for."""
+
+    @abstractmethod
+    def restrict(self, columns):
+        """The same loss with the coefficients outside of `columns` fixed at zero."""
+
+    def lipschitz(self, iterations=20):
+        """Estimate from below of the largest curvature of f, by power iteration with a fixed start."""
+        direction = np.random.default_rng(0).standard_normal(self.n_features).astype(self.dtype)
+        largest = 0.0
+        for _ in range(iterations):
+            length = np.linalg.norm(direction)
+            if length == 0:
+                break
+            direction = self.hessian_bound(direction / length)
+            largest = float(np.linalg.norm(direction))
+        return largest
+
+    @abstractmethod
+    def hessian_bound(self, d):
+        """H d for a matrix H that bounds the second derivative of f everywhere."""
+
+
+class SampleLoss(Loss):
+    """A loss that is a weighted mean over samples; a subclass adds phi and its derivatives.
+
+    `value`, `slope` and `curvature` take numbers and arrays alike. Subclasses have the fields
+    X, y, sample_weight and intercept.
+    """
+
+    @abstractmethod
+    def value(self, y, z):
+        """phi(y, z) for a target y and a fitted value z."""
+
+    @abstractmethod
+    def slope(self, y, z):
+        """Derivative of phi in z."""
+
+    @abstractmethod
+    def curvature(self, y, z):
+        """Second derivative of phi in z, almost everywhere."""
+
+    @abstractmethod
+    def smoothness(self):
+        """Upper bound on the second derivative of phi."""
+
+    def slope_at(self, i, z):
+        return self.sample_weight.at(i) * self.slope(self.y[i], z)
+
+    def coordinate_slope(self, running, j):
+        return self.X.pull(j, running)
+
+    def move(self, running, j, step):
+        n = self.y.size
+        self.X.push_through(j, step, self, running[n + 1 :], running)
+
+    def settle(self, running):
+        if self.intercept:
+            n = self.y.size
+            shift = self._intercept(running[n + 1 :], running.dtype.type(0))
+            for i in range(n):
+                running[n + 1 + i] += shift
+                running[i] = self.slope_at(i, running[n + 1 + i])
+            running[2 * n + 1] += shift
+
+    def forward(self, w, eta):
+        self.X.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        n = self.y.size
+        b = u[n]
+        if self.intercept:
+            b = self._intercept(eta, b)
+            u[n] = b
+        for i in range(n):
+            u[i] = self.slope_at(i, eta[i] + b)
+        self.X.adjoint(u, slope)
+
+    def bend(self, d, image):
+        total, mean = image.dtype.type(0), image.dtype.type(0)
+        for i in range(self.y.size):
+            total += self.sample_weight.at(i) * image[i] * image[i]
+            mean += self.sample_weight.at(i) * image[i]
+        if self.intercept:
+            # the intercept takes up the mean; the weights sum to one
+            total = max(total - mean * mean, image.dtype.type(0))
+        return self.smoothness() * total
+
+    def height(self, w, eta, u):
+        total, b = 0.0, u[self.y.size]
+        if self.intercept:
+            b = self._intercept(eta, b)
+        for i in range(self.y.size):
+            total += self.sample_weight.at(i) * self.value(self.y[i], eta[i] + b)
+        return total
+
+    def _intercept(self, eta, b):
+        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b): Newton, held by the bound on the curvature."""
+        last = np.inf
+        for _ in range(_NEWTON_STEPS):
+            slope, bend, scale = 0.0, 0.0, 0.0
+            for i in range(self.y.size):
+                s = self.slope_at(i, eta[i] + b)
+                slope += s
+                scale += abs(s)
+                bend += self.sample_weight.at(i) * self.curvature(self.y[i], eta[i] + b)
+            if abs(slope) <= 1e-15 * scale or abs(slope) >= last:
+                break
+            newton = slope / max(bend, 1e-3 * self.smoothness())
+            last = abs(slope)
+            b -= newton
+        return b
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def image_size(self):
+        return self.y.size + 1
+
+    @property
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+        return self.names
+
+    def predict(self, w):
+        """Fitted values X w + b."""
+        eta = self.X.matvec(w)
+        return eta + self._best_intercept(eta)
+
+    def image(self, w):
+        image = np.zeros(self.y.size + 1, dtype=self.dtype)
+        image[:-1] = self.X.matvec(w)
+        return image
+
+    def start(self, w):
+        n = self.y.size
+        running = np.zeros(2 * n + 2, dtype=self.dtype)
+        eta = self.X.matvec(w)
+        b = self._best_intercept(eta)
+        running[n + 1 : 2 * n + 1] = eta + b
+        running[:n] = self.sample_weight.values * self.slope(self.y, eta + b)
+        running[2 * n + 1] = b
+        return running
+
+    def curvatures(self):
+        return _kept(self, "_curvatures", lambda: self.smoothness() * self.X.weighted_squares(self.sample_weight.values))
+
+    def evaluate(self, w):
+        return float(np.sum(self.sample_weight.values * self.value(self.y, self.predict(w))))
+
+    def gradient(self, w):
+        return self.X.rmatvec(self.sample_weight.values * self.slope(self.y, self.predict(w)))
+
+    def intercept_at(self, w):
+        return float(self._best_intercept(self.X.matvec(w)))
+
+    def _best_intercept(self, eta):
+        if not self.intercept:
+            return eta.dtype.type(0)
+        b, last = 0.0, np.inf
+        for _ in range(_NEWTON_STEPS):
+            slopes = self.sample_weight.values * self.slope(self.y, eta + b)
+            slope = np.sum(slopes, dtype=np.float64)
+            if abs(slope) <= 1e-15 * np.sum(np.abs(slopes)) or abs(slope) >= last:
+                break
+            bend = np.sum(self.sample_weight.values * self.curvature(self.y, eta + b), dtype=np.float64)
+            last = abs(slope)
+            b -= slope / max(bend, 1e-3 * self.smoothness())
+        return eta.dtype.type(b)
+
+    def hessian_bound(self, d):
+        image = self.X.matvec(d)
+        weights = self.sample_weight.values
+        if self.intercept:
+            image = image - np.sum(weights * image)
+        return (self.smoothness() * self.X.rmatvec((weights * image).astype(self.dtype))).astype(self.dtype)
+
+    def restrict(self, columns):
+        return _rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares(Loss):
+    """Half the weighted mean of (x_i w + b - y_i)**2; the scale 1/(2n) of scikit-learn.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, data frame or Design of shape (n, p)
+        Kept as lent where it is Fortran-ordered float32 or float64, or canonical CSC.
+    y : array of shape (n,)
+    sample_weight : array of shape (n,), optional
+        Nonnegative; only their ratios matter.
+    intercept : bool, default False
+        Add an unpenalised constant. X is then centred on the fly, never in memory.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the data is not finite, not real, malformed or out of scale.
+    """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = False
+    target: np.ndarray = field(init=False, repr=False)
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        _prepare(self, self.X, self.y)
+        mean = 0.0
+        if self.intercept:
+            mean = self.y.dtype.type(np.sum(self.sample_weight.values * self.y, dtype=np.float64))
+            object.__setattr__(self, "X", centered(self.X, self.sample_weight.values))
+        target = self.y - mean
+        if self.intercept:
+            # A second pass takes off what rounding left of a large mean.
+            target = target - np.sum(self.sample_weight.values * target)
+            if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
+                target = np.zeros_like(target)
+        object.__setattr__(self, "target", target.astype(self.dtype))
+
+    def coordinate_slope(self, running, j):
+        return self.X.pull(j, running)
+
+    def move(self, running, j, step):
+        self.X.push(j, step, self.sample_weight, running)
+
+    def settle(self, running):
+        """Centring has done it already."""
+
+    def forward(self, w, eta):
+        self.X.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        for i in range(self.target.size):
+            u[i] = self.sample_weight.at(i) * (eta[i] - self.target[i])
+        self.X.adjoint(u, slope)
+
+    def bend(self, d, image):
+        total = image.dtype.type(0)
+        for i in range(self.target.size):
+            total += self.sample_weight.at(i) * image[i] * image[i]
+        return total
+
+    def height(self, w, eta, u):
+        total = 0.0
+        for i in range(self.target.size):
+            total += self.sample_weight.at(i) * (eta[i] - self.target[i]) ** 2
+        return total / 2
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def image_size(self):
+        return self.y.size + 1
+
+    @property
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+        return self.names
+
+    def predict(self, w):
+        """Fitted values X w + b."""
+        return self.X.matvec(w) + (self.y - self.target)
+
+    def image(self, w):
+        image = np.zeros(self.y.size + 1, dtype=self.dtype)
+        image[:-1] = self.X.matvec(w)
+        return image
+
+    def start(self, w):
+        running = np.zeros(self.y.size + 1, dtype=self.dtype)
+        running[:-1] = self.sample_weight.values * (self.X.matvec(w) - self.target)
+        return running
+
+    def curvatures(self):
+        return _kept(self, "_curvatures", lambda: self.X.weighted_squares(self.sample_weight.values))
+
+    def evaluate(self, w):
+        residual = self.X.matvec(w) - self.target
+        return float(np.sum(self.sample_weight.values * residual * residual) / 2)
+
+    def gradient(self, w):
+        return self.X.rmatvec(self.sample_weight.values * (self.X.matvec(w) - self.target))
+
+    def intercept_at(self, w):
+        if not self.intercept:
+            return 0.0
+        mean = np.sum(self.sample_weight.values * self.y, dtype=np.float64)
+        return float(mean - self.X.means.astype(np.float64) @ w)
+
+    def hessian_bound(self, d):
+        return self.X.rmatvec((self.sample_weight.values * self.X.matvec(d)).astype(self.dtype))
+
+    def restrict(self, columns):
+        return _rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic(SampleLoss):
+    """Weighted mean of log(1 + exp(-y_i z_i)) with y_i in {-1, 1} and z_i = x_i w + b.
+
+    Parameters are those of `LeastSquares`; y may also be 0/1 or boolean.
+    """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = False
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        _prepare(self, self.X, self.y)
+        labels = np.unique(self.y)
+        if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
+            shown = ", ".join(f"{label:g}" for label in labels[:4])
+            raise ValueError(f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first.")
+        if self.intercept and labels.size < 2:
+            raise ValueError("y has one class only, so that the intercept would be infinite; give both classes or intercept=False.")
+        object.__setattr__(self, "y", np.where(self.y > 0, 1, -1).astype(self.dtype))
+
+    def value(self, y, z):
+        margin = y * z
+        return np.log1p(exp(-abs(margin))) + (abs(margin) - margin) / 2
+
+    def slope(self, y, z):
+        one = y * y  # in the type of the data: y is -1 or 1
+        return -y / (one + exp(y * z))
+
+    def curvature(self, y, z):
+        e = exp(-abs(z))
+        return e / ((1 + e) * (1 + e))
+
+    def smoothness(self):
+        return 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Huber(SampleLoss):
+    """Weighted mean of r**2 / 2 where |r| <= delta, delta |r| - delta**2 / 2 beyond (Huber, 1964).
+
+    r_i = x_i w + b - y_i. Parameters are those of `LeastSquares`, and
+
+    Parameters
+    ----------
+    delta : float > 0, default 1.35
+        In the units of y. Huber's 1.345 keeps 95 % efficiency for normal errors of unit scale.
+    """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = False
+    delta: float = 1.35
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        object.__setattr__(self, "delta", as_number(self.delta, "delta", above=0.0))
+        _prepare(self, self.X, self.y)
+
+    def value(self, y, z):
+        a = abs(z - y)
+        inner = np.minimum(a, self.delta)
+        return inner * (a - inner / 2)
+
+    def slope(self, y, z):
+        return np.minimum(np.maximum(z - y, -self.delta), self.delta)
+
+    def curvature(self, y, z):
+        return 1.0 * (abs(z - y) <= self.delta)
+
+    def smoothness(self):
+        return 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(Loss):
+    """w'Qw / 2 + c'w with Q symmetric positive semidefinite.
+
+    Parameters
+    ----------
+    Q : array or sparse matrix of shape (p, p)
+    c : array of shape (p,)
+    """
+
+    Q: Design
+    c: np.ndarray
+    #: Quadratics have no intercept.
+    intercept: bool = field(init=False, default=False, repr=False)
+
+    def __post_init__(self):
+        Q = as_design(self.Q, "Q")
+        if Q.shape[0] != Q.shape[1]:
+            raise ValueError(f"Q must be square, got shape {Q.shape}.")
+        if not _is_symmetric(Q.matrix):
+            raise ValueError("Q must be symmetric; pass (Q + Q.T) / 2, which has the same quadratic form.")
+        diagonal = Q.matrix.diagonal()
+        if np.any(diagonal < 0):
+            j = int(np.flatnonzero(diagonal < 0)[0])
+            raise ValueError(f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required.")
+        object.__setattr__(self, "Q", Q)
+        object.__setattr__(self, "c", as_targets(self.c, Q.shape[0], Q.dtype, "c"))
+
+    def coordinate_slope(self, running, j):
+        return running[j]
+
+    def move(self, running, j, step):
+        self.Q.push(j, step, self, running)
+
+    def at(self, i):
+        """Weight of row i of Q in a move."""
+        return self.c.dtype.type(1)
+
+    def settle(self, running):
+        """There is no intercept."""
+
+    def forward(self, w, eta):
+        self.Q.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        for j in range(slope.size):
+            slope[j] = eta[j] + self.c[j]
+
+    def bend(self, d, image):
+        total = image.dtype.type(0)
+        for j in range(d.size):
+            total += d[j] * image[j]
+        return total
+
+    def height(self, w, eta, u):
+        total = 0.0
+        for j in range(w.size):
+            total += w[j] * (eta[j] / 2 + self.c[j])
+        return total
+
+    @property
+    def n_features(self):
+        return self.c.size
+
+    @property
+    def dtype(self):
+        return self.Q.dtype
+
+    @property
+    def image_size(self):
+        return self.c.size
+
+    @property
+    def feature_names(self):
+        return None
+
+    def image(self, w):
+        return self.Q.matvec(w).astype(self.dtype)
+
+    def start(self, w):
+        return (self.Q.matvec(w) + self.c).astype(self.dtype)
+
+    def curvatures(self):
+        return np.ascontiguousarray(self.Q.matrix.diagonal())
+
+    def evaluate(self, w):
+        return float(w @ self.Q.matvec(w) / 2 + self.c @ w)
+
+    def gradient(self, w):
+        return self.Q.matvec(w) + self.c
+
+    def intercept_at(self, w):
+        return 0.0
+
+    def hessian_bound(self, d):
+        return self.Q.matvec(d)
+
+    def restrict(self, columns):
+        columns = np.asarray(columns)
+        return Quadratic(self.Q.matrix[:, columns][columns], self.c[columns])
+
+
+def _is_symmetric(matrix):
+    largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
+    difference = abs(matrix - matrix.T)
+    return difference.max() <= 100 * np.finfo(matrix.dtype).eps * largest
+
+
+def _prepare(loss, X, y):
+    """Canonical design, targets and weights of a loss on samples."""
+    names = feature_names(X)
+    design = uncentered(as_design(X))
+    dtype = design.dtype
+    targets = as_targets(y, design.shape[0], dtype)
+    weight = loss.sample_weight
+    if weight is None:
+        weight = Uniform(dtype.type(1.0 / targets.size))
+    elif not isinstance(weight, Uniform | PerSample):
+        weight = PerSample(as_weights(weight, targets.size).astype(dtype))
+    if not isinstance(loss.intercept, bool | np.bool_):
+        raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
+    object.__setattr__(loss, "intercept", bool(loss.intercept))
+    object.__setattr__(loss, "X", design)
+    object.__setattr__(loss, "y", targets)
+    object.__setattr__(loss, "sample_weight", weight)
+    object.__setattr__(loss, "names", names)
+
+
+def _kept(term, name, compute):
+    """A derived array, computed once for each instance; the instance is frozen."""
+    if name not in term.__dict__:
+        object.__setattr__(term, name, compute())
+    return term.__dict__[name]
+
+
+def _rebuilt(loss, **changes):
+    """Copy of a prepared loss with some fields replaced, past the door."""
+    copy = object.__new__(type(loss))
+    copy.__setstate__(loss.__getstate__() | changes)
+    return copy

@@ -1,0 +1,147 @@
+"""Warm-started sequences of problems, from the strongest penalty to the weakest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparseopt.conjugates import ConvexForm, convex_form
+from sparseopt.constraints import Constraint
+from sparseopt.inputs import as_count, as_number
+from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Penalty, Ridged
+from sparseopt.solution import Solution
+from sparseopt.solve import solve
+
+
+@dataclass(frozen=True, eq=False)
+class Path(Sequence):
+    """Solutions of one problem under a sequence of penalties (or constraints), in that order."""
+
+    solutions: tuple[Solution, ...]
+    terms: tuple
+
+    def __getitem__(self, index):
+        return self.solutions[index]
+
+    def __len__(self):
+        return len(self.solutions)
+
+    @property
+    def w(self):
+        """Coefficients, shape (len(path), p)."""
+        return np.stack([solution.w for solution in self.solutions])
+
+    @property
+    def intercepts(self):
+        """One intercept a solution."""
+        return np.array([solution.intercept for solution in self.solutions])
+
+    @property
+    def support_sizes(self):
+        """Number of nonzeros of each solution."""
+        return np.array([solution.support.size for solution in self.solutions])
+
+    @property
+    def alphas(self):
+        """Strength of each penalty (its innermost alpha), or k of each cardinality."""
+        return np.array([_strength(term) for term in self.terms])
+
+    @property
+    def largest_gap(self):
+        """The largest relative gap on the path."""
+        return max(solution.certificate.relative_gap for solution in self.solutions)
+
+    def __repr__(self):
+        sizes = self.support_sizes
+        return f"Path({len(self)} solutions, support {sizes[0]} to {sizes[-1]}, largest relative gap {self.largest_gap:.0e})"
+
+
+def _strength(term):
+    match term:
+        case L1(alpha) | L0(alpha) | MCP(alpha, _) | SCAD(alpha, _):
+            return alpha
+        case Ridged(inner, _):
+            return _strength(inner)
+        case Nonnegative(inner):
+            return _strength(inner)
+    return getattr(term, "alpha", getattr(term, "k", np.nan))
+
+
+def alpha_max(loss, penalty=None) -> float:
+    """The strength at which w = 0 becomes optimal (L1, convex rules) or stationary (MCP, SCAD, L0).
+
+    Parameters
+    ----------
+    loss : Loss
+    penalty : Penalty, default L1(1.0)
+        The result is the factor by which it must be multiplied; for L1(1.0), MCP(1.0) and
+        SCAD(1.0) that is alpha itself.
+
+    Returns
+    -------
+    float
+    """
+    penalty = L1(1.0) if penalty is None else penalty
+    p = loss.n_features
+    slope = np.asarray(loss.gradient(np.zeros(p)), dtype=np.float64)
+    match penalty:
+        case MCP(alpha, _) | SCAD(alpha, _):
+            return float(np.max(np.abs(slope), initial=0.0)) / alpha
+        case L0(alpha):
+            bends = np.asarray(loss.curvatures(), dtype=np.float64)
+            gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
+            return float(np.max(gains, initial=0.0)) / alpha
+    form = convex_form(penalty, p)
+    if not isinstance(form, ConvexForm):
+        raise TypeError(f"alpha_max knows no formula for {type(penalty).__name__}; compute it from loss.gradient(0).")
+    push = np.where(form.lower < 0.0, np.abs(slope), np.maximum(-slope, 0.0))
+    held = form.a > 0.0
+    return float(np.max(push[held] / form.a[held], initial=0.0))
+
+
+def alpha_grid(loss, count=100, ratio=1e-2, penalty=None):
+    """`count` strengths from `alpha_max` down to `ratio` times it, evenly spaced in the logarithm."""
+    count = as_count(count, "count", least=1)
+    ratio = as_number(ratio, "ratio", above=0.0)
+    return alpha_max(loss, penalty) * np.geomspace(1.0, ratio, count)
+
+
+def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_limit=np.inf, progress=False) -> Path:
+    """Solve the problem under each penalty in turn, each from the solution before it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its own penalty (or constraint) is replaced.
+    penalties : iterable of Penalty or Constraint
+        Best from the strongest to the weakest; for example
+        ``[L1(alpha) for alpha in alpha_grid(loss)]`` or ``[Cardinality(k) for k in range(1, 11)]``.
+    solver, tol, max_iter, progress
+        As in `solve`, for each problem.
+    time_limit : float, default inf
+        Seconds for the whole path; problems that come after it are not solved, and the path
+        is shorter.
+
+    Returns
+    -------
+    Path
+    """
+    terms = tuple(penalties)
+    if not terms:
+        raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")
+    solutions, w, remaining = [], None, time_limit
+    for term in terms:
+        if isinstance(term, Penalty):
+            problem = replace(problem, penalty=term)
+        elif isinstance(term, Constraint):
+            problem = replace(problem, constraint=term)
+        else:
+            raise TypeError(f"penalties must hold penalties or constraints, got {type(term).__name__}.")
+        solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining, progress=progress)
+        solutions.append(solution)
+        w, remaining = solution.w, remaining - solution.seconds
+        if remaining <= 0:
+            break
+    return Path(tuple(solutions), terms[: len(solutions)])

@@ -1,0 +1,91 @@
+"""The problem: minimise loss(w) + penalty(w) over w in a set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.conjugates import penalty_value
+from sparseopt.constraints import Box, Constraint, Projectable
+from sparseopt.losses import Loss
+from sparseopt.penalties import Boxed, Penalty, Zero
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """minimise loss(w) + penalty(w) subject to w in constraint.
+
+    Parameters
+    ----------
+    loss : Loss
+        The smooth term, with its data.
+    penalty : Penalty, default Zero()
+    constraint : Constraint, optional
+        None means no constraint; several are given as an `Intersection`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a part is of another kind or its size does not match the loss.
+    """
+
+    loss: Loss
+    penalty: Penalty = Zero()
+    constraint: Constraint | None = None
+
+    def __post_init__(self):
+        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, Penalty, "penalty")):
+            if not isinstance(part, kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
+        if self.constraint is not None and not isinstance(self.constraint, Constraint):
+            raise TypeError(f"constraint must be a Constraint or None, got {type(self.constraint).__name__}.")
+        for part in filter(None, (self.penalty, self.constraint)):
+            if reason := part.rejects_size(self.n_features):
+                raise ValueError(f"{reason}.")
+
+    @property
+    def n_features(self):
+        return self.loss.n_features
+
+    @property
+    def dtype(self):
+        return self.loss.dtype
+
+    def objective(self, w) -> float:
+        """loss(w) + penalty(w), summed in float64."""
+        w = np.asarray(w, dtype=np.float64)
+        return self.loss.evaluate(w) + penalty_value(self.penalty, w)
+
+    def violation(self, w) -> float:
+        """Distance of w to the constraint; 0.0 inside."""
+        return 0.0 if self.constraint is None else self.constraint.violation(np.asarray(w, dtype=np.float64))
+
+    @property
+    def proximal(self):
+        """The term whose prox is that of penalty + indicator of the constraint; None if no formula is known."""
+        match self.constraint:
+            case None:
+                return self.penalty
+            case Box() if self.penalty.is_convex:
+                lower, upper = self.constraint.bounds(self.n_features)
+                return Boxed(self.penalty, lower, upper)
+            case Projectable() if isinstance(self.penalty, Zero):
+                return self.constraint
+        return None
+
+    @property
+    def is_convex(self):
+        """Whether the problem is known to be convex."""
+        return self.penalty.is_convex and _is_convex(self.constraint)
+
+
+def _is_convex(constraint):
+    from sparseopt.constraints import Cardinality, Intersection
+
+    match constraint:
+        case Cardinality():
+            return False
+        case Intersection():
+            return all(_is_convex(part) for part in constraint.parts)
+    return True

@@ -1,0 +1,237 @@
+"""The verb: run a solver on a problem, within limits, and certify where it ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.certificate import certify, dual_bound, needs_multipliers
+from sparseopt.constraints import Cardinality
+from sparseopt.inputs import as_coefficients, as_count, as_number
+from sparseopt.penalties import Penalty
+from sparseopt.problem import Problem
+from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
+from sparseopt.solvers.base import Solver
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.operator_splitting import OperatorSplitting
+from sparseopt.solvers.proximal_gradient import ProximalGradient
+
+# A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
+_ROUNDING = 8.0
+# Part of the slope at zero to which the residual must fall before the gap is looked at first.
+_FIRST_LOOK = 0.03
+
+
+def default_solver(problem):
+    """The solver that `solve` takes where none is given.
+
+    ==============================  ===================
+    problem                         solver
+    ==============================  ===================
+    at most k nonzeros              HardThresholding
+    linear rows                     OperatorSplitting
+    penalty on one coefficient      CoordinateDescent
+    at a time, with or without box
+    a projection (simplex, L1 ball) ProximalGradient
+    ==============================  ===================
+    """
+    if isinstance(problem.constraint, Cardinality):
+        return HardThresholding()
+    if needs_multipliers(problem):
+        return OperatorSplitting()
+    if isinstance(problem.proximal, Penalty):
+        return CoordinateDescent()
+    return ProximalGradient()
+
+
+def solve(
+    problem, solver=None, w0=None, *, tol=1e-6, max_iter=10_000, time_limit=np.inf, callback=None, trace=False,
+    progress=False,
+) -> Solution:
+    """Minimise loss(w) + penalty(w) over w in the constraint.
+
+    Parameters
+    ----------
+    problem : Problem
+    solver : Solver, optional
+        By default the one that `default_solver` chooses.
+    w0 : array of shape (p,), optional
+        Start; zero by default. Copied.
+    tol : float, default 1e-6
+        The relative duality gap to reach where the problem is convex and its dual is known;
+        the largest residual, relative to the slope at zero, where there is no dual; the
+        absolute residuals for a problem with linear rows.
+    max_iter : int, default 10_000
+        Epochs or iterations.
+    time_limit : float, default inf
+        Seconds; kept to within a tenth of a second.
+    callback : callable, optional
+        ``callback(iterations, w)`` after each chunk of work, w read-only; the run stops
+        where it returns True.
+    trace : bool, default False
+        Record objective and gap after each chunk; costs a certificate each time.
+    progress : bool, default False
+        Show where the run stands on stderr.
+
+    Returns
+    -------
+    Solution
+        A limit that came first is a status, not an error; see `Solution.require`.
+
+    Raises
+    ------
+    UnsupportedProblem
+        Where the solver cannot take the problem; the message says why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparseopt import L1, LeastSquares, Problem, solve
+    >>> X = np.eye(3)
+    >>> solve(Problem(LeastSquares(X, [3.0, 0.1, -2.0]), L1(0.1))).support
+    array([0, 2])
+    """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1)).")
+    solver = default_solver(problem) if solver is None else solver
+    if not isinstance(solver, Solver):
+        raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
+    if reason := solver.rejects(problem):
+        raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
+    limits = _Limits(
+        tol=as_number(tol, "tol", least=0.0),
+        iterations=as_count(max_iter, "max_iter", least=1),
+        seconds=as_number(time_limit, "time_limit", least=0.0, finite=False),
+    )
+    p, dtype = problem.n_features, problem.dtype
+    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, p, dtype)
+    start = time.perf_counter()
+    state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
+    w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
+    certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    return Solution(
+        w=w,
+        intercept=problem.loss.intercept_at(w.astype(np.float64)),
+        status=status,
+        certificate=certificate,
+        iterations=state.iterations,
+        seconds=time.perf_counter() - start,
+        solver=repr(solver),
+        trace=tuple(points),
+        duals=state.duals,
+        feature_names=problem.loss.feature_names,
+    )
+
+
+@dataclass(frozen=True)
+class _Limits:
+    tol: float
+    iterations: int
+    seconds: float
+
+
+def _run(problem, solver, w, limits, start, callback, trace, progress):
+    """The one loop: steps until the tolerance or a limit; returns state, status and trace."""
+    points = []
+    state = solver.init(problem, w)
+    watch = _Watch(problem, limits.tol)
+    shown = _Progress(solver) if progress else None
+    while True:
+        state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
+        status = state.status or watch.judge(state)
+        seconds = time.perf_counter() - start
+        if status is None and state.iterations >= limits.iterations:
+            status = Status.ITERATION_LIMIT
+        if status is None and seconds > limits.seconds:
+            status = Status.TIME_LIMIT
+        if callback is not None and callback(state.iterations, _read_only(state.w)) is True and status is None:
+            status = Status.STOPPED
+        if trace:
+            points.append(_trace_point(problem, state, seconds))
+        if shown is not None:
+            shown.show(state, watch.gap, seconds, is_last=status is not None)
+        if status is not None:
+            return state, status, points
+
+
+class _Watch:
+    """Decides when a run has converged, looking at the gap only when the residual promises it.
+
+    A look costs about as much as two products with X. After one, the residual has to fall in
+    proportion to the gap that is still missing before the next.
+    """
+
+    def __init__(self, problem, tol):
+        self.problem, self.tol = problem, tol
+        self.gap = np.inf
+        self.is_blind = needs_multipliers(problem)
+        if self.is_blind:
+            self.goal = tol
+            return
+        zero = np.zeros(problem.n_features)
+        slope = np.abs(np.asarray(problem.loss.gradient(zero), dtype=np.float64))
+        self.scale = float(np.max(slope, initial=0.0))
+        self.at_zero = abs(problem.objective(zero))
+        self.has_dual = problem.is_convex and dual_bound(problem, zero) > -np.inf
+        self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
+        self.next_look = 0
+
+    def judge(self, state):
+        """CONVERGED, STALLED, or None to go on."""
+        if self.is_blind:
+            return None
+        is_rounding = state.residual <= _ROUNDING * np.finfo(self.problem.dtype).eps * self.scale
+        if not self.has_dual:
+            return Status.CONVERGED if state.residual <= self.tol * self.scale or is_rounding else None
+        if state.residual > self.goal and state.iterations < self.next_look:
+            return None
+        w = np.asarray(state.w, dtype=np.float64)
+        objective = self.problem.objective(w)
+        reference = max(abs(objective), 1e-6 * self.at_zero)
+        gap = max(objective - dual_bound(self.problem, w), 0.0)
+        self.gap = 0.0 if gap == 0.0 else gap / reference
+        if self.gap <= self.tol:
+            return Status.CONVERGED
+        if is_rounding:
+            return Status.STALLED
+        self.next_look = 2 * state.iterations
+        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / self.gap, 0.01, 0.5))
+        return None
+
+
+def _read_only(w):
+    view = w.view()
+    view.flags.writeable = False
+    return view
+
+
+def _trace_point(problem, state, seconds):
+    certificate = certify(problem, state.w, lower_bound=state.lower_bound, duals=state.duals)
+    return TracePoint(
+        iterations=state.iterations,
+        seconds=seconds,
+        objective=certificate.objective,
+        gap=certificate.relative_gap,
+        support_size=int(np.count_nonzero(state.w)),
+        residual=float(state.residual),
+    )
+
+
+class _Progress:
+    """One line on stderr, rewritten a few times a second."""
+
+    def __init__(self, solver):
+        self.name, self.last = type(solver).__name__, -np.inf
+
+    def show(self, state, gap, seconds, *, is_last):
+        if not is_last and seconds - self.last < 0.2:
+            return
+        self.last = seconds
+        known = f"gap {gap:.1e}" if np.isfinite(gap) else f"residual {state.residual:.1e}"
+        line = f"\r{self.name}: {state.iterations} iterations, {known}, support {np.count_nonzero(state.w)}, {seconds:.1f} s"
+        sys.stderr.write(line + (" \n" if is_last else " "))
+        sys.stderr.flush()

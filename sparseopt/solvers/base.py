@@ -1,0 +1,46 @@
+"""What a solver is: a start, a step, and the problems it can take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt.solution import Duals, Status
+
+
+@dataclass
+class State:
+    """Where a run stands. Solvers extend it with what they carry from step to step."""
+
+    w: np.ndarray
+    #: How far w is from a fixed point, in the solver's own measure; inf while unknown.
+    residual: float = np.inf
+    #: Iterations made so far.
+    iterations: int = 0
+    #: A bound on the optimal value that the solver has proven (branch and bound).
+    lower_bound: float = -np.inf
+    #: Set by a solver that ends its run itself.
+    status: Status | None = None
+    duals: Duals | None = None
+    ray: np.ndarray | None = field(default=None, repr=False)
+
+
+class Solver(ABC):
+    """A method with its options: a frozen dataclass, only mathematics.
+
+    The loop, the limits, the trace, the status and the certificate belong to `solve`.
+    """
+
+    @abstractmethod
+    def rejects(self, problem) -> str | None:
+        """Why this solver cannot take the problem, in words; None if it can."""
+
+    @abstractmethod
+    def init(self, problem, w) -> State:
+        """The state at w, which is the solver's to keep."""
+
+    @abstractmethod
+    def step(self, problem, state, tol, max_iterations) -> State:
+        """A bounded chunk of work, of 0.1 ms to 0.1 s, and at most `max_iterations` iterations."""

@@ -1,0 +1,268 @@
+"""Quadratic programs: the one form that the solvers of constrained problems work on.
+
+    minimise    w'Pw/2 + q'w + sum_j alpha_j |w_j|
+    subject to  row_lower <= A w <= row_upper   and   lower <= w <= upper
+
+P = matrix + F'F + diag(ridge). F is the weighted data of a least squares loss whose p x p
+matrix would cost more than the data themselves; either part may be absent.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu, spsolve_triangular
+
+from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
+
+# Up to this size all eigenvalues of a matrix are worth the name of the smallest.
+_LARGEST_SPECTRUM = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class QuadraticProgram:
+    """One quadratic program in float64; all its matrices are dense, or all are CSC."""
+
+    matrix: np.ndarray | sparse.csc_array | None
+    factor: np.ndarray | sparse.csc_array | None
+    ridge: np.ndarray
+    q: np.ndarray
+    A: np.ndarray | sparse.csc_array
+    row_lower: np.ndarray
+    row_upper: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    alpha: np.ndarray
+
+    @property
+    def is_sparse(self):
+        return sparse.issparse(self.A)
+
+    def curve(self, w):
+        """P w"""
+        total = self.ridge * w
+        if self.matrix is not None:
+            total += self.matrix @ w
+        if self.factor is not None:
+            total += self.factor.T @ (self.factor @ w)
+        return total
+
+    def scaled(self, columns, rows, cost):
+        """The same program in w / columns, with rows times `rows` and costs times `cost`."""
+        return QuadraticProgram(
+            None if self.matrix is None else cost * _rescaled(self.matrix, columns, columns),
+            None if self.factor is None else np.sqrt(cost) * _rescaled(self.factor, None, columns),
+            cost * self.ridge * columns**2,
+            cost * self.q * columns,
+            _rescaled(self.A, rows, columns),
+            self.row_lower * rows,
+            self.row_upper * rows,
+            self.lower / columns,
+            self.upper / columns,
+            cost * self.alpha * columns,
+        )
+
+
+def quadratic_program(problem) -> QuadraticProgram:
+    """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
+    p = problem.n_features
+    alpha, ridge, least = separable_terms(problem.penalty, p)
+    A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
+    lower = np.maximum(lower, least)
+    keeps_zeros = _prefers_sparse(problem.loss, A)
+    A = sparse.csc_array(A) if keeps_zeros else _dense(A)
+    match problem.loss:
+        case Quadratic(Q=Q, c=c):
+            matrix = _double(Q.matrix)
+            matrix = sparse.csc_array(matrix) if keeps_zeros else _dense(matrix)
+            parts = (matrix, None, ridge, c.astype(np.float64))
+        case LeastSquares():
+            parts = _least_squares(problem.loss, ridge, A.shape[0], keeps_zeros)
+    extra = parts[3].size - p
+    if extra:
+        A = sparse.csc_array((A.data, A.indices, np.append(A.indptr, A.indptr[-1])), shape=(A.shape[0], p + 1))
+    return QuadraticProgram(
+        *parts,
+        A,
+        row_lower,
+        row_upper,
+        np.append(lower, np.full(extra, -np.inf)),
+        np.append(upper, np.full(extra, np.inf)),
+        np.append(alpha, np.zeros(extra)),
+    )
+
+
+def separable_terms(penalty, p):
+    """Slopes alpha, ridge and lower bound of a penalty sum_j alpha_j |w_j| + ridge_j w_j**2 / 2 on w >= lower."""
+    match penalty:
+        case Zero():
+            return np.zeros(p), np.zeros(p), np.full(p, -np.inf)
+        case L1(alpha=alpha):
+            return np.full(p, float(alpha)), np.zeros(p), np.full(p, -np.inf)
+        case Nonnegative(penalty=inner):
+            alpha, ridge, _ = separable_terms(inner, p)
+            return alpha, ridge, np.zeros(p)
+        case Ridged(penalty=inner, beta=beta):
+            alpha, ridge, lower = separable_terms(inner, p)
+            return alpha, ridge + beta, lower
+        case Weighted(penalty=inner, weights=weights):
+            alpha, ridge, lower = separable_terms(inner, p)
+            return weights * alpha, weights * ridge, np.where(weights > 0, lower, -np.inf)
+    raise ValueError(f"{penalty!r} is no sum of |w_j| and squares; choose a solver that takes it.")
+
+
+def linear_terms(constraint, p):
+    """A, row_lower, row_upper, lower, upper of a constraint; the rows of several parts in their order."""
+    nothing = (np.zeros((0, p)), np.zeros(0), np.zeros(0), np.full(p, -np.inf), np.full(p, np.inf))
+    match constraint:
+        case None:
+            return nothing
+        case Box(lower=lower, upper=upper):
+            wide = (np.broadcast_to(bound, p).astype(np.float64) for bound in (lower, upper))
+            return *nothing[:3], *wide
+        case Simplex(total=total):
+            return np.ones((1, p)), np.full(1, total), np.full(1, total), np.zeros(p), nothing[4]
+        case LinearConstraint(A=A, lower=lower, upper=upper):
+            sides = (np.broadcast_to(side, A.shape[0]).astype(np.float64) for side in (lower, upper))
+            return _double(A), *sides, *nothing[3:]
+        case Intersection(parts=parts):
+            matrices, row_lower, row_upper, lower, upper = zip(*(linear_terms(part, p) for part in parts), strict=True)
+            return (
+                _stacked([A for A in matrices if A.shape[0]] or [nothing[0]]),
+                np.concatenate(row_lower),
+                np.concatenate(row_upper),
+                np.max(lower, axis=0),
+                np.min(upper, axis=0),
+            )
+    raise ValueError(f"{constraint!r} is no polyhedron with rows; choose a solver that takes it.")
+
+
+def equilibrate(program, rounds=10):
+    """Scales of columns, rows and cost that bring the columns and rows of [P A'; A 0] near norm 1 (Ruiz, 2001)."""
+    columns, rows = np.ones(program.q.size), np.ones(program.row_lower.size)
+    squared_rows = _squared(program.A)
+    squared_matrix = None if program.matrix is None else _squared(program.matrix)
+    diagonal = program.ridge.copy()
+    if program.factor is not None:
+        diagonal += _squared(program.factor).sum(axis=0)
+    for _ in range(rounds):
+        # |F'F| at (i, j) is at most the root of its diagonal entries i and j
+        size = columns**2 * diagonal * np.max(columns**2 * diagonal, initial=0.0)
+        if squared_matrix is not None:
+            size += columns**2 * (squared_matrix @ columns**2)
+        size += columns**2 * (squared_rows.T @ rows**2)
+        row_size = rows**2 * (squared_rows @ columns**2)
+        columns /= _positive(size) ** 0.25
+        rows /= _positive(row_size) ** 0.25
+    curvature = diagonal if squared_matrix is None else np.sqrt(squared_matrix @ columns**2)
+    curvature = columns**2 * diagonal if squared_matrix is None else columns * curvature
+    cost = 1.0 / _positive(np.maximum(curvature.mean(), np.max(np.abs(program.q * columns), initial=0.0)))
+    return columns, rows, float(cost)
+
+
+def negative_curvature(matrix):
+    """A number clearly below zero that some direction d attains as d'Qd / d'd, or 0.0 where Q is convex."""
+    scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
+    shift = 1e-9 * (scale if scale > 0 else 1.0)
+    if sparse.issparse(matrix):
+        return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
+    try:
+        np.linalg.cholesky(matrix + shift * np.eye(matrix.shape[0]))
+    except np.linalg.LinAlgError:
+        return float(np.linalg.eigvalsh(matrix)[0])
+    return 0.0
+
+
+def _sparse_curvature(matrix):
+    """The curvature of a sparse matrix along the direction that its first negative pivot gives, or 0.0."""
+    lu = factorised(matrix)
+    pivots, is_symmetric = lu.U.diagonal(), np.array_equal(lu.perm_r, lu.perm_c)
+    if is_symmetric and np.all(pivots > 0):
+        return 0.0
+    if not is_symmetric or pivots.size <= _LARGEST_SPECTRUM:
+        return float(np.linalg.eigvalsh(matrix.toarray())[0])
+    # Without row exchanges U = D L', and d with L'd = e_k has d'Qd = D_k.
+    k = int(np.argmax(pivots < 0))
+    unit = sparse.csr_array(lu.U.T / pivots).T.tocsr()
+    d = spsolve_triangular(unit, np.eye(1, pivots.size, k)[0], lower=False)
+    return float(pivots[k] / (d @ d))
+
+
+def factorised(matrix, ordering="MMD_AT_PLUS_A"):
+    """LU of a symmetric quasi-definite CSC matrix, which needs no pivoting (Vanderbei, 1995)."""
+    try:
+        return splu(matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False})
+    except RuntimeError:  # rounding made a pivot zero: only row exchanges help
+        return splu(matrix, permc_spec="COLAMD")
+
+
+def _least_squares(loss, ridge, n_rows, keeps_zeros):
+    """matrix, factor, ridge and q of the weighted mean of (x_i w - target_i)**2 / 2, X centred for an intercept."""
+    X, y = _double(loss.X.matrix), loss.target.astype(np.float64)
+    n, p = X.shape
+    weights = np.broadcast_to(loss.sample_weight.values, n).astype(np.float64)
+    root = np.sqrt(weights)
+    if keeps_zeros:
+        factor = sparse.csc_array(_rescaled(sparse.csc_array(X), root, None))
+        if loss.intercept:
+            factor = sparse.csc_array(sparse.hstack([factor, sparse.csc_array(root[:, None])]))
+            ridge = np.append(ridge, 0.0)
+        return None, factor, ridge, -(factor.T @ (root * y))
+    mean = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(p)
+    pull = weights * y
+    q = mean * pull.sum() - X.T @ pull
+    if sparse.issparse(X):
+        weighted = _rescaled(X, root, None)
+        return (weighted.T @ weighted).toarray() - np.outer(mean, mean), None, ridge, q
+    factor = root[:, None] * (X - mean)
+    if n + n_rows < p:
+        return None, factor, ridge, q
+    return factor.T @ factor, None, ridge, q
+
+
+def _prefers_sparse(loss, A):
+    """Whether sparse matrices are worth their slower arithmetic, about ten times that of dense ones."""
+    data = loss.Q.matrix if isinstance(loss, Quadratic) else loss.X.matrix
+    if not (sparse.issparse(data) or sparse.issparse(A)):
+        return False
+    (m, p), entries = A.shape, sum(part.nnz if sparse.issparse(part) else part.size for part in (data, A))
+    return 10 * entries < p * p + 2 * m * p
+
+
+def _double(matrix):
+    if sparse.issparse(matrix):
+        return sparse.csc_array(matrix, dtype=np.float64)
+    return np.asarray(matrix, dtype=np.float64)
+
+
+def _dense(matrix):
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def _stacked(matrices):
+    if any(sparse.issparse(matrix) for matrix in matrices):
+        return sparse.csc_array(sparse.vstack([sparse.csc_array(matrix) for matrix in matrices]))
+    return np.vstack(matrices)
+
+
+def _rescaled(matrix, rows, columns):
+    """diag(rows) matrix diag(columns), where None is all ones."""
+    if not sparse.issparse(matrix):
+        matrix = matrix if rows is None else rows[:, None] * matrix
+        return matrix if columns is None else matrix * columns
+    data = matrix.data if rows is None else matrix.data * rows[matrix.indices]
+    data = data if columns is None else data * np.repeat(columns, np.diff(matrix.indptr))
+    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _squared(matrix):
+    if sparse.issparse(matrix):
+        return sparse.csc_array((matrix.data**2, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return matrix**2
+
+
+def _positive(size):
+    """The size, or 1 where it is zero and there is nothing to scale."""
+    return np.where(size > 0, size, 1.0)
