@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -229,11 +231,12 @@ class Mask(Mapping):
     @classmethod
     def load(cls, path) -> Mask:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
-            if "names" not in stored or stored["names"].dtype != np.uint8:
-                raise ValueError(f"{path} holds no mask; write it with Mask.save.")
-            names = json.loads(stored["names"].tobytes())
-            return cls({name: stored[str(position)] for position, name in enumerate(names)})
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                names = json.loads(stored["names"].tobytes())
+                return cls({name: stored[str(position)] for position, name in enumerate(names)})
+        except (ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{path} holds no mask, or a damaged one; write it with Mask.save.") from error
 
 
 def _boolean(name, array):

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import isotonic_regression
+import scipy
 
 from sparseopt.kernels.pruning import eliminate, exchange
 from sparseopt.pruning.reconstruction import Reconstruction, solve
@@ -22,6 +22,10 @@ class Scope(enum.Enum):
     NETWORK = "network"
     LAYER = "layer"
     NEURON = "neuron"
+
+    @classmethod
+    def _missing_(cls, value):
+        raise ValueError(f"scope is {value!r}; give network, layer or neuron.")
 
     def keep(self, scores, sparsity) -> list[np.ndarray]:
         """Return which weights have the highest scores, as booleans shaped like the scores of each layer.
@@ -87,10 +91,10 @@ class Magnitude(Method):
 
     def fit(self, layer, kept, inputs, targets):
         """Keep or refit the weights on the support."""
+        if not self.refit:
+            return replace(layer, weight=np.where(kept, layer.weight, 0).astype(layer.weight.dtype)), kept
         regression = Reconstruction.of(inputs, targets, layer, self.damping)
-        if self.refit:
-            return regression.fitted(layer, regression.refit(kept)), kept
-        return replace(layer, weight=np.where(kept, layer.weight, 0).astype(layer.weight.dtype)), kept
+        return regression.fitted(layer, regression.refit(kept)), kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +147,7 @@ class LayerwiseL0(Method):
         for output in range(scores.shape[1]):
             order, losses = elimination(inverse, layer.weight[alive, output].astype(np.float64))
             # The lower convex hull of the accumulated losses: sorting its slopes shares the budget best.
-            scores[alive[order], output] = isotonic_regression(losses).x
+            scores[alive[order], output] = scipy.optimize.isotonic_regression(losses).x
         return scores
 
     def fit(self, layer, kept, inputs, targets):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,6 @@ class Reconstruction:
 def solve(gram, cross) -> np.ndarray:
     """Solution of a damped, hence positive definite system."""
     try:
-        return linalg.cho_solve(linalg.cho_factor(gram, lower=True), cross)
-    except linalg.LinAlgError:
+        return scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, lower=True), cross)
+    except scipy.linalg.LinAlgError:
         raise ValueError("the layer's inputs are too nearly dependent for this damping; raise it.") from None
