@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
+import scipy
 
 from sparseopt.solvers.quadratic_program import factorised
 
@@ -44,10 +44,10 @@ class DenseSystem:
         """solve(r, t) -> w, Aw of the full system with penalties rho * firmness."""
         A = self.program.A
         rows = rho * self.firmness[: A.shape[0]]
-        cholesky, _ = lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
+        cholesky, _ = scipy.linalg.lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
 
         def solve(r, t):
-            w, _ = lapack.dpotrs(cholesky, r + (rows * t) @ A, lower=1, overwrite_b=1)
+            w, _ = scipy.linalg.lapack.dpotrs(cholesky, r + (rows * t) @ A, lower=1, overwrite_b=1)
             return w, A @ w
 
         return solve
@@ -70,7 +70,9 @@ class LowRankSystem:
         """solve(r, t) -> w, Aw of the full system with penalties rho * firmness."""
         F, A = self.program.factor, self.program.A
         rows, coordinates = np.split(rho * self.firmness, [A.shape[0]])
-        eliminated = schur(self.program.ridge + self.sigma + coordinates, np.vstack([F, A]), np.append(np.ones(F.shape[0]), 1 / rows))
+        eliminated = schur(
+            self.program.ridge + self.sigma + coordinates, np.vstack([F, A]), np.append(np.ones(F.shape[0]), 1 / rows)
+        )
 
         def solve(r, t):
             w, nu = eliminated(r, np.append(np.zeros(F.shape[0]), t))
@@ -100,7 +102,11 @@ class SparseSystem:
         p, m = program.q.size, program.A.shape[0]
         F = sparse.csc_array((0, p)) if program.factor is None else program.factor
         H = sparse.eye_array(p) if program.matrix is None else program.matrix + sparse.eye_array(p)
-        blocks = [[H, F.T, program.A.T], [F, sparse.eye_array(F.shape[0]), None], [program.A, None, sparse.eye_array(m)]]
+        blocks = [
+            [H, F.T, program.A.T],
+            [F, sparse.eye_array(F.shape[0]), None],
+            [program.A, None, sparse.eye_array(m)],
+        ]
         self.program, self.sigma, self.firmness, self.n = program, sigma, firmness, F.shape[0]
         matrix = sparse.csc_matrix(sparse.block_array(blocks))
         diagonal = np.zeros(p) if program.matrix is None else program.matrix.diagonal()
@@ -170,11 +176,11 @@ def indefinite(H, A):
     K = np.zeros((size, size), order="F")
     K[:p, :p], K[p:, :p] = H, A
     np.fill_diagonal(K, K.diagonal() + np.append(np.full(p, _DENSE), np.full(size - p, -_DENSE)))
-    lwork = int(lapack.dsytrf_lwork(size, lower=1)[0])
-    factor, pivots, _ = lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
+    lwork = int(scipy.linalg.lapack.dsytrf_lwork(size, lower=1)[0])
+    factor, pivots, _ = scipy.linalg.lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
 
     def solve(r, t):
-        out, _ = lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
+        out, _ = scipy.linalg.lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
         return out[:p], out[p:]
 
     return solve
@@ -182,10 +188,10 @@ def indefinite(H, A):
 
 def schur(D, G, E):
     """solve(r, t) of [diag(D), G'; G, -diag(E)] by a Cholesky factor of G D^-1 G' + E."""
-    cholesky, _ = lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)
+    cholesky, _ = scipy.linalg.lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)
 
     def solve(r, t):
-        nu, _ = lapack.dpotrs(cholesky, G @ (r / D) - t, lower=1, overwrite_b=1)
+        nu, _ = scipy.linalg.lapack.dpotrs(cholesky, G @ (r / D) - t, lower=1, overwrite_b=1)
         return (r - nu @ G) / D, nu
 
     return solve

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from sparseopt.certificate import needs_multipliers
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
@@ -43,7 +44,8 @@ class Splitting(State):
     z: np.ndarray = None
     u: np.ndarray = None
     v: np.ndarray = None
-    multipliers: np.ndarray = None
+    #: Nobody else can tell when a problem with linear rows is solved.
+    has_rows: bool = False
     tried: set = field(default_factory=set)
 
 
@@ -99,7 +101,15 @@ class OperatorSplitting(Solver):
         scaled = program.scaled(columns, rows, cost)
         firmness = _firmness(scaled)
         state = Splitting(
-            w=w, program=program, scaled=scaled, columns=columns, rows=rows, cost=cost, firmness=firmness, rho=self.rho
+            w=w,
+            has_rows=needs_multipliers(problem),
+            program=program,
+            scaled=scaled,
+            columns=columns,
+            rows=rows,
+            cost=cost,
+            firmness=firmness,
+            rho=self.rho,
         )
         state.system = linear_system(scaled, self.sigma, firmness)
         state.solve = state.system.splitting(self.rho)
@@ -114,6 +124,8 @@ class OperatorSplitting(Solver):
         return state
 
     def step(self, problem, state, tol, max_iterations):
+        if state.status is not None:
+            return state
         program, count = state.scaled, min(_chunk(state.scaled), max_iterations)
         old_x, old_y = state.x.copy(), state.rho * state.firmness * state.u
         _iterate(state, count, self.sigma, self.relaxation)
@@ -123,7 +135,7 @@ class OperatorSplitting(Solver):
         if state.residual > tol and self.polish:
             _polish(state, problem, tol)
         if state.residual <= tol:
-            state.status = Status.CONVERGED
+            state.status = Status.CONVERGED if state.has_rows else None
             return state
         _look_for_rays(state, state.x - old_x, y - old_y, problem.n_features)
         if self.adaptive and state.status is None:
@@ -188,11 +200,15 @@ def _measure(program, w, y):
 
     Each multiplier is first cut to what its sides and w allow, so that what is left over is stationarity.
     """
-    y = np.where(y > 0, np.where(np.isfinite(program.row_upper), y, 0.0), np.where(np.isfinite(program.row_lower), y, 0.0))
+    y = np.where(
+        y > 0, np.where(np.isfinite(program.row_upper), y, 0.0), np.where(np.isfinite(program.row_lower), y, 0.0)
+    )
     Aw = program.A @ w
     slope = program.curve(w) + program.q + y @ program.A
     slope += np.where(w == 0, np.clip(-slope, -program.alpha, program.alpha), np.sign(w) * program.alpha)
-    box = np.where(w >= program.upper, np.maximum(-slope, 0.0), 0.0) + np.where(w <= program.lower, np.minimum(-slope, 0.0), 0.0)
+    box = np.where(w >= program.upper, np.maximum(-slope, 0.0), 0.0) + np.where(
+        w <= program.lower, np.minimum(-slope, 0.0), 0.0
+    )
     slope += box
     violation = max(
         np.max(Aw - program.row_upper, initial=0.0),

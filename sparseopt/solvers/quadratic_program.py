@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu, spsolve_triangular
+
 
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import LeastSquares, Quadratic
@@ -186,16 +186,16 @@ def _sparse_curvature(matrix):
     # Without row exchanges U = D L', and d with L'd = e_k has d'Qd = D_k.
     k = int(np.argmax(pivots < 0))
     unit = sparse.csr_array(lu.U.T / pivots).T.tocsr()
-    d = spsolve_triangular(unit, np.eye(1, pivots.size, k)[0], lower=False)
+    d = sparse.linalg.spsolve_triangular(unit, np.eye(1, pivots.size, k)[0], lower=False)
     return float(pivots[k] / (d @ d))
 
 
 def factorised(matrix, ordering="MMD_AT_PLUS_A"):
     """LU of a symmetric quasi-definite CSC matrix, which needs no pivoting (Vanderbei, 1995)."""
     try:
-        return splu(matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False})
+        return sparse.linalg.splu(matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False})
     except RuntimeError:  # rounding made a pivot zero: only row exchanges help
-        return splu(matrix, permc_spec="COLAMD")
+        return sparse.linalg.splu(matrix, permc_spec="COLAMD")
 
 
 def _least_squares(loss, ridge, n_rows, keeps_zeros):

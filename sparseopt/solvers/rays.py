@@ -85,12 +85,16 @@ def _trimmed(vector):
 
 def _allowed(multipliers, lower, upper):
     """Multipliers without the parts that press on an infinite side."""
-    return np.where(multipliers > 0, np.where(np.isfinite(upper), multipliers, 0.0), np.where(np.isfinite(lower), multipliers, 0.0))
+    return np.where(
+        multipliers > 0, np.where(np.isfinite(upper), multipliers, 0.0), np.where(np.isfinite(lower), multipliers, 0.0)
+    )
 
 
 def _between(direction, lower, upper):
     """Directions without the parts that lead towards a finite side."""
-    return np.where(direction > 0, np.where(np.isfinite(upper), 0.0, direction), np.where(np.isfinite(lower), 0.0, direction))
+    return np.where(
+        direction > 0, np.where(np.isfinite(upper), 0.0, direction), np.where(np.isfinite(lower), 0.0, direction)
+    )
 
 
 def _support(multipliers, lower, upper):
