@@ -232,7 +232,8 @@ class Mask(Mapping):
     def load(cls, path) -> Mask:
         """Read what `save` wrote."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here, since numpy leaves a damaged file open.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:  # noqa: PTH123
                 names = json.loads(stored["names"].tobytes())
                 return cls({name: stored[str(position)] for position, name in enumerate(names)})
         except (ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
