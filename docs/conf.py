@@ -1,22 +1,22 @@
 """Sphinx configuration: MyST pages, a gallery that runs, a reference drawn from the docstrings."""
 
 import sys
-from importlib.metadata import version as installed_version
 from pathlib import Path
+
+import sparseopt
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sparseopt"
 author = "the sparseopt developers"
 project_copyright = "2025, the sparseopt developers"
-release = version = installed_version("sparseopt")
+release = version = sparseopt.__version__
 
 extensions = [
     "myst_parser",
     "numpydoc",
     "solver_table",  # ours: docs/_ext/solver_table.py
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx_gallery.gen_gallery",
 ]
@@ -26,11 +26,12 @@ myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say the types
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 nitpicky = True
+default_role = "code"  # single backticks in docstrings are code
 
 # The documentation builds without a network; links into other projects are
 # resolved where their inventories can be had, so none is demanded.

@@ -16,6 +16,7 @@ from sparseopt.reading import Dataset, read
 
 LOSSES = {"least-squares": so.LeastSquares, "logistic": so.Logistic, "huber": so.Huber}
 PENALTIES = {"none": so.Zero, "l1": so.L1, "l0": so.L0, "mcp": so.MCP, "scad": so.SCAD}
+CURVED = ("mcp", "scad")
 SOLVERS = {
     "proximal-gradient": so.ProximalGradient,
     "coordinate-descent": so.CoordinateDescent,
@@ -33,7 +34,7 @@ def main(argv=None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, so.UnsupportedProblem) as error:
         print(f"sparseopt {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -73,7 +74,8 @@ def run_path(arguments) -> int:
     _check_suffix(arguments.out, ".json", ".npz", ".png")
     data, scale = _scaled(read(arguments.data, arguments.target), arguments.standardize)
     loss = _loss(arguments, data)
-    penalties = [_penalty(arguments, alpha) for alpha in so.alpha_grid(loss, arguments.count, arguments.smallest)]
+    alphas = so.alpha_grid(loss, arguments.count, arguments.smallest, _bare_penalty(arguments, 1.0))
+    penalties = [_penalty(arguments, alpha) for alpha in alphas]
     solutions = so.path(
         so.Problem(loss), penalties, _solver(arguments), **_limits(arguments), progress=_shows_progress(arguments)
     )
@@ -82,27 +84,24 @@ def run_path(arguments) -> int:
         certificate = solution.certificate
         print(f"{alpha:12.5g} {solution.support.size:8d} {certificate.objective:13.6g}  {certificate.summary}")
     if arguments.out is not None and arguments.out.suffix == ".png":
-        from sparseopt.plotting import plot_path  # noqa: PLC0415, matplotlib is optional
-
-        plot_path(solutions).figure.savefig(arguments.out, dpi=150)
+        _draw(arguments.out, solutions, data.names)
     elif arguments.out is not None:
-        rows = [report.solution_data(s, s.w / scale, data.names) for s in solutions]
-        _write(
-            arguments.out, {"alphas": solutions.alphas, "path": rows}, alphas=solutions.alphas, w=solutions.w / scale
-        )
+        named = [report.solution_data(solution, solution.w / scale, data.names) for solution in solutions]
+        _write(arguments.out, {"path": named}, alphas=solutions.alphas, w=solutions.w / scale)
     return 0 if all(solution.status is so.Status.CONVERGED for solution in solutions) else 1
 
 
 def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
     """Versions, cache and threads: what a report of a fault should hold."""
-    print(f"sparseopt  {importlib.metadata.version('sparseopt')}")
+    print(f"sparseopt  {so.__version__}")
     print(f"python     {platform.python_version()} on {platform.machine()} {platform.system()}")
     for name in ("numpy", "scipy", "numba", "scikit-learn", "cvxpy", "matplotlib", "torch", "pyarrow"):
         try:
             print(f"{name:<10} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             print(f"{name:<10} -")
-    print(f"processors {os.cpu_count()}")
+    threads = {name: os.environ.get(name, "-") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    print(f"processors {os.cpu_count()}; " + ", ".join(f"{name}={value}" for name, value in threads.items()))
     directory = cache_directory()
     if directory is None:
         print("cache      none: every process compiles anew; set SPARSEOPT_CACHE_DIR to a directory of yours")
@@ -145,17 +144,26 @@ def _loss(arguments, data):
 
 def _alpha(arguments, loss):
     if arguments.alpha_ratio is not None:
-        return arguments.alpha_ratio * so.alpha_max(loss)
+        return arguments.alpha_ratio * so.alpha_max(loss, _bare_penalty(arguments, 1.0))
     return arguments.alpha
+
+
+def _bare_penalty(arguments, alpha):
+    kind = arguments.penalty or ("none" if alpha is None else "l1")
+    if (kind == "none") != (alpha is None):
+        raise ValueError(f"penalty {kind!r} with alpha {alpha}; give a penalty and --alpha, or neither.")
+    if kind == "none":
+        return so.Zero()
+    if arguments.gamma is None:
+        return PENALTIES[kind](alpha)
+    if kind not in CURVED:
+        raise ValueError(f"penalty {kind!r} has no gamma; leave --gamma out, or use one of {', '.join(CURVED)}.")
+    return PENALTIES[kind](alpha, arguments.gamma)
 
 
 def _penalty(arguments, alpha):
     """The penalty of the arguments, with its rules around it."""
-    kind = arguments.penalty or ("none" if alpha is None else "l1")
-    if (kind == "none") != (alpha is None):
-        raise ValueError(f"penalty {kind!r} with alpha {alpha}; give a penalty and --alpha, or neither.")
-    parameters = {} if arguments.gamma is None else {"gamma": arguments.gamma}
-    penalty = PENALTIES[kind](*([] if alpha is None else [alpha]), **parameters)
+    penalty = _bare_penalty(arguments, alpha)
     if arguments.ridge:
         penalty = so.Ridged(penalty, arguments.ridge)
     if arguments.nonnegative:
@@ -208,6 +216,17 @@ def _write(file, named, **arrays):
     np.savez(file, **arrays)
 
 
+def _draw(file, solutions, names):
+    from matplotlib.figure import Figure  # noqa: PLC0415, matplotlib is optional
+
+    from sparseopt.plotting import plot_path  # noqa: PLC0415, the same
+
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    plot_path(solutions, names, figure.subplots())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=150)
+
+
 def _check_suffix(file, *known):
     if file is not None and file.suffix not in known:
         raise ValueError(f"--out {file}: unknown format {file.suffix!r}; use one of {', '.join(known)}.")
@@ -227,8 +246,9 @@ def _parser():
 
     solve = _command(commands, "solve", run_solve)
     _add_problem(solve)
-    solve.add_argument("--alpha", type=float, help="strength of the penalty")
-    solve.add_argument("--alpha-ratio", type=float, help="the same, over the least one with zero solution")
+    strength = solve.add_mutually_exclusive_group()
+    strength.add_argument("--alpha", type=float, help="strength of the penalty")
+    strength.add_argument("--alpha-ratio", type=float, help="the same, over the least one whose solution is zero")
     solve.add_argument("--k", type=int, help="at most k nonzero coefficients")
     solve.add_argument("--lower", type=float, help="least value of a coefficient")
     solve.add_argument("--upper", type=float, help="largest value of a coefficient")

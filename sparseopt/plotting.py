@@ -16,11 +16,11 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     path : Path
         What `path()` returned.
     names : sequence of str, optional
-        Names of the columns, for the labels at the right end.
+        Names of the columns, for the legend.
     axes : matplotlib Axes, optional
         Where to draw; a new figure by default.
     labels : int
-        How many of the largest final coefficients get a colour and a label; the others are grey.
+        How many coefficients, the largest on average, get a colour and a name; the others are grey.
 
     Returns
     -------
@@ -30,9 +30,9 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     w, strengths = path.w, path.alphas
     if np.any(np.isnan(strengths)):
         raise ValueError(f"plot_path: {path.terms[0]!r} has neither alpha nor k; give a path over terms that have one.")
-    by_size = np.argsort(-np.abs(w[-1]), kind="stable")
-    named = by_size[: min(labels, np.count_nonzero(w[-1]))]
-    quiet = np.setdiff1d(np.flatnonzero(np.any(w != 0, axis=0)), named)
+    size = np.abs(w).mean(axis=0)
+    named = np.argsort(-size, kind="stable")[: min(labels, np.count_nonzero(size))]
+    quiet = np.setdiff1d(np.flatnonzero(size), named)
     axes.plot(strengths, w[:, quiet], color="#B8B8B8", linewidth=0.8)
     for rank, j in enumerate(named):
         name = f"column {j}" if names is None else str(names[j])

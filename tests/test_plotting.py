@@ -22,7 +22,7 @@ def _close_figures():
 @pytest.mark.parametrize("rule", [so.L1, lambda alpha: so.Ridged(so.L1(alpha), 0.1)], ids=["L1", "Ridged"])
 def test_a_path_draws_each_coefficient_against_alpha(rule):
     alphas = so.alpha_max(LOSS) * np.geomspace(1, 0.01, 8)
-    path = so.path(LOSS, [rule(alpha) for alpha in alphas])
+    path = so.path(so.Problem(LOSS), [rule(alpha) for alpha in alphas])
     axes = plotting.plot_path(path, names=[f"x{j}" for j in range(12)], labels=3)
     drawn = {line.get_label(): line for line in axes.get_lines()}
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["x0", "x2", "x1"]
@@ -32,9 +32,16 @@ def test_a_path_draws_each_coefficient_against_alpha(rule):
 
 
 def test_a_path_without_alphas_says_what_it_needs():
-    path = so.path(LOSS, [so.Zero()])
-    with pytest.raises(ValueError, match="has no alpha"):
+    path = so.path(so.Problem(LOSS), [so.Zero()])
+    with pytest.raises(ValueError, match="neither alpha nor k"):
         plotting.plot_path(path)
+
+
+def test_a_path_of_constraints_is_drawn_against_k():
+    path = so.path(so.Problem(LOSS), [so.Cardinality(k) for k in (1, 2, 3)])
+    axes = plotting.plot_path(path)
+    np.testing.assert_array_equal(axes.get_lines()[0].get_xdata(), [1, 2, 3])
+    assert axes.get_xscale() == "linear"
 
 
 def test_convergence_draws_the_distance_to_the_bound():
@@ -63,5 +70,5 @@ def test_a_mask_has_a_panel_for_each_weight():
 
 def test_a_picture_can_be_drawn_into_given_axes():
     _, axes = plt.subplots()
-    path = so.path(LOSS, [so.L1(0.5), so.L1(0.1)])
+    path = so.path(so.Problem(LOSS), [so.L1(0.5), so.L1(0.1)])
     assert plotting.plot_path(path, axes=axes) is axes

@@ -1,7 +1,9 @@
 """Data files come back as they were written, and a fault in one is named."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from scipy import sparse
 
 from sparseopt.reading import read
@@ -63,11 +65,8 @@ def test_libsvm_counts_columns_from_one_and_ignores_comments(tmp_path):
 
 
 def test_parquet_has_the_names_of_its_columns(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
     columns = dict(zip([*NAMES, "outcome"], [*X.T, Y], strict=True))
-    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
     data = read(tmp_path / "a.parquet")
     np.testing.assert_array_equal(data.X, X)
     assert data.names == NAMES

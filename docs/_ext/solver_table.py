@@ -1,10 +1,10 @@
 """The directive `solver-table`: which solver takes which problem, asked of `rejects()` itself."""
 
+import numpy as np
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-import numpy as np
 import sparseopt as so
 
 RNG = np.random.default_rng(0)
