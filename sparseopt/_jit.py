@@ -260,10 +260,8 @@ def _class_digest(cls):
 
 
 def _fresh_class_digest(cls):
-    state, seen = hashlib.sha256(cls.__qualname__.encode()), set()
-    for name, method in sorted(_methods(cls).items()):
-        state.update(name.encode())
-        _feed(state, method, seen)
+    state = hashlib.sha256()
+    _feed(state, cls, set())
     return state.hexdigest()[:16]
 
 
@@ -283,7 +281,7 @@ def _feed(state, value, seen):
         case CodeType():
             _feed_code(state, value, seen)
         case type() if issubclass(value, Term):
-            state.update((value.__dict__.get("_digest") or value.__qualname__).encode())
+            _feed_class(state, value, seen)
         case np.ndarray():
             state.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
         case tuple() | list():
@@ -300,6 +298,16 @@ def _feed(state, value, seen):
         case _:
             # Any other repr may hold an address: the type's name is all that is stable.
             state.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
+
+
+def _feed_class(state, cls, seen):
+    state.update(cls.__qualname__.encode())
+    if cls in seen:
+        return
+    seen.add(cls)
+    for name, method in sorted(_methods(cls).items()):
+        state.update(name.encode())
+        _feed(state, method, seen)
 
 
 def _feed_function(state, function, seen):
