@@ -31,7 +31,7 @@ class Projectable(Constraint, Term):
     def prox_into(self, v, step, out):
         """Nearest point of the set to v, into `out`; the step does not matter."""
 
-    def total(self, w):
+    def evaluate(self, w):
         """The indicator of the set, at a point of the set."""
         return 0.0
 

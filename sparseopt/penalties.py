@@ -49,7 +49,7 @@ class Penalty(Term):
         for j in range(v.size):
             out[j] = self.prox_at(j, v[j], step)
 
-    def total(self, w):
+    def evaluate(self, w):
         """g(w), the sum over all coefficients."""
         total = 0.0
         for j in range(w.size):

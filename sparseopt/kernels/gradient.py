@@ -64,7 +64,7 @@ def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, opt
         t_next = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * t * t * numbers[0] / step)) if accelerated else 1.0
         numbers[0] = step * growth
         if monotone:
-            objective = loss.height(new, image_new, u) + penalty.total(new)
+            objective = loss.height(new, image_new, u) + penalty.evaluate(new)
             if objective > numbers[2] and t > 1.0:
                 # the momentum went uphill: begin again from w, with a plain step
                 extrapolate(w, w, v, T(0))
