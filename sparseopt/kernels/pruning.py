@@ -18,8 +18,8 @@ from sparseopt._jit import kernel
 def eliminate(inverse, w, diagonal, pending, order, losses):
     """Remove order.size weights, each time the cheapest; all but `inverse` change in place.
 
-    The inverse of the remaining Gram is `inverse` less the outer products of the rows of `pending`:
-    it is the caller who subtracts them, all at once. A removed weight is infinite.
+    The inverse of the remaining Gram is `inverse`, of which the upper triangle is read, less the outer
+    products of the rows of `pending`: the caller subtracts them, all at once. A removed weight is infinite.
     """
     for t in range(order.size):
         q, cheapest = 0, math.inf
@@ -28,7 +28,9 @@ def eliminate(inverse, w, diagonal, pending, order, losses):
             if loss < cheapest:
                 q, cheapest = i, loss
         column = pending[t]
-        for i in range(w.size):
+        for i in range(q):
+            column[i] = inverse[i, q]
+        for i in range(q, w.size):
             column[i] = inverse[q, i]
         for s in range(t):
             factor = pending[s, q]
@@ -42,6 +44,14 @@ def eliminate(inverse, w, diagonal, pending, order, losses):
             diagonal[i] -= column[i] * column[i]
         w[q], diagonal[q] = math.inf, 1.0
         order[t], losses[t] = q, cheapest
+
+
+@kernel
+def gather(square, positions, into):
+    """Copy the upper triangle of a matrix at these rows and columns, in place of that of `into`."""
+    for i in range(positions.size):
+        for j in range(i, positions.size):
+            into[i, j] = square[positions[i], positions[j]]
 
 
 def best_exchange(C, R, w, g, d):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy
 
-from sparseopt.kernels.pruning import eliminate, exchange
+from sparseopt.kernels.pruning import eliminate, exchange, gather
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 
 # Rank-one terms are gathered and subtracted by one matrix product: 64 balances the two costs.
@@ -175,15 +175,22 @@ def elimination(inverse, w):
     """
     order, losses = np.empty(w.size, np.int64), np.empty(w.size)
     active, w = np.arange(w.size), w.copy()
-    for start in range(0, w.size, BLOCK):
+    spare, other = np.empty((2, inverse.size))
+    for start in range(0, order.size, BLOCK):
         block = slice(start, start + BLOCK)
-        pending = np.empty((losses[block].size, active.size))
+        pending = np.empty((order[block].size, active.size))
         removed = order[block]
         eliminate(inverse, w, inverse.diagonal().copy(), pending, removed, losses[block])
         left = np.delete(np.arange(active.size), removed)
         order[block] = active[removed]
-        active, w, pending = active[left], w[left], pending[:, left]
-        inverse = inverse[np.ix_(left, left)] - pending.T @ pending
+        if left.size == 0:  # BLAS takes no empty matrix
+            break
+        active, w, pending = active[left], w[left], np.take(pending, left, axis=1)
+        remaining = spare[: left.size**2].reshape(left.size, left.size)
+        gather(inverse, left, remaining)
+        # The upper triangle of rows is the lower one of columns, which is how BLAS counts.
+        inverse = scipy.linalg.blas.dsyrk(-1.0, pending.T, beta=1.0, c=remaining.T, lower=True, overwrite_c=True).T
+        spare, other = other, spare
     return order, losses / 2
 
 
