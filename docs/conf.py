@@ -21,7 +21,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery/README.rst", "gallery/*.py", "reference/generated/index.rst"]
+exclude_patterns = ["_build", "gallery/README.rst", "gallery/*.py"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
@@ -39,7 +39,7 @@ intersphinx_mapping = {}
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
-    "gallery_dirs": "gallery/auto",
+    "gallery_dirs": "auto_gallery",
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "download_all_examples": False,
@@ -52,3 +52,13 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sparseopt"
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
+
+
+def keep_bars(_app, _what, _name, _obj, _options, lines):
+    """Formulas in docstrings are plain text: the bars of |w| are no substitutions."""
+    lines[:] = [line.replace("|", r"\|") if "`" not in line and ">>>" not in line else line for line in lines]
+
+
+def setup(app):
+    """Connect what is ours."""
+    app.connect("autodoc-process-docstring", keep_bars)
