@@ -94,7 +94,9 @@ def certify_rows(problem, w, duals=None, ray=None) -> Certificate:
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
     objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
     reference = max(abs(objective), 1e-6 * abs(start)) if np.isfinite(start) else abs(objective)
-    unproven = Certificate(objective, -np.inf, problem.violation(w), np.nan, "stationarity", reference, w=w, duals=duals, ray=ray)
+    unproven = Certificate(
+        objective, -np.inf, problem.violation(w), np.nan, "stationarity", reference, w=w, duals=duals, ray=ray
+    )
     if not covers(problem):
         return unproven
     # whichever of the two a ray was meant for: what it proves, it proves
@@ -151,7 +153,10 @@ def recover_duals(problem, w, *, activity=1e-6) -> Duals:
     v_range = _allowed_range(w, form.lower, form.upper, activity)
     # the slope of the L1 term is set where w has a sign, and between -alpha and alpha at zero
     near_zero = np.abs(w) <= activity
-    s_range = np.where(near_zero, -form.alpha, np.sign(w) * form.alpha), np.where(near_zero, form.alpha, np.sign(w) * form.alpha)
+    s_range = (
+        np.where(near_zero, -form.alpha, np.sign(w) * form.alpha),
+        np.where(near_zero, form.alpha, np.sign(w) * form.alpha),
+    )
     least, most = v_range[0] + s_range[0], v_range[1] + s_range[1]
     y = np.zeros(y_range[0].size)
     active = np.flatnonzero(y_range[0] < y_range[1])
@@ -312,7 +317,7 @@ def _least_of(problem, form, w, rest, objective):
 
 
 def _quadratic_cost(problem, form, unpaid):
-    """unpaid' H^-1 unpaid / 2 for the Hessian H of a quadratic loss and ridge; inf where it may be singular."""
+    """The cost unpaid' H^-1 unpaid / 2 for the Hessian H of loss and ridge; inf where it may be singular."""
     loss, p = problem.loss, unpaid.size
     if not isinstance(loss, Quadratic | LeastSquares) or p > _LARGEST_CHOLESKY:
         return np.inf
@@ -409,7 +414,7 @@ def _allowed_range(values, lower, upper, activity):
 
 
 def _balanced(columns, slope, absorbed, y_range, rounds=50):
-    """y in its range that least squares chooses to bring slope + columns y within -absorbed.
+    """The y in its range that least squares chooses to bring slope + columns y within -absorbed.
 
     Only entries outside count; they are chosen anew after each solution.
     """

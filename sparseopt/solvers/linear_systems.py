@@ -12,10 +12,10 @@ set, whose rows and columns are those of the free coefficients and the active ro
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 import scipy
+from scipy import sparse
 
-from sparseopt.solvers.quadratic_program import factorised
+from sparseopt.solvers.quadratic_program import entries_of, factorised
 
 # Stands for an infinite diagonal entry: it takes a row or column out of a sparse system whose pattern stays.
 _OUT = 1e12
@@ -35,6 +35,7 @@ class DenseSystem:
 
     @classmethod
     def of(cls, program, sigma, firmness):
+        """The system of a program whose matrices are dense."""
         rows, coordinates = firmness[: program.A.shape[0]], firmness[program.A.shape[0] :]
         base = program.matrix + np.diag(program.ridge + sigma)
         coupling = (program.A.T * rows) @ program.A + np.diag(coordinates)
@@ -100,23 +101,19 @@ class SparseSystem:
 
     def __init__(self, program, sigma, firmness):
         p, m = program.q.size, program.A.shape[0]
-        F = sparse.csc_array((0, p)) if program.factor is None else program.factor
-        H = sparse.eye_array(p) if program.matrix is None else program.matrix + sparse.eye_array(p)
-        blocks = [
-            [H, F.T, program.A.T],
-            [F, sparse.eye_array(F.shape[0]), None],
-            [program.A, None, sparse.eye_array(m)],
-        ]
-        self.program, self.sigma, self.firmness, self.n = program, sigma, firmness, F.shape[0]
-        matrix = sparse.csc_matrix(sparse.block_array(blocks))
+        self.program, self.sigma, self.firmness = program, sigma, firmness
+        self.n = 0 if program.factor is None else program.factor.shape[0]
+        size = p + self.n + m
         diagonal = np.zeros(p) if program.matrix is None else program.matrix.diagonal()
         self.own = np.concatenate([diagonal + program.ridge, np.full(self.n, -1.0), np.zeros(m)])
-        self.order = np.arange(p + self.n + m)
-        self.matrix, self.at = matrix, _diagonal_places(matrix)
-        order = np.argsort(self._factorised(self._penalties(0.1), "MMD_AT_PLUS_A").perm_c)
-        self.matrix = matrix[order][:, order].tocsc()
-        self.matrix.sort_indices()
-        self.order, self.at = order, _diagonal_places(self.matrix)
+        i, j, values = _quasi_definite(program, self.n)
+        self.order = np.arange(size)
+        self.matrix = sparse.csc_array((values, (i, j)), shape=(size, size))
+        self.at = _diagonal_places(self.matrix)
+        place = self._factorised(self._penalties(0.1), "MMD_AT_PLUS_A").perm_c
+        self.order = np.argsort(place)
+        self.matrix = sparse.csc_array((values, (place[i], place[j])), shape=(size, size))
+        self.at = _diagonal_places(self.matrix)
 
     def _penalties(self, rho):
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
@@ -197,7 +194,22 @@ def schur(D, G, E):
     return solve
 
 
+def _quasi_definite(program, n):
+    """Row, column and value of the entries off the diagonal of [P F' A'; F -I 0; A 0 -E], and a stored diagonal."""
+    p, m = program.q.size, program.A.shape[0]
+    parts = [(np.arange(p + n + m), np.arange(p + n + m), np.ones(p + n + m))]
+    for below, block in ((p, program.factor), (p + n, program.A)):
+        if block is not None:
+            i, j = entries_of(block)
+            parts += [(below + i, j, block.data), (j, below + i, block.data)]
+    if program.matrix is not None:
+        i, j = entries_of(program.matrix)
+        off = i != j
+        parts.append((i[off], j[off], program.matrix.data[off]))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
 def _diagonal_places(matrix):
     """Where the diagonal entries of a CSC matrix stand in its data; all are stored."""
-    columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
-    return np.flatnonzero(matrix.indices == columns)
+    i, j = entries_of(matrix)
+    return np.flatnonzero(i == j)

@@ -14,7 +14,6 @@ and repeats the guess at the result, which is a semismooth Newton step on the sa
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
 from sparseopt.certificate import needs_multipliers
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
@@ -85,6 +84,7 @@ class OperatorSplitting(Solver):
             raise ValueError(f"rho is {self.rho} and sigma {self.sigma}; both must be positive.")
 
     def rejects(self, problem):
+        """Why this solver cannot take the problem, or None."""
         if not isinstance(problem.loss, (Quadratic, LeastSquares)):
             return f"{type(problem.loss).__name__} is no quadratic loss"
         if reason := _unfit_penalty(problem.penalty) or _unfit_constraint(problem.constraint):
@@ -96,6 +96,7 @@ class OperatorSplitting(Solver):
         return None
 
     def init(self, problem, w):
+        """Equilibrate, factorise, and start the copies at w."""
         program = quadratic_program(problem)
         columns, rows, cost = equilibrate(program)
         scaled = program.scaled(columns, rows, cost)
@@ -124,6 +125,7 @@ class OperatorSplitting(Solver):
         return state
 
     def step(self, problem, state, tol, max_iterations):
+        """Up to 25 iterations, then a look at the residuals, the active set, rays and rho."""
         if state.status is not None:
             return state
         program, count = state.scaled, min(_chunk(state.scaled), max_iterations)
@@ -166,7 +168,7 @@ def _iterate(state, count, sigma, relaxation):
 
 
 def _prox_of(program, rho):
-    """prox of the bounds and slopes of (A w, w) with weights rho: a clipped soft threshold."""
+    """The prox of the bounds and slopes of (A w, w) with weights rho: a clipped soft threshold."""
     m = program.A.shape[0]
     low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
     if not program.alpha.any():

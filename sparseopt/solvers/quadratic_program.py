@@ -7,11 +7,10 @@ P = matrix + F'F + diag(ridge). F is the weighted data of a least squares loss w
 matrix would cost more than the data themselves; either part may be absent.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-
 
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import LeastSquares, Quadratic
@@ -19,6 +18,8 @@ from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
+# Scales of two columns differ by no more than the square of this.
+_SPREAD = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,11 @@ class QuadraticProgram:
 
     @property
     def is_sparse(self):
+        """Whether the matrices are CSC."""
         return sparse.issparse(self.A)
 
     def curve(self, w):
-        """P w"""
+        """Product P w."""
         total = self.ridge * w
         if self.matrix is not None:
             total += self.matrix @ w
@@ -142,24 +144,27 @@ def linear_terms(constraint, p):
 def equilibrate(program, rounds=10):
     """Scales of columns, rows and cost that bring the columns and rows of [P A'; A 0] near norm 1 (Ruiz, 2001)."""
     columns, rows = np.ones(program.q.size), np.ones(program.row_lower.size)
-    squared_rows = _squared(program.A)
-    squared_matrix = None if program.matrix is None else _squared(program.matrix)
+    row_squares, column_squares = _squared_products(program.A)
+    curvature_squares = (lambda v: 0.0 * v) if program.matrix is None else _squared_products(program.matrix)[0]
     diagonal = program.ridge.copy()
     if program.factor is not None:
-        diagonal += _squared(program.factor).sum(axis=0)
-    for _ in range(rounds):
+        diagonal += _squared_products(program.factor)[1](np.ones(program.factor.shape[0]))
+
+    def curvature():
         # |F'F| at (i, j) is at most the root of its diagonal entries i and j
-        size = columns**2 * diagonal * np.max(columns**2 * diagonal, initial=0.0)
-        if squared_matrix is not None:
-            size += columns**2 * (squared_matrix @ columns**2)
-        size += columns**2 * (squared_rows.T @ rows**2)
-        row_size = rows**2 * (squared_rows @ columns**2)
+        size = columns**2 * diagonal
+        return columns**2 * curvature_squares(columns**2) + size * np.max(size, initial=0.0)
+
+    for _ in range(rounds):
+        size = curvature() + columns**2 * column_squares(rows**2)
+        row_size = rows**2 * row_squares(columns**2)
         columns /= _positive(size) ** 0.25
         rows /= _positive(row_size) ** 0.25
-    curvature = diagonal if squared_matrix is None else np.sqrt(squared_matrix @ columns**2)
-    curvature = columns**2 * diagonal if squared_matrix is None else columns * curvature
-    cost = 1.0 / _positive(np.maximum(curvature.mean(), np.max(np.abs(program.q * columns), initial=0.0)))
-    return columns, rows, float(cost)
+    # Coefficients that hardly appear would be blown up out of all proportion to the others.
+    middle = np.exp(np.mean(np.log(columns)))
+    columns = np.clip(columns, middle / _SPREAD, middle * _SPREAD)
+    cost = max(np.sqrt(curvature()).mean(), np.max(np.abs(program.q * columns), initial=0.0))
+    return columns, rows, 1.0 / float(_positive(cost))
 
 
 def negative_curvature(matrix):
@@ -167,6 +172,8 @@ def negative_curvature(matrix):
     scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
     shift = 1e-9 * (scale if scale > 0 else 1.0)
     if sparse.issparse(matrix):
+        if matrix.nnz == np.count_nonzero(matrix.diagonal()):
+            return float(np.min(matrix.diagonal(), initial=0.0))
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
     try:
         np.linalg.cholesky(matrix + shift * np.eye(matrix.shape[0]))
@@ -193,13 +200,15 @@ def _sparse_curvature(matrix):
 def factorised(matrix, ordering="MMD_AT_PLUS_A"):
     """LU of a symmetric quasi-definite CSC matrix, which needs no pivoting (Vanderbei, 1995)."""
     try:
-        return sparse.linalg.splu(matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False})
+        return sparse.linalg.splu(
+            matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
+        )
     except RuntimeError:  # rounding made a pivot zero: only row exchanges help
         return sparse.linalg.splu(matrix, permc_spec="COLAMD")
 
 
 def _least_squares(loss, ridge, n_rows, keeps_zeros):
-    """matrix, factor, ridge and q of the weighted mean of (x_i w - target_i)**2 / 2, X centred for an intercept."""
+    """The matrix, factor, ridge and q of the weighted mean of (x_i w - target_i)**2 / 2."""
     X, y = _double(loss.X.matrix), loss.target.astype(np.float64)
     n, p = X.shape
     weights = np.broadcast_to(loss.sample_weight.values, n).astype(np.float64)
@@ -247,6 +256,11 @@ def _stacked(matrices):
     return np.vstack(matrices)
 
 
+def entries_of(matrix):
+    """Row and column of each stored entry of a CSC matrix."""
+    return matrix.indices, np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+
+
 def _rescaled(matrix, rows, columns):
     """diag(rows) matrix diag(columns), where None is all ones."""
     if not sparse.issparse(matrix):
@@ -257,10 +271,16 @@ def _rescaled(matrix, rows, columns):
     return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _squared(matrix):
-    if sparse.issparse(matrix):
-        return sparse.csc_array((matrix.data**2, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return matrix**2
+def _squared_products(matrix):
+    """Products v -> M2 v and u -> M2' u for the matrix M2 of squared entries."""
+    (m, p), square = matrix.shape, sparse.issparse(matrix)
+    if not square:
+        square = matrix**2
+        return lambda v: square @ v, lambda u: u @ square
+    i, j = entries_of(matrix)
+    square = matrix.data**2
+    # counting is much quicker than a small sparse product
+    return lambda v: np.bincount(i, square * v[j], minlength=m), lambda u: np.bincount(j, square * u[i], minlength=p)
 
 
 def _positive(size):

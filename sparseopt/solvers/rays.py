@@ -5,11 +5,11 @@ Stellato and Boyd, 2019). Here the drift is projected on what a proof must satis
 """
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 
 # A drift further than this from a proof is not worth its projection; a proof within _PROOF is one.
-_DRIFT, _PROOF = 1e-2, 1e-9
-_LARGEST_PROJECTION = 4_000_000
+_DRIFT, _PROOF = 1e-3, 1e-9
+_LARGEST_PROJECTION = 2_000_000
 
 
 def separating_ray(program, y, box):
@@ -73,7 +73,7 @@ def _projected(matrix, vector):
         return vector
     matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
     for _ in range(2):  # the second pass removes the rounding of the first
-        vector = vector - np.linalg.lstsq(matrix, matrix @ vector, rcond=1e-10)[0]
+        vector = vector - linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
     return vector
 
 
