@@ -93,23 +93,23 @@ def run_path(arguments) -> int:
 
 def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
     """Versions, cache and threads: what a report of a fault should hold."""
-    print(f"sparseopt  {so.__version__}")
-    print(f"python     {platform.python_version()} on {platform.machine()} {platform.system()}")
+    print(f"sparseopt    {so.__version__}")
+    print(f"python       {platform.python_version()} on {platform.machine()} {platform.system()}")
     for name in ("numpy", "scipy", "numba", "scikit-learn", "cvxpy", "matplotlib", "torch", "pyarrow"):
         try:
-            print(f"{name:<10} {importlib.metadata.version(name)}")
+            print(f"{name:<12} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            print(f"{name:<10} -")
+            print(f"{name:<12} -")
     threads = {name: os.environ.get(name, "-") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    print(f"processors {os.cpu_count()}; " + ", ".join(f"{name}={value}" for name, value in threads.items()))
+    print(f"processors   {os.cpu_count()}; " + ", ".join(f"{name}={value}" for name, value in threads.items()))
     directory = cache_directory()
     if directory is None:
-        print("cache      none: every process compiles anew; set SPARSEOPT_CACHE_DIR to a directory of yours")
+        print("cache        none: every process compiles anew; set SPARSEOPT_CACHE_DIR to a directory of yours")
     else:
         files = [entry.stat().st_size for entry in directory.iterdir() if entry.is_file()]
-        print(f"cache      {directory}: {len(files)} files, {sum(files) / 1e6:.1f} MB")
+        print(f"cache        {directory}: {len(files)} files, {sum(files) / 1e6:.1f} MB")
     for bundle in bundle_directories():
-        print(f"bundle     {bundle}")
+        print(f"bundle       {bundle}")
     return 0
 
 

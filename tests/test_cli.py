@@ -110,5 +110,5 @@ def test_an_interrupt_is_exit_code_130(data, monkeypatch):
 def test_info_says_versions_and_where_the_cache_is(capsys):
     assert cli.main(["info"]) == 0
     printed = capsys.readouterr().out
-    assert f"numpy      {np.__version__}" in printed
+    assert f"numpy        {np.__version__}" in printed
     assert "cache" in printed
