@@ -35,6 +35,7 @@ from llvmlite import ir
 from numba.core import cgutils, compiler, types
 from numba.core.caching import _Cache
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError as CompilationError  # noqa: F401 (for those who must not import numba)
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.core.serialize import dumps
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate
