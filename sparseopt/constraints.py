@@ -143,7 +143,7 @@ class L1Ball(Projectable):
         shift = 0.0 if norm <= self.radius else simplex_shift(out, self.radius)
         for j in range(v.size):
             size = max(out[j] - shift, 0.0)
-            out[j] = size if v[j] > 0.0 else -size
+            out[j] = -size if v[j] < 0.0 < size else size
 
     def violation(self, w) -> float:
         """How much the L1 norm exceeds the radius."""
