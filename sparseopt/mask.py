@@ -142,8 +142,8 @@ class Mask(Mapping):
     def _weights_of(self, network):
         layers = network.layers()
         if len(self) == len(layers) == 1:
-            (name, kept), layer = *self.items(), layers[0]
-            own = layer.own(layer.weight)
+            ((name, kept),) = self.items()
+            own = layers[0].own(layers[0].weight)
             # The mask of a vector of coefficients fits a matrix of one row too.
             return {name: own.reshape(kept.shape) if kept.shape == (own.size,) else own}
         return {layer.name: layer.own(layer.weight) for layer in layers}

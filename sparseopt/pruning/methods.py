@@ -85,7 +85,7 @@ class Magnitude(Method):
     def __post_init__(self):
         _check_damping(self.damping)
 
-    def scores(self, network, X):  # noqa: ARG002, no samples needed
+    def scores(self, network, X):
         """Absolute values."""
         return [np.abs(layer.weight) for layer in network.layers()]
 
