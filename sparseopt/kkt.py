@@ -13,8 +13,8 @@ L1 term, |s_j| <= alpha_j. Nothing here is shared with a solver.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, sparse
-from scipy.sparse import linalg
+from scipy import linalg, optimize, sparse
+from scipy.sparse.linalg import splu
 
 from sparseopt.certificate import Certificate
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
@@ -129,9 +129,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     terms = np.array([problem.loss.evaluate(w), -(slope @ w), -(form.ridge @ w**2) / 2, -supports[0], -supports[1]])
     dual_objective = float(terms.sum())
     magnitude = np.abs(terms).sum() + np.abs(slope) @ np.abs(w) + np.abs(objective)
-    lower_bound = -np.inf
-    if _is_convex(problem.loss):
-        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+    lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
     return Residuals(
         objective=float(objective),
         violation=_violation(form, w),
@@ -297,7 +295,7 @@ def _violation(form, w):
 
 
 def _least_of(problem, form, w, rest, objective):
-    """Lower bound on rest . z + (the curvature of f between w and z) over solutions z.
+    """Lower bound on rest . z + (the curvature of f and ridge between w and z) over solutions z.
 
     Where z_j has a bound it pays for rest_j. Such a bound is given, implied by a row, or by the
     level set of w: a solution costs no more than w does, unless w violates a side, and then the
@@ -307,19 +305,22 @@ def _least_of(problem, form, w, rest, objective):
     if not np.all(np.isfinite(np.where(rest > 0, lower, upper)[rest != 0])):
         lower, upper = _bounds_of_solutions(problem, form, objective)
     side = np.where(rest > 0, lower, upper)
-    paid = (rest == 0) | np.isfinite(side)
-    total = float(rest[paid & (rest != 0)] @ side[paid & (rest != 0)])
-    if np.all(paid):
-        return total
-    unpaid = np.where(paid, 0.0, rest)
+    unpaid = (rest != 0) & ~np.isfinite(side)
+    paid = (rest != 0) & ~unpaid
+    total = float(rest[paid] @ side[paid])
+    if not unpaid.any():
+        return total if _is_convex(problem.loss) else -np.inf
     # unpaid . d + d'Hd / 2 >= -unpaid' H^-1 unpaid / 2 for d = z - w
-    return float(total + unpaid @ w - _quadratic_cost(problem, form, unpaid))
+    rest = np.where(unpaid, rest, 0.0)
+    return float(total + rest @ w - _quadratic_cost(problem, form, rest))
 
 
 def _quadratic_cost(problem, form, unpaid):
     """The cost unpaid' H^-1 unpaid / 2 for the Hessian H of loss and ridge; inf where it may be singular."""
     loss, p = problem.loss, unpaid.size
     if not isinstance(loss, Quadratic | LeastSquares) or p > _LARGEST_CHOLESKY:
+        return np.inf
+    if np.any(loss.curvatures()[unpaid != 0] + form.ridge[unpaid != 0] <= 0):
         return np.inf
     H = _hessian(loss) + np.diag(form.ridge)
     # What rounding may have added to the smallest eigenvalue is taken off before.
@@ -329,7 +330,7 @@ def _quadratic_cost(problem, form, unpaid):
     except np.linalg.LinAlgError:
         return np.inf
     # a factor 2 is far more than the rounding of the solve
-    return float(np.sum(np.linalg.solve(L, unpaid) ** 2))
+    return float(np.sum(linalg.solve_triangular(L, unpaid, lower=True) ** 2))
 
 
 def _hessian(loss):
@@ -350,11 +351,13 @@ def _is_convex(loss):
     if not isinstance(loss, Quadratic):
         return True
     Q = loss.Q.matrix
+    if sparse.issparse(Q) and Q.nnz == np.count_nonzero(Q.diagonal()):
+        return bool(np.min(Q.diagonal(), initial=0.0) >= 0)
     shift = 1e-9 * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
     if sparse.issparse(Q):
         # pivots on the diagonal in any order have the signs of the eigenvalues
         shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
-        lu = linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        lu = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
         return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
     try:
         np.linalg.cholesky(Q.astype(np.float64) + shift * np.eye(Q.shape[0]))

@@ -133,9 +133,9 @@ def test_least_squares_on_the_simplex(shape, intercept, storage):
 @pytest.mark.parametrize("intercept", [False, True])
 def test_wide_sparse_data_never_meets_its_square(intercept):
     rng = np.random.default_rng(0)
-    X = sparse.random_array((200, 3000), density=0.002, rng=rng, format="csc")
+    X = sparse.random_array((200, 3000), density=0.02, rng=rng, format="csc")
     row = LinearConstraint(sparse.csc_array(np.ones((1, 3000))), 0.0, 0.0)
-    problem = Problem(LeastSquares(X, rng.standard_normal(200), intercept=intercept), L1(1e-3), row)
+    problem = Problem(LeastSquares(X, rng.standard_normal(200), intercept=intercept), L1(3e-3), row)
     solution = assert_optimal(problem, tol=1e-8)
     assert solution.w.shape == (3000,)
     assert 0 < solution.support.size < 200
