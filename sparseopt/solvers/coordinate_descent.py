@@ -10,7 +10,7 @@ from sparseopt.conjugates import ConvexForm, convex_form
 from sparseopt.kernels.descent import descend
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.newton import newton_on_support
+from sparseopt.solvers.newton import newton_move
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
 _CHUNK = 1e7
@@ -29,6 +29,7 @@ class DescentState(State):
     order: np.ndarray | None = None
     active: np.ndarray | None = None
     random: np.random.Generator | None = field(default=None, repr=False)
+    patience: int = _PATIENCE
     next_newton: int = _PATIENCE
 
 
@@ -73,26 +74,35 @@ class CoordinateDescent(Solver):
         )
 
     def step(self, problem, state, tol, max_iterations):
+        form = convex_form(problem.proximal, state.w.size)
+        if self._is_due(state, form):
+            self._finish(problem, form, state)
+            return state
         if state.random is not None:
             state.random.shuffle(state.order)
         epochs = int(np.clip(_CHUNK / (state.w.size * state.running.size), 1, 100))
-        term = problem.proximal
         state.residual, done = descend(
-            problem.loss, term, state.w, state.running, state.curvatures, state.order, state.active,
+            problem.loss, problem.proximal, state.w, state.running, state.curvatures, state.order, state.active,
             min(epochs, max_iterations), tol,
         )
         state.iterations += done
-        if self.newton and state.residual > tol and state.iterations >= state.next_newton:
-            state.next_newton = 2 * state.iterations
-            self._finish(problem, convex_form(term, state.w.size), state)
         return state
 
+    def _is_due(self, state, form):
+        """Whether a Newton step is next: descent has been slow, and the support is small enough."""
+        if not self.newton or state.iterations < state.next_newton or not isinstance(form, ConvexForm):
+            return False
+        return 0 < np.count_nonzero(state.w) <= _NEWTON_SUPPORT
+
     def _finish(self, problem, form, state):
-        """Newton steps on the support, kept if they lower the objective."""
-        if not isinstance(form, ConvexForm) or not 0 < np.count_nonzero(state.w) <= _NEWTON_SUPPORT:
-            return
+        """One Newton step on the support, and the running vector that belongs to where it leads."""
         old = state.w.astype(np.float64)
-        new = newton_on_support(problem.loss, form, old)
-        if problem.loss.evaluate(new) + form.value(new) < problem.loss.evaluate(old) + form.value(old):
-            state.w[:] = new
-            state.running = problem.loss.start(state.w)
+        new, is_cut = newton_move(problem.loss, form, old)
+        state.w[:] = new
+        state.running = problem.loss.start(state.w)
+        state.iterations += 1
+        if not is_cut:
+            # the sign pattern's minimiser is reached: descend again, longer if that was no gain
+            gained = not np.array_equal(new, old)
+            state.patience = 10 if gained else 2 * state.patience
+            state.next_newton = state.iterations + state.patience

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 
 # Curvature below this part of the largest counts as none.
 _FLAT = 1e-13
+# Smallest pivot of a Cholesky factor, of a matrix with a unit diagonal, that is trusted.
+_SAFE_PIVOT = 1e-4
 
 
 def hessian(loss, w, columns):
@@ -29,15 +32,18 @@ def hessian(loss, w, columns):
 
 
 def newton_direction(curvature, slope):
-    """The Newton step -H^+ slope, or (direction, True) where the slope points along flat directions of H."""
+    """The Newton step -H^+ slope, and a basis of the flat directions of H along which the slope points, or None."""
     scale = np.sqrt(np.maximum(curvature.diagonal(), np.finfo(np.float64).tiny))
-    values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale))
+    scaled = curvature / np.outer(scale, scale)
+    factor, fault = scipy.linalg.lapack.dpotrf(scaled, lower=1)
+    if fault == 0 and np.min(factor.diagonal()) > _SAFE_PIVOT:
+        return -scipy.linalg.lapack.dpotrs(factor, slope / scale, lower=1)[0] / scale, None
+    values, vectors = np.linalg.eigh(scaled)
     parts = vectors.T @ (slope / scale)
     is_curved = values > _FLAT * values[-1]
-    flat = parts[~is_curved]
-    if np.linalg.norm(flat) > 1e-9 * np.linalg.norm(parts):
-        return -(vectors[:, ~is_curved] @ flat) / scale, True
-    return -(vectors[:, is_curved] @ (parts[is_curved] / values[is_curved])) / scale, False
+    direction = -(vectors[:, is_curved] @ (parts[is_curved] / values[is_curved])) / scale
+    is_ray = np.linalg.norm(parts[~is_curved]) > 1e-9 * np.linalg.norm(parts)
+    return direction, vectors[:, ~is_curved] / scale[:, None] if is_ray else None
 
 
 def minimise_on(loss, columns, w, ridge=0.0, iterations=30):
@@ -49,7 +55,7 @@ def minimise_on(loss, columns, w, ridge=0.0, iterations=30):
     for _ in range(iterations if columns.size else 0):
         slope = np.asarray(part.gradient(x), dtype=np.float64) + ridge * x
         curvature = hessian(part, x, everything) + ridge * np.eye(x.size)
-        direction, _ = newton_direction(curvature, slope)
+        direction, _ = newton_direction(curvature, slope)  # least squares leave no slope in flat directions
         step, expected = 1.0, -float(slope @ direction)
         if not expected > 1e-16 * abs(height):
             break
@@ -71,31 +77,66 @@ def minimise_on(loss, columns, w, ridge=0.0, iterations=30):
     return full
 
 
-def newton_on_support(loss, form, w, iterations=40):
-    """Newton steps of f + g from w on its free nonzero coordinates, cut where one reaches zero or a bound.
+def newton_move(loss, form, x):
+    """One Newton step of f + g from x on its free nonzero coordinates; returns the new point and whether it was cut.
 
-    form is the convex form of g. Follows the minimiser of one sign pattern after another, as
-    feature-sign search does (Lee et al., 2007); returns the new point.
+    form is the convex form of g. Coordinates that the step would carry across zero or a bound stop
+    there, and the step is shortened until the objective falls. So the minimiser of one sign pattern
+    after another is followed, as in feature-sign search (Lee et al., 2007), many signs at a time.
     """
-    x = np.asarray(w, dtype=np.float64).copy()
-    for _ in range(iterations):
-        free = np.flatnonzero((x != 0.0) & (x > form.lower) & (x < form.upper))
-        if free.size == 0:
-            break
-        signs = np.sign(x[free])
-        slope = np.asarray(loss.gradient(x), dtype=np.float64)[free] + form.a[free] * signs + form.b[free] * x[free]
-        curvature = hessian(loss, x, free) + np.diag(form.b[free])
-        direction, is_ray = newton_direction(curvature, slope)
-        walls = np.where(direction * signs < 0.0, 0.0, np.where(direction > 0.0, form.upper[free], form.lower[free]))
+    free = np.flatnonzero((x != 0.0) & (x > form.lower) & (x < form.upper))
+    if free.size == 0:
+        return x, False
+    signs = np.sign(x[free])
+    slope = np.asarray(loss.gradient(x), dtype=np.float64)[free] + form.a[free] * signs + form.b[free] * x[free]
+    direction, flat = newton_direction(hessian(loss, x, free) + np.diag(form.b[free]), slope)
+    height = loss.evaluate(x) + form.value(x)
+    if flat is not None:
+        trial = x.copy()
+        trial[free] = slide(x[free], form.a[free], form.lower[free], form.upper[free], flat)
+        return (trial, True) if loss.evaluate(trial) + form.value(trial) < height else (x, False)
+    walls = np.where(direction * signs < 0.0, 0.0, np.where(direction > 0.0, form.upper[free], form.lower[free]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(direction == 0.0, np.inf, (walls - x[free]) / direction)
+    first = float(np.min(reach))
+    for step in (1.0, 0.5, 0.25, 0.1, min(first, 1.0)):
+        trial = x.copy()
+        # a coordinate that reaches its wall is put on it exactly
+        trial[free] = np.where(reach <= step, walls, x[free] + step * direction)
+        if loss.evaluate(trial) + form.value(trial) < height:
+            return trial, step < 1.0 or first <= 1.0
+    return x, False
+
+
+def slide(x, a, lower, upper, flat):
+    """Minimise sum_j a_j |x_j| along flat directions of the loss until each has put a coordinate to zero.
+
+    The columns of `flat` span directions in which the loss does not change. Each move goes down one
+    of them to the best of its kinks; the coordinate that ends there is fixed by a reflection of the
+    basis (Householder), which loses one direction.
+    """
+    x, basis = x.copy(), np.linalg.qr(flat)[0]
+    while basis.shape[1]:
+        direction = -basis @ (basis.T @ (a * np.sign(x)))
+        if np.linalg.norm(direction) <= 1e-12 * np.linalg.norm(a):
+            direction = basis[:, 0]
         with np.errstate(divide="ignore", invalid="ignore"):
-            reach = np.where(direction == 0.0, np.inf, (walls - x[free]) / direction)
-        nearest = int(np.argmin(reach))
-        if is_ray and not np.isfinite(reach[nearest]):
-            break
-        if is_ray or reach[nearest] < 1.0:
-            x[free] += reach[nearest] * direction
-            x[free[nearest]] = walls[nearest]
-            continue
-        x[free] += direction
-        break
+            kinks = np.where(x * direction < 0.0, -x / direction, np.inf)
+            bounds = np.where(direction > 0.0, (upper - x) / direction, (lower - x) / direction)
+        stop = int(np.argmin(np.where(direction == 0.0, np.inf, bounds)))
+        order = np.argsort(kinks)
+        order = order[kinks[order] < min(bounds[stop], np.inf)]
+        # the slope along the direction rises by 2 a_j |d_j| at each kink; the best kink is where it turns
+        slopes = a @ (np.sign(x) * direction) + np.cumsum(2.0 * a[order] * np.abs(direction[order]))
+        turned = np.flatnonzero(slopes >= 0.0)
+        hit = order[turned[0]] if turned.size else stop
+        step = kinks[hit] if turned.size else bounds[stop]
+        if not np.isfinite(step):
+            return x
+        x = x + step * direction
+        x[hit] = 0.0 if turned.size else (upper if direction[hit] > 0.0 else lower)[hit]
+        row = basis[hit].copy()
+        row[0] += np.copysign(np.linalg.norm(row), row[0])
+        basis = (basis - np.outer(basis @ row, row) * (2.0 / (row @ row)))[:, 1:]
+        basis[hit] = 0.0
     return x

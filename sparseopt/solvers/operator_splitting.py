@@ -264,6 +264,8 @@ def _solved_on(state, w, y, z, bound):
     program, m = state.scaled, state.scaled.A.shape[0]
     rows, free = np.flatnonzero(bound[:m]), np.flatnonzero(~bound[m:])
     w, y = np.where(bound[m:], z[m:], w), np.where(bound[:m], y, 0.0)
+    if free.size + rows.size == 0:
+        return w, y
     cost = program.q + np.sign(z[m:]) * program.alpha
     solve, last = state.system.active(free, rows), np.inf
     best = w, y
