@@ -103,7 +103,11 @@ def convex_form(penalty, p):
             return form and replace(form, b=form.b + beta)
         case Weighted(inner, weights):
             form = convex_form(inner, p)
-            return form and replace(form, a=form.a * weights, b=form.b * weights)
+            if form is None:
+                return None
+            # a weight of zero frees the coefficient, also from a bound
+            lower, upper = np.where(weights > 0.0, form.lower, -np.inf), np.where(weights > 0.0, form.upper, np.inf)
+            return replace(form, a=form.a * weights, b=form.b * weights, lower=lower, upper=upper)
         case Nonnegative(inner):
             form = convex_form(inner, p)
             return form and replace(form, lower=np.maximum(form.lower, 0.0))

@@ -21,8 +21,23 @@ from sparseopt._jit import Term, exp
 from sparseopt.designs import Design, centered, uncentered
 from sparseopt.inputs import as_design, as_number, as_targets, as_weights, feature_names
 
-# At most so many Newton steps for an intercept; from a start near by it takes two or three.
-_NEWTON_STEPS = 50
+# At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
+# where most are halvings.
+_NEWTON_STEPS = 100
+
+
+def has_vanished(slope, last, scale):
+    """Whether a slope is rounding, in units of what it is a sum of; `last` is the one before."""
+    return abs(slope) <= 1e-15 * scale or last <= abs(slope) <= 1e-10 * scale
+
+
+def towards_root(b, slope, bend, low, high, is_slow):
+    """Newton step to the root of an increasing slope, or the middle of the bracket where that fails or is slow."""
+    new = b - slope / bend
+    is_bracketed = low > -np.inf and high < np.inf
+    if is_bracketed and (is_slow or not low < new < high):
+        return low + (high - low) / 2
+    return new
 
 
 @dataclass(frozen=True)
@@ -213,8 +228,8 @@ class SampleLoss(Loss):
         return total
 
     def _intercept(self, eta, b):
-        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b): Newton, held by the bound on the curvature."""
-        last = np.inf
+        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
+        low, high, last = -np.inf, np.inf, np.inf
         for _ in range(_NEWTON_STEPS):
             slope, bend, scale = 0.0, 0.0, 0.0
             for i in range(self.y.size):
@@ -222,11 +237,11 @@ class SampleLoss(Loss):
                 slope += s
                 scale += abs(s)
                 bend += self.sample_weight.at(i) * self.curvature(self.y[i], eta[i] + b)
-            if abs(slope) <= 1e-15 * scale or abs(slope) >= last:
+            if has_vanished(slope, last, scale):
                 break
-            newton = slope / max(bend, 1e-3 * self.smoothness())
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * self.smoothness()), low, high, abs(slope) > last / 2)
             last = abs(slope)
-            b -= newton
         return b
 
     @property
@@ -281,15 +296,16 @@ class SampleLoss(Loss):
     def _best_intercept(self, eta):
         if not self.intercept:
             return eta.dtype.type(0)
-        b, last = 0.0, np.inf
+        b, low, high, last = 0.0, -np.inf, np.inf, np.inf
         for _ in range(_NEWTON_STEPS):
             slopes = self.sample_weight.values * self.slope(self.y, eta + b)
             slope = np.sum(slopes, dtype=np.float64)
-            if abs(slope) <= 1e-15 * np.sum(np.abs(slopes)) or abs(slope) >= last:
+            if has_vanished(slope, last, np.sum(np.abs(slopes))):
                 break
             bend = np.sum(self.sample_weight.values * self.curvature(self.y, eta + b), dtype=np.float64)
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * self.smoothness()), low, high, abs(slope) > last / 2)
             last = abs(slope)
-            b -= slope / max(bend, 1e-3 * self.smoothness())
         return eta.dtype.type(b)
 
     def hessian_bound(self, d):

@@ -292,7 +292,9 @@ class Weighted(Penalty):
         return self.penalty.prox(v, step)
 
     def value_at(self, j, w):
-        return self.weights[j] * self.penalty.value_at(j, w)
+        value = self.penalty.value_at(j, w)
+        # a weight of zero frees the coefficient, also from a bound
+        return self.weights[j] * value if self.weights[j] > 0.0 else 0.0
 
     def prox_at(self, j, v, step):
         if self.weights[j] == 0.0:
@@ -365,7 +367,7 @@ class Boxed(Penalty):
         return self.penalty.prox(v, step)
 
     def value_at(self, j, w):
-        return self.penalty.value_at(j, w)
+        return self.penalty.value_at(j, w) if self.lower[j] <= w <= self.upper[j] else math.inf
 
     def prox_at(self, j, v, step):
         return min(max(self.penalty.prox_at(j, v, step), self.lower[j]), self.upper[j])
