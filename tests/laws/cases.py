@@ -1,0 +1,134 @@
+"""One of each: the terms, solvers and problems over which every law is tested."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt.penalties import Boxed
+
+RNG = np.random.default_rng(0)
+N, P = 24, 7
+X = RNG.standard_normal((N, P))
+X[:, 2] *= 10.0
+W = np.array([1.0, 0.0, -0.05, 0.0, 0.3, 0.0, 0.0])
+Y = X @ W + 0.1 * RNG.standard_normal(N)
+LABELS = np.where(X @ W + 0.5 * RNG.standard_normal(N) > 0, 1.0, -1.0)
+WEIGHTS = RNG.uniform(0.2, 2.0, N)
+S = sparse.csc_array(np.where(np.abs(X) > 0.6, X, 0.0))
+Q = X.T @ X / N + 0.01 * np.eye(P)
+SPARSE_Q = sparse.csc_array((S.T @ S) / N + 0.01 * sparse.eye_array(P))
+C = -X.T @ Y / N
+
+
+@dataclass(frozen=True)
+class LogSum(so.Penalty):
+    """A penalty as a user writes it: alpha log(1 + |w|)."""
+
+    alpha: float
+
+    def value(self, w):
+        return self.alpha * np.log1p(abs(w))
+
+    def prox(self, v, step):
+        a = abs(v)
+        root = (a + 1.0) ** 2 - 4.0 * step * self.alpha
+        if root <= 0.0:
+            return 0.0 if a == a else v
+        w = (a - 1.0 + np.sqrt(root)) / 2.0
+        if w <= 0.0 or step * self.value(w) + (w - a) ** 2 / 2.0 >= a * a / 2.0:
+            return 0.0
+        return w if v > 0.0 else -w
+
+
+PENALTIES = [
+    so.Zero(),
+    so.L1(0.3),
+    so.L1(0.0),
+    so.L0(0.2),
+    so.L0(0.0),
+    so.MCP(0.3),
+    so.MCP(0.5, 1.5),
+    so.MCP(1.0, 1.0),
+    so.MCP(0.0),
+    so.SCAD(0.3),
+    so.SCAD(1.0, 2.1),
+    so.SCAD(0.0),
+    so.Ridged(so.L1(0.3), 0.5),
+    so.Ridged(so.L0(0.2), 0.1),
+    so.Ridged(so.MCP(0.3), 0.1),
+    so.Weighted(so.L1(0.3), [0.0, 1.0, 2.5]),
+    so.Weighted(so.MCP(0.3), [0.0, 0.5, 3.0]),
+    so.Weighted(so.Ridged(so.L1(0.3), 0.5), [0.0, 0.5, 3.0]),
+    so.Ridged(so.Weighted(so.L0(0.3), [0.0, 2.0]), 0.5),
+    so.Nonnegative(so.L1(0.3)),
+    so.Nonnegative(so.L0(0.3)),
+    so.Nonnegative(so.SCAD(0.3)),
+    so.Nonnegative(so.Zero()),
+    so.Nonnegative(so.Ridged(so.Weighted(so.L1(0.3), [0.0, 2.0]), 0.5)),
+    so.Weighted(so.Nonnegative(so.L1(0.3)), [0.0, 2.0]),
+    Boxed(so.L1(0.3), np.array([-1.0]), np.array([2.0])),
+    LogSum(0.4),
+    so.Ridged(LogSum(2.0), 0.3),
+]
+
+
+def _losses(kind, y, **options):
+    return [
+        kind(X, y, **options),
+        kind(S, y, sample_weight=WEIGHTS, **options),
+        kind(X, y, intercept=True, sample_weight=WEIGHTS, **options),
+        kind(S, y, intercept=True, **options),
+    ]
+
+
+LOSSES = [
+    *_losses(so.LeastSquares, Y + 5.0),
+    so.LeastSquares(X.astype(np.float32), Y),
+    so.LeastSquares(S.astype(np.float32), Y, intercept=True),
+    *_losses(so.Logistic, LABELS),
+    so.Logistic(X.astype(np.float32), LABELS, intercept=True),
+    *_losses(so.Huber, Y + 5.0, delta=0.2),
+    so.Quadratic(Q, C),
+    so.Quadratic(SPARSE_Q, C),
+    so.Quadratic(Q.astype(np.float32), C),
+]
+
+CONSTRAINTS = [
+    so.Cardinality(0),
+    so.Cardinality(2),
+    so.Cardinality(P),
+    so.Box(-0.5, 0.3),
+    so.Box(np.linspace(-1.0, 0.0, P), np.inf),
+    so.Box(0.2, 0.2),
+    so.Simplex(),
+    so.Simplex(3.0),
+    so.L1Ball(),
+    so.L1Ball(0.01),
+    so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
+    so.LinearConstraint(sparse.csc_array(np.eye(P)), 0.0, np.inf),
+    so.Intersection(so.Box(0.0, 1.0), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0)),
+]
+
+SOLVERS = [
+    so.CoordinateDescent(),
+    so.CoordinateDescent(shuffled=True, newton=False),
+    so.ProximalGradient(),
+    so.ProximalGradient(accelerated=False),
+    so.ProximalGradient(monotone=True, restarts=False),
+    so.HardThresholding(),
+    so.HardThresholding(refit=False),
+    so.OperatorSplitting(),
+]
+
+
+def name_of(loss):
+    """A short name of a loss for the list of tests."""
+    design = loss.Q if isinstance(loss, so.Quadratic) else loss.X
+    parts = [type(loss).__name__, type(design).__name__, str(loss.dtype)]
+    if loss.intercept:
+        parts.append("intercept")
+    if not isinstance(loss, so.Quadratic):
+        parts.append(type(loss.sample_weight).__name__)
+    return "-".join(parts)
