@@ -46,6 +46,7 @@ class Splitting(State):
     #: Nobody else can tell when a problem with linear rows is solved.
     has_rows: bool = False
     tried: set = field(default_factory=set)
+    memory: int = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,12 +243,17 @@ def _polish(state, problem, tol, rounds=4):
     program, m = state.scaled, state.scaled.A.shape[0]
     rho = state.rho * state.firmness
     prox, v = _prox_of(program, rho), state.v
+    low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
     w, y = state.z[m:], (rho * state.u)[:m]
+    if state.iterations >= state.memory:
+        # Where multipliers are not unique the same guess may do better from a later start.
+        state.tried.clear()
+        state.memory = 2 * state.iterations
     for _ in range(rounds):
         z = prox(v)
-        bound = (z == np.append(program.row_lower, program.lower)) | (z == np.append(program.row_upper, program.upper))
+        bound = (z == low) | (z == high)
         bound[m:] |= (z[m:] == 0) & (program.alpha > 0)
-        guess = np.packbits(np.append(bound, z > 0)).tobytes()
+        guess = np.packbits((z == low, z == high, z > 0)).tobytes()
         if guess in state.tried:
             return
         state.tried.add(guess)
