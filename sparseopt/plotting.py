@@ -39,9 +39,7 @@ def plot_path(path, names=None, axes=None, *, labels=6):
         axes.plot(strengths, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
     if isinstance(path.terms[0], Penalty):
-        axes.set_xscale("log")
-        axes.invert_xaxis()
-        axes.set_xlabel("alpha (weaker penalty to the right)")
+        _log_axis_to_weaker(axes)
     else:
         axes.set_xlabel("nonzero coefficients allowed")
     axes.set_ylabel("coefficient")
@@ -117,6 +115,17 @@ def plot_mask(mask, axes=None):
         panel.set_xticks([])
         panel.set_yticks([])
     return np.ravel(axes)[0].figure
+
+
+def _log_axis_to_weaker(axes):
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set_xlabel("alpha (weaker penalty to the right)")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _axes(axes):
