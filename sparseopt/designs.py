@@ -72,52 +72,16 @@ class Dense(Design):
             u[i] = loss.slope_at(i, eta[i])
 
     def forward(self, w, eta):
-        X = self.values
-        n, p = X.shape
-        for i in range(n):
+        for i in range(self.values.shape[0]):
             eta[i] = 0
-        a, b, c, j = 0, 0, 0, 0
-        found = 0
-        # Four nonzero columns at a time: eta is read and written a quarter as often.
-        for j in range(p):
-            if w[j] == 0:
-                continue
-            if found == 3:
-                wa, wb, wc, wd = w[a], w[b], w[c], w[j]
-                for i in range(n):
-                    eta[i] += wa * X[i, a] + wb * X[i, b] + wc * X[i, c] + wd * X[i, j]
-                found = 0
-            else:
-                a, b, c = b, c, j
-                found += 1
-        if found >= 1:
-            for i in range(n):
-                eta[i] += w[c] * X[i, c]
-        if found >= 2:
-            for i in range(n):
-                eta[i] += w[b] * X[i, b]
-        if found >= 3:
-            for i in range(n):
-                eta[i] += w[a] * X[i, a]
+        for j in range(w.size):
+            if w[j] != 0:
+                for i in range(self.values.shape[0]):
+                    eta[i] += w[j] * self.values[i, j]
 
     def adjoint(self, u, out):
-        X = self.values
-        n, p = X.shape
-        zero = X.dtype.type(0)
-        for k in range(p // 4):
-            j = 4 * k
-            ta, tb, tc, td = zero, zero, zero, zero
-            for i in range(n):
-                ta += X[i, j] * u[i]
-                tb += X[i, j + 1] * u[i]
-                tc += X[i, j + 2] * u[i]
-                td += X[i, j + 3] * u[i]
-            out[j], out[j + 1], out[j + 2], out[j + 3] = ta, tb, tc, td
-        for j in range(p - p % 4, p):
-            total = zero
-            for i in range(n):
-                total += X[i, j] * u[i]
-            out[j] = total
+        for j in range(out.size):
+            out[j] = self.pull(j, u)
 
     @property
     def shape(self):

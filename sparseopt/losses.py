@@ -60,6 +60,42 @@ class PerSample(Term):
         return self.values[i]
 
 
+@dataclass(frozen=True)
+class NoConstant(Term):
+    """The intercept of a loss that has none."""
+
+    def best(self, loss, eta, b):
+        return b
+
+    def explained(self, mean):
+        return mean * 0
+
+
+@dataclass(frozen=True)
+class FreeConstant(Term):
+    """An intercept that is minimised out."""
+
+    def best(self, loss, eta, b):
+        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b): Newton, held by the bound on the curvature."""
+        last = np.inf
+        for _ in range(_NEWTON_STEPS):
+            slope, bend, scale = 0.0, 0.0, 0.0
+            for i in range(loss.y.size):
+                s = loss.slope_at(i, eta[i] + b)
+                slope += s
+                scale += abs(s)
+                bend += loss.sample_weight.at(i) * loss.curvature(loss.y[i], eta[i] + b)
+            if abs(slope) <= 1e-15 * scale or abs(slope) >= last:
+                break
+            last = abs(slope)
+            b -= slope / max(bend, 1e-3 * loss.smoothness())
+        return b
+
+    def explained(self, mean):
+        """What the intercept takes off the weighted mean of squares; the weights sum to one."""
+        return mean * mean
+
+
 class Loss(Term):
     """A convex smooth function of the coefficients, with its data.
 
@@ -89,10 +125,6 @@ class Loss(Term):
     @abstractmethod
     def bend(self, d, image):
         """Upper bound on the curvature of f along d, d'f''d, from the image of d."""
-
-    @abstractmethod
-    def height(self, w, eta, u):
-        """f(w) from the image eta of w and what `backward` left in u."""
 
     @property
     @abstractmethod
@@ -158,7 +190,7 @@ class SampleLoss(Loss):
     """A loss that is a weighted mean over samples; a subclass adds phi and its derivatives.
 
     `value`, `slope` and `curvature` take numbers and arrays alike. Subclasses have the fields
-    X, y, sample_weight and intercept.
+    X, y, sample_weight, intercept, and constant: the intercept as kernels see it.
     """
 
     @abstractmethod
@@ -188,23 +220,21 @@ class SampleLoss(Loss):
         self.X.push_through(j, step, self, running[n + 1 :], running)
 
     def settle(self, running):
-        if self.intercept:
-            n = self.y.size
-            shift = self._intercept(running[n + 1 :], running.dtype.type(0))
+        n = self.y.size
+        eta = running[n + 1 :]
+        shift = self.constant.best(self, eta, running.dtype.type(0))
+        if shift != 0:
             for i in range(n):
-                running[n + 1 + i] += shift
-                running[i] = self.slope_at(i, running[n + 1 + i])
-            running[2 * n + 1] += shift
+                eta[i] += shift
+                running[i] = self.slope_at(i, eta[i])
 
     def forward(self, w, eta):
         self.X.forward(w, eta)
 
     def backward(self, v, eta, u, slope):
         n = self.y.size
-        b = u[n]
-        if self.intercept:
-            b = self._intercept(eta, b)
-            u[n] = b
+        b = u.dtype.type(self.constant.best(self, eta, u[n]))
+        u[n] = b
         for i in range(n):
             u[i] = self.slope_at(i, eta[i] + b)
         self.X.adjoint(u, slope)
@@ -214,35 +244,8 @@ class SampleLoss(Loss):
         for i in range(self.y.size):
             total += self.sample_weight.at(i) * image[i] * image[i]
             mean += self.sample_weight.at(i) * image[i]
-        if self.intercept:
-            # the intercept takes up the mean; the weights sum to one
-            total = max(total - mean * mean, image.dtype.type(0))
-        return self.smoothness() * total
+        return self.smoothness() * max(total - self.constant.explained(mean), image.dtype.type(0))
 
-    def height(self, w, eta, u):
-        total, b = 0.0, u[self.y.size]
-        if self.intercept:
-            b = self._intercept(eta, b)
-        for i in range(self.y.size):
-            total += self.sample_weight.at(i) * self.value(self.y[i], eta[i] + b)
-        return total
-
-    def _intercept(self, eta, b):
-        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
-        low, high, last = -np.inf, np.inf, np.inf
-        for _ in range(_NEWTON_STEPS):
-            slope, bend, scale = 0.0, 0.0, 0.0
-            for i in range(self.y.size):
-                s = self.slope_at(i, eta[i] + b)
-                slope += s
-                scale += abs(s)
-                bend += self.sample_weight.at(i) * self.curvature(self.y[i], eta[i] + b)
-            if has_vanished(slope, last, scale):
-                break
-            low, high = (low, b) if slope > 0 else (b, high)
-            b = towards_root(b, slope, max(bend, 1e-3 * self.smoothness()), low, high, abs(slope) > last / 2)
-            last = abs(slope)
-        return b
 
     @property
     def n_features(self):
@@ -342,7 +345,7 @@ class LeastSquares(Loss):
     X: Design
     y: np.ndarray
     sample_weight: Term | None = None
-    intercept: bool = False
+    intercept: bool = field(default=False, metadata={"compiled": False})
     target: np.ndarray = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
 
@@ -383,11 +386,6 @@ class LeastSquares(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
         return total
 
-    def height(self, w, eta, u):
-        total = 0.0
-        for i in range(self.target.size):
-            total += self.sample_weight.at(i) * (eta[i] - self.target[i]) ** 2
-        return total / 2
 
     @property
     def n_features(self):
@@ -453,7 +451,8 @@ class Logistic(SampleLoss):
     X: Design
     y: np.ndarray
     sample_weight: Term | None = None
-    intercept: bool = False
+    intercept: bool = field(default=False, metadata={"compiled": False})
+    constant: Term = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
 
     def __post_init__(self):
@@ -497,8 +496,9 @@ class Huber(SampleLoss):
     X: Design
     y: np.ndarray
     sample_weight: Term | None = None
-    intercept: bool = False
+    intercept: bool = field(default=False, metadata={"compiled": False})
     delta: float = 1.35
+    constant: Term = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
 
     def __post_init__(self):
@@ -574,11 +574,6 @@ class Quadratic(Loss):
             total += d[j] * image[j]
         return total
 
-    def height(self, w, eta, u):
-        total = 0.0
-        for j in range(w.size):
-            total += w[j] * (eta[j] / 2 + self.c[j])
-        return total
 
     @property
     def n_features(self):
@@ -642,6 +637,8 @@ def _prepare(loss, X, y):
     if not isinstance(loss.intercept, bool | np.bool_):
         raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
     object.__setattr__(loss, "intercept", bool(loss.intercept))
+    if isinstance(loss, SampleLoss):
+        object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
     object.__setattr__(loss, "X", design)
     object.__setattr__(loss, "y", targets)
     object.__setattr__(loss, "sample_weight", weight)

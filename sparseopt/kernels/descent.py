@@ -5,19 +5,24 @@ One move on coordinate j, with L_j the curvature of f there:
     w_j <- prox_{g_j / L_j}(w_j - slope_j / L_j)
 """
 
+import numpy as np
+
 from sparseopt._jit import kernel
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 
 
 def descend_once(loss, penalty, w, running, curvatures, order):
     """One epoch over the coordinates in `order`, in place; returns the largest move times its curvature."""
-    largest = 0.0
+    largest, one = 0.0, w.dtype.type(1)
     for k in range(order.size):
-        j = order[k]
+        j = U(order[k])
         bend = curvatures[j]
         if bend == 0:
             continue
         old = w[j]
-        new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, 1 / bend))
+        new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, one / bend))
         if new != old:
             w[j] = new
             loss.move(running, j, new - old)
@@ -41,9 +46,9 @@ def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, to
             break
         count = 0
         for k in range(order.size):
-            if w[order[k]] != 0:
-                active[count] = order[k]
-                count += 1
+            j = order[k]
+            active[U(count)] = j
+            count += w[U(j)] != 0
         inner = largest
         while 4 * count <= 3 * order.size and inner > 0.1 * largest and epochs < max_epochs:
             inner = descend_once(loss, penalty, w, running, curvatures, active[:count])

@@ -38,12 +38,12 @@ def extrapolate(new, w, v, beta):
 def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, options, max_iterations, tol):
     """Iterations from (w, v), in place; returns the last residual |w+ - v| / step and their number.
 
-    images = (X w, X v, X new, u, scratch). numbers = (step, t, objective) is carried from call to
-    call; options = (accelerated, restarts, monotone, backtracks, growth of the step).
+    images = (X w, X v, X new, u, scratch, d). numbers = (step, t) is carried from call to call;
+    options = (accelerated, restarts, backtracks, growth of the step).
     """
     T = w.dtype.type
     image_w, image_v, image_new, u, scratch, d = images
-    accelerated, restarts, monotone, backtracks, growth = options
+    accelerated, restarts, backtracks, growth = options
     residual = 0.0
     for iteration in range(max_iterations):
         step, t = numbers[0], numbers[1]
@@ -63,15 +63,6 @@ def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, opt
         residual /= step
         t_next = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * t * t * numbers[0] / step)) if accelerated else 1.0
         numbers[0] = step * growth
-        if monotone:
-            objective = loss.height(new, image_new, u) + penalty.evaluate(new)
-            if objective > numbers[2] and t > 1.0:
-                # the momentum went uphill: begin again from w, with a plain step
-                extrapolate(w, w, v, T(0))
-                extrapolate(image_w, image_w, image_v, T(0))
-                numbers[1] = 1.0
-                continue
-            numbers[2] = objective
         if accelerated and restarts and turn > 0.0:
             # the momentum turned against the step (O'Donoghue and Candes, 2015)
             t, t_next = 1.0, 1.0

@@ -26,6 +26,7 @@ class GradientState(State):
     images: tuple = ()
     slope: np.ndarray | None = None
     numbers: np.ndarray | None = None
+    objective: float = np.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +37,15 @@ class ProximalGradient(Solver):
     ----------
     accelerated : bool, default True
         FISTA (Beck and Teboulle, 2009); False is ISTA (Daubechies et al., 2004).
-    step : float > 0, optional
+    step_length : float > 0, optional
         Fixed step length, in units of 1 / curvature. By default the step starts from an
         estimate of the curvature, halves where f curves more (Beck and Teboulle, 2009) and
         grows by 5 % an iteration (Scheinberg et al., 2014).
     restarts : bool, default True
         Drop the momentum when it turns against the step (O'Donoghue and Candes, 2015).
     monotone : bool, default False
-        Also drop it when the objective rises, so that the objective never does.
+        Also drop it when the objective rises, so that the objective never does (to rounding).
+        Costs a product with X for each iteration, to evaluate it.
     """
 
     accelerated: bool = True
@@ -66,7 +68,7 @@ class ProximalGradient(Solver):
         image = loss.image(w)
         scratch = tuple(np.zeros(size, dtype=dtype) for _ in range(3))
         curvature = loss.lipschitz() if self.step_length is None else 1.0 / self.step_length
-        numbers = np.array([1.0 / curvature if curvature > 0 else 1.0, 1.0, np.inf])
+        numbers = np.array([1.0 / curvature if curvature > 0 else 1.0, 1.0])
         return GradientState(
             w=w,
             v=w.copy(),
@@ -78,11 +80,31 @@ class ProximalGradient(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         iterations = int(np.clip(_CHUNK / (state.w.size * state.images[0].size), 1, 1000))
+        if not self.monotone:
+            return self._advance(problem, state, tol, min(iterations, max_iterations))
+        for _ in range(min(iterations, max_iterations)):
+            before, image = state.w.copy(), state.images[0].copy()
+            self._advance(problem, state, tol, 1)
+            objective = problem.objective(state.w)
+            if objective > state.objective:
+                # the momentum went uphill: begin again from the point before, with a plain step
+                for point in (state.w, state.v):
+                    point[:] = before
+                for copied in state.images[:2]:
+                    copied[:] = image
+                state.numbers[1] = 1.0
+                continue
+            state.objective = objective
+            if state.residual <= tol:
+                break
+        return state
+
+    def _advance(self, problem, state, tol, iterations):
         adapts = self.step_length is None
-        options = (self.accelerated, self.restarts, self.monotone, adapts, _GROWTH if adapts else 1.0)
+        options = (self.accelerated, self.restarts, adapts, _GROWTH if adapts else 1.0)
         state.residual, done = descend_along_gradient(
             problem.loss, problem.proximal, state.w, state.v, state.new, state.images, state.slope, state.numbers,
-            options, min(iterations, max_iterations), tol,
+            options, iterations, tol,
         )
         state.iterations += done
         return state
