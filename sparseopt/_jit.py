@@ -259,7 +259,8 @@ def _class_digest(cls):
     if digest is None:
         digest = _fresh_class_digest(cls)
         cls._digest = digest
-        _CLASSES[digest] = cls
+    # also where a class of __main__ arrived in a worker with its digest
+    _CLASSES.setdefault(digest, cls)
     return digest
 
 
