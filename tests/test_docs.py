@@ -1,10 +1,13 @@
 """Every block of code in the README and the documentation runs as it stands."""
 
+import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import sparseopt as so
 from sparseopt import cli
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +43,15 @@ def test_the_readme_has_two_set_up_commands_of_one_line():
     commands = [line for line in code(ROOT / "README.md", "sh") if line]
     assert len(commands) == 2
     assert all(line.startswith("python3 -m venv ") for line in commands)
+
+
+def test_the_reference_has_every_public_name():
+    text = " ".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
+    documented = set(re.findall(r"auto\w+:: sparseopt\.(\w+)$", text, flags=re.MULTILINE))
+    public = {
+        name for name, value in vars(so).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public <= documented
 
 
 def test_no_page_is_empty():
