@@ -7,14 +7,20 @@ Both systems of a splitting method have the form
 
 with H = P + a positive diagonal: the full one, where E = 1 / rho, and the one of an active
 set, whose rows and columns are those of the free coefficients and the active rows.
+
+A system makes the factor of the first, which the kernel calls, and a solver of the second.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from scipy import sparse
+from scipy.linalg import lapack
 
+from sparseopt._jit import Term
+from sparseopt.kernels import ldl
+from sparseopt.kernels.ldl import solve_in_place
 from sparseopt.solvers.quadratic_program import entries_of, factorised
 
 # Stands for an infinite diagonal entry: it takes a row or column out of a sparse system whose pattern stays.
@@ -24,9 +30,109 @@ _OUT = 1e12
 _DENSE, _SPARSE = 1e-9, 1e-7
 
 
+class Factor(Term):
+    """A factorisation of the full system, for kernels."""
+
+    @abstractmethod
+    def solve(self, w, t, image, work):
+        """Right hand side r in w becomes the solution w, and A w is the first part of `image`, in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseFactor(Factor):
+    """Cholesky factor of H + A' diag(rows) A."""
+
+    A: np.ndarray
+    cholesky: np.ndarray
+    rows: np.ndarray
+
+    def solve(self, w, t, image, work):
+        m, p = self.A.shape
+        L = self.cholesky
+        for i in range(m):
+            image[i] = self.rows[i] * t[i]
+        for j in range(p):
+            total = w[j]
+            for i in range(m):
+                total += self.A[i, j] * image[i]
+            w[j] = total
+        solve_triangles(L, w)
+        for i in range(m):
+            image[i] = 0.0
+        for j in range(p):
+            for i in range(m):
+                image[i] += self.A[i, j] * w[j]
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankFactor(Factor):
+    """Cholesky factor of G D^-1 G' + E, where G holds the rows of F and of A."""
+
+    G: np.ndarray
+    D: np.ndarray
+    E: np.ndarray
+    cholesky: np.ndarray
+
+    def solve(self, w, t, image, work):
+        size, p = self.G.shape
+        n = size - t.size
+        nu = work[:size]
+        for i in range(size):
+            nu[i] = -t[i - n] if i >= n else 0.0
+        for j in range(p):
+            scaled = w[j] / self.D[j]
+            for i in range(size):
+                nu[i] += self.G[i, j] * scaled
+        solve_triangles(self.cholesky, nu)
+        for j in range(p):
+            total = w[j]
+            for i in range(size):
+                total -= self.G[i, j] * nu[i]
+            w[j] = total / self.D[j]
+        for i in range(n, size):
+            image[i - n] = t[i - n] + nu[i] * self.E[i]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseFactor(Factor):
+    """LDL' of the whole matrix, whose row and column k stand at place[k]."""
+
+    starts: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+    pivots: np.ndarray
+    place: np.ndarray
+    rho: np.ndarray
+
+    def solve(self, w, t, image, work):
+        p, m = w.size, t.size
+        n = self.place.size - p - m
+        for k in range(self.place.size):
+            work[self.place[k]] = w[k] if k < p else (t[k - p - n] if k >= p + n else 0.0)
+        solve_in_place(self.starts, self.rows, self.values, self.pivots, work)
+        for j in range(p):
+            w[j] = work[self.place[j]]
+        for i in range(m):
+            image[i] = t[i] + work[self.place[p + n + i]] / self.rho[i]
+
+
+def solve_triangles(L, x):
+    """Solution of L L' x = x for a dense lower triangle, in place."""
+    for k in range(x.size):
+        known = x[k] / L[k, k]
+        x[k] = known
+        for i in range(k + 1, x.size):
+            x[i] -= L[i, k] * known
+    for k in range(x.size - 1, -1, -1):
+        total = x[k]
+        for i in range(k + 1, x.size):
+            total -= L[i, k] * x[i]
+        x[k] = total / L[k, k]
+
+
 @dataclass(frozen=True, eq=False)
 class DenseSystem:
-    """Cholesky of H + A'A / E; rho only scales the second term, which is formed once."""
+    """For matrices in full: rho only scales A'A, which is formed once."""
 
     program: object
     firmness: np.ndarray
@@ -36,124 +142,113 @@ class DenseSystem:
     @classmethod
     def of(cls, program, sigma, firmness):
         """The system of a program whose matrices are dense."""
-        rows, coordinates = firmness[: program.A.shape[0]], firmness[program.A.shape[0] :]
+        rows, coordinates = np.split(firmness, [program.A.shape[0]])
         base = program.matrix + np.diag(program.ridge + sigma)
         coupling = (program.A.T * rows) @ program.A + np.diag(coordinates)
         return cls(program, firmness, base, coupling)
 
-    def splitting(self, rho):
-        """solve(r, t) -> w, Aw of the full system with penalties rho * firmness."""
+    def factor(self, rho):
+        """The full system with penalties rho * firmness."""
         A = self.program.A
-        rows = rho * self.firmness[: A.shape[0]]
-        cholesky, _ = scipy.linalg.lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
-
-        def solve(r, t):
-            w, _ = scipy.linalg.lapack.dpotrs(cholesky, r + (rows * t) @ A, lower=1, overwrite_b=1)
-            return w, A @ w
-
-        return solve
+        cholesky, _ = lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
+        return DenseFactor(A, cholesky, rho * self.firmness[: A.shape[0]])
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, both a little regularised."""
+        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         H = self.program.matrix[np.ix_(free, free)] + np.diag(self.program.ridge[free])
         return indefinite(H, self.program.A[np.ix_(rows, free)])
 
 
 @dataclass(frozen=True, eq=False)
 class LowRankSystem:
-    """Cholesky of the small system that is left when w is eliminated; for more coefficients than rows of data."""
+    """For more coefficients than rows of data: w is eliminated."""
 
     program: object
     sigma: float
     firmness: np.ndarray
 
-    def splitting(self, rho):
-        """solve(r, t) -> w, Aw of the full system with penalties rho * firmness."""
+    def factor(self, rho):
+        """The full system with penalties rho * firmness."""
         F, A = self.program.factor, self.program.A
         rows, coordinates = np.split(rho * self.firmness, [A.shape[0]])
-        eliminated = schur(
-            self.program.ridge + self.sigma + coordinates, np.vstack([F, A]), np.append(np.ones(F.shape[0]), 1 / rows)
-        )
-
-        def solve(r, t):
-            w, nu = eliminated(r, np.append(np.zeros(F.shape[0]), t))
-            return w, t + nu[F.shape[0] :] / rows
-
-        return solve
+        G, E = np.asfortranarray(np.vstack([F, A])), np.append(np.ones(F.shape[0]), 1 / rows)
+        D = self.program.ridge + self.sigma + coordinates
+        return LowRankFactor(G, D, E, _schur(D, G, E))
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, both a little regularised."""
+        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         F, A = self.program.factor[:, free], self.program.A[np.ix_(rows, free)]
         n, ridge = F.shape[0], self.program.ridge[free]
         if free.size <= n + rows.size:
             return indefinite(F.T @ F + np.diag(ridge), A)
-        eliminated = schur(ridge + _SPARSE, np.vstack([F, A]), np.append(np.ones(n), np.full(rows.size, _DENSE)))
+        G, D = np.vstack([F, A]), ridge + _SPARSE
+        cholesky = _schur(D, G, np.append(np.ones(n), np.full(rows.size, _DENSE)))
 
         def solve(r, t):
-            w, nu = eliminated(r, np.append(np.zeros(n), t))
-            return w, nu[n:]
+            right = G @ (r / D) - np.append(np.zeros(n), t)
+            nu, _ = lapack.dpotrs(cholesky, right, lower=1, overwrite_b=1)
+            return (r - nu @ G) / D, nu[n:]
 
         return solve
 
 
 class SparseSystem:
-    """LU of the whole matrix, with a row for each row of F and A; its pattern is ordered once."""
+    """For sparse matrices, with a row for each row of F and A; ordered and analysed once."""
 
     def __init__(self, program, sigma, firmness):
         p, m = program.q.size, program.A.shape[0]
         self.program, self.sigma, self.firmness = program, sigma, firmness
         self.n = 0 if program.factor is None else program.factor.shape[0]
-        size = p + self.n + m
+        self.size = p + self.n + m
         diagonal = np.zeros(p) if program.matrix is None else program.matrix.diagonal()
         self.own = np.concatenate([diagonal + program.ridge, np.full(self.n, -1.0), np.zeros(m)])
         i, j, values = _quasi_definite(program, self.n)
-        self.order = np.arange(size)
-        self.matrix = sparse.csc_array((values, (i, j)), shape=(size, size))
-        self.at = _diagonal_places(self.matrix)
-        place = self._factorised(self._penalties(0.1), "MMD_AT_PLUS_A").perm_c
-        self.order = np.argsort(place)
-        self.matrix = sparse.csc_array((values, (place[i], place[j])), shape=(size, size))
-        self.at = _diagonal_places(self.matrix)
+        self.place = _fill_reducing(i, j, self.size)
+        i, j = self.place[i], self.place[j]
+        upper = i <= j
+        matrix = sparse.csc_array((values[upper], (i[upper], j[upper])), shape=(self.size, self.size))
+        self.data, self.indptr, self.indices = (
+            matrix.data,
+            matrix.indptr.astype(np.int64),
+            matrix.indices.astype(np.int64),
+        )
+        # the diagonal ends each column of an upper triangle with sorted entries
+        self.at = self.indptr[1:][self.place] - 1
+        self.parent, counts, self.marks = (np.empty(self.size, dtype=np.int64) for _ in range(3))
+        ldl.elimination_tree(self.indptr, self.indices, self.parent, counts, self.marks)
+        self.starts = np.append(0, np.cumsum(counts))
 
-    def _penalties(self, rho):
+    def _factorised(self, extra):
+        """starts, rows, values and pivots of the matrix with `extra` added to its own diagonal."""
+        self.data[self.at] = self.own + extra
+        rows, values = np.empty(self.starts[-1], dtype=np.int64), np.empty(self.starts[-1])
+        pivots, row = np.empty(self.size), np.empty(self.size)
+        filled, path = np.empty_like(self.parent), np.empty_like(self.parent)
+        ldl.factorise(
+            self.indptr, self.indices, self.data, self.parent, self.starts, rows, values, pivots,
+            filled, row, path, self.marks,
+        )  # fmt: skip
+        return self.starts, rows, values, pivots
+
+    def factor(self, rho):
+        """The full system with penalties rho * firmness."""
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
-        return np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows])
-
-    def _factorised(self, extra, ordering="NATURAL"):
-        self.matrix.data[self.at] = (self.own + extra)[self.order]
-        return factorised(self.matrix, ordering)
-
-    def _solved(self, lu, right):
-        out = np.empty_like(right)
-        out[self.order] = lu.solve(right[self.order])
-        return out
-
-    def splitting(self, rho):
-        """solve(r, t) -> w, Aw of the full system with penalties rho * firmness."""
-        p, n, m = self.program.q.size, self.n, self.program.A.shape[0]
-        rows, right = rho * self.firmness[:m], np.zeros(p + n + m)
-        lu = self._factorised(self._penalties(rho))
-
-        def solve(r, t):
-            right[:p], right[p + n :] = r, t
-            out = self._solved(lu, right)
-            return out[:p], t + out[p + n :] / rows
-
-        return solve
+        parts = self._factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
+        return SparseFactor(*parts, self.place, rows)
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, both a little regularised."""
+        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         p, n = self.program.q.size, self.n
-        size = self.own.size
-        extra = np.concatenate([np.full(p, _OUT), np.zeros(n), np.full(size - p - n, -_OUT)])
+        extra = np.concatenate([np.full(p, _OUT), np.zeros(n), np.full(self.size - p - n, -_OUT)])
         extra[free], extra[p + n + rows] = _SPARSE, -_SPARSE
-        lu = self._factorised(extra)
+        parts = self._factorised(extra)
+        at_free, at_rows = self.place[free], self.place[p + n + rows]
 
         def solve(r, t):
-            right = np.zeros(size)
-            right[free], right[p + n + rows] = r, t
-            out = self._solved(lu, right)
-            return out[free], out[p + n + rows]
+            work = np.zeros(self.size)
+            work[at_free], work[at_rows] = r, t
+            ldl.solve(*parts, work)
+            return work[at_free], work[at_rows]
 
         return solve
 
@@ -173,25 +268,19 @@ def indefinite(H, A):
     K = np.zeros((size, size), order="F")
     K[:p, :p], K[p:, :p] = H, A
     np.fill_diagonal(K, K.diagonal() + np.append(np.full(p, _DENSE), np.full(size - p, -_DENSE)))
-    lwork = int(scipy.linalg.lapack.dsytrf_lwork(size, lower=1)[0])
-    factor, pivots, _ = scipy.linalg.lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
+    lwork = int(lapack.dsytrf_lwork(size, lower=1)[0])
+    factor, pivots, _ = lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
 
     def solve(r, t):
-        out, _ = scipy.linalg.lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
+        out, _ = lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
         return out[:p], out[p:]
 
     return solve
 
 
-def schur(D, G, E):
-    """solve(r, t) of [diag(D), G'; G, -diag(E)] by a Cholesky factor of G D^-1 G' + E."""
-    cholesky, _ = scipy.linalg.lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)
-
-    def solve(r, t):
-        nu, _ = scipy.linalg.lapack.dpotrs(cholesky, G @ (r / D) - t, lower=1, overwrite_b=1)
-        return (r - nu @ G) / D, nu
-
-    return solve
+def _schur(D, G, E):
+    """Cholesky factor of G D^-1 G' + E."""
+    return lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)[0]
 
 
 def _quasi_definite(program, n):
@@ -209,7 +298,8 @@ def _quasi_definite(program, n):
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def _diagonal_places(matrix):
-    """Where the diagonal entries of a CSC matrix stand in its data; all are stored."""
-    i, j = entries_of(matrix)
-    return np.flatnonzero(i == j)
+def _fill_reducing(i, j, size):
+    """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
+    # diagonally dominant, so that the factorisation, which is thrown away, cannot fail
+    values = np.where(i == j, float(size), 1e-3 / size)
+    return factorised(sparse.csc_array((values, (i, j)), shape=(size, size))).perm_c.astype(np.int64)

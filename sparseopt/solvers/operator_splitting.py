@@ -17,6 +17,7 @@ import numpy as np
 
 from sparseopt.certificate import needs_multipliers
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.kernels.splitting import split
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.solution import Duals, Status
@@ -38,7 +39,7 @@ class Splitting(State):
     system: object = None
     firmness: np.ndarray = None
     rho: float = 0.1
-    solve: object = None
+    factor: object = None
     x: np.ndarray = None
     z: np.ndarray = None
     u: np.ndarray = None
@@ -114,12 +115,12 @@ class OperatorSplitting(Solver):
             rho=self.rho,
         )
         state.system = linear_system(scaled, self.sigma, firmness)
-        state.solve = state.system.splitting(self.rho)
+        state.factor = state.system.factor(self.rho)
         x = np.zeros(program.q.size)
         x[: w.size] = w
         state.x = x / columns
         state.z = np.append(scaled.A @ state.x, state.x)
-        state.u = np.zeros_like(state.z)
+        state.u, state.v = np.zeros_like(state.z), state.z.copy()
         if np.any(program.lower > program.upper):
             # bounds that cross are their own proof
             state.status, state.ray = Status.INFEASIBLE, np.zeros(state.z.size)
@@ -148,45 +149,28 @@ class OperatorSplitting(Solver):
 
 def _iterate(state, count, sigma, relaxation):
     """Run `count` ADMM iterations on x, z, u."""
-    scaled, m = state.scaled, state.scaled.A.shape[0]
-    x, z, u = state.x, state.z, state.u
-    prox = _prox_of(scaled, state.rho * state.firmness)
-    for _ in range(count):
-        t = z - u
-        right = sigma * x
-        right -= scaled.q
-        right += state.rho * state.firmness[m:] * t[m:]
-        w, Aw = state.solve(right, t[:m])
-        x = x + relaxation * (w - x)
-        v = np.concatenate((Aw, w))
-        v -= z
-        v *= relaxation
-        v += z
-        v += u
-        z = prox(v)
-        u = v - z
-    state.x, state.z, state.u, state.v = x, z, u, v
+    scaled, rho = state.scaled, state.rho * state.firmness
+    low, high, slopes = _sides(scaled)
+    n = 0 if scaled.factor is None else scaled.factor.shape[0]
+    work = tuple(np.empty(size) for size in (state.x.size, scaled.A.shape[0], state.z.size, n + state.z.size))
+    split(
+        state.factor, scaled.q, low, high, slopes / rho, rho, sigma, relaxation,
+        state.x, state.z, state.u, state.v, *work, count,
+    )  # fmt: skip
 
 
-def _prox_of(program, rho):
-    """The prox of the bounds and slopes of (A w, w) with weights rho: a clipped soft threshold."""
-    m = program.A.shape[0]
-    low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
-    if not program.alpha.any():
-        return lambda v: np.minimum(np.maximum(v, low), high)
-    threshold = np.append(np.zeros(m), program.alpha) / rho
-
-    def prox(v):
-        soft = v - np.minimum(np.maximum(v, -threshold), threshold)
-        return np.minimum(np.maximum(soft, low), high)
-
-    return prox
+def _sides(program):
+    """Bounds and slopes of (A w, w)."""
+    return (
+        np.append(program.row_lower, program.lower),
+        np.append(program.row_upper, program.upper),
+        np.append(np.zeros(program.row_lower.size), program.alpha),
+    )
 
 
 def _firmness(program):
     """Weight of each copy relative to rho: equalities are firm, what is free is nearly let go."""
-    low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
-    slopes = np.append(np.zeros(program.row_lower.size), program.alpha)
+    low, high, slopes = _sides(program)
     firmness = np.where(low == high, 1e3, 1.0)
     return np.where(np.isinf(low) & np.isinf(high) & (slopes == 0), 1e-5, firmness)
 
@@ -242,15 +226,15 @@ def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set, from the last iterate."""
     program, m = state.scaled, state.scaled.A.shape[0]
     rho = state.rho * state.firmness
-    prox, v = _prox_of(program, rho), state.v
-    low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
+    low, high, slopes = _sides(program)
+    threshold, v = slopes / rho, state.v
     w, y = state.z[m:], (rho * state.u)[:m]
     if state.iterations >= state.memory:
         # Where multipliers are not unique the same guess may do better from a later start.
         state.tried.clear()
         state.memory = 2 * state.iterations
     for _ in range(rounds):
-        z = prox(v)
+        z = np.minimum(np.maximum(v - np.clip(v, -threshold, threshold), low), high)
         bound = (z == low) | (z == high)
         bound[m:] |= (z[m:] == 0) & (program.alpha > 0)
         guess = np.packbits((z == low, z == high, z > 0)).tobytes()
@@ -310,7 +294,7 @@ def _rebalance(state, y):
     if not state.rho / 5 < rho < state.rho * 5:
         state.u *= state.rho / rho
         state.rho = rho
-        state.solve = state.system.splitting(rho)
+        state.factor = state.system.factor(rho)
 
 
 def _largest(vector):

@@ -1,0 +1,94 @@
+"""LDL' of a sparse symmetric quasi-definite matrix, row by row (Davis, 2005).
+
+The matrix comes as its upper triangle in CSC, already ordered; L has a unit diagonal, which is
+not stored. No pivoting: a quasi-definite matrix has the factorisation in any order.
+"""
+
+import numpy as np
+
+from sparseopt._jit import kernel
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
+
+
+@kernel
+def elimination_tree(indptr, indices, parent, counts, seen):
+    """Parent of each column, and the entries of each column of L, into `parent` and `counts`."""
+    for k in range(parent.size):
+        parent[k], counts[k], seen[k] = -1, 0, k
+        for t in range(indptr[k], indptr[k + 1]):
+            i = indices[t]
+            # each column on the way from i to the root has an entry in row k
+            while seen[i] != k:
+                if parent[i] < 0:
+                    parent[i] = k
+                counts[i] += 1
+                seen[i] = k
+                i = parent[i]
+
+
+@kernel
+def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen):
+    """L into `rows` and `values` at `starts`, D into `pivots`; returns whether no pivot is zero.
+
+    The last four arrays are work space: counts of filled entries, the row in the making, the
+    columns that it meets, and marks.
+    """
+    size = parent.size
+    for k in range(size):
+        filled[k], row[k], seen[k] = 0, 0.0, -1
+    for k in range(size):
+        seen[k] = k
+        top = size
+        for t in range(indptr[k], indptr[k + 1]):
+            i = indices[t]
+            row[i] += data[t]
+            length = 0
+            while seen[i] != k:
+                path[length] = i
+                length += 1
+                seen[i] = k
+                i = parent[i]
+            # the columns are met in the order of the tree: later paths come first
+            while length > 0:
+                length -= 1
+                top -= 1
+                path[top] = path[length]
+        pivot = row[k]
+        row[k] = 0.0
+        for t in range(top, size):
+            i = path[t]
+            entry = row[i]
+            row[i] = 0.0
+            last = starts[i] + filled[i]
+            for s in range(U(starts[i]), U(last)):
+                row[U(rows[s])] -= values[s] * entry
+            rows[last], values[last] = k, entry / pivots[i]
+            pivot -= values[last] * entry
+            filled[i] += 1
+        pivots[k] = pivot
+        if pivot == 0.0:
+            return False
+    return True
+
+
+def solve_in_place(starts, rows, values, pivots, x):
+    """Solution of L D L' x = x, in place."""
+    for k in range(x.size):
+        known = x[k]
+        for s in range(U(starts[k]), U(starts[k + 1])):
+            x[U(rows[s])] -= values[s] * known
+    for k in range(x.size):
+        x[k] /= pivots[k]
+    for k in range(x.size - 1, -1, -1):
+        total = x[k]
+        for s in range(U(starts[k]), U(starts[k + 1])):
+            total -= values[s] * x[U(rows[s])]
+        x[k] = total
+
+
+@kernel
+def solve(starts, rows, values, pivots, x):
+    """Solution of L D L' x = x, in place."""
+    solve_in_place(starts, rows, values, pivots, x)
