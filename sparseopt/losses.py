@@ -186,12 +186,23 @@ class Loss(Term):
         """H d for a matrix H that bounds the second derivative of f everywhere."""
 
 
+@dataclass(frozen=True, eq=False)
 class SampleLoss(Loss):
     """A loss that is a weighted mean over samples; a subclass adds phi and its derivatives.
 
-    `value`, `slope` and `curvature` take numbers and arrays alike. Subclasses have the fields
-    X, y, sample_weight, intercept, and constant: the intercept as kernels see it.
+    `value`, `slope` and `curvature` take numbers and arrays alike.
     """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = field(default=False, metadata={"compiled": False})
+    #: The intercept as kernels see it.
+    constant: Term = field(init=False, repr=False)
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        _prepare(self, self.X, self.y)
 
     @abstractmethod
     def value(self, y, z):
@@ -448,13 +459,6 @@ class Logistic(SampleLoss):
     Parameters are those of `LeastSquares`; y may also be 0/1 or boolean.
     """
 
-    X: Design
-    y: np.ndarray
-    sample_weight: Term | None = None
-    intercept: bool = field(default=False, metadata={"compiled": False})
-    constant: Term = field(init=False, repr=False)
-    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
-
     def __post_init__(self):
         _prepare(self, self.X, self.y)
         labels = np.unique(self.y)
@@ -493,13 +497,7 @@ class Huber(SampleLoss):
         In the units of y. Huber's 1.345 keeps 95 % efficiency for normal errors of unit scale.
     """
 
-    X: Design
-    y: np.ndarray
-    sample_weight: Term | None = None
-    intercept: bool = field(default=False, metadata={"compiled": False})
     delta: float = 1.35
-    constant: Term = field(init=False, repr=False)
-    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
 
     def __post_init__(self):
         object.__setattr__(self, "delta", as_number(self.delta, "delta", above=0.0))
