@@ -76,8 +76,8 @@ class FreeConstant(Term):
     """An intercept that is minimised out."""
 
     def best(self, loss, eta, b):
-        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b): Newton, held by the bound on the curvature."""
-        last = np.inf
+        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
+        low, high, last = -np.inf, np.inf, np.inf
         for _ in range(_NEWTON_STEPS):
             slope, bend, scale = 0.0, 0.0, 0.0
             for i in range(loss.y.size):
@@ -85,10 +85,11 @@ class FreeConstant(Term):
                 slope += s
                 scale += abs(s)
                 bend += loss.sample_weight.at(i) * loss.curvature(loss.y[i], eta[i] + b)
-            if abs(slope) <= 1e-15 * scale or abs(slope) >= last:
+            if has_vanished(slope, last, scale):
                 break
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * loss.smoothness()), low, high, abs(slope) > last / 2)
             last = abs(slope)
-            b -= slope / max(bend, 1e-3 * loss.smoothness())
         return b
 
     def explained(self, mean):
@@ -256,7 +257,6 @@ class SampleLoss(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
             mean += self.sample_weight.at(i) * image[i]
         return self.smoothness() * max(total - self.constant.explained(mean), image.dtype.type(0))
-
 
     @property
     def n_features(self):
