@@ -274,7 +274,7 @@ def _solved_on(state, w, y, z, bound):
 def _look_for_rays(state, dx, dy, p):
     """Set the status where the drift of the iterates is a proof that there is no solution."""
     program, m = state.program, state.program.A.shape[0]
-    ray = separating_ray(program, state.rows * dy[:m], dy[m:] / state.columns)
+    ray = separating_ray(program, state.rows * dy[:m])
     if ray is not None:
         state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
         return

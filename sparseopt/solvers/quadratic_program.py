@@ -160,6 +160,8 @@ def equilibrate(program, rounds=10):
         row_size = rows**2 * row_squares(columns**2)
         columns /= _positive(size) ** 0.25
         rows /= _positive(row_size) ** 0.25
+        if max(np.max(np.abs(_positive(s) - 1.0), initial=0.0) for s in (size, row_size)) < 0.1:
+            break
     # Coefficients that hardly appear would be blown up out of all proportion to the others.
     middle = np.exp(np.mean(np.log(columns)))
     columns = np.clip(columns, middle / _SPREAD, middle * _SPREAD)
@@ -171,6 +173,8 @@ def negative_curvature(matrix):
     """A number clearly below zero that some direction d attains as d'Qd / d'd, or 0.0 where Q is convex."""
     scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
     shift = 1e-9 * (scale if scale > 0 else 1.0)
+    if sparse.issparse(matrix) and 10 * matrix.nnz > matrix.shape[0] ** 2:
+        matrix = matrix.toarray()
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))

@@ -9,62 +9,57 @@ from scipy import linalg, sparse
 
 # A drift further than this from a proof is not worth its projection; a proof within _PROOF is one.
 _DRIFT, _PROOF = 1e-3, 1e-9
+# Relative size of what a drift carries along from the approach to a solution of the other coordinates.
+_TRIFLE = 1e-7
 _LARGEST_PROJECTION = 2_000_000
 
 
-def separating_ray(program, y, box):
+def separating_ray(program, y):
     """(y, box) with A'y + box = 0 and negative support, which no feasible w allows, or None."""
-    y, box = (_trimmed(part) for part in (y, box))
-    y, box = _allowed(y, program.row_lower, program.row_upper), _allowed(box, program.lower, program.upper)
-    support = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
-    if not support < 0 or np.max(np.abs(y @ program.A + box), initial=0.0) > -_DRIFT * support:
+    y = _allowed(y / _size(y), program.row_lower, program.row_upper)
+    if not _separation(program, y)[1] <= _DRIFT:
         return None
-    rows = np.flatnonzero(y)
+    y[np.abs(y) <= _TRIFLE] = 0.0
+    rows, pull = np.flatnonzero(y), -(y @ program.A)
     # what A'y leaves on these coordinates no bound can take
-    stuck = np.flatnonzero(_allowed(-(y @ program.A), program.lower, program.upper) != -(y @ program.A))
-    y = y.copy()
+    stuck = np.flatnonzero(_allowed(pull, program.lower, program.upper) != pull)
     y[rows] = _projected(program.A[rows][:, stuck].T, y[rows])
-    pull = -(y @ program.A)
-    box = _allowed(pull, program.lower, program.upper)
-    box[np.abs(box) <= 1e-14 * np.max(np.abs(y), initial=0.0)] = 0.0
     y = _allowed(y, program.row_lower, program.row_upper)
+    box, residual = _separation(program, y)
+    return np.append(y, box) if residual <= _PROOF else None
+
+
+def _separation(program, y):
+    """Multipliers of the bounds that balance A'y best, and what is left in units of the negative support."""
+    pull = -(y @ program.A)
+    pull[np.abs(pull) <= 1e-14 * _size(y)] = 0.0
+    box = _allowed(pull, program.lower, program.upper)
     support = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
-    if not support < 0 or np.max(np.abs(y @ program.A + box), initial=0.0) > -_PROOF * support:
-        return None
-    return np.append(y, box) / -support
+    return box, _size(pull - box) / -support if support < 0 else np.inf
 
 
 def descent_ray(program, d):
     """A direction d that no row or bound stops, along which the objective falls for ever, or None."""
-    d = _trimmed(d)
-    fall = program.q @ d + program.alpha @ np.abs(d)
-    if not fall < 0 or _obstacle(program, d) > -_DRIFT * fall:
+    d = _between(d / _size(d), program.lower, program.upper)
+    if not _obstacle(program, d) <= _DRIFT:
         return None
-    d = _between(d, program.lower, program.upper)
-    steep = program.A @ d
+    d[(np.abs(d) <= _TRIFLE) | (program.ridge > 0)] = 0.0
+    steep, moving = program.A @ d, np.flatnonzero(d)
     held = np.flatnonzero(_between(steep, program.row_lower, program.row_upper) != steep)
-    moving = np.flatnonzero(d)
-    parts = [part[:, moving] for part in (program.matrix, program.factor, program.A[held]) if part is not None]
-    curved = moving[program.ridge[moving] > 0]
-    d[curved] = 0.0
-    moving = np.flatnonzero(d)
     parts = [part[:, moving] for part in (program.matrix, program.factor, program.A[held]) if part is not None]
     d[moving] = _projected(sparse.vstack(parts) if program.is_sparse else np.vstack(parts), d[moving])
     d = _between(d, program.lower, program.upper)
-    fall = program.q @ d + program.alpha @ np.abs(d)
-    if not fall < 0 or _obstacle(program, d) > -_PROOF * fall:
-        return None
-    return d / -fall
+    return d if _obstacle(program, d) <= _PROOF else None
 
 
 def _obstacle(program, d):
-    """Largest curvature along d, or step of d towards a finite side."""
+    """Largest curvature along d, or step of d towards a finite side, in units of the fall of the objective."""
+    fall = program.q @ d + program.alpha @ np.abs(d)
+    if not fall < 0:
+        return np.inf
     steep = program.A @ d
-    return max(
-        np.max(np.abs(program.curve(d)), initial=0.0),
-        np.max(np.abs(steep - _between(steep, program.row_lower, program.row_upper)), initial=0.0),
-        np.max(np.abs(d - _between(d, program.lower, program.upper)), initial=0.0),
-    )
+    blocked = steep - _between(steep, program.row_lower, program.row_upper)
+    return max(_size(program.curve(d)), _size(blocked), _size(d - _between(d, program.lower, program.upper))) / -fall
 
 
 def _projected(matrix, vector):
@@ -77,10 +72,9 @@ def _projected(matrix, vector):
     return vector
 
 
-def _trimmed(vector):
-    """The vector at largest entry 1, its smallest entries set to zero."""
-    vector = vector / max(np.max(np.abs(vector), initial=0.0), 1e-300)
-    return np.where(np.abs(vector) > 1e-7, vector, 0.0)
+def _size(vector):
+    """Largest entry, or the smallest positive number for a vector of zeros, to divide by."""
+    return np.max(np.abs(vector), initial=np.finfo(np.float64).tiny)
 
 
 def _allowed(multipliers, lower, upper):
