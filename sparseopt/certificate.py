@@ -140,14 +140,15 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         return certify_rows(problem, w, duals, ray)
     objective = problem.objective(w)
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
-    dual = dual_bound(problem, w)
+    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    dual = dual_bound(problem, w, slope)
     if dual > bound:
         bound, proof = dual, "duality"
     return Certificate(
         objective=objective,
         lower_bound=float(bound),
         violation=problem.violation(w),
-        stationarity=stationarity(problem, w),
+        stationarity=stationarity(problem, w, slope),
         proof=proof,
         reference=max(abs(objective), _FLOOR * abs(problem.objective(np.zeros_like(w)))),
         w=w,
@@ -159,24 +160,30 @@ def needs_multipliers(problem):
     return problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
 
 
-def dual_bound(problem, w):
-    """The best lower bound that duality gives from w; -inf where none is known."""
+def knows_dual(problem):
+    """Whether duality bounds the problem: it is convex, and its conjugates are known."""
     term = problem.proximal
-    form = None if term is None else convex_form(term, w.size)
-    if form is None:
+    has_form = term is not None and convex_form(term, problem.n_features) is not None
+    return has_form and (isinstance(problem.loss, Quadratic) or has_conjugate(problem.loss))
+
+
+def dual_bound(problem, w, slope):
+    """The best lower bound that duality gives from w and the slope of the loss there; -inf where none is known."""
+    if not knows_dual(problem):
         return -np.inf
+    form = convex_form(problem.proximal, w.size)
     if isinstance(problem.loss, Quadratic):
-        return _quadratic_bound(problem.loss, form, w)
-    if not has_conjugate(problem.loss):
-        return -np.inf
-    return _sample_bound(problem.loss, form, w)
+        return _quadratic_bound(problem.loss, form, w, slope)
+    return _sample_bound(problem.loss, form, w, slope)
 
 
-def _sample_bound(loss, form, w):
+def _sample_bound(loss, form, w, slope):
     weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
     v = sample_slopes(loss, w)
-    v = _balanced(v, weights) if loss.intercept else v
-    t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
+    t = -slope
+    if loss.intercept:
+        v = _balanced(v, weights)
+        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     least, largest = form.slope_range()
     free = np.flatnonzero((least == 0.0) & (largest == 0.0) & (t != 0.0))
     if free.size:
@@ -236,7 +243,7 @@ def _best_scale(loss, v, weights, largest):
     return float(np.clip(best, 0.0, largest))
 
 
-def _quadratic_bound(loss, form, w):
+def _quadratic_bound(loss, form, w, slope):
     """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
 
     x = w needs -f'(w) in the range of slopes; otherwise x moves towards the minimiser of f, which
@@ -244,7 +251,7 @@ def _quadratic_bound(loss, form, w):
     """
     least, largest = form.slope_range()
     Q, c = loss.Q, loss.c.astype(np.float64)
-    t = -loss.gradient(w)
+    t = -slope
     scale = _largest_scale(t, least, largest)
     x = w
     if scale < 1.0:
@@ -268,15 +275,14 @@ def _solve_symmetric(matrix, c):
     return np.linalg.lstsq(dense.astype(np.float64), c, rcond=None)[0]
 
 
-def stationarity(problem, w):
-    """Distance of w to a stationary point, in the units of the slope of f.
+def stationarity(problem, w, slope):
+    """Distance of w to a stationary point, in the units of the slope of f, which is given.
 
     For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
     L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
     coordinate descent. For at most k nonzeros it is the slope on the support, and off it what a
     step of size 1/L would gain entry (Beck and Eldar, 2013).
     """
-    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     if isinstance(problem.constraint, Cardinality):
         return _sparse_stationarity(problem, w, slope)
     term = problem.proximal

@@ -88,6 +88,11 @@ class Dense(Design):
         return self.values.shape
 
     @property
+    def n_entries(self):
+        """Stored entries."""
+        return self.values.size
+
+    @property
     def dtype(self):
         return self.values.dtype
 
@@ -97,7 +102,8 @@ class Dense(Design):
         return self.values
 
     def matvec(self, w):
-        return _product(self.values, w)
+        columns = _few_nonzeros(w)
+        return _product(self.values, w) if columns is None else _product(self.values[:, columns], w[columns])
 
     def rmatvec(self, u):
         return _product(self.values.T, u)
@@ -153,6 +159,11 @@ class CSC(Design):
     @property
     def shape(self):
         return self.n_rows, self.indptr.size - 1
+
+    @property
+    def n_entries(self):
+        """Stored entries."""
+        return self.data.size
 
     @property
     def dtype(self):
@@ -223,6 +234,11 @@ class CenteredDense(Design):
         return self.values.shape
 
     @property
+    def n_entries(self):
+        """Stored entries."""
+        return self.values.size
+
+    @property
     def dtype(self):
         return self.values.dtype
 
@@ -232,6 +248,9 @@ class CenteredDense(Design):
         return self.values
 
     def matvec(self, w):
+        columns = _few_nonzeros(w)
+        if columns is not None:
+            return self.restrict(columns).matvec(w[columns]) if columns.size else np.zeros(self.shape[0], dtype=w.dtype)
         return np.add.reduce([_centered_product(self, block, w) for block in _blocks(self.shape)])
 
     def rmatvec(self, u):
@@ -305,6 +324,11 @@ class CenteredCSC(Design):
         return self.n_rows, self.indptr.size - 1
 
     @property
+    def n_entries(self):
+        """Stored entries."""
+        return self.data.size
+
+    @property
     def dtype(self):
         return self.data.dtype
 
@@ -363,6 +387,12 @@ def uncentered(design):
 
 def _means(design, rows):
     return np.asarray(design.rmatvec(rows), dtype=np.float64)
+
+
+def _few_nonzeros(w):
+    """The nonzero places of w where they are so few that a copy of their columns is cheaper than all of X."""
+    columns = np.flatnonzero(w)
+    return columns if 16 * columns.size < w.size else None
 
 
 def _product(matrix, vector):

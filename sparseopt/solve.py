@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.certificate import certify, dual_bound, needs_multipliers
+from sparseopt.certificate import certify, dual_bound, knows_dual, needs_multipliers
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import Penalty
@@ -175,8 +175,9 @@ class _Watch:
         zero = np.zeros(problem.n_features)
         slope = np.abs(np.asarray(problem.loss.gradient(zero), dtype=np.float64))
         self.scale = float(np.max(slope, initial=0.0))
+        self.rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * self.scale
         self.at_zero = abs(problem.objective(zero))
-        self.has_dual = problem.is_convex and dual_bound(problem, zero) > -np.inf
+        self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
         self.next_look = 0
 
@@ -184,21 +185,22 @@ class _Watch:
         """CONVERGED, STALLED, or None to go on."""
         if self.is_blind:
             return None
-        is_rounding = state.residual <= _ROUNDING * np.finfo(self.problem.dtype).eps * self.scale
+        is_rounding = state.residual <= self.rounding
         if not self.has_dual:
-            return Status.CONVERGED if state.residual <= self.tol * self.scale or is_rounding else None
+            return Status.CONVERGED if state.residual <= max(self.tol * self.scale, self.rounding) else None
         if state.residual > self.goal and state.iterations < self.next_look:
             return None
         w = np.asarray(state.w, dtype=np.float64)
         objective = self.problem.objective(w)
         reference = max(abs(objective), 1e-6 * self.at_zero)
-        gap = max(objective - dual_bound(self.problem, w), 0.0)
+        slope = np.asarray(self.problem.loss.gradient(w), dtype=np.float64)
+        gap = max(objective - dual_bound(self.problem, w, slope), 0.0)
         self.gap = 0.0 if gap == 0.0 else gap / reference
         if self.gap <= self.tol:
             return Status.CONVERGED
         if is_rounding:
             return Status.STALLED
-        self.next_look = 2 * state.iterations
+        self.next_look = state.iterations + max(1, state.iterations // 4)
         self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / self.gap, 0.01, 0.5))
         return None
 

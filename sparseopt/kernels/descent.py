@@ -33,15 +33,16 @@ def descend_once(loss, penalty, w, running, curvatures, order):
 
 @kernel
 def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, tol):
-    """Epochs from w, in place, until no move reaches `tol`; returns the last full epoch's largest move and a count.
+    """Epochs from w, in place, until no move reaches `tol`; returns the last full epoch's largest move, epochs and visits.
 
     Between two full epochs, the nonzero coordinates alone are cycled (`active` holds them) while
     they still move by more than a tenth of what the full epoch moved.
     """
-    largest, epochs = 0.0, 0
+    largest, epochs, visits = 0.0, 0, 0
     while epochs < max_epochs:
         largest = descend_once(loss, penalty, w, running, curvatures, order)
         epochs += 1
+        visits += order.size
         if largest <= tol:
             break
         count = 0
@@ -53,4 +54,5 @@ def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, to
         while 4 * count <= 3 * order.size and inner > 0.1 * largest and epochs < max_epochs:
             inner = descend_once(loss, penalty, w, running, curvatures, active[:count])
             epochs += 1
-    return largest, epochs
+            visits += count
+    return largest, epochs, visits

@@ -8,14 +8,18 @@ import numpy as np
 
 from sparseopt.conjugates import ConvexForm, convex_form
 from sparseopt.kernels.descent import descend
+from sparseopt.losses import Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton import newton_move
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
 _CHUNK = 1e7
-# Epochs before the first Newton step: easy problems are done by then.
-_PATIENCE = 40
+# Multiplications of a Newton step, which are those of matrix products and factorisations, that take
+# as long as one of descent.
+_SPEEDUP = 8
+# Multiplications that take as long as the overhead of a Newton step, a millisecond.
+_FIXED_WORK = 1e7
 # Largest support for Newton steps, whose cost grows with its cube.
 _NEWTON_SUPPORT = 1000
 
@@ -29,8 +33,11 @@ class DescentState(State):
     order: np.ndarray | None = None
     active: np.ndarray | None = None
     random: np.random.Generator | None = field(default=None, repr=False)
-    patience: int = _PATIENCE
-    next_newton: int = _PATIENCE
+    #: Multiplications of descent since the last phase of Newton steps, and how many the next waits for.
+    work: float = 0.0
+    patience: float = 0.0
+    #: Multiplications that the present phase of Newton steps may still take; none outside of one.
+    budget: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,35 +81,55 @@ class CoordinateDescent(Solver):
         )
 
     def step(self, problem, state, tol, max_iterations):
-        form = convex_form(problem.proximal, state.w.size)
-        if self._is_due(state, form):
-            self._finish(problem, form, state)
+        if self.newton and self._finishes(problem, state):
             return state
         if state.random is not None:
             state.random.shuffle(state.order)
         epochs = int(np.clip(_CHUNK / (state.w.size * state.running.size), 1, 100))
-        state.residual, done = descend(
+        state.residual, done, visits = descend(
             problem.loss, problem.proximal, state.w, state.running, state.curvatures, state.order, state.active,
             min(epochs, max_iterations), tol,
         )
         state.iterations += done
+        state.work += visits * _column_length(problem.loss)
         return state
 
-    def _is_due(self, state, form):
-        """Whether a Newton step is next: descent has been slow, and the support is small enough."""
-        if not self.newton or state.iterations < state.next_newton or not isinstance(form, ConvexForm):
-            return False
-        return 0 < np.count_nonzero(state.w) <= _NEWTON_SUPPORT
+    def _finishes(self, problem, state):
+        """Whether a Newton step on the support was taken instead of descent.
 
-    def _finish(self, problem, form, state):
-        """One Newton step on the support, and the running vector that belongs to where it leads."""
+        Newton steps come in phases, each no longer than the descent before it. A phase that ends at
+        the minimiser of its sign pattern is soon followed by another; one that runs out of budget or
+        brings nothing doubles the descent before the next.
+        """
+        form = convex_form(problem.proximal, state.w.size)
+        size = np.count_nonzero(state.w)
+        if not isinstance(form, ConvexForm) or not 0 < size <= _NEWTON_SUPPORT:
+            return False
+        cost = (size * size * (state.running.size + size) + _FIXED_WORK) / _SPEEDUP
+        if state.budget == 0.0 and state.work >= max(state.patience, 4.0 * cost):
+            state.budget, state.work = state.work, 0.0
+        if state.budget == 0.0:
+            return False
         old = state.w.astype(np.float64)
         new, is_cut = newton_move(problem.loss, form, old)
-        state.w[:] = new
-        state.running = problem.loss.start(state.w)
-        state.iterations += 1
-        if not is_cut:
-            # the sign pattern's minimiser is reached: descend again, longer if that was no gain
-            gained = not np.array_equal(new, old)
-            state.patience = 10 if gained else 2 * state.patience
-            state.next_newton = state.iterations + state.patience
+        has_gained = bool(np.any(new != old))
+        state.budget -= cost
+        if not has_gained or state.budget <= 0.0:
+            state.patience, state.budget = 2.0 * max(state.patience, 4.0 * cost), 0.0
+        elif not is_cut:
+            state.patience, state.budget = 0.0, 0.0
+        if has_gained:
+            state.w[:] = new
+            state.running = problem.loss.start(state.w)
+            state.iterations += 1
+        return has_gained
+
+
+def _column_length(loss):
+    """Entries of X (or Q) a column, on average."""
+    match loss:
+        case Quadratic():
+            design = loss.Q
+        case _:
+            design = loss.X
+    return design.n_entries / design.shape[1]

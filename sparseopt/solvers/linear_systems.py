@@ -11,7 +11,7 @@ set, whose rows and columns are those of the free coefficients and the active ro
 A system makes the factor of the first, which the kernel calls, and a solver of the second.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.linalg import lapack
 from sparseopt._jit import Term
 from sparseopt.kernels import ldl
 from sparseopt.kernels.ldl import solve_in_place
-from sparseopt.solvers.quadratic_program import entries_of, factorised
+from sparseopt.solvers.quadratic_program import QuadraticProgram, entries_of, factorised
 
 # Stands for an infinite diagonal entry: it takes a row or column out of a sparse system whose pattern stays.
 _OUT = 1e12
@@ -130,11 +130,23 @@ def solve_triangles(L, x):
         x[k] = total / L[k, k]
 
 
+class System(ABC):
+    """The two linear systems of a program."""
+
+    @abstractmethod
+    def factor(self, rho) -> Factor:
+        """The full system with penalties rho * firmness."""
+
+    @abstractmethod
+    def active(self, free, rows):
+        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
+
+
 @dataclass(frozen=True, eq=False)
-class DenseSystem:
+class DenseSystem(System):
     """For matrices in full: rho only scales A'A, which is formed once."""
 
-    program: object
+    program: QuadraticProgram
     firmness: np.ndarray
     base: np.ndarray
     coupling: np.ndarray
@@ -148,27 +160,24 @@ class DenseSystem:
         return cls(program, firmness, base, coupling)
 
     def factor(self, rho):
-        """The full system with penalties rho * firmness."""
         A = self.program.A
         cholesky, _ = lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
         return DenseFactor(A, cholesky, rho * self.firmness[: A.shape[0]])
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         H = self.program.matrix[np.ix_(free, free)] + np.diag(self.program.ridge[free])
         return indefinite(H, self.program.A[np.ix_(rows, free)])
 
 
 @dataclass(frozen=True, eq=False)
-class LowRankSystem:
+class LowRankSystem(System):
     """For more coefficients than rows of data: w is eliminated."""
 
-    program: object
+    program: QuadraticProgram
     sigma: float
     firmness: np.ndarray
 
     def factor(self, rho):
-        """The full system with penalties rho * firmness."""
         F, A = self.program.factor, self.program.A
         rows, coordinates = np.split(rho * self.firmness, [A.shape[0]])
         G, E = np.asfortranarray(np.vstack([F, A])), np.append(np.ones(F.shape[0]), 1 / rows)
@@ -176,7 +185,6 @@ class LowRankSystem:
         return LowRankFactor(G, D, E, _schur(D, G, E))
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         F, A = self.program.factor[:, free], self.program.A[np.ix_(rows, free)]
         n, ridge = F.shape[0], self.program.ridge[free]
         if free.size <= n + rows.size:
@@ -192,7 +200,7 @@ class LowRankSystem:
         return solve
 
 
-class SparseSystem:
+class SparseSystem(System):
     """For sparse matrices, with a row for each row of F and A; ordered and analysed once."""
 
     def __init__(self, program, sigma, firmness):
@@ -231,13 +239,11 @@ class SparseSystem:
         return self.starts, rows, values, pivots
 
     def factor(self, rho):
-        """The full system with penalties rho * firmness."""
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
         parts = self._factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
         return SparseFactor(*parts, self.place, rows)
 
     def active(self, free, rows):
-        """solve(r, t) -> w, nu on the free coefficients and the active rows, a little regularised."""
         p, n = self.program.q.size, self.n
         extra = np.concatenate([np.full(p, _OUT), np.zeros(n), np.full(self.size - p - n, -_OUT)])
         extra[free], extra[p + n + rows] = _SPARSE, -_SPARSE

@@ -22,30 +22,31 @@ from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.linear_systems import linear_system
-from sparseopt.solvers.quadratic_program import equilibrate, negative_curvature, quadratic_program
+from sparseopt.solvers.linear_systems import Factor, System, linear_system
+from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, negative_curvature, quadratic_program
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Splitting(State):
     """ADMM iterates in scaled units, and the best point found in the user's."""
 
-    program: object = None
-    scaled: object = None
-    columns: np.ndarray = None
-    rows: np.ndarray = None
-    cost: float = 1.0
-    system: object = None
-    firmness: np.ndarray = None
-    rho: float = 0.1
-    factor: object = None
-    x: np.ndarray = None
-    z: np.ndarray = None
-    u: np.ndarray = None
-    v: np.ndarray = None
+    program: QuadraticProgram
+    scaled: QuadraticProgram
+    columns: np.ndarray
+    rows: np.ndarray
+    cost: float
     #: Nobody else can tell when a problem with linear rows is solved.
-    has_rows: bool = False
+    has_rows: bool
+    system: System
+    firmness: np.ndarray
+    rho: float
+    factor: Factor
+    x: np.ndarray
+    z: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    #: Active sets that were solved for, and the iteration at which they are forgotten.
     tried: set = field(default_factory=set)
     memory: int = 100
 
@@ -103,27 +104,29 @@ class OperatorSplitting(Solver):
         columns, rows, cost = equilibrate(program)
         scaled = program.scaled(columns, rows, cost)
         firmness = _firmness(scaled)
+        system = linear_system(scaled, self.sigma, firmness)
+        x = np.append(w, np.zeros(program.q.size - w.size)) / columns
+        z = np.append(scaled.A @ x, x)
         state = Splitting(
             w=w,
-            has_rows=needs_multipliers(problem),
             program=program,
             scaled=scaled,
             columns=columns,
             rows=rows,
             cost=cost,
+            has_rows=needs_multipliers(problem),
+            system=system,
             firmness=firmness,
             rho=self.rho,
+            factor=system.factor(self.rho),
+            x=x,
+            z=z,
+            u=np.zeros_like(z),
+            v=z.copy(),
         )
-        state.system = linear_system(scaled, self.sigma, firmness)
-        state.factor = state.system.factor(self.rho)
-        x = np.zeros(program.q.size)
-        x[: w.size] = w
-        state.x = x / columns
-        state.z = np.append(scaled.A @ state.x, state.x)
-        state.u, state.v = np.zeros_like(state.z), state.z.copy()
         if np.any(program.lower > program.upper):
             # bounds that cross are their own proof
-            state.status, state.ray = Status.INFEASIBLE, np.zeros(state.z.size)
+            state.status, state.ray = Status.INFEASIBLE, np.zeros_like(z)
         return state
 
     def step(self, problem, state, tol, max_iterations):

@@ -15,6 +15,8 @@ _CHUNK = 1e7
 # Growth of the step after each iteration that did not shrink it: on a sparse support f curves
 # less than everywhere, and the step finds out.
 _GROWTH = 1.05
+# Of the first estimate of the curvature; the step is halved where it was too small.
+_POWER_ITERATIONS = 5
 
 
 @dataclass
@@ -67,7 +69,7 @@ class ProximalGradient(Solver):
         size, dtype = loss.image_size, loss.dtype
         image = loss.image(w)
         scratch = tuple(np.zeros(size, dtype=dtype) for _ in range(3))
-        curvature = loss.lipschitz() if self.step_length is None else 1.0 / self.step_length
+        curvature = loss.lipschitz(_POWER_ITERATIONS) if self.step_length is None else 1.0 / self.step_length
         numbers = np.array([1.0 / curvature if curvature > 0 else 1.0, 1.0])
         return GradientState(
             w=w,

@@ -172,7 +172,8 @@ def equilibrate(program, rounds=10):
 def negative_curvature(matrix):
     """A number clearly below zero that some direction d attains as d'Qd / d'd, or 0.0 where Q is convex."""
     scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
-    shift = 1e-9 * (scale if scale > 0 else 1.0)
+    shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
+    matrix = _double(matrix)
     if sparse.issparse(matrix) and 10 * matrix.nnz > matrix.shape[0] ** 2:
         matrix = matrix.toarray()
     if sparse.issparse(matrix):
