@@ -353,7 +353,7 @@ def _is_convex(loss):
     Q = loss.Q.matrix
     if sparse.issparse(Q) and Q.nnz == np.count_nonzero(Q.diagonal()):
         return bool(np.min(Q.diagonal(), initial=0.0) >= 0)
-    shift = 1e-9 * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
+    shift = max(1e-9, 50 * np.finfo(Q.dtype).eps) * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
     if sparse.issparse(Q):
         # pivots on the diagonal in any order have the signs of the eigenvalues
         shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))

@@ -205,6 +205,14 @@ def test_float32_data_gives_float32_coefficients_of_their_precision():
     assert solution.certificate.dual_residual <= 1e-6
 
 
+def test_a_singular_matrix_of_low_precision_is_not_called_nonconvex():
+    rng = np.random.default_rng(6)
+    M = rng.standard_normal((40, 5)).astype(np.float32)
+    for Q in (M @ M.T, sparse.csc_array(M @ M.T)):
+        problem = Problem(Quadratic(Q, rng.standard_normal(40).astype(np.float32)), constraint=Box(-1.0, 1.0))
+        assert solve(problem, OperatorSplitting(), tol=1e-5).certificate.relative_gap <= 1e-5
+
+
 def test_a_good_start_is_used_and_left_alone():
     rng = np.random.default_rng(7)
     problem = Problem(quadratic(rng, 20), L1(0.3), feasible_rows(rng, 8, 20))
