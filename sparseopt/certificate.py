@@ -298,10 +298,13 @@ def stationarity(problem, w, slope):
 
 
 def _sparse_stationarity(problem, w, slope):
+    form = convex_form(problem.penalty, w.size)
+    if not isinstance(form, ConvexForm):
+        return np.nan
     on = w != 0.0
-    largest_on = np.max(np.abs(slope[on]), initial=0.0)
+    distance = form.subgradient_distance(w, slope)
     if np.count_nonzero(on) < problem.constraint.k:
-        return float(np.max(np.abs(slope), initial=0.0))
-    curvature = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny)
-    entering = np.max(np.abs(slope[~on]), initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
-    return float(max(largest_on, entering, 0.0))
+        return float(np.max(distance, initial=0.0))
+    curvature = max(problem.loss.lipschitz() + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
+    entering = np.max(distance[~on], initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
+    return float(max(np.max(distance[on], initial=0.0), entering, 0.0))

@@ -68,7 +68,7 @@ class HardThresholding(Solver):
                 new = minimise_on(loss, support, new, ridge)
             height = problem.objective(new)
             if height < state.height - 1e-14 * abs(state.height):
-                state.residual = float(np.max(np.abs(new - w)))
+                state.residual = float(np.max(np.abs(new - w))) / step
                 state.w, state.height = new, height
                 return state
             step /= 2.0
