@@ -13,6 +13,7 @@ import sparseopt as so
 from sparseopt import report
 from sparseopt._jit import bundle_directories, cache_directory
 from sparseopt.reading import Dataset, read
+from sparseopt.warmup import warmup
 
 LOSSES = {"least-squares": so.LeastSquares, "logistic": so.Logistic, "huber": so.Huber}
 PENALTIES = {"none": so.Zero, "l1": so.L1, "l0": so.L0, "mcp": so.MCP, "scad": so.SCAD}
@@ -34,7 +35,7 @@ def main(argv=None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (ValueError, OSError, ImportError, so.UnsupportedProblem) as error:
+    except (ValueError, RuntimeError, OSError, ImportError, so.UnsupportedProblem) as error:
         print(f"sparseopt {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -115,9 +116,9 @@ def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
 
 def run_warmup(arguments) -> int:
     """Compile the common combinations into the cache, or into a bundle."""
-    from sparseopt import warmup  # noqa: PLC0415
-
-    warmup.warmup(progress=sys.stderr, bundle=arguments.bundle)
+    progress = None if arguments.quiet else sys.stderr
+    files = warmup(progress=progress, bundle=arguments.bundle)
+    print(f"{files} kernels compiled" if arguments.bundle is None else f"{files} files in {arguments.bundle}")
     return 0
 
 
@@ -261,8 +262,9 @@ def _parser():
     path.add_argument("--out", type=Path, help="write the path to this .json, .npz or .png file")
 
     _command(commands, "info", run_info)
-    warmup = _command(commands, "warmup", run_warmup)
-    warmup.add_argument("--bundle", type=Path, help="write portable machine code into this folder instead")
+    warming = _command(commands, "warmup", run_warmup)
+    warming.add_argument("--bundle", type=Path, help="write portable machine code into this folder instead")
+    warming.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 
 

@@ -29,15 +29,14 @@ _FIRST_LOOK = 0.03
 def default_solver(problem):
     """The solver that `solve` takes where none is given.
 
-    ==============================  ===================
-    problem                         solver
-    ==============================  ===================
-    at most k nonzeros              HardThresholding
-    linear rows                     OperatorSplitting
-    penalty on one coefficient      CoordinateDescent
-    at a time, with or without box
-    a projection (simplex, L1 ball) ProximalGradient
-    ==============================  ===================
+    ================================  =================
+    problem                           solver
+    ================================  =================
+    at most k nonzeros                HardThresholding
+    linear rows                       OperatorSplitting
+    a penalty, with or without a box  CoordinateDescent
+    a projection (simplex, L1 ball)   ProximalGradient
+    ================================  =================
     """
     if isinstance(problem.constraint, Cardinality):
         return HardThresholding()

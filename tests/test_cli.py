@@ -112,3 +112,14 @@ def test_info_says_versions_and_where_the_cache_is(capsys):
     printed = capsys.readouterr().out
     assert f"numpy        {np.__version__}" in printed
     assert "cache" in printed
+
+
+def test_warmup_compiles_each_combination_once(monkeypatch, capsys):
+    problem = so.Problem(so.LeastSquares(X, Y), so.L1(0.1))
+    monkeypatch.setattr("sparseopt.warmup.combinations", lambda: [(problem, so.CoordinateDescent())])
+    assert cli.main(["warmup", "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["warmup"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "0 kernels compiled\n"
+    assert "LeastSquares, L1, CoordinateDescent" in shown.err
