@@ -45,6 +45,42 @@ class Design(Term):
     def adjoint(self, u, out):
         """out = X' u, in place."""
 
+    @property
+    @abstractmethod
+    def shape(self):
+        """Rows and columns."""
+
+    @property
+    @abstractmethod
+    def dtype(self):
+        """float32 or float64."""
+
+    @property
+    @abstractmethod
+    def n_entries(self):
+        """Stored entries."""
+
+    @property
+    @abstractmethod
+    def matrix(self):
+        """The matrix before any centring, as numpy or scipy knows it; not a copy."""
+
+    @abstractmethod
+    def matvec(self, w):
+        """X w, in the larger of the two types."""
+
+    @abstractmethod
+    def rmatvec(self, u):
+        """X' u, in the larger of the two types."""
+
+    @abstractmethod
+    def restrict(self, columns):
+        """The design of some columns, copied."""
+
+    @abstractmethod
+    def weighted_squares(self, weights):
+        """sum_i weights_i x_ij**2 for each column j."""
+
     def to_array(self):
         """The matrix, centred if it is, as a dense float64 array; for a few columns."""
         return np.column_stack([self.matvec(e) for e in np.eye(self.shape[1])])
@@ -397,7 +433,7 @@ def _few_nonzeros(w):
 
 def _product(matrix, vector):
     """matrix @ vector, summed in float64 where the vector is, without a second matrix in memory."""
-    if matrix.dtype == vector.dtype:
+    if matrix.dtype == vector.dtype or matrix.shape[1] == 0:
         return matrix @ vector
     if matrix.flags.f_contiguous:
         blocks = _blocks(matrix.shape)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt._jit import CompilationError
 from sparseopt.certificate import certify, dual_bound, knows_dual, needs_multipliers
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
@@ -85,6 +86,8 @@ def solve(
     ------
     UnsupportedProblem
         Where the solver cannot take the problem; the message says why.
+    TypeError
+        Where a method of a term of yours cannot be compiled.
 
     Examples
     --------
@@ -109,7 +112,13 @@ def solve(
     p, dtype = problem.n_features, problem.dtype
     w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, p, dtype)
     start = time.perf_counter()
-    state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
+    try:
+        state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
+    except CompilationError as fault:
+        raise TypeError(
+            f"a method of {problem.loss!r:.60} or {problem.proximal!r:.60} cannot be compiled; "
+            "sparseopt.testing.check_penalty and check_loss say which and why."
+        ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
     return Solution(
@@ -139,6 +148,8 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     state = solver.init(problem, w)
     watch = _Watch(problem, limits.tol)
     shown = _Progress(solver) if progress else None
+    if state.status is not None:
+        return state, state.status, points
     while True:
         state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
         status = state.status or watch.judge(state)

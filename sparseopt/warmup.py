@@ -12,13 +12,14 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import compilations
-from sparseopt.constraints import Box, L1Ball, Simplex
+from sparseopt.constraints import Box, L1Ball, LinearConstraint, Simplex
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.problem import Problem
 from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 
 # The processor whose code runs on nearly every server since 2015 (x86-64 psABI, level 3).
@@ -52,6 +53,9 @@ def combinations():
     add(LeastSquares(X, y), Zero(), gradient, constraint=Simplex())
     add(LeastSquares(X, y), Zero(), gradient, constraint=L1Ball())
     add(Quadratic(X.T @ X, X.T @ y), L1(0.1), descent, gradient)
+    rows = LinearConstraint(np.ones((1, 4)), 1.0, 1.0)
+    for Q in (X.T @ X, sparse.csc_array(X.T @ X)):
+        add(Quadratic(Q, X.T @ y), Zero(), OperatorSplitting(), constraint=rows)
     return found
 
 
