@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
-from sparseopt.conjugates import ConvexForm, convex_form, has_conjugate, loss_conjugate, penalty_value, sample_slopes
+from sparseopt.conjugates import ConvexForm, convex_form, has_conjugate, loss_conjugate, penalty_value, sample_slopes, slope_scale
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import Problem
@@ -185,13 +186,13 @@ def _sample_bound(loss, form, w, slope):
         v = _balanced(v, weights)
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     least, largest = form.slope_range()
-    free = np.flatnonzero((least == 0.0) & (largest == 0.0) & (t != 0.0))
-    if free.size:
-        v = _without_columns(loss, v, weights, free)
+    flat = np.zeros(t.size, dtype=bool)
+    while np.any(stuck := _stuck(t, least, largest)):
+        flat |= stuck
+        v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
             return -np.inf
-        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-        t[free] = 0.0
+        t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
     scale = _largest_scale(t, least, largest)
     if form.is_homogeneous:
         scale = _best_scale(loss, v, weights, scale)
@@ -213,17 +214,25 @@ def _balanced(v, weights):
     return np.where(v < 0, v * (above / below), v)
 
 
+def _stuck(t, least, largest):
+    """Where t has a sign that no slope of g has: scaling cannot mend it, unlike too large a size."""
+    return ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
+
+
 def _without_columns(loss, v, weights, columns):
-    """v made orthogonal to unpenalised columns, or None where that costs too much or leaves the slopes."""
+    """v made orthogonal to some columns and scaled into the range of slopes; None where that costs too much."""
     n = v.size
     if n * columns.size * min(n, columns.size) > _PROJECTION_WORK:
         return None
+    A = loss.X.restrict(columns).to_array()
+    if loss.intercept:
+        A = np.column_stack([A, np.ones(n)])
     root = np.sqrt(np.broadcast_to(weights, n))
-    A = root[:, None] * loss.X.restrict(columns).to_array()
-    target = root * v
-    rest = target - A @ np.linalg.lstsq(A, target, rcond=None)[0]
+    A, rest = root[:, None] * A, root * v
+    for _ in range(2):  # the second time takes off the rounding of the first
+        rest = rest - A @ np.linalg.lstsq(A, rest, rcond=None)[0]
     projected = np.divide(rest, root, out=np.zeros_like(rest), where=root > 0)
-    return projected if np.all(np.isfinite(loss_conjugate(loss, projected))) else None
+    return slope_scale(loss, projected) * projected
 
 
 def _largest_scale(t, least, largest):
@@ -246,28 +255,44 @@ def _best_scale(loss, v, weights, largest):
 def _quadratic_bound(loss, form, w, slope):
     """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
 
-    x = w needs -f'(w) in the range of slopes; otherwise x moves towards the minimiser of f, which
-    scales the slope by a factor k: x = k w - (1 - k) q with Q q = c.
+    -f'(x) must be a slope of g. From x = w, steps bring it to zero where it has a sign that no
+    slope has; then x moves towards the minimiser of f, which scales it by a factor k:
+    x = k x - (1 - k) q with Q q = c.
     """
     least, largest = form.slope_range()
     Q, c = loss.Q, loss.c.astype(np.float64)
-    t = -slope
+    x, t = w, -slope
+    flat = np.zeros(t.size, dtype=bool)
+    while np.any(stuck := _stuck(t, least, largest)):
+        flat |= stuck
+        x = _flattened(Q, c, x, np.flatnonzero(flat))
+        t = -(Q.matvec(x) + c)
+        if np.any(np.abs(t[flat]) > 1e-12 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))):
+            return -np.inf
+        t[flat] = 0.0
     scale = _largest_scale(t, least, largest)
-    x = w
     if scale < 1.0:
         scale *= 1.0 - 1e-12
-        x = scale * w - (1.0 - scale) * _solve_symmetric(Q.matrix, c)
+        q = _solve_symmetric(Q.matrix, c)
+        x = scale * x - (1.0 - scale) * q
         t = -(Q.matvec(x) + c)
         margin = 1e-9 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))
         if np.any(t > largest + margin) or np.any(t < least - margin):
             return -np.inf
-        if np.any((t > largest) | (t < least)):
-            shrink = _largest_scale(t, least, largest)
-            x = shrink * x - (1.0 - shrink) * _solve_symmetric(Q.matrix, c)
-            t = np.clip(-(Q.matvec(x) + c), least, largest)
+        t = np.clip(t, least, largest)
     curved = float(x @ Q.matvec(x)) / 2
     penalty = form.conjugate(t)
     return -curved - penalty - _ROUNDING * (abs(curved) + abs(penalty) + float(np.sum(np.abs(c * x))))
+
+
+def _flattened(Q, c, x, columns):
+    """x with steps on some coordinates that bring the slope to zero there."""
+    block = Q.matrix[:, columns][columns]
+    block = (block.toarray() if sparse.issparse(block) else block).astype(np.float64)
+    x = np.array(x)
+    for _ in range(2):  # the second time takes off the rounding of the first
+        x[columns] -= np.linalg.lstsq(block, (Q.matvec(x) + c)[columns], rcond=None)[0]
+    return x
 
 
 def _solve_symmetric(matrix, c):

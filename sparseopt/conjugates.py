@@ -156,6 +156,17 @@ def loss_conjugate(loss, v):
     raise TypeError(f"the conjugate of {type(loss).__name__} is not known.")
 
 
+def slope_scale(loss, v):
+    """Largest factor up to 1 that brings v into the range of slopes of phi, which holds zero."""
+    match loss:
+        case Huber():
+            return min(1.0, loss.delta / max(np.abs(v).max(initial=0.0), loss.delta))
+        case Logistic():
+            q = -loss.y * v
+            return 1.0 / max(q.max(initial=0.0), 1.0) if np.all(q >= 0.0) else 0.0
+    return 1.0
+
+
 def sample_slopes(loss, w):
     """Slope of phi in each fitted value, at w, in float64."""
     if isinstance(loss, LeastSquares):
