@@ -1,0 +1,228 @@
+"""Certificates are true: no feasible point lies below the bound, and a wrong claim is caught."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+import sparseopt as so
+
+RNG = np.random.default_rng(2)
+N, P = 25, 6
+X = RNG.standard_normal((N, P))
+S = sparse.csc_array(np.where(np.abs(X) > 0.7, X, 0.0))
+Y = X[:, 0] - X[:, 2] + 0.2 * RNG.standard_normal(N)
+LABELS = Y + 0.5 * RNG.standard_normal(N) > 0
+WEIGHTS = RNG.uniform(0.1, 2.0, N)
+Q = X.T @ X / N
+
+LOSSES = {
+    "least squares": so.LeastSquares(X, Y),
+    "least squares, centred, sparse": so.LeastSquares(S, Y + 3.0, sample_weight=WEIGHTS, intercept=True),
+    "logistic": so.Logistic(X, LABELS, sample_weight=WEIGHTS),
+    "logistic, intercept": so.Logistic(S, LABELS, intercept=True),
+    "huber": so.Huber(X, Y, delta=0.3),
+    "huber, intercept": so.Huber(X, Y + 3.0, intercept=True, delta=0.3, sample_weight=WEIGHTS),
+    "quadratic": so.Quadratic(Q, -X.T @ Y / N),
+}
+TERMS = {
+    "l1": so.L1(0.1),
+    "ridged": so.Ridged(so.L1(0.05), 0.1),
+    "weighted": so.Weighted(so.L1(0.1), [0.0, 0.0, 1.0, 1.0, 2.0, 3.0]),
+    "nonnegative": so.Nonnegative(so.L1(0.05)),
+    "nothing": so.Zero(),
+    "box": so.Box(-0.3, 0.5),
+    "half box": so.Box(np.array([-np.inf, -0.1, -np.inf, 0.0, 0.0, 0.2]), np.array([0.4, np.inf, np.inf, 0.0, np.inf, np.inf])),
+    "simplex": so.Simplex(),
+    "l1 ball": so.L1Ball(0.6),
+}
+
+# Every loss with a term whose slopes are half free, and every term with two losses: each pair compiles.
+PAIRS = [
+    (loss, term)
+    for loss in LOSSES
+    for term in TERMS
+    if term in ("weighted", "half box") or loss in ("least squares", "huber, intercept") or (loss, term) == ("logistic, intercept", "nothing")
+]
+
+
+def problem_of(loss, term):
+    return so.Problem(LOSSES[loss], TERMS[term]) if isinstance(TERMS[term], so.Penalty) else so.Problem(LOSSES[loss], constraint=TERMS[term])
+
+
+def feasible(problem, w):
+    if problem.constraint is not None:
+        return problem.constraint.project(w)
+    return np.maximum(w, 0.0) if isinstance(problem.penalty, so.Nonnegative) else w
+
+
+@pytest.mark.parametrize(("loss", "term"), PAIRS)
+def test_no_point_lies_below_the_bound_of_any_other(loss, term):
+    """The bound from any w is below the objective at every feasible point, near and far."""
+    problem = problem_of(loss, term)
+    random = np.random.default_rng(0)
+    solution = so.solve(problem, tol=1e-9)
+    scales = (0.0, 1e-6, 1e-3, 0.1, 1.0, 10.0)
+    points = [feasible(problem, solution.w + scale * random.standard_normal(P)) for scale in scales for _ in range(4)]
+    lowest = min(problem.objective(w) for w in points)
+    for w in points:
+        certificate = so.certify(problem, w)
+        assert certificate.lower_bound <= lowest
+        assert certificate.gap >= certificate.objective - lowest
+        assert certificate.violation <= 1e-12
+
+
+@pytest.mark.parametrize(("loss", "term"), PAIRS)
+def test_a_solution_is_proven_by_duality(loss, term):
+    solution = so.solve(problem_of(loss, term), tol=1e-9)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.proof == "duality"
+    assert 0.0 <= solution.certificate.relative_gap <= 1e-9
+
+
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-8, 10.0))
+def test_the_gap_is_at_least_what_a_step_away_costs(seed, scale):
+    """For L1 with a strongly convex loss: f(w) - f* >= modulus |w - w*|**2 / 2, so the gap must exceed that."""
+    problem = problem_of("least squares", "l1")
+    best = so.solve(problem, tol=1e-12).w
+    step = np.random.default_rng(seed).standard_normal(P)
+    step *= scale / np.linalg.norm(step)
+    modulus = np.linalg.eigvalsh(Q)[0]
+    certificate = so.certify(problem, best + step)
+    assert certificate.gap >= modulus * scale**2 / 2 * (1 - 1e-6) - 1e-12
+    assert certificate.gap >= problem.objective(best + step) - problem.objective(best) - 1e-12
+
+
+@pytest.mark.parametrize("loss", ["least squares", "logistic, intercept"])
+def test_the_gap_grows_as_w_moves_away(loss):
+    problem = problem_of(loss, "l1")
+    best = so.solve(problem, tol=1e-12).w
+    step = np.random.default_rng(0).standard_normal(P)
+    gaps = [so.certify(problem, best + t * step).gap for t in (0.0, 1e-3, 1e-2, 0.1, 1.0)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] < 1e-10 < gaps[1]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+def test_the_bound_of_float32_data_is_right_for_that_data(kind, storage):
+    """Sums are in float64: the bound holds for the problem as its data is, to 1e-12."""
+    X32, y32 = X.astype(kind), Y.astype(kind)
+    problem = so.Problem(so.LeastSquares(storage(X32), y32), so.L1(0.1))
+    exact = so.Problem(so.LeastSquares(storage(X32.astype(np.float64)), y32.astype(np.float64)), so.L1(0.1))
+    found = so.solve(problem, tol=1e-5)
+    best = so.solve(exact, tol=1e-12)
+    assert found.w.dtype == kind
+    assert found.certificate.relative_gap <= 1e-5
+    # the weights 1/n of the float32 problem are float32, too
+    slack = 0.0 if kind is np.float64 else 1e-7 * best.certificate.objective
+    assert found.certificate.lower_bound <= best.certificate.objective + slack
+    assert found.certificate.objective >= best.certificate.lower_bound - slack
+
+
+def test_a_perfect_fit_has_a_gap_that_ends():
+    loss = so.LeastSquares(np.eye(4), np.arange(4.0))
+    solution = so.solve(so.Problem(loss), tol=1e-8)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.relative_gap <= 1e-8
+
+
+def test_a_problem_that_is_zero_everywhere_is_certified():
+    solution = so.solve(so.Problem(so.LeastSquares(np.eye(3), np.zeros(3)), so.L1(0.1)))
+    assert solution.certificate.gap == 0.0
+    assert solution.certificate.relative_gap == 0.0
+    assert solution.support.size == 0
+
+
+@pytest.mark.parametrize("penalty", [so.L0(0.02), so.MCP(0.1), so.SCAD(0.1), so.Ridged(so.L0(0.02), 0.1)], ids=repr)
+def test_no_bound_is_claimed_where_none_is_known(penalty):
+    solution = so.solve(so.Problem(LOSSES["least squares"], penalty))
+    assert solution.certificate.lower_bound == -np.inf
+    assert solution.certificate.gap == np.inf
+    assert solution.certificate.proof == "stationarity"
+    assert solution.certificate.stationarity <= 1e-6 * np.abs(LOSSES["least squares"].gradient(np.zeros(P))).max()
+    with pytest.raises(so.NotCertified, match="relative gap inf exceeds 0.001"):
+        solution.require(gap=1e-3)
+
+
+def test_stationarity_is_the_distance_to_the_subdifferential():
+    problem = problem_of("least squares", "l1")
+    slope = problem.loss.gradient(np.zeros(P))
+    assert so.certify(problem, np.zeros(P)).stationarity == pytest.approx(np.abs(slope).max() - 0.1)
+    w = np.full(P, 0.5)
+    assert so.certify(problem, w).stationarity == pytest.approx(np.abs(problem.loss.gradient(w) + 0.1).max())
+
+
+@pytest.mark.parametrize("term", ["l1", "simplex"])
+def test_a_true_certificate_verifies(term):
+    problem = problem_of("least squares", term)
+    so.solve(problem, tol=1e-9).certificate.verify(problem)
+    so.certify(problem, feasible(problem, np.full(P, 0.3))).verify(problem)
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ({"objective": 0.0}, "the objective at w is"),
+        ({"lower_bound": 10.0}, "the data proves the bound .*, not 10"),
+        ({"proof": "stationarity"}, "claims a proof by stationarity, the data gives one by duality"),
+        ({"w": np.ones(P)}, "the objective at w is"),
+    ],
+    ids=lambda part: str(next(iter(part))) if isinstance(part, dict) else "",
+)
+def test_a_false_claim_is_caught(claim, message):
+    problem = problem_of("least squares", "l1")
+    certificate = replace(so.solve(problem).certificate, **claim)
+    with pytest.raises(so.CertificateError, match=message):
+        certificate.verify(problem)
+
+
+def test_a_false_violation_is_caught():
+    problem = problem_of("least squares", "box")
+    certificate = replace(so.certify(problem, np.full(P, 2.0)), violation=0.0)
+    with pytest.raises(so.CertificateError, match="the violation at w is 1.5, not 0"):
+        certificate.verify(problem)
+
+
+def test_a_certificate_does_not_hold_for_another_problem():
+    certificate = so.solve(problem_of("least squares", "l1")).certificate
+    with pytest.raises(so.CertificateError):
+        certificate.verify(so.Problem(LOSSES["least squares"], so.L1(0.2)))
+
+
+def test_a_bound_brought_by_a_solver_is_taken_where_it_is_better():
+    problem = problem_of("least squares", "l1")
+    w = np.full(P, 0.5)
+    plain = so.certify(problem, w)
+    assert so.certify(problem, w, lower_bound=plain.lower_bound - 1.0).proof == "duality"
+    brought = so.certify(problem, w, lower_bound=plain.lower_bound + 1e-3)
+    assert (brought.proof, brought.lower_bound) == ("bound", plain.lower_bound + 1e-3)
+    with pytest.raises(so.CertificateError, match="brought by a solver without its proof"):
+        brought.verify(problem)
+
+
+def test_certify_refuses_a_point_of_another_size():
+    with pytest.raises(ValueError, match=r"w has shape \(3,\), but the problem has 6 features"):
+        so.certify(problem_of("least squares", "l1"), np.zeros(3))
+
+
+def test_a_point_outside_has_an_infinite_objective_or_a_violation():
+    w = np.full(P, -1.0)
+    assert so.certify(problem_of("least squares", "nonnegative"), w).objective == np.inf
+    assert so.certify(problem_of("least squares", "box"), w).violation == pytest.approx(0.7)
+    assert so.certify(problem_of("least squares", "simplex"), w).violation > 0.0
+
+
+def test_unpenalised_columns_are_projected_out():
+    """The dual must be orthogonal to them; a plain scaling would give the bound of nothing."""
+    problem = problem_of("logistic", "weighted")
+    w = so.solve(problem, tol=1e-10).w
+    assert so.certify(problem, w + 1e-4).gap < 1e-3
+
+
+def test_the_summary_says_what_is_proven():
+    assert "by duality" in so.solve(problem_of("least squares", "l1")).certificate.summary
+    assert "no bound" in so.solve(so.Problem(LOSSES["least squares"], so.L0(0.1))).certificate.summary
