@@ -375,7 +375,7 @@ class Store(_Cache):
             file.unlink(missing_ok=True)
 
     def load_overload(self, signature, target_context):
-        target_context.refresh()
+        # The context is not refreshed: only a compilation needs numba's registries, which take 0.2 s to load.
         native = target_context.codegen().magic_tuple()
         places = [(cache_directory(), native)]
         places += [(bundle, level) for bundle in bundle_directories() for level in (native, *_levels_below(native))]
