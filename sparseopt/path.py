@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy as np
 from sparseopt.conjugates import ConvexForm, convex_form
 from sparseopt.constraints import Constraint
 from sparseopt.inputs import as_count, as_number
-from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Penalty, Ridged
+from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Penalty, Ridged, Weighted
+from sparseopt.problem import Problem
 from sparseopt.solution import Solution
 from sparseopt.solve import solve
 
@@ -62,7 +63,7 @@ def _strength(term):
     match term:
         case L1(alpha) | L0(alpha) | MCP(alpha, _) | SCAD(alpha, _):
             return alpha
-        case Ridged(inner, _):
+        case Ridged(inner, _) | Weighted(inner, _):
             return _strength(inner)
         case Nonnegative(inner):
             return _strength(inner)
@@ -70,14 +71,14 @@ def _strength(term):
 
 
 def alpha_max(loss, penalty=None) -> float:
-    """The strength at which w = 0 becomes optimal (L1, convex rules) or stationary (MCP, SCAD, L0).
+    """The strength at which w = 0 becomes optimal (L1, convex rules) or no coordinate gains (MCP, SCAD, L0).
 
     Parameters
     ----------
     loss : Loss
     penalty : Penalty, default L1(1.0)
-        The result is the factor by which it must be multiplied; for L1(1.0), MCP(1.0) and
-        SCAD(1.0) that is alpha itself.
+        The result is the factor by which its alpha must be multiplied; for L1(1.0), MCP(1.0)
+        and SCAD(1.0) that is alpha itself.
 
     Returns
     -------
@@ -86,12 +87,14 @@ def alpha_max(loss, penalty=None) -> float:
     penalty = L1(1.0) if penalty is None else penalty
     p = loss.n_features
     slope = np.asarray(loss.gradient(np.zeros(p)), dtype=np.float64)
+    bends = np.asarray(loss.curvatures(), dtype=np.float64)
+    gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
     match penalty:
-        case MCP(alpha, _) | SCAD(alpha, _):
-            return float(np.max(np.abs(slope), initial=0.0)) / alpha
+        case MCP(alpha, gamma):
+            return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma)) / alpha
+        case SCAD(alpha, gamma):
+            return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma + 1.0)) / alpha
         case L0(alpha):
-            bends = np.asarray(loss.curvatures(), dtype=np.float64)
-            gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
             return float(np.max(gains, initial=0.0)) / alpha
     form = convex_form(penalty, p)
     if not isinstance(form, ConvexForm):
@@ -99,6 +102,11 @@ def alpha_max(loss, penalty=None) -> float:
     push = np.where(form.lower < 0.0, np.abs(slope), np.maximum(-slope, 0.0))
     held = form.a > 0.0
     return float(np.max(push[held] / form.a[held], initial=0.0))
+
+
+def _price(gains, factor):
+    """The alpha at which no coordinate gains by going where the penalty is flat, at factor alpha**2 / 2."""
+    return float(np.sqrt(2.0 * np.max(gains, initial=0.0) / factor))
 
 
 def alpha_grid(loss, count=100, ratio=1e-2, penalty=None):
@@ -128,6 +136,10 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
     -------
     Path
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y)).")
+    if not isinstance(penalties, Iterable):
+        raise TypeError(f"penalties must be a sequence of penalties or constraints, got {type(penalties).__name__}; put it into a list.")
     terms = tuple(penalties)
     if not terms:
         raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")
