@@ -15,12 +15,15 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from scipy import sparse
 
 from sparseopt._jit import Term, exp
 from sparseopt.designs import Design, centered, uncentered
 from sparseopt.inputs import as_design, as_number, as_targets, as_weights, feature_names
 
+# Up to this size a matrix is formed for its eigenvalues.
+_SMALL = 20
 # At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
 # where most are halvings.
 _NEWTON_STEPS = 100
@@ -170,8 +173,25 @@ class Loss(Term):
     def restrict(self, columns):
         """The same loss with the coefficients outside of `columns` fixed at zero."""
 
-    def lipschitz(self, iterations=20):
-        """Estimate from below of the largest curvature of f, by power iteration with a fixed start."""
+    def lipschitz(self):
+        """Largest curvature of f in any direction, or a bound on it (Lanczos, with a fixed start)."""
+        return _kept(self, "_lipschitz", self._largest_curvature)
+
+    def _largest_curvature(self):
+        p = self.n_features
+        if p <= _SMALL:
+            return float(np.linalg.eigvalsh(np.stack([self.hessian_bound(e) for e in np.eye(p, dtype=self.dtype)]))[-1])
+        start = np.random.default_rng(0).standard_normal(p).astype(self.dtype)
+        if not np.any(self.hessian_bound(start)):
+            return 0.0
+        operator = scipy.sparse.linalg.LinearOperator((p, p), matvec=self.hessian_bound, dtype=self.dtype)
+        try:
+            return float(scipy.sparse.linalg.eigsh(operator, k=1, v0=start, tol=1e-8, return_eigenvectors=False)[0])
+        except scipy.sparse.linalg.ArpackNoConvergence:
+            return self.rough_lipschitz(100)
+
+    def rough_lipschitz(self, iterations):
+        """Estimate of `lipschitz` from below, by power iteration with a fixed start."""
         direction = np.random.default_rng(0).standard_normal(self.n_features).astype(self.dtype)
         largest = 0.0
         for _ in range(iterations):

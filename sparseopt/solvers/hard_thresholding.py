@@ -13,6 +13,10 @@ from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton import minimise_on
 
 
+# Of a step, before it is too short to matter.
+_HALVINGS = 40
+
+
 @dataclass
 class ThresholdingState(State):
     """State with the objective at w."""
@@ -45,35 +49,52 @@ class HardThresholding(Solver):
 
     def init(self, problem, w):
         w = problem.constraint.project(w.astype(np.float64))
+        if self.refit:
+            w = minimise_on(problem.loss, np.flatnonzero(w), w, _ridge(problem))
         return ThresholdingState(w=w, height=problem.objective(w))
 
     def step(self, problem, state, tol, max_iterations):
         loss, k = problem.loss, problem.constraint.k
-        ridge = problem.penalty.beta if isinstance(problem.penalty, Ridged) else 0.0
+        ridge = _ridge(problem)
         w = state.w
         slope = np.asarray(loss.gradient(w), dtype=np.float64) + ridge * w
-        on = np.flatnonzero(w) if np.any(w) else np.argsort(-np.abs(slope), kind="stable")[:k]
-        part = np.zeros_like(w)
-        part[on] = slope[on]
-        bend = float(part @ loss.hessian_bound(part.astype(loss.dtype))) + ridge * float(part @ part)
-        # on a support where w is already best, the slope on it vanishes: any step length would do
-        step = float(part @ part) / bend if bend > 0 and np.any(w) and np.max(np.abs(part)) > 1e-8 * np.max(np.abs(slope)) else 0.0
-        if step == 0.0:
-            step = 1.0 / max(loss.lipschitz() + ridge, np.finfo(np.float64).tiny)
+        step = self._first_step(loss, w, slope, ridge, k)
         state.iterations += 1
-        for _ in range(40):
+        tried = np.flatnonzero(w) if np.any(w) else None
+        shortest = 1.0 / max(loss.lipschitz() + ridge, np.finfo(np.float64).tiny)
+        for _ in range(_HALVINGS):
+            # a step of 1 / L never fails where it changes the support, so it is not jumped over
+            is_shortest = step <= shortest
+            step = max(step, shortest) if self.refit else step
             new = problem.constraint.project(w - step * slope)
             support = np.flatnonzero(new)
-            if self.refit:
-                new = minimise_on(loss, support, new, ridge)
-            height = problem.objective(new)
-            if height < state.height - 1e-14 * abs(state.height):
-                state.residual = float(np.max(np.abs(new - w))) / step
-                state.w, state.height = new, height
-                return state
-            step /= 2.0
+            if not self.refit or not np.array_equal(support, tried):
+                new = minimise_on(loss, support, new, ridge) if self.refit else new
+                height = problem.objective(new)
+                if height < state.height - 1e-14 * abs(state.height):
+                    state.residual = float(np.max(np.abs(new - w))) / step
+                    state.w, state.height = new, height
+                    return state
+            if self.refit and is_shortest:
+                break
+            tried, step = support, step / 2.0
         best = minimise_on(loss, np.flatnonzero(w), w, ridge)
         if problem.objective(best) <= state.height:
             state.w = best
         state.residual, state.status = 0.0, Status.CONVERGED
         return state
+
+    def _first_step(self, loss, w, slope, ridge, k):
+        """The exact step along the slope on the support, or along its k largest entries where w is best there."""
+        on = np.flatnonzero(w)
+        if on.size == 0 or np.max(np.abs(slope[on])) <= 1e-8 * np.max(np.abs(slope)):
+            on = np.argsort(-np.abs(slope), kind="stable")[:k]
+        part = np.zeros_like(w)
+        part[on] = slope[on]
+        squares = float(part @ part)
+        bend = float(part @ loss.hessian_bound(part.astype(loss.dtype))) + ridge * squares
+        return squares / bend if bend > 0.0 else 1.0
+
+
+def _ridge(problem):
+    return problem.penalty.beta if isinstance(problem.penalty, Ridged) else 0.0
