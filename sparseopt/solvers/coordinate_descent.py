@@ -20,6 +20,8 @@ _CHUNK = 1e7
 _SPEEDUP = 8
 # Multiplications that take as long as the overhead of a Newton step, a millisecond.
 _FIXED_WORK = 1e7
+# Epochs of descent before the first phase at the latest.
+_LAST_CALL = 500
 # Largest support for Newton steps, whose cost grows with its cube.
 _NEWTON_SUPPORT = 1000
 
@@ -38,6 +40,8 @@ class DescentState(State):
     patience: float = 0.0
     #: Multiplications that the present phase of Newton steps may still take; none outside of one.
     budget: float = 0.0
+    #: Epochs after which a phase begins, however little they took: tiny problems must not use up max_iter.
+    next_phase: int = _LAST_CALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +110,9 @@ class CoordinateDescent(Solver):
         if not isinstance(form, ConvexForm) or not 0 < size <= _NEWTON_SUPPORT:
             return False
         cost = (size * size * (state.running.size + size) + _FIXED_WORK) / _SPEEDUP
-        if state.budget == 0.0 and state.work >= max(state.patience, 4.0 * cost):
-            state.budget, state.work = state.work, 0.0
+        if state.budget == 0.0 and (state.work >= max(state.patience, 4.0 * cost) or state.iterations >= state.next_phase):
+            state.budget, state.work = max(state.work, 4.0 * cost), 0.0
+            state.next_phase = 2 * state.iterations + _LAST_CALL
         if state.budget == 0.0:
             return False
         old = state.w.astype(np.float64)
