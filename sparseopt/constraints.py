@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term
-from sparseopt.inputs import as_count, as_number
+from sparseopt.inputs import as_count, as_design, as_floats, as_number
 
 
 class Constraint(ABC):
@@ -184,11 +184,10 @@ class LinearConstraint(Constraint):
     upper: np.ndarray
 
     def __post_init__(self):
-        A = sparse.csc_array(self.A, dtype=np.float64) if sparse.issparse(self.A) else np.array(self.A, dtype=np.float64, ndmin=2)
-        if A.ndim != 2:
-            raise ValueError(f"A of LinearConstraint must be 2-D, one row a constraint; got shape {A.shape}.")
-        if not np.all(np.isfinite(A.data if sparse.issparse(A) else A)):
-            raise ValueError("A of LinearConstraint contains NaN or infinity; drop or correct such rows.")
+        A = self.A if sparse.issparse(self.A) else np.atleast_2d(self.A)
+        # no rows are no constraint; everything else passes the same door as X
+        A = as_design(A, "A of LinearConstraint").matrix if A.shape[0] else np.zeros(A.shape)
+        A = A.astype(np.float64, copy=False)
         object.__setattr__(self, "A", A)
         _set_bounds(self, "LinearConstraint", rows=A.shape[0])
 
@@ -222,10 +221,18 @@ class Intersection(Constraint):
         return next(filter(None, (part.rejects_size(p) for part in self.parts)), None)
 
 
+@dataclass(frozen=True, eq=False)
+class Duals:
+    """Multipliers of linear rows and of a box: positive where the upper side is active, negative where the lower one is."""
+
+    rows: np.ndarray
+    box: np.ndarray
+
+
 def _set_bounds(constraint, name, rows=None):
     bounds = []
     for side in ("lower", "upper"):
-        bound = np.array(getattr(constraint, side), dtype=np.float64)
+        bound = np.array(as_floats(getattr(constraint, side), f"{side} of {name}"), dtype=np.float64)
         if np.any(np.isnan(bound)):
             raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
         if rows is not None:
@@ -238,6 +245,8 @@ def _set_bounds(constraint, name, rows=None):
         bound.flags.writeable = False
         object.__setattr__(constraint, side, bound)
     lower, upper = bounds
+    if lower.ndim and upper.ndim and lower.size != upper.size:
+        raise ValueError(f"{name} has {lower.size} lower and {upper.size} upper bounds; their lengths must match.")
     if np.any(lower > upper) or np.any(lower == np.inf) or np.any(upper == -np.inf):
         shape = np.broadcast_shapes(lower.shape, upper.shape)
         low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()

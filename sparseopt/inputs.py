@@ -40,8 +40,8 @@ def _as_matrix(X, name):
     if _is_sparse_frame(X):
         return X.sparse.to_coo()
     if type(X).__module__.partition(".")[0] == "pandas":
-        X = X.to_numpy(dtype=np.float64, na_value=np.nan)
-    array = _as_floats(X, name)
+        X = _frame_as_floats(X, name)
+    array = as_floats(X, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D, one row a sample; got {array.ndim}-D with shape {array.shape}; reshape it.")
     _check_shape(array.shape, name)
@@ -52,14 +52,23 @@ def _is_sparse_frame(X):
     return type(X).__module__.partition(".")[0] == "pandas" and all("Sparse" in str(kind) for kind in X.dtypes)
 
 
-def _as_floats(values, name):
+def _frame_as_floats(X, name):
+    for j, kind in enumerate(X.dtypes):
+        if getattr(kind, "kind", "O") not in "biuf":
+            raise ValueError(f"{name} has type {kind} in column {X.columns[j]!r}; encode columns that are no numbers first.")
+    return X.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def as_floats(values, name):
     """Array of float32 or float64: float16 becomes float32, everything else real float64."""
     array = np.asarray(values)
     if type(array) is not np.ndarray:
         array = np.asarray(array).view(np.ndarray)
     if array.dtype.kind == "c":
         raise ValueError(f"{name} is complex; only real data is supported: pass its real part or stack both parts.")
-    if array.dtype.kind in "OUSVMm":
+    if array.dtype.kind in "Mm":
+        raise ValueError(f"{name} holds dates or times ({array.dtype}); convert them to numbers in a unit of your choice first.")
+    if array.dtype.kind in "OUSV":
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as fault:
@@ -171,7 +180,7 @@ def as_weights(sample_weight, n_samples):
 def _as_vector(values, n_samples, name):
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
-    vector = _as_floats(values, name)
+    vector = as_floats(values, name)
     if vector.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {vector.shape}; pass one column, or its ravel().")
     if vector.size != n_samples:
@@ -211,7 +220,7 @@ def as_count(value, name, *, least=0):
 
 def as_coefficients(w, size, dtype, name="w0"):
     """A private copy of a coefficient vector."""
-    vector = np.asarray(_as_floats(w, name))
+    vector = np.asarray(as_floats(w, name))
     if vector.shape != (size,):
         raise ValueError(f"{name} has shape {vector.shape}, but the problem has {size} features: pass shape ({size},).")
     if not np.all(np.isfinite(vector)):
