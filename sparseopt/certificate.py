@@ -12,11 +12,12 @@ al., 2007). All sums are in float64, and the bound is lowered by a margin for ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
 
+from sparseopt import kkt
 from sparseopt.conjugates import ConvexForm, convex_form, has_conjugate, loss_conjugate, penalty_value, sample_slopes, slope_scale
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import LeastSquares, Quadratic
@@ -136,9 +137,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     if w.shape != (problem.n_features,):
         raise ValueError(f"w has shape {w.shape}, but the problem has {problem.n_features} features.")
     if needs_multipliers(problem):
-        from sparseopt.kkt import certify_rows
-
-        return certify_rows(problem, w, duals, ray)
+        return _certify_rows(problem, w, duals, ray)
     objective = problem.objective(w)
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
@@ -154,6 +153,31 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         reference=max(abs(objective), _FLOOR * abs(problem.objective(np.zeros_like(w)))),
         w=w,
     )
+
+
+def _certify_rows(problem, w, duals, ray):
+    """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
+    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
+    unproven = Certificate(
+        objective=objective,
+        lower_bound=-np.inf,
+        violation=problem.violation(w),
+        stationarity=np.nan,
+        proof="stationarity",
+        reference=max(abs(objective), _FLOOR * abs(start) if np.isfinite(start) else 0.0),
+        w=w,
+        duals=duals,
+        ray=ray,
+    )
+    if not kkt.covers(problem):
+        return unproven
+    # whichever of the two a ray was meant for: what it proves, it proves
+    if ray is not None and kkt.check_primal_ray(problem, ray).holds:
+        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
+    if ray is not None and kkt.check_dual_ray(problem, ray).holds:
+        return replace(unproven, proof="unbounded ray")
+    found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
+    return replace(unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual)
 
 
 def needs_multipliers(problem):

@@ -13,14 +13,12 @@ L1 term, |s_j| <= alpha_j. Nothing here is shared with a solver.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg, optimize, sparse
-from scipy.sparse.linalg import splu
+import scipy
+from scipy import sparse
 
-from sparseopt.certificate import Certificate
-from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
-from sparseopt.solution import Duals
 
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
@@ -87,26 +85,6 @@ def covers(problem) -> bool:
         isinstance(problem.loss, Quadratic | LeastSquares | Logistic | Huber)
         and _is_known_penalty(problem.penalty)
         and _is_polyhedron(problem.constraint)
-    )
-
-
-def certify_rows(problem, w, duals=None, ray=None) -> Certificate:
-    """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
-    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
-    reference = max(abs(objective), 1e-6 * abs(start)) if np.isfinite(start) else abs(objective)
-    unproven = Certificate(
-        objective, -np.inf, problem.violation(w), np.nan, "stationarity", reference, w=w, duals=duals, ray=ray
-    )
-    if not covers(problem):
-        return unproven
-    # whichever of the two a ray was meant for: what it proves, it proves
-    if ray is not None and check_primal_ray(problem, ray).holds:
-        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
-    if ray is not None and check_dual_ray(problem, ray).holds:
-        return replace(unproven, proof="unbounded ray")
-    found = kkt_residuals(problem, w, recover_duals(problem, w) if duals is None else duals)
-    return replace(
-        unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual
     )
 
 
@@ -330,7 +308,7 @@ def _quadratic_cost(problem, form, unpaid):
     except np.linalg.LinAlgError:
         return np.inf
     # a factor 2 is far more than the rounding of the solve
-    return float(np.sum(linalg.solve_triangular(L, unpaid, lower=True) ** 2))
+    return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
 
 
 def _hessian(loss):
@@ -357,7 +335,7 @@ def _is_convex(loss):
     if sparse.issparse(Q):
         # pivots on the diagonal in any order have the signs of the eigenvalues
         shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
-        lu = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        lu = sparse.linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
         return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
     try:
         np.linalg.cholesky(Q.astype(np.float64) + shift * np.eye(Q.shape[0]))
@@ -446,7 +424,7 @@ def _bounded_least_squares(matrix, aim, y_range):
     y = np.linalg.lstsq(matrix, aim, rcond=None)[0]
     if np.all(y >= y_range[0]) and np.all(y <= y_range[1]):
         return y
-    return optimize.lsq_linear(matrix, aim, bounds=y_range, method="bvls", tol=1e-14).x
+    return scipy.optimize.lsq_linear(matrix, aim, bounds=y_range, method="bvls", tol=1e-14).x
 
 
 def _double(matrix):

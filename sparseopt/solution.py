@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.certificate import Certificate
+from sparseopt.constraints import Duals
 
 
 class Status(enum.Enum):
@@ -28,14 +29,6 @@ class NotCertified(RuntimeError):  # noqa: N818 (it is a statement about the sol
 
 class UnsupportedProblem(TypeError):  # noqa: N818 (named for the reader: the problem is what is unsupported)
     """A solver was given a problem that it cannot take; the message says why."""
-
-
-@dataclass(frozen=True, eq=False)
-class Duals:
-    """Multipliers: positive where the upper side is active, negative where the lower one is."""
-
-    rows: np.ndarray
-    box: np.ndarray
 
 
 @dataclass(frozen=True)

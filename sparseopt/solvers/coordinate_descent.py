@@ -21,7 +21,7 @@ _SPEEDUP = 8
 # Multiplications that take as long as the overhead of a Newton step, a millisecond.
 _FIXED_WORK = 1e7
 # Epochs of descent before the first phase at the latest.
-_LAST_CALL = 500
+_LAST_CALL = 200
 # Largest support for Newton steps, whose cost grows with its cube.
 _NEWTON_SUPPORT = 1000
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
+import scipy
 
 from sparseopt._jit import Term
 from sparseopt.kernels import ldl
@@ -161,7 +161,7 @@ class DenseSystem(System):
 
     def factor(self, rho):
         A = self.program.A
-        cholesky, _ = lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
+        cholesky, _ = scipy.linalg.lapack.dpotrf(self.base + rho * self.coupling, lower=1, overwrite_a=1)
         return DenseFactor(A, cholesky, rho * self.firmness[: A.shape[0]])
 
     def active(self, free, rows):
@@ -194,7 +194,7 @@ class LowRankSystem(System):
 
         def solve(r, t):
             right = G @ (r / D) - np.append(np.zeros(n), t)
-            nu, _ = lapack.dpotrs(cholesky, right, lower=1, overwrite_b=1)
+            nu, _ = scipy.linalg.lapack.dpotrs(cholesky, right, lower=1, overwrite_b=1)
             return (r - nu @ G) / D, nu[n:]
 
         return solve
@@ -274,11 +274,11 @@ def indefinite(H, A):
     K = np.zeros((size, size), order="F")
     K[:p, :p], K[p:, :p] = H, A
     np.fill_diagonal(K, K.diagonal() + np.append(np.full(p, _DENSE), np.full(size - p, -_DENSE)))
-    lwork = int(lapack.dsytrf_lwork(size, lower=1)[0])
-    factor, pivots, _ = lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
+    lwork = int(scipy.linalg.lapack.dsytrf_lwork(size, lower=1)[0])
+    factor, pivots, _ = scipy.linalg.lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
 
     def solve(r, t):
-        out, _ = lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
+        out, _ = scipy.linalg.lapack.dsytrs(factor, pivots, np.append(r, t), lower=1, overwrite_b=1)
         return out[:p], out[p:]
 
     return solve
@@ -286,7 +286,7 @@ def indefinite(H, A):
 
 def _schur(D, G, E):
     """Cholesky factor of G D^-1 G' + E."""
-    return lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)[0]
+    return scipy.linalg.lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)[0]
 
 
 def _quasi_definite(program, n):

@@ -5,7 +5,8 @@ Stellato and Boyd, 2019). Here the drift is projected on what a proof must satis
 """
 
 import numpy as np
-from scipy import linalg, sparse
+import scipy
+from scipy import sparse
 
 # A drift further than this from a proof is not worth its projection; a proof within _PROOF is one.
 _DRIFT, _PROOF = 1e-3, 1e-9
@@ -68,7 +69,7 @@ def _projected(matrix, vector):
         return vector
     matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
     for _ in range(2):  # the second pass removes the rounding of the first
-        vector = vector - linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
+        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
     return vector
 
 
