@@ -22,6 +22,8 @@ _SPEEDUP = 8
 _FIXED_WORK = 1e7
 # Epochs of descent before the first phase at the latest.
 _LAST_CALL = 200
+# And after a phase that ended well, to let the sign pattern settle again.
+_SOON = 20
 # Largest support for Newton steps, whose cost grows with its cube.
 _NEWTON_SUPPORT = 1000
 
@@ -78,7 +80,7 @@ class CoordinateDescent(Solver):
         return DescentState(
             w=w,
             running=loss.start(w),
-            curvatures=loss.curvatures(),
+            curvatures=_positive(loss.curvatures()),
             order=order,
             active=np.empty_like(order),
             random=np.random.default_rng(self.seed) if self.shuffled else None,
@@ -122,7 +124,7 @@ class CoordinateDescent(Solver):
         if not has_gained or state.budget <= 0.0:
             state.patience, state.budget = 2.0 * max(state.patience, 4.0 * cost), 0.0
         elif not is_cut:
-            state.patience, state.budget = 0.0, 0.0
+            state.patience, state.budget, state.next_phase = 0.0, 0.0, state.iterations + _SOON
         if has_gained:
             state.w[:] = new
             state.running = problem.loss.start(state.w)
@@ -138,3 +140,10 @@ def _column_length(loss):
         case _:
             design = loss.X
     return design.n_entries / design.shape[1]
+
+
+def _positive(curvatures):
+    """The bounds, with a small one where f is flat: there the penalty, a box or a linear term decides."""
+    largest = curvatures.max(initial=0.0)
+    small = curvatures.dtype.type(1e-8 * largest if largest > 0 else 1.0)
+    return np.where(curvatures > 0, curvatures, small)
