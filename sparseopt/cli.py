@@ -35,7 +35,11 @@ def main(argv=None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (ValueError, RuntimeError, OSError, ImportError, so.UnsupportedProblem) as error:
+    except ModuleNotFoundError as error:
+        needed = f"{error.name} is needed and not installed; pip install 'sparseopt[demo]'"
+        print(f"sparseopt {arguments.command}: {needed}", file=sys.stderr)
+        return 2
+    except (ValueError, RuntimeError, OSError, so.UnsupportedProblem) as error:
         print(f"sparseopt {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """The command line does what the library does, and says in one line what is wrong."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -97,6 +98,13 @@ def test_wrong_usage_is_one_line_and_exit_code_two(data, capsys, arguments, says
 def test_a_missing_file_is_exit_code_two(tmp_path, capsys):
     assert cli.main(["solve", str(tmp_path / "no.csv"), "--alpha", "1"]) == 2
     assert "no.csv" in capsys.readouterr().err
+
+
+def test_a_missing_library_is_named_with_its_remedy(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "sparseopt.demo", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert cli.main(["demo"]) == 2
+    assert "matplotlib.figure is needed and not installed; pip install" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_exit_code_130(data, monkeypatch):
