@@ -232,7 +232,7 @@ class Duals:
 def _set_bounds(constraint, name, rows=None):
     bounds = []
     for side in ("lower", "upper"):
-        bound = np.array(as_floats(getattr(constraint, side), f"{side} of {name}"), dtype=np.float64)
+        bound = as_floats(getattr(constraint, side), f"{side} of {name}").astype(np.float64) + 0.0  # no -0.0
         if np.any(np.isnan(bound)):
             raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
         if rows is not None:

@@ -441,8 +441,9 @@ def _product(matrix, vector):
     return np.concatenate([matrix[b].astype(vector.dtype) @ vector for b in _blocks(matrix.shape[::-1])])
 
 
-def _blocks(shape, entries=1 << 20):
-    """Slices of columns with about a million entries each."""
+def _blocks(shape):
+    """Slices of columns: a fiftieth of the matrix each, since a copy of one is made, but at most a million entries."""
+    entries = min(max(shape[0] * shape[1] // 50, 1 << 14), 1 << 20)
     width = max(1, entries // max(1, shape[0]))
     return [slice(first, first + width) for first in range(0, shape[1], width)]
 

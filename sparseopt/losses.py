@@ -137,6 +137,11 @@ class Loss(Term):
 
     @property
     @abstractmethod
+    def n_entries(self):
+        """Stored entries of the matrix."""
+
+    @property
+    @abstractmethod
     def dtype(self):
         """float32 or float64, as the data."""
 
@@ -283,6 +288,10 @@ class SampleLoss(Loss):
         return self.X.shape[1]
 
     @property
+    def n_entries(self):
+        return self.X.n_entries
+
+    @property
     def dtype(self):
         return self.X.dtype
 
@@ -421,6 +430,10 @@ class LeastSquares(Loss):
     @property
     def n_features(self):
         return self.X.shape[1]
+
+    @property
+    def n_entries(self):
+        return self.X.n_entries
 
     @property
     def dtype(self):
@@ -596,6 +609,10 @@ class Quadratic(Loss):
     @property
     def n_features(self):
         return self.c.size
+
+    @property
+    def n_entries(self):
+        return self.Q.n_entries
 
     @property
     def dtype(self):

@@ -14,8 +14,8 @@ U = np.uint64
 
 
 def descend_once(loss, penalty, w, running, curvatures, order):
-    """One epoch over the coordinates in `order`, in place; returns the largest move times its curvature."""
-    largest, one = 0.0, w.dtype.type(1)
+    """One epoch over the coordinates in `order`, in place; returns the largest move times its curvature, and nonzeros."""
+    largest, one, count = 0.0, w.dtype.type(1), 0
     for k in range(order.size):
         j = U(order[k])
         bend = curvatures[j]
@@ -23,12 +23,13 @@ def descend_once(loss, penalty, w, running, curvatures, order):
             continue
         old = w[j]
         new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, one / bend))
+        count += new != 0
         if new != old:
             w[j] = new
             loss.move(running, j, new - old)
             largest = max(largest, bend * abs(new - old))
     loss.settle(running)
-    return largest
+    return largest, count
 
 
 @kernel
@@ -40,19 +41,21 @@ def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, to
     """
     largest, epochs, visits = 0.0, 0, 0
     while epochs < max_epochs:
-        largest = descend_once(loss, penalty, w, running, curvatures, order)
+        largest, count = descend_once(loss, penalty, w, running, curvatures, order)
         epochs += 1
         visits += order.size
         if largest <= tol:
             break
+        if 4 * count > 3 * order.size:
+            continue
         count = 0
         for k in range(order.size):
-            j = order[k]
-            active[U(count)] = j
-            count += w[U(j)] != 0
+            if w[U(order[k])] != 0:
+                active[U(count)] = order[k]
+                count += 1
         inner = largest
-        while 4 * count <= 3 * order.size and inner > 0.1 * largest and epochs < max_epochs:
-            inner = descend_once(loss, penalty, w, running, curvatures, active[:count])
+        while inner > 0.1 * largest and epochs < max_epochs:
+            inner, _ = descend_once(loss, penalty, w, running, curvatures, active[:count])
             epochs += 1
             visits += count
     return largest, epochs, visits

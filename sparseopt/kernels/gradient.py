@@ -16,12 +16,18 @@ import math
 from sparseopt._jit import kernel
 
 
-def bends_too_much(loss, w, v, image_w, image_v, step, d, image_d):
-    """Whether f curves more between v and w than the step allows; fills d and its image."""
-    length = 0.0
+def bends_too_much(loss, w, v, image_w, image_v, step, d, image_d, rounding):
+    """Whether f curves more between v and w than the step allows; fills d and its image.
+
+    Where w - v is rounding, so is its image, and nothing can be said of the curvature.
+    """
+    length, size = 0.0, 0.0
     for j in range(w.size):
         d[j] = w[j] - v[j]
         length += d[j] * d[j]
+        size += w[j] * w[j]
+    if length <= rounding * size:
+        return False
     for i in range(image_d.size):
         image_d[i] = image_w[i] - image_v[i]
     return loss.bend(d, image_d) * step > length * (1.0 + 1e-6)
@@ -39,11 +45,11 @@ def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, opt
     """Iterations from (w, v), in place; returns the last residual |w+ - v| / step and their number.
 
     images = (X w, X v, X new, u, scratch, d). numbers = (step, t) is carried from call to call;
-    options = (accelerated, restarts, backtracks, growth of the step).
+    options = (accelerated, restarts, backtracks, growth of the step, rounding of squares).
     """
     T = w.dtype.type
     image_w, image_v, image_new, u, scratch, d = images
-    accelerated, restarts, backtracks, growth = options
+    accelerated, restarts, backtracks, growth, rounding = options
     residual = 0.0
     for iteration in range(max_iterations):
         step, t = numbers[0], numbers[1]
@@ -53,7 +59,7 @@ def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, opt
                 d[j] = v[j] - T(step) * slope[j]
             penalty.prox_into(d, step, new)
             loss.forward(new, image_new)
-            if not (backtracks and bends_too_much(loss, new, v, image_new, image_v, step, d, scratch)):
+            if not (backtracks and bends_too_much(loss, new, v, image_new, image_v, step, d, scratch, rounding)):
                 break
             step *= 0.5
         turn, residual = 0.0, 0.0

@@ -8,7 +8,6 @@ import numpy as np
 
 from sparseopt.conjugates import ConvexForm, convex_form
 from sparseopt.kernels.descent import descend
-from sparseopt.losses import Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton import newton_move
@@ -91,13 +90,13 @@ class CoordinateDescent(Solver):
             return state
         if state.random is not None:
             state.random.shuffle(state.order)
-        epochs = int(np.clip(_CHUNK / (state.w.size * state.running.size), 1, 100))
+        epochs = int(np.clip(_CHUNK / max(problem.loss.n_entries, 1), 1, 100))
         state.residual, done, visits = descend(
             problem.loss, problem.proximal, state.w, state.running, state.curvatures, state.order, state.active,
             min(epochs, max_iterations), tol,
         )
         state.iterations += done
-        state.work += visits * _column_length(problem.loss)
+        state.work += visits * (problem.loss.n_entries / state.w.size)
         return state
 
     def _finishes(self, problem, state):
@@ -132,14 +131,11 @@ class CoordinateDescent(Solver):
         return has_gained
 
 
-def _column_length(loss):
-    """Entries of X (or Q) a column, on average."""
-    match loss:
-        case Quadratic():
-            design = loss.Q
-        case _:
-            design = loss.X
-    return design.n_entries / design.shape[1]
+def _positive(curvatures):
+    """The bounds, with a small one where f is flat: there the penalty, a box or a linear term decides."""
+    largest = curvatures.max(initial=0.0)
+    small = curvatures.dtype.type(1e-8 * largest if largest > 0 else 1.0)
+    return np.where(curvatures > 0, curvatures, small)
 
 
 def _positive(curvatures):

@@ -15,6 +15,8 @@ _CHUNK = 1e7
 # Growth of the step after each iteration that did not shrink it: on a sparse support f curves
 # less than everywhere, and the step finds out.
 _GROWTH = 1.05
+# Relative lengths of so many units of precision are no measure of curvature.
+_ROUNDING = 64.0
 # Of the first estimate of the curvature; the step is halved where it was too small.
 _POWER_ITERATIONS = 5
 
@@ -81,7 +83,7 @@ class ProximalGradient(Solver):
         )
 
     def step(self, problem, state, tol, max_iterations):
-        iterations = int(np.clip(_CHUNK / (state.w.size * state.images[0].size), 1, 1000))
+        iterations = int(np.clip(_CHUNK / max(problem.loss.n_entries, 1), 1, 1000))
         if not self.monotone:
             return self._advance(problem, state, tol, min(iterations, max_iterations))
         for _ in range(min(iterations, max_iterations)):
@@ -103,7 +105,8 @@ class ProximalGradient(Solver):
 
     def _advance(self, problem, state, tol, iterations):
         adapts = self.step_length is None
-        options = (self.accelerated, self.restarts, adapts, _GROWTH if adapts else 1.0)
+        rounding = (_ROUNDING * float(np.finfo(problem.dtype).eps)) ** 2
+        options = (self.accelerated, self.restarts, adapts, _GROWTH if adapts else 1.0, rounding)
         state.residual, done = descend_along_gradient(
             problem.loss, problem.proximal, state.w, state.v, state.new, state.images, state.slope, state.numbers,
             options, iterations, tol,
