@@ -232,12 +232,15 @@ class Duals:
 def _set_bounds(constraint, name, rows=None):
     bounds = []
     for side in ("lower", "upper"):
-        bound = as_floats(getattr(constraint, side), f"{side} of {name}").astype(np.float64) + 0.0  # no -0.0
+        # a private copy, in which -0.0 is 0.0
+        bound = np.array(as_floats(getattr(constraint, side), f"{side} of {name}") + 0.0, dtype=np.float64)
         if np.any(np.isnan(bound)):
             raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
         if rows is not None:
             if bound.ndim and bound.shape != (rows,):
-                raise ValueError(f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row.")
+                raise ValueError(
+                    f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row."
+                )
             bound = np.broadcast_to(bound, rows).copy()
         elif bound.ndim > 1:
             raise ValueError(f"{side} of {name} must be a number or a vector, got shape {bound.shape}.")
@@ -251,4 +254,6 @@ def _set_bounds(constraint, name, rows=None):
         shape = np.broadcast_shapes(lower.shape, upper.shape)
         low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()
         i = int(np.flatnonzero((low > up) | (low == np.inf) | (up == -np.inf))[0])
-        raise ValueError(f"{name} is empty: lower {low[i]:g} exceeds upper {up[i]:g} in entry {i}; swap or correct them.")
+        raise ValueError(
+            f"{name} is empty: lower {low[i]:g} exceeds upper {up[i]:g} in entry {i}; swap or correct them."
+        )
