@@ -27,6 +27,7 @@ import tempfile
 from abc import ABC
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import llvmlite
 import numba
@@ -54,11 +55,11 @@ from numba.extending import (
 )
 
 # Never nnan or ninf: tests for NaN and infinity must keep their meaning in compiled code.
-_FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 # Kernels allocate nothing, so they need no reference counts: a count of a field's array at each call
 # of a method is an atomic operation, which took up to half of the time of short columns.
 _FLAGS |= {"_nrt": False}
-_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER: Any = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _THIRD_PARTY = {"numpy", "math", "numba", "llvmlite", "builtins", "scipy", "abc", "dataclasses"}
 
 
@@ -503,8 +504,7 @@ def bundle_directories():
     if os.environ.get("SPARSEOPT_CACHE_DIR") != "off":
         if chosen := os.environ.get("SPARSEOPT_BUNDLE"):
             found.append(Path(chosen))
-        for entry in sys.path:
-            found.append(Path(entry or ".") / "sparseopt_bundle")
+        found += [Path(entry or ".") / "sparseopt_bundle" for entry in sys.path]
     # Files of root are trusted: root could replace the interpreter as well.
     return [directory for directory in found if directory.is_dir() and _is_private(directory, trusted=(0,))]
 

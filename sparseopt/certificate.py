@@ -18,7 +18,14 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt import kkt
-from sparseopt.conjugates import ConvexForm, convex_form, has_conjugate, loss_conjugate, penalty_value, sample_slopes, slope_scale
+from sparseopt.conjugates import (
+    ConvexForm,
+    convex_form,
+    has_conjugate,
+    loss_conjugate,
+    sample_slopes,
+    slope_scale,
+)
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import Problem
@@ -101,7 +108,9 @@ class Certificate:
         if self.proof == "bound":
             raise CertificateError("the bound was brought by a solver without its proof; it cannot be checked from w.")
         if again.proof != self.proof:
-            raise CertificateError(f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}.")
+            raise CertificateError(
+                f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}."
+            )
         if abs(again.objective - self.objective) > slack:
             raise CertificateError(f"the objective at w is {again.objective:.12g}, not {self.objective:.12g}.")
         if self.lower_bound > again.lower_bound + slack:
@@ -177,12 +186,16 @@ def _certify_rows(problem, w, duals, ray):
     if ray is not None and kkt.check_dual_ray(problem, ray).holds:
         return replace(unproven, proof="unbounded ray")
     found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
-    return replace(unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual)
+    return replace(
+        unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual
+    )
 
 
 def needs_multipliers(problem):
     """Whether the constraint has linear rows, for which a point alone has no simple dual."""
-    return problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
+    return (
+        problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
+    )
 
 
 def knows_dual(problem):
@@ -342,7 +355,11 @@ def stationarity(problem, w, slope):
     if term is problem.constraint:
         curvature = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny)
         return float(curvature * np.max(np.abs(w - term.project(w - slope / curvature)), initial=0.0))
-    moved = [c * abs(x - term.prox_at(j, x - s / c, 1.0 / c)) for j, (x, s, c) in enumerate(zip(w, slope, curvatures, strict=True)) if c > 1e-300]
+    moved = [
+        c * abs(x - term.prox_at(j, x - s / c, 1.0 / c))
+        for j, (x, s, c) in enumerate(zip(w, slope, curvatures, strict=True))
+        if c > 1e-300
+    ]
     return float(max(moved, default=0.0))
 
 

@@ -63,7 +63,7 @@ class Cardinality(Constraint):
 
     def violation(self, w) -> float:
         """How many nonzeros there are too many."""
-        return float(max(np.count_nonzero(w) - self.k, 0))
+        return max(float(np.count_nonzero(w) - self.k), 0.0)
 
     def rejects_size(self, p):
         if self.k > p:
@@ -162,7 +162,7 @@ def simplex_shift(v, total):
             if v[j] > shift:
                 kept += 1
                 mass += v[j]
-        if kept == count or kept == 0:
+        if kept in (0, count):
             return shift
         count = kept
         shift = (mass - total) / kept

@@ -27,7 +27,7 @@ class Design(Term):
 
     @abstractmethod
     def pull(self, j, u):
-        """x_j . u"""
+        """The product x_j . u."""
 
     @abstractmethod
     def push(self, j, step, weight, u):
@@ -218,7 +218,9 @@ class CSC(Design):
 
     def restrict(self, columns):
         part = self.matrix[:, columns]
-        return CSC(part.data, part.indices.astype(self.indices.dtype), part.indptr.astype(self.indptr.dtype), self.n_rows)
+        return CSC(
+            part.data, part.indices.astype(self.indices.dtype), part.indptr.astype(self.indptr.dtype), self.n_rows
+        )
 
     def weighted_squares(self, weights):
         """sum_i weights_i x_ij**2 for each column j, without a copy of X."""

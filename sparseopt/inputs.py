@@ -43,7 +43,9 @@ def _as_matrix(X, name):
         X = _frame_as_floats(X, name)
     array = as_floats(X, name)
     if array.ndim != 2:
-        raise ValueError(f"{name} must be 2-D, one row a sample; got {array.ndim}-D with shape {array.shape}; reshape it.")
+        raise ValueError(
+            f"{name} must be 2-D, one row a sample; got {array.ndim}-D with shape {array.shape}; reshape it."
+        )
     _check_shape(array.shape, name)
     return np.require(array, requirements=["F", "A"])
 
@@ -55,7 +57,9 @@ def _is_sparse_frame(X):
 def _frame_as_floats(X, name):
     for j, kind in enumerate(X.dtypes):
         if getattr(kind, "kind", "O") not in "biuf":
-            raise ValueError(f"{name} has type {kind} in column {X.columns[j]!r}; encode columns that are no numbers first.")
+            raise ValueError(
+                f"{name} has type {kind} in column {X.columns[j]!r}; encode columns that are no numbers first."
+            )
     return X.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -67,12 +71,16 @@ def as_floats(values, name):
     if array.dtype.kind == "c":
         raise ValueError(f"{name} is complex; only real data is supported: pass its real part or stack both parts.")
     if array.dtype.kind in "Mm":
-        raise ValueError(f"{name} holds dates or times ({array.dtype}); convert them to numbers in a unit of your choice first.")
+        raise ValueError(
+            f"{name} holds dates or times ({array.dtype}); convert them to numbers in a unit of your choice first."
+        )
     if array.dtype.kind in "OUSV":
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as fault:
-            raise ValueError(f"{name} cannot be converted to float ({fault}); encode non-numeric columns first.") from None
+            raise ValueError(
+                f"{name} cannot be converted to float ({fault}); encode non-numeric columns first."
+            ) from None
     kind = np.float32 if array.dtype in (np.float16, np.float32) else np.float64
     return array.astype(kind, copy=False)
 
@@ -112,7 +120,9 @@ def _sparse_design(X, name):
     if X.format in ("csc", "csr", "bsr"):
         _check_compressed(X, name)
     if X.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has data type {X.dtype}; only real data is supported (complex or object data is not).")
+        raise ValueError(
+            f"{name} has data type {X.dtype}; only real data is supported (complex or object data is not)."
+        )
     kind = np.float32 if X.dtype in (np.float16, np.float32) else np.float64
     part = X if X.format == "csc" else X.tocsc()
     canonical = sparse.csc_array((part.data, part.indices, part.indptr), shape=X.shape)
@@ -125,7 +135,9 @@ def _sparse_design(X, name):
         starts = canonical.indptr[filled]
         _check_columns_of_entries(data, filled, starts, kind, name)
     index = np.int32 if data.size < np.iinfo(np.int32).max else np.int64
-    return CSC(data, canonical.indices.astype(index, copy=False), canonical.indptr.astype(index, copy=False), X.shape[0])
+    return CSC(
+        data, canonical.indices.astype(index, copy=False), canonical.indptr.astype(index, copy=False), X.shape[0]
+    )
 
 
 def _check_columns_of_entries(data, filled, starts, kind, name):
@@ -145,10 +157,14 @@ def _check_compressed(X, name):
     indptr, indices = X.indptr, X.indices
     is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.all(np.diff(indptr) >= 0)
     if not is_pointer or indptr[-1] > min(indices.size, X.data.shape[0]):
-        raise ValueError(f"{name} has a malformed {X.format.upper()} structure: indptr is not a monotone pointer array into indices; rebuild it.")
+        raise ValueError(
+            f"{name} has a malformed {X.format.upper()} structure: indptr is not a monotone pointer array into indices; rebuild it."
+        )
     used = indices[: indptr[-1]]
     if used.size and (used.min() < 0 or used.max() >= inner):
-        raise ValueError(f"{name} has a malformed {X.format.upper()} structure: an index is out of bounds [0, {inner}); rebuild it.")
+        raise ValueError(
+            f"{name} has a malformed {X.format.upper()} structure: an index is out of bounds [0, {inner}); rebuild it."
+        )
 
 
 def feature_names(X):
@@ -191,7 +207,9 @@ def _as_vector(values, n_samples, name):
     size = np.abs(vector).max(initial=0.0)
     kind = vector.dtype.type
     if size > _LARGEST[kind] or 0 < size < _SMALLEST[kind]:
-        raise ValueError(f"{name}: its magnitude {size:.3g} is out of the range [{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}]; rescale it.")
+        raise ValueError(
+            f"{name}: its magnitude {size:.3g} is out of the range [{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}]; rescale it."
+        )
     return vector
 
 
@@ -203,7 +221,9 @@ def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     if np.isnan(number) or (finite and np.isinf(number)):
         raise ValueError(f"{name} must be finite, got {number}.")
     if number < least:
-        raise ValueError(f"{name} must be at least {least:g}, got {number:g}: a negative or smaller value has no meaning here.")
+        raise ValueError(
+            f"{name} must be at least {least:g}, got {number:g}: a negative or smaller value has no meaning here."
+        )
     if number <= above:
         raise ValueError(f"{name} must be greater than {above:g}, got {number:g}.")
     return number

@@ -10,7 +10,7 @@ upper side pulls. At a solution grad f(w) + ridge w + s + A'y + v = 0 with a slo
 L1 term, |s_j| <= alpha_j. Nothing here is shared with a solver.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy
@@ -335,7 +335,9 @@ def _is_convex(loss):
     if sparse.issparse(Q):
         # pivots on the diagonal in any order have the signs of the eigenvalues
         shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
-        lu = sparse.linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        lu = sparse.linalg.splu(
+            shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
         return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
     try:
         np.linalg.cholesky(Q.astype(np.float64) + shift * np.eye(Q.shape[0]))

@@ -137,6 +137,11 @@ class Loss(Term):
 
     @property
     @abstractmethod
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+
+    @property
+    @abstractmethod
     def n_entries(self):
         """Stored entries of the matrix."""
 
@@ -325,7 +330,9 @@ class SampleLoss(Loss):
         return running
 
     def curvatures(self):
-        return _kept(self, "_curvatures", lambda: self.smoothness() * self.X.weighted_squares(self.sample_weight.values))
+        return _kept(
+            self, "_curvatures", lambda: self.smoothness() * self.X.weighted_squares(self.sample_weight.values)
+        )
 
     def evaluate(self, w):
         return float(np.sum(self.sample_weight.values * self.value(self.y, self.predict(w))))
@@ -426,7 +433,6 @@ class LeastSquares(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
         return total
 
-
     @property
     def n_features(self):
         return self.X.shape[1]
@@ -497,9 +503,13 @@ class Logistic(SampleLoss):
         labels = np.unique(self.y)
         if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
             shown = ", ".join(f"{label:g}" for label in labels[:4])
-            raise ValueError(f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first.")
+            raise ValueError(
+                f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first."
+            )
         if self.intercept and labels.size < 2:
-            raise ValueError("y has one class only, so that the intercept would be infinite; give both classes or intercept=False.")
+            raise ValueError(
+                "y has one class only, so that the intercept would be infinite; give both classes or intercept=False."
+            )
         object.__setattr__(self, "y", np.where(self.y > 0, 1, -1).astype(self.dtype))
 
     def value(self, y, z):
@@ -575,7 +585,9 @@ class Quadratic(Loss):
         diagonal = Q.matrix.diagonal()
         if np.any(diagonal < 0):
             j = int(np.flatnonzero(diagonal < 0)[0])
-            raise ValueError(f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required.")
+            raise ValueError(
+                f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required."
+            )
         object.__setattr__(self, "Q", Q)
         object.__setattr__(self, "c", as_targets(self.c, Q.shape[0], Q.dtype, "c"))
 
@@ -604,7 +616,6 @@ class Quadratic(Loss):
         for j in range(d.size):
             total += d[j] * image[j]
         return total
-
 
     @property
     def n_features(self):

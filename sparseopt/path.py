@@ -137,9 +137,13 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
     Path
     """
     if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y)).")
+        raise TypeError(
+            f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y))."
+        )
     if not isinstance(penalties, Iterable):
-        raise TypeError(f"penalties must be a sequence of penalties or constraints, got {type(penalties).__name__}; put it into a list.")
+        raise TypeError(
+            f"penalties must be a sequence of penalties or constraints, got {type(penalties).__name__}; put it into a list."
+        )
     terms = tuple(penalties)
     if not terms:
         raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import penalty_value
-from sparseopt.constraints import Box, Constraint, Projectable
+from sparseopt.constraints import Box, Cardinality, Constraint, Intersection, Projectable
 from sparseopt.losses import Loss
 from sparseopt.penalties import Boxed, Penalty, Zero
 
@@ -81,8 +81,6 @@ class Problem:
 
 
 def _is_convex(constraint):
-    from sparseopt.constraints import Cardinality, Intersection
-
     match constraint:
         case Cardinality():
             return False

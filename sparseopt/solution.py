@@ -105,7 +105,9 @@ class Solution:
         """
         certificate = self.certificate
         if gap is not None and not certificate.relative_gap <= gap:
-            raise NotCertified(f"relative gap {certificate.relative_gap:.3g} exceeds {gap:.3g} ({certificate.proof}): {self.status.value}")
+            raise NotCertified(
+                f"relative gap {certificate.relative_gap:.3g} exceeds {gap:.3g} ({certificate.proof}): {self.status.value}"
+            )
         if not certificate.violation <= violation:
             raise NotCertified(f"violation {certificate.violation:.3g} exceeds {violation:.3g}: {self.status.value}")
         return self

@@ -49,7 +49,15 @@ def default_solver(problem):
 
 
 def solve(
-    problem, solver=None, w0=None, *, tol=1e-6, max_iter=10_000, time_limit=np.inf, callback=None, trace=False,
+    problem,
+    solver=None,
+    w0=None,
+    *,
+    tol=1e-6,
+    max_iter=10_000,
+    time_limit=np.inf,
+    callback=None,
+    trace=False,
     progress=False,
 ) -> Solution:
     """Minimise loss(w) + penalty(w) over w in the constraint.
@@ -98,7 +106,9 @@ def solve(
     array([0, 2])
     """
     if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1)).")
+        raise TypeError(
+            f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
+        )
     solver = default_solver(problem) if solver is None else solver
     if not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")

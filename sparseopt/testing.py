@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-from sparseopt._jit import CompilationError, Term, kernel
+from sparseopt._jit import CompilationError, kernel
 from sparseopt.certificate import certify, needs_multipliers
 from sparseopt.constraints import Box, Cardinality, LinearConstraint, Projectable, Simplex
 from sparseopt.losses import LeastSquares, Logistic, Quadratic, SampleLoss
@@ -55,7 +55,9 @@ def check_penalty(penalty, *, steps=(0.1, 0.5, 1.0, 2.0, 5.0, 20.0), grid=None) 
             for v in points:
                 _check_prox(penalty, j, float(v), float(step), grid, values)
             if not np.isnan(hidden := penalty.prox_at(j, np.nan, step)):
-                raise AssertionError(f"{penalty!r}: prox(nan, {step:g}) is {hidden!r}, which hides a NaN; return a number only where v is one.")
+                raise AssertionError(
+                    f"{penalty!r}: prox(nan, {step:g}) is {hidden!r}, which hides a NaN; return a number only where v is one."
+                )
     again = _copied(penalty)
     for step in steps:
         for v in points:
@@ -68,7 +70,9 @@ def _check_values(penalty, j, grid, values):
         raise AssertionError(f"{penalty!r}: value({grid[bad[0]]:g}) is {values[bad[0]]}; a penalty is a number or inf.")
     inside = np.flatnonzero(np.isfinite(values))
     if inside.size == 0:
-        raise AssertionError(f"{penalty!r}: value is infinite from {grid[0]:g} to {grid[-1]:g}; pass a grid on which it is not.")
+        raise AssertionError(
+            f"{penalty!r}: value is infinite from {grid[0]:g} to {grid[-1]:g}; pass a grid on which it is not."
+        )
     rounding = _ROUNDING * (1.0 + np.abs(values[inside]).max())
     slopes = np.diff(values[inside]) / np.diff(grid[inside])
     falls = np.diff(slopes) < -4.0 * rounding / np.diff(grid[inside]).min()
@@ -93,7 +97,9 @@ def _check_prox(penalty, j, v, step, grid, values):
         raise AssertionError(f"{penalty!r}: prox({v:g}, {step:g}) is -0.0; return 0.0.")
     cost = step * penalty.value_at(j, w) + (w - v) ** 2 / 2
     if not np.isfinite(cost):
-        raise AssertionError(f"{penalty!r}: prox({v:g}, {step:g}) is {w!r}, where the value is {penalty.value_at(j, w)!r}.")
+        raise AssertionError(
+            f"{penalty!r}: prox({v:g}, {step:g}) is {w!r}, where the value is {penalty.value_at(j, w)!r}."
+        )
     i = int(np.argmin(step * values + (grid - v) ** 2 / 2))
     around = np.append(np.linspace(grid[max(i - 1, 0)], grid[min(i + 1, grid.size - 1)], 201), grid[i])
     costs = np.array([step * penalty.value_at(j, x) for x in around]) + (around - v) ** 2 / 2
@@ -160,7 +166,9 @@ def check_loss(loss, *, seed=0) -> None:
             _check_intercept(loss, w)
             _check_repetition(loss, w, random)
     _check_storage(loss, points)
-    _check_same(loss, "the gradient of a copy, as by pickle,", _copied(loss).gradient(points[1]), loss.gradient(points[1]), 0.0)
+    _check_same(
+        loss, "the gradient of a copy, as by pickle,", _copied(loss).gradient(points[1]), loss.gradient(points[1]), 0.0
+    )
 
 
 def _check_tangent(loss, w, d):
@@ -202,7 +210,9 @@ def _check_running(loss, w, random):
     running, w = loss.start(w), w.copy()
     for way in ("at the start", "after moves"):
         slopes = [loss.coordinate_slope(running, j) for j in range(w.size)]
-        _check_same(loss, f"coordinate_slope {way}", slopes, loss.gradient(w.astype(np.float64)), _slope_rounding(loss, w))
+        _check_same(
+            loss, f"coordinate_slope {way}", slopes, loss.gradient(w.astype(np.float64)), _slope_rounding(loss, w)
+        )
         for j in random.permutation(w.size)[:8]:
             step = loss.dtype.type(random.standard_normal()) / max(np.sqrt(loss.curvatures()[j]), loss.dtype.type(1e-3))
             loss.move(running, j, step)
@@ -243,7 +253,9 @@ def _check_images(loss, w, d):
         _check_same(loss, f"backward {way}", slope, loss.gradient(w.astype(np.float64)), rounding)
         _check_same(loss, f"bend {way}", bend, loss.bend(d, loss.image(d)), eps * abs(bend))
         _compiled(loss, moves, loss, w, loss.start(np.zeros_like(w)), slopes)
-        _check_same(loss, f"coordinate_slope after moves, {way},", slopes, loss.gradient(w.astype(np.float64)), rounding)
+        _check_same(
+            loss, f"coordinate_slope after moves, {way},", slopes, loss.gradient(w.astype(np.float64)), rounding
+        )
 
 
 def _check_restriction(loss, w):
@@ -251,7 +263,13 @@ def _check_restriction(loss, w):
     part = np.zeros_like(w)
     part[columns] = w[columns]
     rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(loss.evaluate(part)) + abs(loss.evaluate(np.zeros_like(w))))
-    _check_same(loss, "the value of restrict(columns)", loss.restrict(columns).evaluate(w[columns]), loss.evaluate(part), rounding)
+    _check_same(
+        loss,
+        "the value of restrict(columns)",
+        loss.restrict(columns).evaluate(w[columns]),
+        loss.evaluate(part),
+        rounding,
+    )
 
 
 def _check_intercept(loss, w):
@@ -262,7 +280,13 @@ def _check_intercept(loss, w):
     _check_same(loss, "predict", loss.predict(w), z, eps * (np.abs(z) + np.abs(loss.y).max()))
     slopes = loss.sample_weight.values * (z - loss.y if isinstance(loss, LeastSquares) else loss.slope(loss.y, z))
     if loss.intercept:
-        _check_same(loss, "the slope in the intercept", np.sum(slopes), 0.0, eps * (np.sum(np.abs(slopes)) + np.abs(loss.y).max()))
+        _check_same(
+            loss,
+            "the slope in the intercept",
+            np.sum(slopes),
+            0.0,
+            eps * (np.sum(np.abs(slopes)) + np.abs(loss.y).max()),
+        )
 
 
 def _check_repetition(loss, w, random):
@@ -272,9 +296,13 @@ def _check_repetition(loss, w, random):
     X = loss.X.matrix.tocsr() if sparse.issparse(loss.X.matrix) else loss.X.matrix
     weighted = dataclasses.replace(loss, sample_weight=counts)
     repeated = dataclasses.replace(loss, X=X[rows], y=loss.y[rows], sample_weight=None)
-    rounding = 1e3 * np.finfo(loss.dtype).eps * (1.0 + abs(weighted.evaluate(w)) + abs(weighted.evaluate(np.zeros_like(w))))
+    rounding = (
+        1e3 * np.finfo(loss.dtype).eps * (1.0 + abs(weighted.evaluate(w)) + abs(weighted.evaluate(np.zeros_like(w))))
+    )
     _check_same(loss, "the value with weights", weighted.evaluate(w), repeated.evaluate(w), rounding)
-    _check_same(loss, "the gradient with weights", weighted.gradient(w), repeated.gradient(w), _slope_rounding(weighted, w))
+    _check_same(
+        loss, "the gradient with weights", weighted.gradient(w), repeated.gradient(w), _slope_rounding(weighted, w)
+    )
 
 
 def _check_storage(loss, points):
@@ -286,11 +314,15 @@ def _check_storage(loss, points):
             design, name = loss.Q.matrix, "Q"
         case _:
             return
-    other = dataclasses.replace(loss, **{name: design.toarray() if sparse.issparse(design) else sparse.csc_array(design)})
+    other = dataclasses.replace(
+        loss, **{name: design.toarray() if sparse.issparse(design) else sparse.csc_array(design)}
+    )
     for w in points:
         rounding = _slope_rounding(loss, w)
         slopes = [other.coordinate_slope(other.start(w), j) for j in range(w.size)]
-        _check_same(loss, f"the gradient with {name} in the other storage", other.gradient(w), loss.gradient(w), rounding)
+        _check_same(
+            loss, f"the gradient with {name} in the other storage", other.gradient(w), loss.gradient(w), rounding
+        )
         _check_same(loss, f"coordinate_slope with {name} in the other storage", slopes, loss.gradient(w), rounding)
 
 
@@ -335,7 +367,9 @@ def _check_projection(constraint, again, w, inside):
     rounding = 1e2 * np.finfo(np.float64).eps * w.size * (1.0 + np.abs(w).max() + np.abs(z).max())
     name = repr(constraint)
     if constraint.violation(z) > rounding:
-        raise AssertionError(f"{name}: the projection of {w} is {z}, which violates the set by {constraint.violation(z):g}.")
+        raise AssertionError(
+            f"{name}: the projection of {w} is {z}, which violates the set by {constraint.violation(z):g}."
+        )
     if np.abs(constraint.project(z) - z).max() > rounding:
         raise AssertionError(f"{name}: the projection of {w} is {z}, whose own projection is {constraint.project(z)}.")
     if constraint.violation(w) == 0.0 and np.abs(z - w).max() > rounding:
@@ -343,13 +377,17 @@ def _check_projection(constraint, again, w, inside):
     distance = np.linalg.norm(z - w)
     nearer = [x for x in inside if np.linalg.norm(x - w) < distance - rounding]
     if nearer:
-        raise AssertionError(f"{name}: the projection of {w} is {z} at distance {distance:.9g}, but {nearer[0]} is nearer, at {np.linalg.norm(nearer[0] - w):.9g}.")
+        raise AssertionError(
+            f"{name}: the projection of {w} is {z} at distance {distance:.9g}, but {nearer[0]} is nearer, at {np.linalg.norm(nearer[0] - w):.9g}."
+        )
     if np.any((z == 0.0) & np.signbit(z)):
         raise AssertionError(f"{name}: the projection of {w} holds -0.0; return 0.0.")
     if np.abs(again.project(w) - z).max() != 0.0:
         raise AssertionError(f"{name}: a copy, as by pickle, projects {w} on {again.project(w)}, not on {z}.")
     if constraint.project(w.astype(np.float32)).dtype != np.float32:
-        raise AssertionError(f"{name}: the projection of float32 numbers is {constraint.project(w.astype(np.float32)).dtype}.")
+        raise AssertionError(
+            f"{name}: the projection of float32 numbers is {constraint.project(w.astype(np.float32)).dtype}."
+        )
     if isinstance(constraint, Projectable):
         found = np.empty_like(w)
         _compiled(constraint, _prox_and_value, constraint, np.array(w), 1.0, found)
@@ -373,7 +411,8 @@ def check_solver(solver, problems=None, *, tol=1e-6) -> None:
     AssertionError
         With the problem and what failed on it.
     """
-    if not (dataclasses.is_dataclass(solver) and type(solver).__dataclass_params__.frozen):
+    parameters = getattr(type(solver), "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
         raise AssertionError(f"{type(solver).__name__} is not frozen; decorate the class with @dataclass(frozen=True).")
     problems = _problems() if problems is None else list(problems)
     taken = [problem for problem in problems if _is_taken(solver, problem)]
@@ -414,7 +453,9 @@ def _is_taken(solver, problem):
         solve(problem, solver)
     except UnsupportedProblem as refusal:
         if reason not in str(refusal):
-            raise AssertionError(f"{solver!r} refuses {problem!r} with {reason!r}, but solve says {refusal}.") from refusal
+            raise AssertionError(
+                f"{solver!r} refuses {problem!r} with {reason!r}, but solve says {refusal}."
+            ) from refusal
     return False
 
 
@@ -435,8 +476,14 @@ def _check_run(solver, problem, tol):
     for way, start in (("the same start", w0), ("a strided start", spread), ("a float32 start", w0.astype(np.float32))):
         again = solve(problem, solver, start, tol=tol)
         if again.w.tobytes() != solution.w.tobytes():
-            raise AssertionError(f"{name}: {way} ends {np.abs(again.w - solution.w).max():g} away from the first run; runs must repeat to the byte.")
-    if solution.w.dtype != problem.dtype or not np.all(np.isfinite(solution.w)) or np.any((solution.w == 0.0) & np.signbit(solution.w)):
+            raise AssertionError(
+                f"{name}: {way} ends {np.abs(again.w - solution.w).max():g} away from the first run; runs must repeat to the byte."
+            )
+    if (
+        solution.w.dtype != problem.dtype
+        or not np.all(np.isfinite(solution.w))
+        or np.any((solution.w == 0.0) & np.signbit(solution.w))
+    ):
         raise AssertionError(f"{name}: w must be finite {problem.dtype} without -0.0, got {solution.w}.")
     _check_certificate(name, problem, solution, tol)
     short = solve(problem, solver, w0, tol=0.0, max_iter=1)
@@ -446,15 +493,25 @@ def _check_run(solver, problem, tol):
 
 def _check_certificate(name, problem, solution, tol):
     found = solution.certificate
-    again = certify(problem, solution.w, lower_bound=found.lower_bound if found.proof == "bound" else -np.inf, duals=solution.duals, ray=found.ray)
+    again = certify(
+        problem,
+        solution.w,
+        lower_bound=found.lower_bound if found.proof == "bound" else -np.inf,
+        duals=solution.duals,
+        ray=found.ray,
+    )
     if (again.objective, again.lower_bound, again.violation) != (found.objective, found.lower_bound, found.violation):
         raise AssertionError(f"{name}: the certificate {found!r} is not that of the returned w, {again!r}.")
     if found.violation > tol:
         raise AssertionError(f"{name}: w violates the constraint by {found.violation:g}.")
     if found.proof == "duality" and not found.relative_gap <= tol:
-        raise AssertionError(f"{name}: the relative gap {found.relative_gap:g} exceeds {tol:g} although the run converged.")
+        raise AssertionError(
+            f"{name}: the relative gap {found.relative_gap:g} exceeds {tol:g} although the run converged."
+        )
     if needs_multipliers(problem) and found.proof == "kkt" and not found.dual_residual <= tol:
-        raise AssertionError(f"{name}: the dual residual {found.dual_residual:g} exceeds {tol:g} although the run converged.")
+        raise AssertionError(
+            f"{name}: the dual residual {found.dual_residual:g} exceeds {tol:g} although the run converged."
+        )
 
 
 def _bytes_of(value):
@@ -500,4 +557,6 @@ def _check_same(loss, name, found, expected, rounding):
     excess = np.abs(found - expected) - rounding
     if not np.all(excess <= 0.0):
         i = int(np.argmax(np.where(np.isnan(excess), np.inf, excess)))
-        raise AssertionError(f"{type(loss).__name__}: {name} is {found.flat[i]:.12g}, but it should be {expected.flat[i]:.12g} (entry {i}).")
+        raise AssertionError(
+            f"{type(loss).__name__}: {name} is {found.flat[i]:.12g}, but it should be {expected.flat[i]:.12g} (entry {i})."
+        )

@@ -85,10 +85,14 @@ def warmup(progress=None, bundle=None):
             name = f"{type(problem.loss).__name__}, {type(problem.proximal).__name__}, {type(solver).__name__}"
             progress.write(f"[{number}/{len(work) + 1}] {time.perf_counter() - start:5.1f} s  {name}\n")
     rng = np.random.default_rng(0)
-    prune(NumpyMLP([rng.standard_normal((4, 3)), rng.standard_normal((3, 2))]), rng.standard_normal((20, 4)), sparsity=0.5)
+    prune(
+        NumpyMLP([rng.standard_normal((4, 3)), rng.standard_normal((3, 2))]), rng.standard_normal((20, 4)), sparsity=0.5
+    )
     compiled = compilations()[0] - before
     if progress is not None:
-        progress.write(f"[{len(work) + 1}/{len(work) + 1}] {time.perf_counter() - start:5.1f} s  pruning; {compiled} compiled\n")
+        progress.write(
+            f"[{len(work) + 1}/{len(work) + 1}] {time.perf_counter() - start:5.1f} s  pruning; {compiled} compiled\n"
+        )
     return compiled
 
 

@@ -92,8 +92,15 @@ class CoordinateDescent(Solver):
             state.random.shuffle(state.order)
         epochs = int(np.clip(_CHUNK / max(problem.loss.n_entries, 1), 1, 100))
         state.residual, done, visits = descend(
-            problem.loss, problem.proximal, state.w, state.running, state.curvatures, state.order, state.active,
-            min(epochs, max_iterations), tol,
+            problem.loss,
+            problem.proximal,
+            state.w,
+            state.running,
+            state.curvatures,
+            state.order,
+            state.active,
+            min(epochs, max_iterations),
+            tol,
         )
         state.iterations += done
         state.work += visits * (problem.loss.n_entries / state.w.size)
@@ -111,7 +118,9 @@ class CoordinateDescent(Solver):
         if not isinstance(form, ConvexForm) or not 0 < size <= _NEWTON_SUPPORT:
             return False
         cost = (size * size * (state.running.size + size) + _FIXED_WORK) / _SPEEDUP
-        if state.budget == 0.0 and (state.work >= max(state.patience, 4.0 * cost) or state.iterations >= state.next_phase):
+        if state.budget == 0.0 and (
+            state.work >= max(state.patience, 4.0 * cost) or state.iterations >= state.next_phase
+        ):
             state.budget, state.work = max(state.work, 4.0 * cost), 0.0
             state.next_phase = 2 * state.iterations + _LAST_CALL
         if state.budget == 0.0:
@@ -129,13 +138,6 @@ class CoordinateDescent(Solver):
             state.running = problem.loss.start(state.w)
             state.iterations += 1
         return has_gained
-
-
-def _positive(curvatures):
-    """The bounds, with a small one where f is flat: there the penalty, a box or a linear term decides."""
-    largest = curvatures.max(initial=0.0)
-    small = curvatures.dtype.type(1e-8 * largest if largest > 0 else 1.0)
-    return np.where(curvatures > 0, curvatures, small)
 
 
 def _positive(curvatures):

@@ -12,7 +12,6 @@ from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton import minimise_on
 
-
 # Of a step, before it is too short to matter.
 _HALVINGS = 40
 

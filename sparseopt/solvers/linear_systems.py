@@ -15,8 +15,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 import scipy
+from scipy import sparse
 
 from sparseopt._jit import Term
 from sparseopt.kernels import ldl

@@ -70,7 +70,7 @@ def minimise_on(loss, columns, w, ridge=0.0, iterations=30):
                 break
         is_done = height - reached <= 1e-15 * abs(height)
         x, height = trial, reached
-        if is_done or isinstance(loss, LeastSquares | Quadratic) and step == 1.0:
+        if is_done or (isinstance(loss, LeastSquares | Quadratic) and step == 1.0):
             break
     full = np.zeros(loss.n_features)
     full[columns] = x

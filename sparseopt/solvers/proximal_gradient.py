@@ -108,8 +108,17 @@ class ProximalGradient(Solver):
         rounding = (_ROUNDING * float(np.finfo(problem.dtype).eps)) ** 2
         options = (self.accelerated, self.restarts, adapts, _GROWTH if adapts else 1.0, rounding)
         state.residual, done = descend_along_gradient(
-            problem.loss, problem.proximal, state.w, state.v, state.new, state.images, state.slope, state.numbers,
-            options, iterations, tol,
+            problem.loss,
+            problem.proximal,
+            state.w,
+            state.v,
+            state.new,
+            state.images,
+            state.slope,
+            state.numbers,
+            options,
+            iterations,
+            tol,
         )
         state.iterations += done
         return state
