@@ -16,9 +16,9 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
-from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
@@ -83,7 +83,7 @@ def covers(problem) -> bool:
     """Whether this module can judge the problem."""
     return (
         isinstance(problem.loss, Quadratic | LeastSquares | Logistic | Huber)
-        and _is_known_penalty(problem.penalty)
+        and convex_form(problem.penalty, problem.n_features) is not None
         and _is_polyhedron(problem.constraint)
     )
 
@@ -185,8 +185,8 @@ def check_dual_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
 
 def _form(problem):
     p = problem.n_features
-    alpha, ridge, least = _slopes(problem.penalty, p)
-    rows, bounds = [], [(least, np.full(p, np.inf))]
+    separable = convex_form(problem.penalty, p)
+    rows, bounds = [], [(separable.lower, separable.upper)]
     parts = problem.constraint.parts if isinstance(problem.constraint, Intersection) else (problem.constraint,)
     for part in parts:
         match part:
@@ -203,42 +203,14 @@ def _form(problem):
     else:
         A = np.vstack(matrices)
     return _Form(
-        alpha,
-        ridge,
+        separable.a,
+        separable.b,
         A,
         np.concatenate([lower for _, lower, _ in rows] or [np.zeros(0)]),
         np.concatenate([upper for _, _, upper in rows] or [np.zeros(0)]),
         np.max([lower for lower, _ in bounds], axis=0),
         np.min([upper for _, upper in bounds], axis=0),
     )
-
-
-def _slopes(penalty, p):
-    """alpha, ridge and the least allowed coefficient of a penalty."""
-    free = np.full(p, -np.inf)
-    if isinstance(penalty, Zero):
-        return np.zeros(p), np.zeros(p), free
-    if isinstance(penalty, L1):
-        return np.full(p, float(penalty.alpha)), np.zeros(p), free
-    alpha, ridge, least = _slopes(penalty.penalty, p)
-    match penalty:
-        case Ridged(beta=beta):
-            ridge = ridge + beta
-        case Weighted(weights=weights):
-            # a weight of zero frees the coefficient, its sign too
-            alpha, ridge, least = weights * alpha, weights * ridge, np.where(weights > 0, least, -np.inf)
-        case Nonnegative():
-            least = np.zeros(p)
-    return alpha, ridge, least
-
-
-def _is_known_penalty(penalty):
-    match penalty:
-        case Zero() | L1():
-            return True
-        case Ridged() | Weighted() | Nonnegative():
-            return _is_known_penalty(penalty.penalty)
-    return False
 
 
 def _is_polyhedron(constraint):

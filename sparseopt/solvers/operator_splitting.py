@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.kernels.splitting import split
 from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.linear_systems import Factor, System, linear_system
@@ -90,7 +90,12 @@ class OperatorSplitting(Solver):
         """Why this solver cannot take the problem, or None."""
         if not isinstance(problem.loss, (Quadratic, LeastSquares)):
             return f"{type(problem.loss).__name__} is no quadratic loss"
-        if reason := _unfit_penalty(problem.penalty) or _unfit_constraint(problem.constraint):
+        if convex_form(problem.penalty, problem.n_features) is None:
+            name = type(problem.penalty).__name__
+            return (
+                f"{name} has no prox that splitting is known to converge with; it takes Zero and L1, and rules on them"
+            )
+        if reason := _unfit_constraint(problem.constraint):
             return reason
         if isinstance(problem.loss, Quadratic):
             curvature = negative_curvature(problem.loss.Q.matrix)
@@ -302,16 +307,6 @@ def _rebalance(state, y):
 
 def _largest(vector):
     return np.max(np.abs(vector), initial=0.0)
-
-
-def _unfit_penalty(penalty):
-    """Why the penalty is no sum of slopes and squares, or None."""
-    match penalty:
-        case Zero() | L1():
-            return None
-        case Ridged(penalty=inner) | Weighted(penalty=inner) | Nonnegative(penalty=inner):
-            return _unfit_penalty(inner)
-    return f"{type(penalty).__name__} has no prox that splitting is known to converge with; it takes Zero and L1"
 
 
 def _unfit_constraint(constraint):

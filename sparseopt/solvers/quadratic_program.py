@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.penalties import L1, Nonnegative, Ridged, Weighted, Zero
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
@@ -70,9 +70,10 @@ class QuadraticProgram:
 def quadratic_program(problem) -> QuadraticProgram:
     """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
     p = problem.n_features
-    alpha, ridge, least = separable_terms(problem.penalty, p)
+    separable = convex_form(problem.penalty, p)
+    alpha, ridge = separable.a, separable.b
     A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
-    lower = np.maximum(lower, least)
+    lower, upper = np.maximum(lower, separable.lower), np.minimum(upper, separable.upper)
     keeps_zeros = _prefers_sparse(problem.loss, A)
     A = sparse.csc_array(A) if keeps_zeros else _dense(A)
     match problem.loss:
@@ -94,25 +95,6 @@ def quadratic_program(problem) -> QuadraticProgram:
         np.append(upper, np.full(extra, np.inf)),
         np.append(alpha, np.zeros(extra)),
     )
-
-
-def separable_terms(penalty, p):
-    """Slopes alpha, ridge and lower bound of a penalty sum_j alpha_j |w_j| + ridge_j w_j**2 / 2 on w >= lower."""
-    match penalty:
-        case Zero():
-            return np.zeros(p), np.zeros(p), np.full(p, -np.inf)
-        case L1(alpha=alpha):
-            return np.full(p, float(alpha)), np.zeros(p), np.full(p, -np.inf)
-        case Nonnegative(penalty=inner):
-            alpha, ridge, _ = separable_terms(inner, p)
-            return alpha, ridge, np.zeros(p)
-        case Ridged(penalty=inner, beta=beta):
-            alpha, ridge, lower = separable_terms(inner, p)
-            return alpha, ridge + beta, lower
-        case Weighted(penalty=inner, weights=weights):
-            alpha, ridge, lower = separable_terms(inner, p)
-            return weights * alpha, weights * ridge, np.where(weights > 0, lower, -np.inf)
-    raise ValueError(f"{penalty!r} is no sum of |w_j| and squares; choose a solver that takes it.")
 
 
 def linear_terms(constraint, p):
