@@ -16,6 +16,7 @@ class Status(enum.Enum):
 
     CONVERGED = "The solver met its tolerance."
     STALLED = "The solver can make no more progress in this precision; rescale the data, or accept the certificate."
+    DIVERGED = "The iterates left the range of numbers; the start is returned. Give a shorter step, or none."
     ITERATION_LIMIT = "The iteration limit came first; raise max_iter or loosen tol."
     TIME_LIMIT = "The time limit came first; raise time_limit or loosen tol."
     STOPPED = "The callback asked to stop."

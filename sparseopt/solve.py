@@ -155,6 +155,7 @@ class _Limits:
 def _run(problem, solver, w, limits, start, callback, trace, progress):
     """The one loop: steps until the tolerance or a limit; returns state, status and trace."""
     points = []
+    first = w.copy()
     state = solver.init(problem, w)
     watch = _Watch(problem, limits.tol)
     shown = _Progress(solver) if progress else None
@@ -162,6 +163,8 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
         return state, state.status, points
     while True:
         state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
+        if not np.all(np.isfinite(state.w)):
+            state.w, state.status = first, Status.DIVERGED
         status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start
         if status is None and state.iterations >= limits.iterations:
