@@ -129,7 +129,7 @@ class Mask(Mapping):
 
     def _merge_models(self, model, original):
         # The one look upstairs: what a model is, only the pruning floor knows.
-        from sparseopt.pruning.networks import adapt  # noqa: PLC0415
+        from sparseopt.adapters import adapt  # noqa: PLC0415
 
         network = adapt(model)
         weights = self._weights_of(network)

@@ -182,23 +182,6 @@ class NumpyMLP(Network):
         return f"NumpyMLP({'-'.join(map(str, sizes))}, {self.activation.name.lower()})"
 
 
-def adapt(model) -> Network:
-    """Return the model as `prune` sees it."""
-    match model:
-        case Network():
-            return model
-        case list() | tuple():
-            return NumpyMLP(model)
-    if any(base.__module__.partition(".")[0] == "sklearn" for base in type(model).__mro__):
-        from sparseopt.adapters.sklearn import adapt as adapt_sklearn  # noqa: PLC0415, scikit-learn is optional
-
-        return adapt_sklearn(model)
-    raise TypeError(
-        f"{type(model).__name__} is no model that can be pruned; give a NumpyMLP, a list of matrices, "
-        "a linear model or MLP of scikit-learn, or a subclass of sparseopt.pruning.Network."
-    )
-
-
 def as_data(X) -> np.ndarray:
     """Samples as an array of floats; float32 stays float32."""
     if sparse.issparse(X):

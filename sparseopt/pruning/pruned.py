@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.adapters import adapt
 from sparseopt.mask import Mask
 from sparseopt.pruning.methods import LayerwiseL0, Method, Scope
-from sparseopt.pruning.networks import adapt, as_data
+from sparseopt.pruning.networks import as_data
 
 
 @dataclass(frozen=True)
