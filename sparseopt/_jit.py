@@ -16,6 +16,7 @@ No other module imports numba.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import hashlib
 import math
@@ -26,7 +27,7 @@ import sys
 import tempfile
 from abc import ABC
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import llvmlite
@@ -288,6 +289,8 @@ def _feed(state, value, seen):
             _feed_code(state, value, seen)
         case type() if issubclass(value, Term):
             _feed_class(state, value, seen)
+        case type() if issubclass(value, enum.Enum):
+            state.update(f"{value.__qualname__}:{[(name, repr(member.value)) for name, member in value.__members__.items()]}".encode())
         case np.ndarray():
             state.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
         case tuple() | list():
@@ -297,10 +300,12 @@ def _feed(state, value, seen):
         case frozenset():
             # The order of a set depends on PYTHONHASHSEED.
             state.update(repr(sorted(map(repr, value))).encode())
-        case bool() | int() | float() | complex() | str() | bytes() | None | np.generic():
+        case bool() | int() | float() | complex() | str() | bytes() | None | np.generic() | np.dtype() | enum.Enum():
             state.update(f"{type(value).__name__}:{value!r}".encode())
         case ModuleType():
             state.update(value.__name__.encode())
+        case type() | BuiltinFunctionType() | np.ufunc():
+            state.update(f"{getattr(value, '__module__', '')}.{value.__name__}".encode())
         case _:
             # Any other repr may hold an address: the type's name is all that is stable.
             state.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
@@ -334,9 +339,20 @@ def _feed_function(state, function, seen):
             continue
         state.update(name.encode())
         _feed(state, value, seen)
-        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _THIRD_PARTY:
-            for attribute in names:
-                _feed(state, getattr(value, attribute, None), seen)
+        if isinstance(value, ModuleType):
+            _feed_module(state, value, names, seen)
+
+
+def _feed_module(state, module, names, seen):
+    """What code that mentions these names can reach in a module, and in modules of that module."""
+    if module in seen or module.__name__.partition(".")[0] in _THIRD_PARTY:
+        return
+    seen.add(module)
+    for name in names:
+        value = getattr(module, name, None)
+        _feed(state, value, seen)
+        if isinstance(value, ModuleType):
+            _feed_module(state, value, names, seen)
 
 
 def _feed_code(state, code, seen):

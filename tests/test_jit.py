@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 from scipy import sparse
 
 import sparseopt as so
@@ -298,6 +299,57 @@ def test_an_edit_in_another_file_is_compiled_again(run, tmp_path, access):
         assert run(script) == f"{expected} 0 1"
 
 
+ALIASES = """
+from dataclasses import dataclass
+from enum import IntEnum
+import math
+import numpy as np
+import sparseopt as so
+import house.rooms.kitchen
+from sparseopt._jit import compilations, kernel
+
+Kind, rounded, wave = np.float32, math.floor, np.sin
+
+class Level(IntEnum):
+    LOW = 1
+
+@dataclass(frozen=True)
+class Mine(so.Penalty):
+    alpha: float
+
+    def value(self, w):
+        return self.alpha * abs(w)
+
+    def prox(self, v, step):
+        return (Kind(16777217) - 16777216.0) + 10 * rounded(2.5 * v) + 100 * wave(0.0) + 1000 * house.rooms.kitchen.SPOONS + 10000 * Level.LOW
+
+@kernel
+def apply(penalty, v, out):
+    penalty.prox_into(v, 1.0, out)
+
+v = np.ones(1)
+apply(Mine(0.5), v, v)
+print(round(v[0]), *compilations())
+"""
+
+
+def test_an_edited_alias_of_a_type_or_function_is_compiled_again(run, tmp_path):
+    """Names that stay while what they name changes; seen as the constant of a module of a module, too."""
+    kitchen = tmp_path / "house" / "rooms" / "kitchen.py"
+    kitchen.parent.mkdir(parents=True)
+    for package in (kitchen.parent, kitchen.parents[1]):
+        (package / "__init__.py").write_text("")
+    kitchen.write_text("SPOONS = 3\n")
+    assert run(ALIASES) == "13020 1 0"
+    assert run(ALIASES.replace("np.float32", "np.float64")) == "13021 1 0"
+    assert run(ALIASES.replace("math.floor", "math.ceil")) == "13030 1 0"
+    assert run(ALIASES.replace("np.sin", "np.cos")) == "13120 1 0"
+    assert run(ALIASES.replace("LOW = 1", "LOW = 2")) == "23020 1 0"
+    kitchen.write_text("SPOONS = 4\n")
+    assert run(ALIASES) == "14020 1 0"
+    assert run(ALIASES) == "14020 0 1"
+
+
 def test_an_edit_of_the_package_itself_is_compiled_again(run, tmp_path):
     shutil.copytree(os.path.dirname(so.__file__), tmp_path / "sparseopt", ignore=shutil.ignore_patterns("__pycache__"))
     script = "import numpy as np, sparseopt as so\nfrom sparseopt._jit import compilations\n"
@@ -379,12 +431,14 @@ def test_processes_that_compile_at_once_do_not_damage_each_other(start, run, tmp
     assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".nbc"]
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[:-100], lambda raw: b"", lambda raw: raw[:40], lambda raw: raw[:1000] + bytes([raw[1000] ^ 255]) + raw[1001:]])
-def test_a_damaged_file_is_compiled_again(run, tmp_path, damage):
+def test_a_damaged_file_is_compiled_again(run, tmp_path):
     run(SCRIPT + SHOW)
     (file,) = (tmp_path / "cache").glob("*.nbc")
-    file.write_bytes(damage(file.read_bytes()))
-    assert run(SCRIPT + SHOW) == "2.0 1 0"
+    sound = file.read_bytes()
+    flipped = sound[:1000] + bytes([sound[1000] ^ 255]) + sound[1001:]
+    for damaged in (b"", sound[:40], sound[:-100], flipped):
+        file.write_bytes(damaged)
+        assert run(SCRIPT + SHOW) == "2.0 1 0"
     assert run(SCRIPT + SHOW) == "2.0 0 1"
 
 
@@ -433,9 +487,15 @@ def test_a_directory_that_others_can_write_is_not_read(run, tmp_path):
     assert run(SCRIPT + SHOW) == "2.0 0 1"
 
 
-def test_a_bundle_is_read_and_not_written(run, tmp_path):
+NATIVE = cpu_target.target_context.codegen().magic_tuple()
+
+
+@pytest.mark.parametrize("level", ["", *(level for _, level, _ in _jit._levels_below(NATIVE))])
+def test_a_bundle_is_read_and_not_written(run, tmp_path, level):
+    """Made on a machine like this one, or for a portable level that this one runs."""
     bundle = tmp_path / "bundle"
-    run(SCRIPT + SHOW, SPARSEOPT_CACHE_DIR=str(bundle))
+    target = {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": ""} if level else {}
+    run(SCRIPT + SHOW, SPARSEOPT_CACHE_DIR=str(bundle), **target)
     before = sorted(bundle.iterdir())
     assert run(SCRIPT + SHOW, SPARSEOPT_BUNDLE=str(bundle)) == "2.0 0 1"
     assert run(SCRIPT.replace("2.0", "3.0") + SHOW, SPARSEOPT_BUNDLE=str(bundle)) == "3.0 1 0"
