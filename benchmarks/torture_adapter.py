@@ -7,12 +7,20 @@ not reach the tolerance warns, as the suite expects of a solver without a status
 import warnings
 
 import numpy as np
-
 from sparseopt import L1, LeastSquares, Nonnegative, Problem, Status, solve
 
 
 def fit(
-    X, y, lam, *, fit_intercept=False, positive=False, sample_weight=None, tol=1e-10, max_iter=None, time_limit=np.inf,
+    X,
+    y,
+    lam,
+    *,
+    fit_intercept=False,
+    positive=False,
+    sample_weight=None,
+    tol=1e-10,
+    max_iter=None,
+    time_limit=np.inf,
 ):
     """Coefficients (and intercept) of the lasso with penalty lam."""
     penalty = Nonnegative(L1(lam)) if positive else L1(lam)

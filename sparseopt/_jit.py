@@ -278,7 +278,7 @@ def _function_digest(function):
     return state.hexdigest()
 
 
-def _feed(state, value, seen):
+def _feed(state, value, seen):  # noqa: PLR0912 (one branch for each kind of value)
     """Feed a digest with a value that compiled code may depend on; stable across processes."""
     match value:
         case Dispatcher():
@@ -290,7 +290,9 @@ def _feed(state, value, seen):
         case type() if issubclass(value, Term):
             _feed_class(state, value, seen)
         case type() if issubclass(value, enum.Enum):
-            state.update(f"{value.__qualname__}:{[(name, repr(member.value)) for name, member in value.__members__.items()]}".encode())
+            state.update(
+                f"{value.__qualname__}:{[(name, repr(member.value)) for name, member in value.__members__.items()]}".encode()
+            )
         case np.ndarray():
             state.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
         case tuple() | list():

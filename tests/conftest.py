@@ -27,8 +27,12 @@ def start(tmp_path):
         paths = os.pathsep.join([str(root), str(tmp_path)])
         settings = {"SPARSEOPT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": paths, "PYTHONWARNINGS": "error"}
         return subprocess.Popen(
-            [sys.executable, str(file)], env=inherited | settings | environment, cwd=tmp_path,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, str(file)],
+            env=inherited | settings | environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     return started

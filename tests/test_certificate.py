@@ -35,7 +35,9 @@ TERMS = {
     "nonnegative": so.Nonnegative(so.L1(0.05)),
     "nothing": so.Zero(),
     "box": so.Box(-0.3, 0.5),
-    "half box": so.Box(np.array([-np.inf, -0.1, -np.inf, 0.0, 0.0, 0.2]), np.array([0.4, np.inf, np.inf, 0.0, np.inf, np.inf])),
+    "half box": so.Box(
+        np.array([-np.inf, -0.1, -np.inf, 0.0, 0.0, 0.2]), np.array([0.4, np.inf, np.inf, 0.0, np.inf, np.inf])
+    ),
     "simplex": so.Simplex(),
     "l1 ball": so.L1Ball(0.6),
 }
@@ -45,12 +47,18 @@ PAIRS = [
     (loss, term)
     for loss in LOSSES
     for term in TERMS
-    if term in ("weighted", "half box") or loss in ("least squares", "huber, intercept") or (loss, term) == ("logistic, intercept", "nothing")
+    if term in ("weighted", "half box")
+    or loss in ("least squares", "huber, intercept")
+    or (loss, term) == ("logistic, intercept", "nothing")
 ]
 
 
 def problem_of(loss, term):
-    return so.Problem(LOSSES[loss], TERMS[term]) if isinstance(TERMS[term], so.Penalty) else so.Problem(LOSSES[loss], constraint=TERMS[term])
+    return (
+        so.Problem(LOSSES[loss], TERMS[term])
+        if isinstance(TERMS[term], so.Penalty)
+        else so.Problem(LOSSES[loss], constraint=TERMS[term])
+    )
 
 
 def feasible(problem, w):

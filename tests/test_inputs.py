@@ -32,7 +32,10 @@ BAD_MATRICES = [
     (altered(X, (2, 1), np.nan), "X contains NaN or infinity in column 1; drop or impute"),
     (altered(X, (0, 2), np.inf), "X contains NaN or infinity in column 2"),
     (altered(X, (0, 0), -np.inf), "X contains NaN or infinity in column 0"),
-    (pd.DataFrame(altered(X, (2, 1), np.nan), columns=["age", "dose", "time"]), "X contains NaN or infinity in column 'dose'"),
+    (
+        pd.DataFrame(altered(X, (2, 1), np.nan), columns=["age", "dose", "time"]),
+        "X contains NaN or infinity in column 'dose'",
+    ),
     (pd.DataFrame({"a": ["x", "y"], "b": [1.0, 2.0]}), "X has type (object|str) in column 'a'; encode"),
     (malformed(data=altered(S.data, 0, np.nan)), "X contains NaN or infinity in column 0"),
     (X + 1j, "X is complex; only real data is supported: pass its real part"),
@@ -56,7 +59,10 @@ BAD_MATRICES = [
     ((X * 1e12).astype(np.float32), "X: the magnitude of column 0 is .* float32 keeps its precision"),
     (malformed(indices=S.indices + 7), "X has a malformed CSC structure: an index is out of bounds"),
     (malformed(indices=altered(S.indices, 0, -1)), "X has a malformed CSC structure: an index is out of bounds"),
-    (malformed(indptr=S.indptr[::-1].copy()), "X has a malformed CSC structure: indptr is not a monotone pointer array"),
+    (
+        malformed(indptr=S.indptr[::-1].copy()),
+        "X has a malformed CSC structure: indptr is not a monotone pointer array",
+    ),
     (malformed(indptr=altered(S.indptr, -1, 10**6)), "X has a malformed CSC structure: indptr"),
     (malformed(indptr=altered(S.indptr, 0, 1)), "X has a malformed CSC structure: indptr"),
     (malformed(indices=S.indices[:-2]), "X has a malformed CSC structure: indptr"),
@@ -136,10 +142,18 @@ def test_one_class_is_refused_only_with_an_intercept():
         (lambda: so.Huber(X, Y, delta=np.nan), ValueError, "delta must be finite"),
         (lambda: so.Huber(X, Y, delta=None), TypeError, "delta must be a real number, got None of type NoneType"),
         (lambda: so.Quadratic(X, Y), ValueError, r"Q must be square, got shape \(8, 3\)"),
-        (lambda: so.Quadratic(X.T @ X + np.triu(np.ones((3, 3)), 1), Y[:3]), ValueError, r"Q must be symmetric; pass \(Q \+ Q.T\) / 2"),
+        (
+            lambda: so.Quadratic(X.T @ X + np.triu(np.ones((3, 3)), 1), Y[:3]),
+            ValueError,
+            r"Q must be symmetric; pass \(Q \+ Q.T\) / 2",
+        ),
         (lambda: so.Quadratic(-np.eye(3), Y[:3]), ValueError, "Q has a negative curvature: its diagonal entry 0 is -1"),
         (lambda: so.Quadratic(np.eye(3), Y[:2]), ValueError, "c has 2 entries"),
-        (lambda: so.Quadratic(altered(np.eye(3), (1, 1), np.nan), Y[:3]), ValueError, "Q contains NaN or infinity in column 1"),
+        (
+            lambda: so.Quadratic(altered(np.eye(3), (1, 1), np.nan), Y[:3]),
+            ValueError,
+            "Q contains NaN or infinity in column 1",
+        ),
         (lambda: so.L1(-0.1), ValueError, "alpha must be at least 0, got -0.1"),
         (lambda: so.L1(np.nan), ValueError, "alpha must be finite, got nan"),
         (lambda: so.L1(np.inf), ValueError, "alpha must be finite, got inf"),
@@ -152,7 +166,11 @@ def test_one_class_is_refused_only_with_an_intercept():
         (lambda: so.SCAD(0.1, 2.0), ValueError, "gamma must be greater than 2"),
         (lambda: so.Ridged(so.L1(0.1), -1.0), ValueError, "beta must be at least 0"),
         (lambda: so.Ridged(0.1, 1.0), TypeError, r"Ridged takes a penalty, got float; for example Ridged\(L1"),
-        (lambda: so.Weighted(so.L1(0.1), [1.0, -1.0]), ValueError, "weights of Weighted must be a vector of finite nonnegative numbers"),
+        (
+            lambda: so.Weighted(so.L1(0.1), [1.0, -1.0]),
+            ValueError,
+            "weights of Weighted must be a vector of finite nonnegative numbers",
+        ),
         (lambda: so.Weighted(so.L1(0.1), [1.0, np.nan]), ValueError, "weights of Weighted must be"),
         (lambda: so.Weighted(so.L1(0.1), 1.0), ValueError, "weights of Weighted must be a vector"),
         (lambda: so.Cardinality(-1), ValueError, "k must be at least 0, got -1"),
@@ -162,26 +180,74 @@ def test_one_class_is_refused_only_with_an_intercept():
         (lambda: so.Box([0.0, 2.0], [1.0, 1.0]), ValueError, "Box is empty: lower 2 exceeds upper 1 in entry 1"),
         (lambda: so.Box(np.nan, 1.0), ValueError, "lower of Box contains NaN; use -inf or inf"),
         (lambda: so.Box(np.inf, np.inf), ValueError, "Box is empty"),
-        (lambda: so.Box(np.zeros((2, 2)), 1.0), ValueError, r"lower of Box must be a number or a vector, got shape \(2, 2\)"),
-        (lambda: so.Box([0.0, 0.0], [1.0, 1.0, 1.0]), ValueError, "Box has 2 lower and 3 upper bounds; their lengths must match"),
+        (
+            lambda: so.Box(np.zeros((2, 2)), 1.0),
+            ValueError,
+            r"lower of Box must be a number or a vector, got shape \(2, 2\)",
+        ),
+        (
+            lambda: so.Box([0.0, 0.0], [1.0, 1.0, 1.0]),
+            ValueError,
+            "Box has 2 lower and 3 upper bounds; their lengths must match",
+        ),
         (lambda: so.Box("a", 1.0), ValueError, "lower of Box cannot be converted to float"),
         (lambda: so.Simplex(0.0), ValueError, "total must be greater than 0"),
         (lambda: so.L1Ball(-1.0), ValueError, "radius must be greater than 0"),
-        (lambda: so.LinearConstraint(altered(X, (0, 0), np.nan), 0.0, 1.0), ValueError, "A of LinearConstraint contains NaN or infinity"),
-        (lambda: so.LinearConstraint(X, np.zeros(3), 1.0), ValueError, r"lower of LinearConstraint has shape \(3,\) for 8 rows of A"),
-        (lambda: so.LinearConstraint(X, 1.0, 0.0), ValueError, "LinearConstraint is empty: lower 1 exceeds upper 0 in entry 0"),
+        (
+            lambda: so.LinearConstraint(altered(X, (0, 0), np.nan), 0.0, 1.0),
+            ValueError,
+            "A of LinearConstraint contains NaN or infinity",
+        ),
+        (
+            lambda: so.LinearConstraint(X, np.zeros(3), 1.0),
+            ValueError,
+            r"lower of LinearConstraint has shape \(3,\) for 8 rows of A",
+        ),
+        (
+            lambda: so.LinearConstraint(X, 1.0, 0.0),
+            ValueError,
+            "LinearConstraint is empty: lower 1 exceeds upper 0 in entry 0",
+        ),
         (lambda: so.LinearConstraint(X + 1j, 0.0, 1.0), (TypeError, ValueError), "A of LinearConstraint is complex"),
-        (lambda: so.LinearConstraint(malformed(indices=S.indices + 100), 0.0, 1.0), ValueError, "A.* malformed CSC structure"),
+        (
+            lambda: so.LinearConstraint(malformed(indices=S.indices + 100), 0.0, 1.0),
+            ValueError,
+            "A.* malformed CSC structure",
+        ),
         (lambda: so.Intersection(so.Box(0, 1), so.L1(0.1)), TypeError, "Intersection takes constraints, got L1"),
         (lambda: so.Problem(so.L1(0.1), so.L1(0.1)), TypeError, "loss must be a Loss, got L1"),
         (lambda: so.Problem(so.LeastSquares(X, Y), 0.1), TypeError, "penalty must be a Penalty, got float"),
         (lambda: so.Problem(so.LeastSquares(X, Y), so.Box(0, 1)), TypeError, "penalty must be a Penalty, got Box"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.L1(0.1)), TypeError, "constraint must be a Constraint or None, got L1"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.Cardinality(4)), ValueError, "k = 4 exceeds the 3 features; choose k between 0 and 3"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), so.Weighted(so.L1(0.1), [1.0])), ValueError, "Weighted has 1 weights for 3 coefficients"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), so.Ridged(so.Weighted(so.L1(0.1), [1.0]), 1.0)), ValueError, "Weighted has 1 weights for 3 coefficients"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.Box(np.zeros(2), 1.0)), ValueError, "lower of Box has 2 entries for 3 coefficients"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.LinearConstraint(np.ones((1, 2)), 0, 1)), ValueError, "A of LinearConstraint has 2 columns for 3 coefficients"),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.L1(0.1)),
+            TypeError,
+            "constraint must be a Constraint or None, got L1",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.Cardinality(4)),
+            ValueError,
+            "k = 4 exceeds the 3 features; choose k between 0 and 3",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), so.Weighted(so.L1(0.1), [1.0])),
+            ValueError,
+            "Weighted has 1 weights for 3 coefficients",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), so.Ridged(so.Weighted(so.L1(0.1), [1.0]), 1.0)),
+            ValueError,
+            "Weighted has 1 weights for 3 coefficients",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.Box(np.zeros(2), 1.0)),
+            ValueError,
+            "lower of Box has 2 entries for 3 coefficients",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.LinearConstraint(np.ones((1, 2)), 0, 1)),
+            ValueError,
+            "A of LinearConstraint has 2 columns for 3 coefficients",
+        ),
         (lambda: so.ProximalGradient(step_length=0.0), ValueError, "step_length must be greater than 0"),
     ],
 )
@@ -199,7 +265,9 @@ class Asymmetric(so.Penalty):
 
 
 def test_nonnegative_refuses_what_it_has_no_formula_for():
-    with pytest.raises(ValueError, match="no right formula is known, because the penalty is declared neither convex nor symmetric"):
+    with pytest.raises(
+        ValueError, match="no right formula is known, because the penalty is declared neither convex nor symmetric"
+    ):
         so.Nonnegative(Asymmetric())
 
 
@@ -218,7 +286,7 @@ REFERENCE = so.solve(so.Problem(so.LeastSquares(X, Y), so.L1(0.05)), tol=1e-12).
         lambda A: A.astype(np.longdouble),
         lambda A: A.astype(object),
         np.matrix,
-        lambda A: np.ma.array(A),
+        np.ma.array,
         pd.DataFrame,
         lambda A: pd.DataFrame(A).astype("Float64"),
         lambda A: pd.DataFrame(A).astype(pd.SparseDtype(float, 0.0)),
@@ -230,7 +298,9 @@ REFERENCE = so.solve(so.Problem(so.LeastSquares(X, Y), so.L1(0.05)), tol=1e-12).
         sparse.dok_array,
         sparse.bsr_array,
         sparse.dia_array,
-        lambda A: sparse.coo_array((np.tile(A.ravel() / 2, 2), np.tile(np.indices(A.shape).reshape(2, -1), 2)), shape=A.shape),
+        lambda A: sparse.coo_array(
+            (np.tile(A.ravel() / 2, 2), np.tile(np.indices(A.shape).reshape(2, -1), 2)), shape=A.shape
+        ),
     ],
     ids=range(22),
 )
@@ -242,14 +312,26 @@ def test_the_same_numbers_in_any_form_are_the_same_problem(lend):
 
 
 def test_unsorted_duplicate_and_zero_entries_are_put_in_order():
-    lent = sparse.csc_array((np.array([1.0, 2.0, 0.0, 4.0, -1.0]), np.array([2, 0, 1, 1, 1]), np.array([0, 3, 5])), shape=(3, 2))
+    lent = sparse.csc_array(
+        (np.array([1.0, 2.0, 0.0, 4.0, -1.0]), np.array([2, 0, 1, 1, 1]), np.array([0, 3, 5])), shape=(3, 2)
+    )
     before = lent.data.tobytes(), lent.indices.tobytes()
     loss = so.LeastSquares(lent, np.ones(3))
     assert (lent.data.tobytes(), lent.indices.tobytes()) == before
     np.testing.assert_array_equal(loss.X.to_array(), [[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(np.float32, np.float32), (np.float16, np.float32), (np.float64, np.float64), (np.int8, np.float64), (np.uint64, np.float64), (bool, np.float64)])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (np.float32, np.float32),
+        (np.float16, np.float32),
+        (np.float64, np.float64),
+        (np.int8, np.float64),
+        (np.uint64, np.float64),
+        (bool, np.float64),
+    ],
+)
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
 def test_float32_stays_and_all_else_becomes_float64(kind, expected, storage):
     if storage is sparse.csc_array and kind is np.float16:
@@ -282,4 +364,9 @@ def test_more_columns_than_rows_and_one_of_each():
     for shape in ((1, 1), (1, 5), (5, 1), (3, 50)):
         lent, targets = RNG.standard_normal(shape), RNG.standard_normal(shape[0])
         for intercept in (False, True):
-            assert so.solve(so.Problem(so.LeastSquares(lent, targets, intercept=intercept), so.L1(0.01))).certificate.relative_gap <= 1e-6
+            assert (
+                so.solve(
+                    so.Problem(so.LeastSquares(lent, targets, intercept=intercept), so.L1(0.01))
+                ).certificate.relative_gap
+                <= 1e-6
+            )

@@ -1,11 +1,9 @@
 """Terms compile for whoever writes them, and their machine code is never stale and never lost."""
 
-import itertools
 import dataclasses
 import os
 import pickle
 import shutil
-import sys
 import threading
 from dataclasses import dataclass
 
@@ -280,7 +278,9 @@ def test_an_edited_method_constant_or_function_is_compiled_again(run):
     assert run(SCRIPT + SHOW) == "2.0 1 0"
     assert run(SCRIPT.replace("FACTOR * v", "FACTOR + v") + SHOW) == "3.0 1 0"
     assert run(SCRIPT.replace("FACTOR = 2.0", "FACTOR = 4.0") + SHOW) == "4.0 1 0"
-    helped = SCRIPT.replace("FACTOR * v", "doubled(v)").replace("FACTOR = 2.0", "def doubled(v, by=2.0):\n    return by * v")
+    helped = SCRIPT.replace("FACTOR * v", "doubled(v)").replace(
+        "FACTOR = 2.0", "def doubled(v, by=2.0):\n    return by * v"
+    )
     assert run(helped + SHOW) == "2.0 1 0"
     assert run(helped.replace("by=2.0", "by=5.0") + SHOW) == "5.0 1 0"
     assert run(helped.replace("by * v", "by - v") + SHOW) == "1.0 1 0"
@@ -351,7 +351,7 @@ def test_an_edited_alias_of_a_type_or_function_is_compiled_again(run, tmp_path):
 
 
 def test_an_edit_of_the_package_itself_is_compiled_again(run, tmp_path):
-    shutil.copytree(os.path.dirname(so.__file__), tmp_path / "sparseopt", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(so.__file__).parent, tmp_path / "sparseopt", ignore=shutil.ignore_patterns("__pycache__"))
     script = "import numpy as np, sparseopt as so\nfrom sparseopt._jit import compilations\n"
     script += "print(so.solve(so.Problem(so.LeastSquares(np.eye(2), np.ones(2)), so.L1(0.1)), max_iter=1).w[0], *compilations())\n"
     assert run(script, root=tmp_path) == "0.8 1 0"
@@ -447,7 +447,9 @@ def test_no_writable_directory_costs_time_only(run, tmp_path):
     occupied.write_text("a file, not a directory")
     nowhere = str(occupied / "below")
     assert run(SCRIPT + SHOW, SPARSEOPT_CACHE_DIR=nowhere) == "2.0 1 0"
-    assert run(SCRIPT + SHOW, SPARSEOPT_CACHE_DIR="", HOME=nowhere, XDG_CACHE_HOME=nowhere, TMPDIR=nowhere).startswith("2.0 ")
+    assert run(SCRIPT + SHOW, SPARSEOPT_CACHE_DIR="", HOME=nowhere, XDG_CACHE_HOME=nowhere, TMPDIR=nowhere).startswith(
+        "2.0 "
+    )
 
 
 def test_the_store_is_off_on_request(run, tmp_path):

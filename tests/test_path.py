@@ -33,7 +33,9 @@ def test_alpha_max_is_where_zero_stops_being_stationary(loss, rule):
     """By the subdifferential at zero, in numpy: no solver runs."""
     loss, rule = LOSSES[loss], RULES[rule]
     strongest = so.alpha_max(loss, rule(1.0))
-    above, below = (so.certify(so.Problem(loss, rule(factor * strongest)), np.zeros(10)) for factor in (1 + 1e-9, 1 - 1e-6))
+    above, below = (
+        so.certify(so.Problem(loss, rule(factor * strongest)), np.zeros(10)) for factor in (1 + 1e-9, 1 - 1e-6)
+    )
     scale = np.abs(loss.gradient(np.zeros(10))).max()
     assert above.stationarity <= 1e-12 * scale
     assert below.stationarity >= 1e-7 * scale
@@ -127,12 +129,20 @@ def test_what_a_path_holds():
     assert found.intercepts.tolist() == [solution.intercept for solution in found]
     assert found[-1] is found.solutions[2]
     assert [solution.support.size for solution in found] == found.support_sizes.tolist()
-    assert repr(found).startswith(f"Path(3 solutions, support {found.support_sizes[0]} to {found.support_sizes[-1]}, largest relative gap ")
+    assert repr(found).startswith(
+        f"Path(3 solutions, support {found.support_sizes[0]} to {found.support_sizes[-1]}, largest relative gap "
+    )
 
 
 @pytest.mark.parametrize(
     ("term", "strength"),
-    [(so.Ridged(so.L1(0.3), 1.0), 0.3), (so.Nonnegative(so.Ridged(so.L0(0.2), 1.0)), 0.2), (so.SCAD(0.1), 0.1), (so.Zero(), np.nan), (so.Weighted(so.L1(0.3), np.ones(10)), 0.3)],
+    [
+        (so.Ridged(so.L1(0.3), 1.0), 0.3),
+        (so.Nonnegative(so.Ridged(so.L0(0.2), 1.0)), 0.2),
+        (so.SCAD(0.1), 0.1),
+        (so.Zero(), np.nan),
+        (so.Weighted(so.L1(0.3), np.ones(10)), 0.3),
+    ],
     ids=lambda part: type(part).__name__,
 )
 def test_the_strength_of_a_nested_penalty_is_its_innermost(term, strength):
@@ -152,7 +162,9 @@ def test_wrong_arguments_are_named():
         so.path(problem, [])
     with pytest.raises(TypeError, match="penalties must hold penalties or constraints, got float"):
         so.path(problem, [0.1])
-    with pytest.raises(TypeError, match="penalties must be a sequence of penalties or constraints, got L1; put it into a list"):
+    with pytest.raises(
+        TypeError, match="penalties must be a sequence of penalties or constraints, got L1; put it into a list"
+    ):
         so.path(problem, so.L1(0.1))
     with pytest.raises(TypeError, match="problem must be a Problem, got LeastSquares"):
         so.path(problem.loss, [so.L1(0.1)])

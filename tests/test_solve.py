@@ -1,5 +1,6 @@
 """`solve` owns the loop: limits, statuses, callbacks, what is shown, and what is left untouched."""
 
+import itertools
 import signal
 import time
 
@@ -30,7 +31,12 @@ SLOW = so.ProximalGradient(accelerated=False)
         (so.Problem(LASSO.loss, constraint=so.L1Ball()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.Cardinality(2)), so.HardThresholding),
         (so.Problem(LASSO.loss, constraint=so.LinearConstraint(np.ones((1, 10)), 1, 1)), so.OperatorSplitting),
-        (so.Problem(LASSO.loss, so.L1(0.1), so.Intersection(so.Box(0, 1), so.LinearConstraint(np.ones((1, 10)), 1, 1))), so.OperatorSplitting),
+        (
+            so.Problem(
+                LASSO.loss, so.L1(0.1), so.Intersection(so.Box(0, 1), so.LinearConstraint(np.ones((1, 10)), 1, 1))
+            ),
+            so.OperatorSplitting,
+        ),
     ],
 )
 def test_each_kind_of_problem_has_a_solver_that_takes_it(problem, solver):
@@ -42,11 +48,27 @@ def test_each_kind_of_problem_has_a_solver_that_takes_it(problem, solver):
 @pytest.mark.parametrize(
     ("solver", "problem", "reason"),
     [
-        (so.CoordinateDescent(), so.Problem(LASSO.loss, constraint=so.Simplex()), "CoordinateDescent.*ties coordinates together"),
-        (so.ProximalGradient(), so.Problem(LASSO.loss, so.L1(0.1), so.Simplex()), "ProximalGradient.*no formula is known for the prox"),
-        (so.ProximalGradient(), so.Problem(LASSO.loss, so.L0(0.1), so.Box(0, 1)), "ProximalGradient.*no formula is known for the prox"),
+        (
+            so.CoordinateDescent(),
+            so.Problem(LASSO.loss, constraint=so.Simplex()),
+            "CoordinateDescent.*ties coordinates together",
+        ),
+        (
+            so.ProximalGradient(),
+            so.Problem(LASSO.loss, so.L1(0.1), so.Simplex()),
+            "ProximalGradient.*no formula is known for the prox",
+        ),
+        (
+            so.ProximalGradient(),
+            so.Problem(LASSO.loss, so.L0(0.1), so.Box(0, 1)),
+            "ProximalGradient.*no formula is known for the prox",
+        ),
         (so.HardThresholding(), LASSO, "HardThresholding.*needs a Cardinality constraint"),
-        (so.HardThresholding(), so.Problem(LASSO.loss, so.L1(0.1), so.Cardinality(2)), "HardThresholding.*no penalty but a ridge"),
+        (
+            so.HardThresholding(),
+            so.Problem(LASSO.loss, so.L1(0.1), so.Cardinality(2)),
+            "HardThresholding.*no penalty but a ridge",
+        ),
         (so.OperatorSplitting(), so.Problem(LASSO.loss, so.L0(0.1)), "OperatorSplitting"),
     ],
 )
@@ -63,11 +85,15 @@ def test_a_converged_run_says_so():
     assert solution.support.tolist() == [0, 4]
     assert solution.seconds > 0
     assert solution.iterations >= 1
-    assert repr(solution).startswith(f"Solution(CONVERGED after {solution.iterations} iterations, support 2 of 10, relative gap ")
+    assert repr(solution).startswith(
+        f"Solution(CONVERGED after {solution.iterations} iterations, support 2 of 10, relative gap "
+    )
 
 
 @pytest.mark.parametrize("limit", [1, 7, 150])
-@pytest.mark.parametrize("solver", [SLOW, so.CoordinateDescent(newton=False), so.CoordinateDescent(shuffled=True, newton=False)], ids=repr)
+@pytest.mark.parametrize(
+    "solver", [SLOW, so.CoordinateDescent(newton=False), so.CoordinateDescent(shuffled=True, newton=False)], ids=repr
+)
 def test_the_iteration_limit_is_kept_and_is_no_error(solver, limit):
     solution = so.solve(HARD, solver, tol=0.0, max_iter=limit)
     assert solution.status is so.Status.ITERATION_LIMIT
@@ -129,7 +155,7 @@ def test_the_trace_records_each_chunk():
     assert solution.trace[-1].gap == solution.certificate.relative_gap
     assert [point.seconds for point in solution.trace] == sorted(point.seconds for point in solution.trace)
     objectives = [point.objective for point in solution.trace]
-    assert all(later <= earlier * (1 + 1e-12) for earlier, later in zip(objectives, objectives[1:], strict=False))
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(objectives))
     assert so.solve(LASSO).trace == ()
 
 
@@ -174,24 +200,47 @@ def test_what_is_lent_stays_as_it_is(data):
     kind = data.draw(st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.int8, np.bool_]))
     matrix = (4 * random.standard_normal((12, 5))).astype(kind)
     lend = data.draw(
-        st.sampled_from([np.ascontiguousarray, np.asfortranarray, lambda A: np.repeat(np.repeat(A, 2, 0), 3, 1)[::2, ::3], lambda A: A[::-1, ::-1], sparse.csc_array, sparse.csr_matrix, sparse.coo_array])
+        st.sampled_from(
+            [
+                np.ascontiguousarray,
+                np.asfortranarray,
+                lambda A: np.repeat(np.repeat(A, 2, 0), 3, 1)[::2, ::3],
+                lambda A: A[::-1, ::-1],
+                sparse.csc_array,
+                sparse.csr_matrix,
+                sparse.coo_array,
+            ]
+        )
         if kind is not np.float16
         else st.sampled_from([np.ascontiguousarray, np.asfortranarray])
     )
-    lent, y, weights, w0 = lend(matrix), random.standard_normal(24)[::2], random.uniform(0.5, 1.0, 12), np.zeros(10)[::2]
-    arrays = [part for name in ("data", "indices", "indptr", "coords") for part in np.atleast_1d(getattr(lent, name, ()))] if sparse.issparse(lent) else [lent]
+    lent, y, weights, w0 = (
+        lend(matrix),
+        random.standard_normal(24)[::2],
+        random.uniform(0.5, 1.0, 12),
+        np.zeros(10)[::2],
+    )
+    arrays = (
+        [part for name in ("data", "indices", "indptr", "coords") for part in np.atleast_1d(getattr(lent, name, ()))]
+        if sparse.issparse(lent)
+        else [lent]
+    )
     arrays += [y, weights, w0]
     before = [np.array(array).tobytes() for array in arrays]
     for array in arrays:
         if isinstance(array, np.ndarray) and array.ndim and array.base is None:
             array.flags.writeable = False
     intercept = data.draw(st.booleans())
-    solution = so.solve(so.Problem(so.LeastSquares(lent, y, sample_weight=weights, intercept=intercept), so.L1(0.1)), w0=w0)
+    solution = so.solve(
+        so.Problem(so.LeastSquares(lent, y, sample_weight=weights, intercept=intercept), so.L1(0.1)), w0=w0
+    )
     assert [np.array(array).tobytes() for array in arrays] == before
     assert solution.w.dtype == (np.float32 if kind in (np.float32, np.float16) else np.float64)
     # the same problem in canonical form, in float64
     dense = np.asarray(lent.todense() if sparse.issparse(lent) else lent, dtype=np.float64)
-    same = so.solve(so.Problem(so.LeastSquares(dense, y, sample_weight=weights, intercept=intercept), so.L1(0.1)), tol=1e-9)
+    same = so.solve(
+        so.Problem(so.LeastSquares(dense, y, sample_weight=weights, intercept=intercept), so.L1(0.1)), tol=1e-9
+    )
     slack = (2e-6 if solution.w.dtype == np.float64 else 1e-5) * (1 + same.certificate.objective)
     assert solution.certificate.objective <= same.certificate.objective + slack
 
@@ -199,7 +248,11 @@ def test_what_is_lent_stays_as_it_is(data):
 def test_global_state_is_left_alone():
     np.random.seed(0)  # noqa: NPY002, the state that must not move
     state, errors = np.random.get_state()[1].tobytes(), np.geterr()  # noqa: NPY002
-    for problem in (LASSO, so.Problem(LASSO.loss, constraint=so.Simplex()), so.Problem(LASSO.loss, constraint=so.Cardinality(2))):
+    for problem in (
+        LASSO,
+        so.Problem(LASSO.loss, constraint=so.Simplex()),
+        so.Problem(LASSO.loss, constraint=so.Cardinality(2)),
+    ):
         so.solve(problem)
     so.solve(LASSO, so.CoordinateDescent(shuffled=True))
     assert np.random.get_state()[1].tobytes() == state  # noqa: NPY002
@@ -208,7 +261,10 @@ def test_global_state_is_left_alone():
 
 def test_the_seed_decides_the_order_and_nothing_else():
     loss = so.LeastSquares(X @ RNG.standard_normal((10, 10)), Y)
-    first, again, other = (so.solve(so.Problem(loss, so.L1(0.01)), so.CoordinateDescent(shuffled=True, seed=seed), tol=1e-10) for seed in (1, 1, 2))
+    first, again, other = (
+        so.solve(so.Problem(loss, so.L1(0.01)), so.CoordinateDescent(shuffled=True, seed=seed), tol=1e-10)
+        for seed in (1, 1, 2)
+    )
     assert first.w.tobytes() == again.w.tobytes()
     assert first.w.tobytes() != other.w.tobytes()
     assert other.certificate.relative_gap <= 1e-10
@@ -258,6 +314,11 @@ def test_infeasible_and_unbounded_are_statuses_with_a_ray():
     infeasible = so.solve(so.Problem(LASSO.loss, constraint=rows))
     assert infeasible.status is so.Status.INFEASIBLE
     assert infeasible.certificate.proof == "infeasible ray"
-    unbounded = so.solve(so.Problem(so.Quadratic(np.zeros((2, 2)), np.array([-1.0, 0.0])), constraint=so.LinearConstraint(np.eye(2), 0.0, np.inf)))
+    unbounded = so.solve(
+        so.Problem(
+            so.Quadratic(np.zeros((2, 2)), np.array([-1.0, 0.0])),
+            constraint=so.LinearConstraint(np.eye(2), 0.0, np.inf),
+        )
+    )
     assert unbounded.status is so.Status.UNBOUNDED
     assert unbounded.certificate.proof == "unbounded ray"

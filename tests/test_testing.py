@@ -234,7 +234,10 @@ class Blind(Halfway):
         return 0.0
 
 
-@pytest.mark.parametrize(("constraint", "message"), [(Flipped(), "is nearer"), (Halfway(), "which violates the set by"), (Blind(), "whose own projection is")])
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [(Flipped(), "is nearer"), (Halfway(), "which violates the set by"), (Blind(), "whose own projection is")],
+)
 def test_a_wrong_constraint_is_caught(constraint, message):
     check_constraint(Sphere(), 4)
     with pytest.raises(AssertionError, match=message):
@@ -246,7 +249,9 @@ class Descent(Solver):
     """A right solver, of which the wrong ones below change one thing."""
 
     def rejects(self, problem):
-        return None if isinstance(problem.penalty, so.Ridged) and problem.constraint is None else "it takes a ridge only"
+        return (
+            None if isinstance(problem.penalty, so.Ridged) and problem.constraint is None else "it takes a ridge only"
+        )
 
     def init(self, problem, w):
         return State(w=w)

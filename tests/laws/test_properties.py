@@ -57,7 +57,9 @@ def regressions(draw, storages=(np.asarray, sparse.csc_array)):
     return draw(st.sampled_from(storages))(X), y, draw(st.booleans())
 
 
-@pytest.mark.parametrize("solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__)
+@pytest.mark.parametrize(
+    "solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__
+)
 @pytest.mark.parametrize("loss", [so.LeastSquares, so.Huber])
 @given(problem=regressions(), alpha=st.sampled_from([0.01, 0.1, 0.5]))
 def test_any_lasso_is_certified(loss, solver, problem, alpha):
@@ -106,17 +108,24 @@ def test_the_order_of_rows_and_columns_does_not_matter(term, seed):
     modulus = np.linalg.eigvalsh(cases.X.T @ cases.X / cases.N)[0]
     plain = solved(cases.X, cases.Y)
     moved = solved(cases.X[rows][:, columns], cases.Y[rows])
-    np.testing.assert_allclose(moved.w, plain.w[columns], atol=2 * np.sqrt(2e-12 * plain.certificate.objective / modulus))
+    np.testing.assert_allclose(
+        moved.w, plain.w[columns], atol=2 * np.sqrt(2e-12 * plain.certificate.objective / modulus)
+    )
 
 
-@pytest.mark.parametrize("solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__)
+@pytest.mark.parametrize(
+    "solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__
+)
 @pytest.mark.parametrize("loss", [so.LeastSquares, so.Huber])
 @given(x=st.integers(-20, 20), y=st.integers(-20, 20))
 def test_units_are_free(loss, solver, x, y):
     """In other units, by powers of two, every number of the run scales exactly: a constant with a unit would show."""
+
     def solved(a, b):
         options = {"delta": 0.5 * b} if loss is so.Huber else {}
-        return so.solve(so.Problem(loss(a * cases.X, b * cases.Y, intercept=True, **options), so.L1(0.05 * a * b)), solver, tol=1e-9)
+        return so.solve(
+            so.Problem(loss(a * cases.X, b * cases.Y, intercept=True, **options), so.L1(0.05 * a * b)), solver, tol=1e-9
+        )
 
     plain, scaled = solved(1.0, 1.0), solved(2.0**x, 2.0**y)
     assert scaled.iterations == plain.iterations

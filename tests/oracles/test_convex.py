@@ -34,7 +34,9 @@ def distance(objective, relative_gap=1e-10, modulus=MODULUS):
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_lasso_is_scikit_learns(solver, storage, weights):
     theirs = Lasso(0.1, tol=1e-12, max_iter=100_000).fit(X, Y, sample_weight=weights)
-    ours = so.solve(so.Problem(so.LeastSquares(storage(X), Y, sample_weight=weights, intercept=True), so.L1(0.1)), solver, tol=1e-10)
+    ours = so.solve(
+        so.Problem(so.LeastSquares(storage(X), Y, sample_weight=weights, intercept=True), so.L1(0.1)), solver, tol=1e-10
+    )
     reach = distance(ours.certificate.objective, modulus=0.2 * MODULUS)  # the smallest weight is a tenth of the largest
     np.testing.assert_allclose(ours.w, theirs.coef_, atol=reach)
     np.testing.assert_allclose(ours.intercept, theirs.intercept_, atol=P * reach)

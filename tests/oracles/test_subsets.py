@@ -23,7 +23,9 @@ def drawn(seed, n=30, p=9):
 def best_subset(loss, k):
     """Least value of the loss over all supports of k columns."""
     p = loss.n_features
-    return min(loss.evaluate(minimise_on(loss, np.array(columns), np.zeros(p))) for columns in combinations(range(p), k))
+    return min(
+        loss.evaluate(minimise_on(loss, np.array(columns), np.zeros(p))) for columns in combinations(range(p), k)
+    )
 
 
 @pytest.mark.parametrize("refit", [True, False])

@@ -24,7 +24,12 @@ def test_the_objective_never_rises(penalty, storage):
 
 def test_dense_and_sparse_take_the_same_path():
     found = [
-        so.solve(so.Problem(so.LeastSquares(lent, Y, intercept=True), so.L1(0.05)), so.CoordinateDescent(newton=False), tol=0.0, max_iter=20).w
+        so.solve(
+            so.Problem(so.LeastSquares(lent, Y, intercept=True), so.L1(0.05)),
+            so.CoordinateDescent(newton=False),
+            tol=0.0,
+            max_iter=20,
+        ).w
         for lent in (X, sparse.csc_array(X))
     ]
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-12)
@@ -45,7 +50,12 @@ def test_newton_steps_finish_what_epochs_do_slowly():
 def test_a_box_holds_at_every_step():
     problem = so.Problem(so.LeastSquares(X, Y), so.L1(0.01), so.Box(-0.1, 0.3))
     violations = []
-    so.solve(problem, so.CoordinateDescent(), np.full(15, 0.05), callback=lambda iterations, w: violations.append(problem.violation(w)))
+    so.solve(
+        problem,
+        so.CoordinateDescent(),
+        np.full(15, 0.05),
+        callback=lambda iterations, w: violations.append(problem.violation(w)),
+    )
     assert max(violations) == 0.0
 
 
@@ -67,5 +77,8 @@ def test_where_the_loss_is_flat_the_penalty_decides():
 @pytest.mark.parametrize("options", [{"seed": 0}, {"seed": 7}])
 def test_shuffling_ends_at_the_same_optimum(options):
     problem = so.Problem(so.LeastSquares(X, Y), so.L1(0.05))
-    cyclic, shuffled = so.solve(problem, tol=1e-9), so.solve(problem, so.CoordinateDescent(shuffled=True, **options), tol=1e-9)
+    cyclic, shuffled = (
+        so.solve(problem, tol=1e-9),
+        so.solve(problem, so.CoordinateDescent(shuffled=True, **options), tol=1e-9),
+    )
     assert shuffled.certificate.objective == pytest.approx(cyclic.certificate.objective, rel=2e-9)

@@ -16,7 +16,10 @@ Y = X @ W + 0.1 * RNG.standard_normal(50) + 3.0
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
 @pytest.mark.parametrize("refit", [True, False])
 def test_the_result_is_least_squares_on_its_support(storage, refit):
-    solution = so.solve(so.Problem(so.LeastSquares(storage(X), Y, intercept=True), constraint=so.Cardinality(3)), so.HardThresholding(refit=refit))
+    solution = so.solve(
+        so.Problem(so.LeastSquares(storage(X), Y, intercept=True), constraint=so.Cardinality(3)),
+        so.HardThresholding(refit=refit),
+    )
     assert solution.support.tolist() == [1, 5, 12]
     exact = np.linalg.lstsq(np.column_stack([X[:, [1, 5, 12]], np.ones(50)]), Y, rcond=None)[0]
     np.testing.assert_allclose(solution.w[solution.support], exact[:3], atol=1e-5)
@@ -27,7 +30,11 @@ def test_a_ridge_is_part_of_the_refit():
     problem = so.Problem(so.LeastSquares(X, Y - 3.0), so.Ridged(so.Zero(), 0.5), so.Cardinality(3))
     solution = so.solve(problem)
     part = X[:, solution.support]
-    np.testing.assert_allclose(solution.w[solution.support], np.linalg.solve(part.T @ part / 50 + 0.5 * np.eye(3), part.T @ (Y - 3.0) / 50), atol=1e-10)
+    np.testing.assert_allclose(
+        solution.w[solution.support],
+        np.linalg.solve(part.T @ part / 50 + 0.5 * np.eye(3), part.T @ (Y - 3.0) / 50),
+        atol=1e-10,
+    )
 
 
 def test_a_start_outside_of_the_set_is_projected():
@@ -40,7 +47,9 @@ def test_twice_the_same_column_is_no_trouble():
     twice = np.column_stack([X, X[:, 1]])
     solution = so.solve(so.Problem(so.LeastSquares(twice, Y, intercept=True), constraint=so.Cardinality(4)))
     assert np.all(np.isfinite(solution.w))
-    assert solution.certificate.objective <= so.Problem(so.LeastSquares(twice, Y, intercept=True)).objective(np.append(W, 0.0))
+    assert solution.certificate.objective <= so.Problem(so.LeastSquares(twice, Y, intercept=True)).objective(
+        np.append(W, 0.0)
+    )
 
 
 def test_more_columns_than_rows_can_hold_is_no_trouble():
@@ -50,6 +59,8 @@ def test_more_columns_than_rows_can_hold_is_no_trouble():
 
 
 def test_float32_data_gives_float32_coefficients():
-    solution = so.solve(so.Problem(so.LeastSquares(X.astype(np.float32), Y, intercept=True), constraint=so.Cardinality(3)))
+    solution = so.solve(
+        so.Problem(so.LeastSquares(X.astype(np.float32), Y, intercept=True), constraint=so.Cardinality(3))
+    )
     assert solution.w.dtype == np.float32
     assert solution.support.tolist() == [1, 5, 12]

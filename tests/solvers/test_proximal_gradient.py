@@ -16,10 +16,8 @@ LIPSCHITZ = np.linalg.eigvalsh(X.T @ X / 40)[-1]
 
 def objectives(solver, problem=LASSO, steps=40):
     """The objective after each iteration of one run."""
-    found = []
-    for count in range(1, steps):
-        found.append(so.solve(problem, solver, tol=0.0, max_iter=count).certificate.objective)
-    return np.array(found)
+    runs = (so.solve(problem, solver, tol=0.0, max_iter=count) for count in range(1, steps))
+    return np.array([run.certificate.objective for run in runs])
 
 
 def test_a_fixed_step_is_the_textbook_iteration():
@@ -44,8 +42,18 @@ def test_a_fixed_step_with_momentum_is_fista():
     np.testing.assert_allclose(ours.w, w, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("solver", [so.ProximalGradient(accelerated=False), so.ProximalGradient(monotone=True), so.ProximalGradient(monotone=True, restarts=False)], ids=repr)
-@pytest.mark.parametrize("problem", [LASSO, replace(LASSO, penalty=so.Zero(), constraint=so.Simplex())], ids=["l1", "simplex"])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        so.ProximalGradient(accelerated=False),
+        so.ProximalGradient(monotone=True),
+        so.ProximalGradient(monotone=True, restarts=False),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "problem", [LASSO, replace(LASSO, penalty=so.Zero(), constraint=so.Simplex())], ids=["l1", "simplex"]
+)
 def test_the_objective_never_rises(solver, problem):
     found = objectives(solver, problem)
     assert np.all(np.diff(found) <= 1e-14 * found[0])
@@ -53,7 +61,10 @@ def test_the_objective_never_rises(solver, problem):
 
 def test_momentum_saves_iterations():
     hard = so.Problem(so.LeastSquares(X @ np.diag(np.geomspace(1, 0.05, 15)), Y), so.L1(1e-4))
-    plain, fast = (so.solve(hard, so.ProximalGradient(accelerated=accelerated), tol=1e-8, max_iter=10**5) for accelerated in (False, True))
+    plain, fast = (
+        so.solve(hard, so.ProximalGradient(accelerated=accelerated), tol=1e-8, max_iter=10**5)
+        for accelerated in (False, True)
+    )
     assert fast.status is so.Status.CONVERGED
     assert plain.status is so.Status.CONVERGED
     assert fast.iterations < plain.iterations / 2
@@ -77,7 +88,12 @@ def test_a_fixed_step_that_is_too_long_is_reported_not_hidden():
 @pytest.mark.parametrize("constraint", [so.Simplex(), so.L1Ball(0.5)])
 def test_every_iterate_lies_in_the_set(constraint):
     problem, seen = so.Problem(LASSO.loss, constraint=constraint), []
-    so.solve(problem, so.ProximalGradient(), np.full(15, 1 / 15), callback=lambda iterations, w: seen.append(problem.violation(w)))
+    so.solve(
+        problem,
+        so.ProximalGradient(),
+        np.full(15, 1 / 15),
+        callback=lambda iterations, w: seen.append(problem.violation(w)),
+    )
     assert max(seen) <= 1e-14
 
 

@@ -1,0 +1,1 @@
+"""Our loops against the same loops written by hand in one function of plain arrays."""

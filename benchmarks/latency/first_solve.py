@@ -1,0 +1,100 @@
+"""The first solves of one combination of solver, loss, penalty and storage, as a new process sees them.
+
+Each case returns a function that builds the problem and solves it. The libraries are imported
+here by the case alone, so that their import is on no clock but that of the imports.
+"""
+
+import json
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from benchmarks.measure import cpu_seconds
+
+LATER = 20
+
+
+def data(loss, storage):
+    """A small problem: its solution costs nothing, so that what is left is the machinery."""
+    kind, dtype = storage.split()
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 50))
+    y = X[:, :5].sum(axis=1) + rng.standard_normal(100)
+    if loss == "Logistic":
+        y = np.sign(y)
+    if kind == "CSC":
+        X[np.abs(X) < 1] = 0
+        return sparse.csc_array(X.astype(dtype)), y.astype(dtype)
+    return np.asfortranarray(X.astype(dtype)), y.astype(dtype)
+
+
+def ours(solver, loss, penalty, storage):
+    """One of our solvers."""
+    import sparseopt as so
+
+    penalties = {
+        "L1": so.L1(0.1),
+        "L0": so.L0(0.1),
+        "MCP": so.MCP(0.1),
+        "SCAD": so.SCAD(0.1),
+        "Ridged(L1)": so.Ridged(so.L1(0.1), 0.1),
+        "Weighted(L1)": so.Weighted(so.L1(0.1), np.linspace(1, 2, 50)),
+        "Nonnegative(L1)": so.Nonnegative(so.L1(0.1)),
+    }
+    constraints = {"Cardinality": so.Cardinality(5), "Simplex": so.Simplex()}
+    loss, _, intercept = loss.partition(" + ")
+    X, y = data(loss, storage)
+
+    def call():
+        term = getattr(so, loss)(X, y, intercept=bool(intercept))
+        problem = so.Problem(term, penalties.get(penalty, so.Zero()), constraints.get(penalty))
+        so.solve(problem, getattr(so, solver)(), tol=1e-4)
+
+    return call
+
+
+def skglm(solver, loss, penalty, storage):
+    """One of skglm's solvers, called without its estimators, which would add to its time."""
+    from skglm import datafits, penalties, solvers
+
+    X, y = data(loss, storage)
+    X = sparse.csc_matrix(X) if sparse.issparse(X) else X
+    datafit = {"LeastSquares": datafits.Quadratic, "Logistic": datafits.Logistic}[loss]
+    term = {"L1": partial(penalties.L1, 0.1), "MCP": partial(penalties.MCPenalty, 0.1, 3.0)}[penalty]
+    options = {} if solver == "FISTA" else {"fit_intercept": False}
+
+    def call():
+        getattr(solvers, solver)(tol=1e-4, **options).solve(X, y, datafit(), term())
+
+    return call
+
+
+def sklearn(_solver, _loss, _penalty, storage):
+    """scikit-learn's lasso, compiled ahead of time."""
+    from sklearn.linear_model import Lasso
+
+    X, y = data("LeastSquares", storage)
+
+    def call():
+        Lasso(alpha=0.1, fit_intercept=False, tol=1e-4).fit(X, y)
+
+    return call
+
+
+def numba(_solver, _loss, _penalty, _storage):
+    """A sum of three numbers, compiled and cached by numba itself: what it asks for at its own start."""
+    from benchmarks.latency.trivial import total
+
+    return partial(total, np.ones(3))
+
+
+LIBRARIES = {"sparseopt": ours, "skglm": skglm, "scikit-learn": sklearn, "numba": numba}
+
+
+def main(library, *combination):
+    """Print the CPU seconds of the first and second call, and of the fastest later one."""
+    call = LIBRARIES[library](*combination)
+    first, second = cpu_seconds(call), cpu_seconds(call)
+    later = min(cpu_seconds(call) for _ in range(LATER))
+    print(json.dumps({"first": first, "second": second, "later": later}))

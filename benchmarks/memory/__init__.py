@@ -1,0 +1,1 @@
+"""What a solve adds to the memory that X takes."""

@@ -1,0 +1,88 @@
+"""Results on disk: rows as CSV, rows with versions and the machine as JSON, tables as markdown."""
+
+import csv
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("sparseopt", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "copt", "benchopt")
+
+
+def setting():
+    """What the figures depend on: processor, versions and commit."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "sparseopt") else ""),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "threads": 1,
+    }
+
+
+def save(name, tables, out=RESULTS):
+    """Write NAME.json and NAME.md with all `tables` (title: rows), and one CSV file a table."""
+    out.mkdir(parents=True, exist_ok=True)
+    about = setting()
+    (out / f"{name}.json").write_text(json.dumps({"setting": about, "tables": tables}, indent=1) + "\n")
+    versions = ", ".join(f"{package} {number}" for package, number in about["versions"].items())
+    parts = [
+        f"# {name}",
+        (
+            f"CPU seconds of one thread. {about['processor']}, {about['system']}, Python {about['python']}, {versions}; "
+            f"commit {about['commit']}, {about['date']}."
+        ),
+    ]
+    for title, rows in tables.items():
+        parts += [f"## {title}", markdown(rows)]
+        with (out / f"{name}-{_slug(title)}.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    (out / f"{name}.md").write_text("\n\n".join(parts) + "\n")
+
+
+def markdown(rows):
+    """Rows as a table; numbers in three significant digits."""
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([_shown(row[column]) for column in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _shown(value):
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _slug(title):
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor():
+    """Model name where Linux tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(*arguments):
+    done = subprocess.run(["git", *arguments], cwd=RESULTS.parent.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
