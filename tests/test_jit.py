@@ -6,6 +6,7 @@ import pickle
 import shutil
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
