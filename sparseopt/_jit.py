@@ -296,7 +296,7 @@ def _feed(state, value, seen):  # noqa: PLR0912 (one branch for each kind of val
         case np.ndarray():
             state.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
         case tuple() | list():
-            state.update(f"({len(value)}".encode())
+            state.update(f"({len(value)}{getattr(value, '_fields', '')}".encode())
             for part in value:
                 _feed(state, part, seen)
         case frozenset():
@@ -330,7 +330,7 @@ def _feed_function(state, function, seen):
     state.update(function.__qualname__.encode())
     if _is_third_party(function):
         return
-    _feed(state, function.__code__, seen)
+    _feed_code(state, function.__code__, seen, function.__doc__)
     _feed(state, function.__defaults__, seen)
     for cell in function.__closure__ or ():
         _feed(state, cell.cell_contents, seen)
@@ -357,9 +357,10 @@ def _feed_module(state, module, names, seen):
             _feed_module(state, value, names, seen)
 
 
-def _feed_code(state, code, seen):
-    # The first constant of a documented function is its docstring, which is not code.
-    constants = [c for c in code.co_consts if not isinstance(c, str)]
+def _feed_code(state, code, seen, docstring=None):
+    constants = code.co_consts
+    if docstring is not None and constants and constants[0] == docstring:
+        constants = constants[1:]
     state.update(code.co_code + repr((code.co_names, code.co_varnames, code.co_argcount, code.co_flags)).encode())
     _feed(state, constants, seen)
 

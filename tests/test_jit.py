@@ -286,7 +286,9 @@ def test_an_edited_method_constant_or_function_is_compiled_again(run):
     assert run(helped.replace("by=2.0", "by=5.0") + SHOW) == "5.0 1 0"
     assert run(helped.replace("by * v", "by - v") + SHOW) == "1.0 1 0"
     assert run("# a comment\n" + SCRIPT + SHOW) == "2.0 0 1"
-    assert run(SCRIPT.replace("alpha: float\n", 'alpha: float\n    "What it is."\n') + SHOW) == "2.0 0 1"
+    documented = SCRIPT.replace("step):\n", 'step):\n        """What it does."""\n')
+    assert run(documented + SHOW) == "2.0 1 0"
+    assert run(documented.replace("What it does", "The same, said better") + SHOW) == "2.0 0 1"
 
 
 @pytest.mark.parametrize("access", ["from other import twice, FACTOR", "import other\nfrom other import twice"])
@@ -309,7 +311,7 @@ import sparseopt as so
 import house.rooms.kitchen
 from sparseopt._jit import compilations, kernel
 
-Kind, rounded, wave = np.float32, math.floor, np.sin
+Kind, rounded, wave, mode = np.float32, math.floor, np.sin, "warm"
 
 class Level(IntEnum):
     LOW = 1
@@ -322,7 +324,7 @@ class Mine(so.Penalty):
         return self.alpha * abs(w)
 
     def prox(self, v, step):
-        return (Kind(16777217) - 16777216.0) + 10 * rounded(2.5 * v) + 100 * wave(0.0) + 1000 * house.rooms.kitchen.SPOONS + 10000 * Level.LOW
+        return (Kind(16777217) - 16777216.0) + 10 * rounded(2.5 * v) + 100 * wave(0.0) + 1000 * house.rooms.kitchen.SPOONS + 10000 * Level.LOW + (100000 if mode == "cold" else 0)
 
 @kernel
 def apply(penalty, v, out):
@@ -346,6 +348,7 @@ def test_an_edited_alias_of_a_type_or_function_is_compiled_again(run, tmp_path):
     assert run(ALIASES.replace("math.floor", "math.ceil")) == "13030 1 0"
     assert run(ALIASES.replace("np.sin", "np.cos")) == "13120 1 0"
     assert run(ALIASES.replace("LOW = 1", "LOW = 2")) == "23020 1 0"
+    assert run(ALIASES.replace('"cold"', '"warm"')) == "113020 1 0"
     kitchen.write_text("SPOONS = 4\n")
     assert run(ALIASES) == "14020 1 0"
     assert run(ALIASES) == "14020 0 1"
