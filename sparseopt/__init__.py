@@ -28,6 +28,7 @@ from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
 from sparseopt.penalties import Nonnegative as Nonnegative
 from sparseopt.penalties import Penalty as Penalty
+from sparseopt.penalties import ProximalTerm as ProximalTerm
 from sparseopt.penalties import Ridged as Ridged
 from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero

@@ -28,6 +28,7 @@ from sparseopt.conjugates import (
 )
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
@@ -342,7 +343,7 @@ def stationarity(problem, w, slope):
 
     For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
     L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
-    coordinate descent. For at most k nonzeros it is the slope on the support, and off it what a
+    coordinate descent (of a gradient step, where the term ties coefficients together). For at most k nonzeros it is the slope on the support, and off it what a
     step of size 1/L would gain entry (Beck and Eldar, 2013).
     """
     if isinstance(problem.constraint, Cardinality):
@@ -352,9 +353,10 @@ def stationarity(problem, w, slope):
     if isinstance(form, ConvexForm):
         return float(np.max(form.subgradient_distance(w, slope), initial=0.0))
     curvatures = np.maximum(np.asarray(problem.loss.curvatures(), dtype=np.float64), np.finfo(np.float64).tiny)
-    if term is problem.constraint:
-        curvature = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny)
-        return float(curvature * np.max(np.abs(w - term.project(w - slope / curvature)), initial=0.0))
+    if not isinstance(term, Penalty):
+        curvature, nearest = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny), np.empty_like(w)
+        term.prox_into(w - slope / curvature, 1.0 / curvature, nearest)
+        return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
     moved = [
         c * abs(x - term.prox_at(j, x - s / c, 1.0 / c))
         for j, (x, s, c) in enumerate(zip(w, slope, curvatures, strict=True))

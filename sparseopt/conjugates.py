@@ -17,7 +17,7 @@ import numpy as np
 
 from sparseopt.constraints import L1Ball, Simplex
 from sparseopt.losses import Huber, LeastSquares, Logistic
-from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Ridged, Weighted, Zero
+from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, Ridged, Weighted, Zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +126,8 @@ def penalty_value(penalty, w):
     form = convex_form(penalty, w.size)
     if form is not None:
         return form.value(w)
+    if not isinstance(penalty, Penalty):
+        return float(penalty.evaluate(w))
     match penalty:
         case L0(alpha):
             return alpha * np.count_nonzero(w)

@@ -10,7 +10,7 @@ import numpy as np
 from sparseopt.conjugates import ConvexForm, convex_form
 from sparseopt.constraints import Constraint
 from sparseopt.inputs import as_count, as_number
-from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Penalty, Ridged, Weighted
+from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, ProximalTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
 from sparseopt.solve import solve
@@ -149,7 +149,7 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
         raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")
     solutions, w, remaining = [], None, time_limit
     for term in terms:
-        if isinstance(term, Penalty):
+        if isinstance(term, ProximalTerm):
             problem = replace(problem, penalty=term)
         elif isinstance(term, Constraint):
             problem = replace(problem, constraint=term)

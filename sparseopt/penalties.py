@@ -17,14 +17,35 @@ from sparseopt._jit import Term
 from sparseopt.inputs import as_number
 
 
-class Penalty(Term):
+class ProximalTerm(Term):
+    """A term g with a prox on whole vectors, for penalties that tie coefficients together.
+
+    Groups, sorted entries (SLOPE) and differences (total variation) are such terms. `ProximalGradient`
+    takes them; a term on one coefficient at a time is a `Penalty`, which every solver takes.
+    """
+
+    #: g is convex.
+    is_convex: ClassVar[bool] = False
+
+    @abstractmethod
+    def evaluate(self, w):
+        """The number g(w)."""
+
+    @abstractmethod
+    def prox_into(self, v, step, out):
+        """A minimiser over w of step * g(w) + |w - v|**2 / 2, into `out`."""
+
+    def rejects_size(self, p):
+        """Why the term cannot be applied to p coefficients, or None."""
+        return None
+
+
+class Penalty(ProximalTerm):
     """A penalty on one coefficient at a time: g(w) = sum_j value(w_j).
 
     Facts that solvers and rules may rely on are declared as class attributes.
     """
 
-    #: value is convex.
-    is_convex: ClassVar[bool] = False
     #: value(-w) = value(w), and value does not decrease with |w|.
     is_symmetric: ClassVar[bool] = False
 
@@ -55,10 +76,6 @@ class Penalty(Term):
         for j in range(w.size):
             total += self.value_at(j, w[j])
         return total
-
-    def rejects_size(self, p):
-        """Why the penalty cannot be applied to p coefficients, or None."""
-        return None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt.conjugates import penalty_value
 from sparseopt.constraints import Box, Cardinality, Constraint, Intersection, Projectable
 from sparseopt.losses import Loss
-from sparseopt.penalties import Boxed, Penalty, Zero
+from sparseopt.penalties import Boxed, Penalty, ProximalTerm, Zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Problem:
     ----------
     loss : Loss
         The smooth term, with its data.
-    penalty : Penalty, default Zero()
+    penalty : Penalty or ProximalTerm, default Zero()
     constraint : Constraint, optional
         None means no constraint; several are given as an `Intersection`.
 
@@ -31,11 +31,11 @@ class Problem:
     """
 
     loss: Loss
-    penalty: Penalty = Zero()
+    penalty: ProximalTerm = Zero()
     constraint: Constraint | None = None
 
     def __post_init__(self):
-        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, Penalty, "penalty")):
+        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, ProximalTerm, "penalty")):
             if not isinstance(part, kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
         if self.constraint is not None and not isinstance(self.constraint, Constraint):
@@ -67,7 +67,7 @@ class Problem:
         match self.constraint:
             case None:
                 return self.penalty
-            case Box() if self.penalty.is_convex:
+            case Box() if isinstance(self.penalty, Penalty) and self.penalty.is_convex:
                 lower, upper = self.constraint.bounds(self.n_features)
                 return Boxed(self.penalty, lower, upper)
             case Projectable() if isinstance(self.penalty, Zero):

@@ -70,7 +70,7 @@ class CoordinateDescent(Solver):
     def rejects(self, problem):
         term = problem.proximal
         if term is None or not isinstance(term, Penalty):
-            return "it moves one coordinate at a time, and the constraint ties coordinates together (only a Box under a convex penalty does not)"
+            return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
         return None
 
     def init(self, problem, w):

@@ -123,6 +123,26 @@ SOLVERS = [
 ]
 
 
+ROWS = so.LinearConstraint(np.ones((1, P)), 1.0, 1.0)
+PROBLEMS = {
+    "lasso": so.Problem(so.LeastSquares(X, Y), so.L1(0.1)),
+    "sparse lasso": so.Problem(so.LeastSquares(S, Y, intercept=True), so.L1(0.1)),
+    "elastic net": so.Problem(so.LeastSquares(X, Y), so.Ridged(so.L1(0.1), 0.1)),
+    "logistic": so.Problem(so.Logistic(X, LABELS, intercept=True), so.L1(0.05)),
+    "quadratic in a box": so.Problem(so.Quadratic(Q, C), so.L1(0.01), so.Box(-0.4, 0.4)),
+    "L0": so.Problem(so.LeastSquares(X, Y), so.L0(0.01)),
+    "L0 in a box": so.Problem(so.LeastSquares(X, Y), so.L0(0.01), so.Box(0.0, 1.0)),
+    "simplex": so.Problem(so.LeastSquares(X, Y), constraint=so.Simplex()),
+    "L1 on the simplex": so.Problem(so.LeastSquares(X, Y), so.L1(0.1), so.Simplex()),
+    "L1 ball": so.Problem(so.LeastSquares(X, Y), constraint=so.L1Ball()),
+    "subset": so.Problem(so.LeastSquares(X, Y), constraint=so.Cardinality(2)),
+    "ridged subset": so.Problem(so.Logistic(X, LABELS, intercept=True), so.Ridged(so.Zero(), 0.1), so.Cardinality(2)),
+    "rows": so.Problem(so.LeastSquares(X, Y), so.L1(0.1), ROWS),
+    "rows and box": so.Problem(so.Quadratic(Q, C), constraint=so.Intersection(so.Box(0.0, 1.0), ROWS)),
+    "logistic on rows": so.Problem(so.Logistic(X, LABELS), so.L1(0.1), ROWS),
+}
+
+
 def name_of(loss):
     """A short name of a loss for the list of tests."""
     design = loss.Q if isinstance(loss, so.Quadratic) else loss.X
