@@ -81,9 +81,9 @@ class Design(Term):
     def weighted_squares(self, weights):
         """sum_i weights_i x_ij**2 for each column j."""
 
+    @abstractmethod
     def to_array(self):
         """The matrix, centred if it is, as a dense float64 array; for a few columns."""
-        return np.column_stack([self.matvec(e) for e in np.eye(self.shape[1])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +143,9 @@ class Dense(Design):
 
     def rmatvec(self, u):
         return _product(self.values.T, u)
+
+    def to_array(self):
+        return self.values.astype(np.float64)
 
     def restrict(self, columns):
         return Dense(np.asfortranarray(self.values[:, columns]))
@@ -215,6 +218,9 @@ class CSC(Design):
 
     def rmatvec(self, u):
         return self.matrix.T @ u
+
+    def to_array(self):
+        return self.matrix.toarray().astype(np.float64)
 
     def restrict(self, columns):
         part = self.matrix[:, columns]
@@ -293,6 +299,9 @@ class CenteredDense(Design):
 
     def rmatvec(self, u):
         return np.concatenate([_centered_block(self, block, u).T @ u for block in _blocks(self.shape)])
+
+    def to_array(self):
+        return self.values.astype(np.float64) - self.means
 
     def restrict(self, columns):
         return CenteredDense(np.asfortranarray(self.values[:, columns]), self.means[columns])
@@ -380,6 +389,9 @@ class CenteredCSC(Design):
 
     def rmatvec(self, u):
         return self.matrix.T @ u - self.means * u.sum()
+
+    def to_array(self):
+        return self.matrix.toarray().astype(np.float64) - self.means
 
     def restrict(self, columns):
         part = self.matrix[:, columns]

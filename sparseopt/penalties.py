@@ -33,7 +33,7 @@ class ProximalTerm(Term):
 
     @abstractmethod
     def prox_into(self, v, step, out):
-        """A minimiser over w of step * g(w) + |w - v|**2 / 2, into `out`."""
+        """A minimiser over w of step * g(w) + norm(w - v)**2 / 2, into `out`."""
 
     def rejects_size(self, p):
         """Why the term cannot be applied to p coefficients, or None."""

@@ -217,14 +217,15 @@ class _Watch:
         objective = self.problem.objective(w)
         reference = max(abs(objective), 1e-6 * self.at_zero)
         slope = np.asarray(self.problem.loss.gradient(w), dtype=np.float64)
-        gap = max(objective - dual_bound(self.problem, w, slope), 0.0)
+        # outside of the set a point may lie below every bound
+        gap = abs(objective - dual_bound(self.problem, w, slope))
         self.gap = 0.0 if gap == 0.0 else gap / reference
-        if self.gap <= self.tol:
+        if self.gap <= self.tol and self.problem.violation(w) <= self.tol:
             return Status.CONVERGED
         if is_rounding:
             return Status.STALLED
         self.next_look = state.iterations + max(1, state.iterations // 4)
-        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / self.gap, 0.01, 0.5))
+        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
         return None
 
 
