@@ -216,8 +216,16 @@ def test_one_class_is_refused_only_with_an_intercept():
         ),
         (lambda: so.Intersection(so.Box(0, 1), so.L1(0.1)), TypeError, "Intersection takes constraints, got L1"),
         (lambda: so.Problem(so.L1(0.1), so.L1(0.1)), TypeError, "loss must be a Loss, got L1"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), 0.1), TypeError, "penalty must be a (Penalty|ProximalTerm), got float"),
-        (lambda: so.Problem(so.LeastSquares(X, Y), so.Box(0, 1)), TypeError, "penalty must be a (Penalty|ProximalTerm), got Box"),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), 0.1),
+            TypeError,
+            "penalty must be a (Penalty|ProximalTerm), got float",
+        ),
+        (
+            lambda: so.Problem(so.LeastSquares(X, Y), so.Box(0, 1)),
+            TypeError,
+            "penalty must be a (Penalty|ProximalTerm), got Box",
+        ),
         (
             lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.L1(0.1)),
             TypeError,
