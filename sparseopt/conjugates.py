@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.constraints import L1Ball, Simplex
-from sparseopt.losses import Huber, LeastSquares, Logistic
+from sparseopt.losses import Huber, LeastSquares, Logistic, fitted
 from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, Ridged, Weighted, Zero
 
 
@@ -172,5 +172,5 @@ def slope_scale(loss, v):
 def sample_slopes(loss, w):
     """Slope of phi in each fitted value, at w, in float64."""
     if isinstance(loss, LeastSquares):
-        return loss.X.matvec(w) - loss.target
+        return fitted(loss, w) - loss.target
     return loss.slope(loss.y.astype(np.float64), loss.predict(w))

@@ -311,18 +311,18 @@ class SampleLoss(Loss):
 
     def predict(self, w):
         """Fitted values X w + b."""
-        eta = self.X.matvec(w)
+        eta = fitted(self, w)
         return eta + self._best_intercept(eta)
 
     def image(self, w):
         image = np.zeros(self.y.size + 1, dtype=self.dtype)
-        image[:-1] = self.X.matvec(w)
+        image[:-1] = fitted(self, w)
         return image
 
     def start(self, w):
         n = self.y.size
         running = np.zeros(2 * n + 2, dtype=self.dtype)
-        eta = self.X.matvec(w)
+        eta = fitted(self, w)
         b = self._best_intercept(eta)
         running[n + 1 : 2 * n + 1] = eta + b
         running[:n] = self.sample_weight.values * self.slope(self.y, eta + b)
@@ -341,7 +341,7 @@ class SampleLoss(Loss):
         return self.X.rmatvec(self.sample_weight.values * self.slope(self.y, self.predict(w)))
 
     def intercept_at(self, w):
-        return float(self._best_intercept(self.X.matvec(w)))
+        return float(self._best_intercept(fitted(self, w)))
 
     def _best_intercept(self, eta):
         if not self.intercept:
@@ -456,27 +456,27 @@ class LeastSquares(Loss):
 
     def predict(self, w):
         """Fitted values X w + b."""
-        return self.X.matvec(w) + (self.y - self.target)
+        return fitted(self, w) + (self.y - self.target)
 
     def image(self, w):
         image = np.zeros(self.y.size + 1, dtype=self.dtype)
-        image[:-1] = self.X.matvec(w)
+        image[:-1] = fitted(self, w)
         return image
 
     def start(self, w):
         running = np.zeros(self.y.size + 1, dtype=self.dtype)
-        running[:-1] = self.sample_weight.values * (self.X.matvec(w) - self.target)
+        running[:-1] = self.sample_weight.values * (fitted(self, w) - self.target)
         return running
 
     def curvatures(self):
         return _kept(self, "_curvatures", lambda: self.X.weighted_squares(self.sample_weight.values))
 
     def evaluate(self, w):
-        residual = self.X.matvec(w) - self.target
+        residual = fitted(self, w) - self.target
         return float(np.sum(self.sample_weight.values * residual * residual) / 2)
 
     def gradient(self, w):
-        return self.X.rmatvec(self.sample_weight.values * (self.X.matvec(w) - self.target))
+        return self.X.rmatvec(self.sample_weight.values * (fitted(self, w) - self.target))
 
     def intercept_at(self, w):
         if not self.intercept:
@@ -689,6 +689,20 @@ def _prepare(loss, X, y):
     object.__setattr__(loss, "y", targets)
     object.__setattr__(loss, "sample_weight", weight)
     object.__setattr__(loss, "names", names)
+
+
+def fitted(loss, w):
+    """X w, remembered for the last w: objective, slope and certificate ask for it one after another.
+
+    The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
+    """
+    last = loss.__dict__.get("_last_fitted")
+    if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
+        return last[1]
+    image = loss.X.matvec(w)
+    image.flags.writeable = False
+    object.__setattr__(loss, "_last_fitted", (w.copy(), image))
+    return image
 
 
 def _kept(term, name, compute):
