@@ -442,7 +442,7 @@ def _means(design, rows):
 def _few_nonzeros(w):
     """The nonzero places of w where they are so few that a copy of their columns is cheaper than all of X."""
     columns = np.flatnonzero(w)
-    return columns if 16 * columns.size < w.size else None
+    return columns if 16 * columns.size <= w.size else None
 
 
 def _product(matrix, vector):
@@ -459,7 +459,7 @@ def _blocks(shape):
     """Slices of columns: a fiftieth of the matrix each, since a copy of one is made, but at most a million entries."""
     entries = min(max(shape[0] * shape[1] // 50, 1 << 14), 1 << 20)
     width = max(1, entries // max(1, shape[0]))
-    return [slice(first, first + width) for first in range(0, shape[1], width)]
+    return [slice(first, first + width) for first in range(0, max(shape[1], 1), width)]
 
 
 def _centered_block(design, block, like):
