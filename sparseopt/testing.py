@@ -259,17 +259,12 @@ def _check_images(loss, w, d):
 
 
 def _check_restriction(loss, w):
-    columns = np.arange(0, w.size, 2)
-    part = np.zeros_like(w)
-    part[columns] = w[columns]
-    rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(loss.evaluate(part)) + abs(loss.evaluate(np.zeros_like(w))))
-    _check_same(
-        loss,
-        "the value of restrict(columns)",
-        loss.restrict(columns).evaluate(w[columns]),
-        loss.evaluate(part),
-        rounding,
-    )
+    for columns in (np.arange(0, w.size, 2), np.arange(0)):
+        part = np.zeros_like(w)
+        part[columns] = w[columns]
+        rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(loss.evaluate(part)) + abs(loss.evaluate(np.zeros_like(w))))
+        name = f"the value of restrict({columns.tolist()})"
+        _check_same(loss, name, loss.restrict(columns).evaluate(w[columns]), loss.evaluate(part), rounding)
 
 
 def _check_intercept(loss, w):
