@@ -19,7 +19,7 @@ import scipy
 from scipy import sparse
 
 from sparseopt._jit import Term, exp
-from sparseopt.designs import Design, centered, uncentered
+from sparseopt.designs import CSC, Dense, Design, centered, uncentered
 from sparseopt.inputs import as_design, as_number, as_targets, as_weights, feature_names
 
 # Up to this size a matrix is formed for its eigenvalues.
@@ -660,7 +660,14 @@ class Quadratic(Loss):
 
     def restrict(self, columns):
         columns = np.asarray(columns)
-        return Quadratic(self.Q.matrix[:, columns][columns], self.c[columns])
+        block = self.Q.matrix[:, columns][columns]
+        if sparse.issparse(block):
+            kind = self.Q.indices.dtype
+            Q = CSC(block.data, block.indices.astype(kind), block.indptr.astype(kind), columns.size)
+        else:
+            Q = Dense(np.asfortranarray(block))
+        # past the door: a part of Q is what Q is, and may be empty
+        return _rebuilt(self, Q=Q, c=self.c[columns])
 
 
 def _is_symmetric(matrix):
