@@ -22,7 +22,7 @@ from benchmarks.report import RESULTS, markdown, save
 FIRST = "import sys; from benchmarks.lasso.first_call import main; main(*sys.argv[1:])"
 TOLERANCES = [10 ** (-k / 2) for k in range(4, 33)]
 # CPU seconds after which a solver is not tuned any further.
-PATIENCE = 150.0
+PATIENCE = 60.0
 
 
 def tune(solver, objective, gap):
