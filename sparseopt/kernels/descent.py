@@ -14,8 +14,8 @@ U = np.uint64
 
 
 def descend_once(loss, penalty, w, running, curvatures, order):
-    """One epoch over the coordinates in `order`, in place; returns the largest move times its curvature, and nonzeros."""
-    largest, one, count = 0.0, w.dtype.type(1), 0
+    """One epoch over `order`, in place; returns the largest move times its curvature, and the nonzeros gained."""
+    largest, one, gained = 0.0, w.dtype.type(1), 0
     for k in range(order.size):
         j = U(order[k])
         bend = curvatures[j]
@@ -23,39 +23,44 @@ def descend_once(loss, penalty, w, running, curvatures, order):
             continue
         old = w[j]
         new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, one / bend))
-        count += new != 0
         if new != old:
+            gained += (new != 0) - (old != 0)
             w[j] = new
             loss.move(running, j, new - old)
             largest = max(largest, bend * abs(new - old))
     loss.settle(running)
-    return largest, count
+    return largest, gained
 
 
 @kernel
 def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, tol):
-    """Epochs from w, in place, until no move reaches `tol`; returns the last full epoch's largest move, epochs and visits.
+    """Epochs from w, in place, until no move reaches `tol`; returns the last full one's largest move, epochs, visits.
 
     Between two full epochs, the nonzero coordinates alone are cycled (`active` holds them) while
     they still move by more than a tenth of what the full epoch moved.
     """
     largest, epochs, visits = 0.0, 0, 0
+    count = 0
+    for j in range(w.size):
+        count += w[j] != 0
     while epochs < max_epochs:
-        largest, count = descend_once(loss, penalty, w, running, curvatures, order)
+        largest, gained = descend_once(loss, penalty, w, running, curvatures, order)
+        count += gained
         epochs += 1
         visits += order.size
         if largest <= tol:
             break
         if 4 * count > 3 * order.size:
             continue
-        count = 0
+        filled = 0
         for k in range(order.size):
             if w[U(order[k])] != 0:
-                active[U(count)] = order[k]
-                count += 1
+                active[U(filled)] = order[k]
+                filled += 1
         inner = largest
         while inner > 0.1 * largest and epochs < max_epochs:
-            inner, _ = descend_once(loss, penalty, w, running, curvatures, active[:count])
+            inner, gained = descend_once(loss, penalty, w, running, curvatures, active[:filled])
+            count += gained
             epochs += 1
-            visits += count
+            visits += filled
     return largest, epochs, visits
