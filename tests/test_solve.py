@@ -3,6 +3,7 @@
 import itertools
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -257,6 +258,18 @@ def test_global_state_is_left_alone():
     so.solve(LASSO, so.CoordinateDescent(shuffled=True))
     assert np.random.get_state()[1].tobytes() == state  # noqa: NPY002
     assert np.geterr() == errors
+
+
+def test_threads_that_share_a_loss_give_the_bytes_of_one_thread():
+    """A loss keeps curvatures and the last fitted values for all who use it."""
+    for loss in (so.LeastSquares(X, Y, intercept=True), so.Logistic(X, Y > 0, intercept=True)):
+        problems = [so.Problem(loss, so.L1(alpha)) for alpha in np.geomspace(0.001, 0.2, 12)]
+        alone = [so.solve(problem, tol=1e-9) for problem in problems]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda problem: so.solve(problem, tol=1e-9), problems * 5))
+        for one, other in zip(alone * 5, together, strict=True):
+            assert one.w.tobytes() == other.w.tobytes()
+            assert one.certificate.lower_bound == other.certificate.lower_bound
 
 
 def test_the_seed_decides_the_order_and_nothing_else():
