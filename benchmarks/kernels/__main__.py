@@ -189,6 +189,24 @@ def call_rows(rounds, calls=2000):
     return [{"call": name, "us": 1e6 * min(seconds) / calls} for name, seconds in times.items()]
 
 
+def exponential_rows(rounds, size=10_000):
+    """Nanoseconds of an exponential, which is most of the work of a logistic epoch."""
+    rows = []
+    for dtype in (np.float64, np.float32):
+        x = np.random.default_rng(0).standard_normal(size).astype(dtype)
+        out = np.empty_like(x)
+        calls = {
+            "ours": lambda: loops.exponential(x, out),  # noqa: B023 (called at once, as those below)
+            "C library": lambda: loops.exponential_of_libm(x, out),  # noqa: B023
+            "numpy": lambda: np.exp(x, out=out),  # noqa: B023
+        }
+        for call in calls.values():
+            call()
+        times = race(calls, rounds)
+        rows.append({"type": np.dtype(dtype).name} | {f"{name} ns": 1e9 * min(t) / size for name, t in times.items()})
+    return rows
+
+
 def main():
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description="Loops against loops by hand.")
@@ -233,6 +251,10 @@ def main():
     title = "calls"
     if options.only in title:
         tables[title] = call_rows(options.rounds)
+        print(markdown(tables[title]))
+    title = "exponential"
+    if options.only in title:
+        tables[title] = exponential_rows(options.rounds)
         print(markdown(tables[title]))
     if not options.only:
         save("kernels", tables)

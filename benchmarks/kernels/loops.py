@@ -124,6 +124,20 @@ def logistic_csc(data, indices, indptr, y, w, u, eta, curvatures, alpha, weight,
 
 
 @by_hand
+def exponential(x, out):
+    """out = exp(x) by our polynomial, which vectorises."""
+    for i in range(x.size):
+        out[i] = exp(x[i])
+
+
+@by_hand
+def exponential_of_libm(x, out):
+    """out = exp(x) by the C library's function, one call for each element."""
+    for i in range(x.size):
+        out[i] = math.exp(x[i])
+
+
+@by_hand
 def fista_dense(  # noqa: PLR0912 (one function: that is the point)
     X, y, alpha, weight, w, v, new, image_w, image_v, image_new, u, slope, start, growth, iterations
 ):  # fmt: skip
