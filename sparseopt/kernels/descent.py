@@ -24,7 +24,7 @@ def descend_once(loss, penalty, w, running, curvatures, order):
         old = w[j]
         new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, one / bend))
         if new != old:
-            gained += (new != 0) - (old != 0)
+            gained += int(new != 0) - int(old != 0)
             w[j] = new
             loss.move(running, j, new - old)
             largest = max(largest, bend * abs(new - old))
