@@ -37,7 +37,8 @@ def in_new_process(code, *arguments, caches=None):
 
     Without `caches` numba and sparseopt use the directories they would use anyway.
     """
-    environment = dict(os.environ)
+    # a user's interpreter keeps bytecode, and so does that of an import that is timed
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     if caches is not None:
         environment |= {"NUMBA_CACHE_DIR": str(caches), "SPARSEOPT_CACHE_DIR": str(caches)}
     command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
