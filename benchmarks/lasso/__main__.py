@@ -21,24 +21,22 @@ from benchmarks.report import RESULTS, markdown, save
 
 FIRST = "import sys; from benchmarks.lasso.first_call import main; main(*sys.argv[1:])"
 TOLERANCES = [10 ** (-k / 2) for k in range(4, 33)]
-# CPU seconds after which a solver is not tuned any further.
-PATIENCE = 60.0
 
 
-def tune(solver, objective, gap):
-    """The curve of (tolerance, CPU seconds, relative gap) down to the first tolerance that reaches the gap."""
+def tune(solver, objective, gap, patience):
+    """The curve of (tolerance, CPU seconds, relative gap) down to the tolerance that reaches the gap, or out of patience."""
     solver.warm_up()
     curve = []
     for tolerance in TOLERANCES:
         seconds = cpu_seconds(lambda: solver.run(tolerance))  # noqa: B023 (called at once)
         reached = objective.evaluate_result(**solver.get_result())
         curve.append({"tolerance": tolerance, "CPU s": seconds, **reached})
-        if reached["relative_gap"] <= gap or sum(point["CPU s"] for point in curve) > PATIENCE:
+        if reached["relative_gap"] <= gap or sum(point["CPU s"] for point in curve) > patience:
             break
     return curve
 
 
-def compete(dataset, objective, solvers, gap, rounds, budget):
+def compete(dataset, objective, solvers, gap, rounds, budget, patience):
     """Rows of the race on one problem, fastest first, and the curves of the tuning."""
     problem = {"dataset": repr(dataset), "alpha": f"max / {objective.alpha_max_over}"}
     curves, runners, rows = [], {}, []
@@ -48,7 +46,7 @@ def compete(dataset, objective, solvers, gap, rounds, budget):
             print(f"  {solver}: skipped, {reason}", flush=True)
             continue
         solver.set_objective(**objective.get_objective())
-        curve = tune(solver, objective, gap)
+        curve = tune(solver, objective, gap, patience)
         curves += [{**problem, "solver": repr(solver), **point} for point in curve]
         last = curve[-1]
         print(f"  {solver}: gap {last['relative_gap']:.1e} in {last['CPU s']:.3f} s", flush=True)
@@ -106,6 +104,7 @@ def main():
     parser.add_argument(
         "--budget", type=float, default=10.0, help="CPU seconds after which a solver races no more (default 10)"
     )
+    parser.add_argument("--patience", type=float, default=60.0, help="CPU seconds after which a solver is tuned no more (default 60)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of solvers that do not reach their tolerance: the table shows it
@@ -121,7 +120,7 @@ def main():
         for over in options.over:
             print(f"{dataset}, alpha_max / {over}", flush=True)
             objective = grammar.objective_on(data, over)
-            rows, points = compete(dataset, objective, solvers, options.gap, options.rounds, options.budget)
+            rows, points = compete(dataset, objective, solvers, options.gap, options.rounds, options.budget, options.patience)
             print(markdown(rows), flush=True)
             races += rows
             curves += points
