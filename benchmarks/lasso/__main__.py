@@ -104,7 +104,9 @@ def main():
     parser.add_argument(
         "--budget", type=float, default=10.0, help="CPU seconds after which a solver races no more (default 10)"
     )
-    parser.add_argument("--patience", type=float, default=60.0, help="CPU seconds after which a solver is tuned no more (default 60)")
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="CPU seconds after which a solver is tuned no more (default 60)"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of solvers that do not reach their tolerance: the table shows it
@@ -120,7 +122,9 @@ def main():
         for over in options.over:
             print(f"{dataset}, alpha_max / {over}", flush=True)
             objective = grammar.objective_on(data, over)
-            rows, points = compete(dataset, objective, solvers, options.gap, options.rounds, options.budget, options.patience)
+            rows, points = compete(
+                dataset, objective, solvers, options.gap, options.rounds, options.budget, options.patience
+            )
             print(markdown(rows), flush=True)
             races += rows
             curves += points
