@@ -19,7 +19,6 @@ from scipy import sparse
 
 from sparseopt import kkt
 from sparseopt.conjugates import (
-    ConvexForm,
     convex_form,
     has_conjugate,
     loss_conjugate,
@@ -27,6 +26,7 @@ from sparseopt.conjugates import (
     slope_scale,
 )
 from sparseopt.constraints import Cardinality
+from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
@@ -223,18 +223,17 @@ def _sample_bound(loss, form, w, slope):
     if loss.intercept:
         v = _balanced(v, weights)
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    least, largest = form.slope_range()
     flat = np.zeros(t.size, dtype=bool)
-    while np.any(stuck := _stuck(t, least, largest)):
+    while np.any(stuck := form.stuck(t)):
         flat |= stuck
         v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
             return -np.inf
         t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
-    scale = _largest_scale(t, least, largest)
+    scale = form.largest_scale(t)
     if form.is_homogeneous:
         scale = _best_scale(loss, v, weights, scale)
-    v, t = scale * v, np.clip(scale * t, least, largest)
+    v, t = scale * v, form.nearest_slope(scale * t)
     terms = weights * loss_conjugate(loss, v) * np.ones_like(v)
     penalty = form.conjugate(t)
     bound = -float(np.sum(terms)) - penalty
@@ -250,11 +249,6 @@ def _balanced(v, weights):
     if above > below:
         return np.where(v > 0, v * (below / above), v)
     return np.where(v < 0, v * (above / below), v)
-
-
-def _stuck(t, least, largest):
-    """Where t has a sign that no slope of g has: scaling cannot mend it, unlike too large a size."""
-    return ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
 
 
 def _without_columns(loss, v, weights, columns):
@@ -273,14 +267,6 @@ def _without_columns(loss, v, weights, columns):
     return slope_scale(loss, projected) * projected
 
 
-def _largest_scale(t, least, largest):
-    """Largest factor up to 1 that brings t into the range of slopes."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = np.where(t > largest, largest / t, 1.0)
-        below = np.where(t < least, least / t, 1.0)
-    return float(min(above.min(initial=1.0), below.min(initial=1.0)))
-
-
 def _best_scale(loss, v, weights, largest):
     """The factor of the residual with the best bound: for least squares the bound is a parabola in it."""
     squares = float(np.sum(weights * v * v))
@@ -297,27 +283,27 @@ def _quadratic_bound(loss, form, w, slope):
     slope has; then x moves towards the minimiser of f, which scales it by a factor k:
     x = k x - (1 - k) q with Q q = c.
     """
-    least, largest = form.slope_range()
     Q, c = loss.Q, loss.c.astype(np.float64)
     x, t = w, -slope
     flat = np.zeros(t.size, dtype=bool)
-    while np.any(stuck := _stuck(t, least, largest)):
+    while np.any(stuck := form.stuck(t)):
         flat |= stuck
         x = _flattened(Q, c, x, np.flatnonzero(flat))
         t = -(Q.matvec(x) + c)
         if np.any(np.abs(t[flat]) > 1e-12 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))):
             return -np.inf
         t[flat] = 0.0
-    scale = _largest_scale(t, least, largest)
+    scale = form.largest_scale(t)
     if scale < 1.0:
         scale *= 1.0 - 1e-12
         q = _solve_symmetric(Q.matrix, c)
         x = scale * x - (1.0 - scale) * q
         t = -(Q.matvec(x) + c)
         margin = 1e-9 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))
-        if np.any(t > largest + margin) or np.any(t < least - margin):
+        nearest = form.nearest_slope(t)
+        if np.any(np.abs(t - nearest) > margin):
             return -np.inf
-        t = np.clip(t, least, largest)
+        t = nearest
     curved = float(x @ Q.matvec(x)) / 2
     penalty = form.conjugate(t)
     return -curved - penalty - _ROUNDING * (abs(curved) + abs(penalty) + float(np.sum(np.abs(c * x))))
@@ -350,8 +336,9 @@ def stationarity(problem, w, slope):
         return _sparse_stationarity(problem, w, slope)
     term = problem.proximal
     form = None if term is None else convex_form(term, w.size)
-    if isinstance(form, ConvexForm):
-        return float(np.max(form.subgradient_distance(w, slope), initial=0.0))
+    distance = None if form is None else form.subgradient_distance(w, slope)
+    if distance is not None:
+        return float(np.max(distance, initial=0.0))
     curvatures = np.maximum(np.asarray(problem.loss.curvatures(), dtype=np.float64), np.finfo(np.float64).tiny)
     if not isinstance(term, Penalty):
         curvature, nearest = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny), np.empty_like(w)
@@ -367,7 +354,7 @@ def stationarity(problem, w, slope):
 
 def _sparse_stationarity(problem, w, slope):
     form = convex_form(problem.penalty, w.size)
-    if not isinstance(form, ConvexForm):
+    if not isinstance(form, SeparableForm):
         return np.nan
     on = w != 0.0
     distance = form.subgradient_distance(w, slope)

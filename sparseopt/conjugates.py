@@ -16,61 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.constraints import L1Ball, Simplex
+from sparseopt.forms import ConvexForm, SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, fitted
-from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, Ridged, Weighted, Zero
-
-
-@dataclass(frozen=True, eq=False)
-class ConvexForm:
-    """g_j(w) = a_j |w| + b_j w**2 / 2 on [l_j, u_j], for all coefficients at once."""
-
-    a: np.ndarray
-    b: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def is_homogeneous(self):
-        """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
-        is_cone = np.isin(self.lower, (-np.inf, 0.0)) & np.isin(self.upper, (0.0, np.inf))
-        return bool(np.all((self.b == 0.0) & is_cone))
-
-    def value(self, w):
-        """g(w), infinite outside of the bounds."""
-        if np.any(w < self.lower) or np.any(w > self.upper):
-            return np.inf
-        return float(np.sum(self.a * np.abs(w) + self.b * w * w / 2))
-
-    def conjugate(self, t):
-        """sup over w of t.w - g(w); infinite where t leaves the range of slopes."""
-        excess = np.sign(t) * np.maximum(np.abs(t) - self.a, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            free = np.where(excess == 0.0, 0.0, excess / self.b)
-        # the objective is concave in one dimension: the best point of an interval is the nearest one
-        best = np.clip(free, self.lower, self.upper)
-        if not np.all(np.isfinite(best)):
-            return np.inf
-        return float(np.sum(t * best - self.a * np.abs(best) - self.b * best * best / 2))
-
-    def slope_range(self):
-        """Smallest and largest t with a finite conjugate, for each coefficient."""
-        is_linear = self.b == 0.0
-        least = np.where(is_linear & np.isinf(self.lower), -self.a, -np.inf)
-        largest = np.where(is_linear & np.isinf(self.upper), self.a, np.inf)
-        return least, largest
-
-    def subgradient_distance(self, w, slope):
-        """Distance of -slope to the subdifferential of g at w, for each coefficient."""
-        t = -slope - self.b * w
-        nearest = np.where(w == 0.0, np.clip(t, -self.a, self.a), self.a * np.sign(w))
-        rest = t - nearest
-        # a bound takes up any force that pushes outwards
-        rest = np.where(w <= self.lower, np.maximum(rest, 0.0), rest)
-        return np.abs(np.where(w >= self.upper, np.minimum(rest, 0.0), rest))
+from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
 
 
 @dataclass(frozen=True)
-class SupportFunction:
+class SupportFunction(ConvexForm):
     """The conjugate of the indicator of a bounded set: finite for every slope."""
 
     constraint: Simplex | L1Ball
@@ -84,9 +36,15 @@ class SupportFunction:
             case L1Ball(radius):
                 return radius * float(np.max(np.abs(t)))
 
-    def slope_range(self):
-        """Every slope."""
-        return np.array(-np.inf), np.array(np.inf)
+    def value(self, w):
+        return 0.0 if self.constraint.violation(w) == 0.0 else np.inf
+
+    def largest_scale(self, t):
+        """Every t is a slope."""
+        return 1.0
+
+    def nearest_slope(self, t):
+        return t
 
 
 def convex_form(penalty, p):
@@ -100,7 +58,7 @@ def convex_form(penalty, p):
             return _form(p, alpha)
         case Ridged(inner, beta):
             form = convex_form(inner, p)
-            return form and replace(form, b=form.b + beta)
+            return replace(form, b=form.b + beta) if isinstance(form, SeparableForm) else None
         case Weighted(inner, weights):
             form = convex_form(inner, p)
             if form is None:
@@ -114,11 +72,11 @@ def convex_form(penalty, p):
         case Boxed(inner, lower, upper):
             form = convex_form(inner, p)
             return form and replace(form, lower=np.maximum(form.lower, lower), upper=np.minimum(form.upper, upper))
-    return None
+    return penalty.convex_form(p) if isinstance(penalty, ProximalTerm) else None
 
 
 def _form(p, alpha):
-    return ConvexForm(np.full(p, alpha), np.zeros(p), np.full(p, -np.inf), np.full(p, np.inf))
+    return SeparableForm(np.full(p, alpha), np.zeros(p), np.full(p, -np.inf), np.full(p, np.inf))
 
 
 def penalty_value(penalty, w):
@@ -140,7 +98,7 @@ def penalty_value(penalty, w):
 
 def has_conjugate(loss):
     """Whether the conjugate of the loss is known here."""
-    return isinstance(loss, LeastSquares | Logistic | Huber)
+    return isinstance(loss, LeastSquares | Logistic | Huber) or loss.has_conjugate
 
 
 def loss_conjugate(loss, v):
@@ -155,7 +113,7 @@ def loss_conjugate(loss, v):
             with np.errstate(divide="ignore", invalid="ignore"):
                 entropy = np.where(q > 0, q * np.log(q), 0.0) + np.where(q < 1, (1 - q) * np.log1p(-q), 0.0)
             return np.where((q >= 0) & (q <= 1), entropy, np.inf)
-    raise TypeError(f"the conjugate of {type(loss).__name__} is not known.")
+    return loss.conjugate(v)
 
 
 def slope_scale(loss, v):
@@ -166,7 +124,7 @@ def slope_scale(loss, v):
         case Logistic():
             q = -loss.y * v
             return 1.0 / max(q.max(initial=0.0), 1.0) if np.all(q >= 0.0) else 0.0
-    return 1.0
+    return 1.0 if isinstance(loss, LeastSquares) else loss.slope_scale(v)
 
 
 def sample_slopes(loss, w):

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt.conjugates import ConvexForm, convex_form
+from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Constraint
+from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
 from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, ProximalTerm, Ridged, Weighted
 from sparseopt.problem import Problem
@@ -97,7 +98,7 @@ def alpha_max(loss, penalty=None) -> float:
         case L0(alpha):
             return float(np.max(gains, initial=0.0)) / alpha
     form = convex_form(penalty, p)
-    if not isinstance(form, ConvexForm):
+    if not isinstance(form, SeparableForm):
         raise TypeError(f"alpha_max knows no formula for {type(penalty).__name__}; compute it from loss.gradient(0).")
     push = np.where(form.lower < 0.0, np.abs(slope), np.maximum(-slope, 0.0))
     held = form.a > 0.0

@@ -359,7 +359,7 @@ def test_an_edit_of_the_package_itself_is_compiled_again(run, tmp_path):
     script = "import numpy as np, sparseopt as so\nfrom sparseopt._jit import compilations\n"
     script += "print(so.solve(so.Problem(so.LeastSquares(np.eye(2), np.ones(2)), so.L1(0.1)), max_iter=1).w[0], *compilations())\n"
     assert run(script, root=tmp_path) == "0.8 1 0"
-    file = tmp_path / "sparseopt" / "penalties.py"
+    file = tmp_path / "sparseopt" / "penalties" / "separable.py"
     file.write_text(file.read_text().replace("threshold = step * self.alpha", "threshold = 2 * step * self.alpha"))
     assert run(script, root=tmp_path) == "0.6 1 0"
     file = tmp_path / "sparseopt" / "kernels" / "descent.py"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.conjugates import ConvexForm, convex_form
+from sparseopt.conjugates import convex_form
+from sparseopt.forms import SeparableForm
 from sparseopt.kernels.descent import descend
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
@@ -115,7 +116,7 @@ class CoordinateDescent(Solver):
         """
         form = convex_form(problem.proximal, state.w.size)
         size = np.count_nonzero(state.w)
-        if not isinstance(form, ConvexForm) or not 0 < size <= _NEWTON_SUPPORT:
+        if not isinstance(form, SeparableForm) or not 0 < size <= _NEWTON_SUPPORT:
             return False
         cost = (size * size * (state.running.size + size) + _FIXED_WORK) / _SPEEDUP
         if state.budget == 0.0 and (

@@ -1,0 +1,112 @@
+"""Convex terms as certificates see them: value, conjugate and range of slopes, in numpy.
+
+Written apart from the compiled terms on purpose: a certificate shares no code with the
+solver whose work it judges.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class ConvexForm(ABC):
+    """A convex term g by what a dual bound needs of it.
+
+    The range of slopes is where the conjugate g* is finite: a closed convex set that holds zero
+    wherever g is bounded from below.
+    """
+
+    @property
+    @abstractmethod
+    def is_homogeneous(self) -> bool:
+        """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
+
+    @abstractmethod
+    def value(self, w) -> float:
+        """g(w), infinite outside of its domain."""
+
+    @abstractmethod
+    def conjugate(self, t) -> float:
+        """sup over w of t.w - g(w); infinite where t leaves the range of slopes."""
+
+    @abstractmethod
+    def largest_scale(self, t) -> float:
+        """Largest factor up to 1 that brings t into the range of slopes."""
+
+    @abstractmethod
+    def nearest_slope(self, t):
+        """t in the range of slopes, for a t that is outside by rounding only."""
+
+    def stuck(self, t):
+        """Where t has a sign that no slope of g has: scaling cannot mend it, unlike too large a size."""
+        return np.zeros(t.size, dtype=bool)
+
+    def subgradient_distance(self, w, slope):
+        """Distance of -slope to the subdifferential of g at w, for each coefficient; None where no formula is known."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class SeparableForm(ConvexForm):
+    """g_j(w) = a_j |w| + b_j w**2 / 2 on [l_j, u_j], for all coefficients at once."""
+
+    a: np.ndarray
+    b: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def is_homogeneous(self):
+        """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
+        is_cone = np.isin(self.lower, (-np.inf, 0.0)) & np.isin(self.upper, (0.0, np.inf))
+        return bool(np.all((self.b == 0.0) & is_cone))
+
+    def value(self, w):
+        """g(w), infinite outside of the bounds."""
+        if np.any(w < self.lower) or np.any(w > self.upper):
+            return np.inf
+        return float(np.sum(self.a * np.abs(w) + self.b * w * w / 2))
+
+    def conjugate(self, t):
+        """sup over w of t.w - g(w); infinite where t leaves the range of slopes."""
+        excess = np.sign(t) * np.maximum(np.abs(t) - self.a, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            free = np.where(excess == 0.0, 0.0, excess / self.b)
+        # the objective is concave in one dimension: the best point of an interval is the nearest one
+        best = np.clip(free, self.lower, self.upper)
+        if not np.all(np.isfinite(best)):
+            return np.inf
+        return float(np.sum(t * best - self.a * np.abs(best) - self.b * best * best / 2))
+
+    def stuck(self, t):
+        least, largest = self.slope_range()
+        return ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
+
+    def largest_scale(self, t):
+        least, largest = self.slope_range()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            above = np.where(t > largest, largest / t, 1.0)
+            below = np.where(t < least, least / t, 1.0)
+        return float(min(above.min(initial=1.0), below.min(initial=1.0)))
+
+    def nearest_slope(self, t):
+        return np.clip(t, *self.slope_range())
+
+    def slope_range(self):
+        """Smallest and largest t with a finite conjugate, for each coefficient."""
+        is_linear = self.b == 0.0
+        least = np.where(is_linear & np.isinf(self.lower), -self.a, -np.inf)
+        largest = np.where(is_linear & np.isinf(self.upper), self.a, np.inf)
+        return least, largest
+
+    def subgradient_distance(self, w, slope):
+        """Distance of -slope to the subdifferential of g at w, for each coefficient."""
+        t = -slope - self.b * w
+        nearest = np.where(w == 0.0, np.clip(t, -self.a, self.a), self.a * np.sign(w))
+        rest = t - nearest
+        # a bound takes up any force that pushes outwards
+        rest = np.where(w <= self.lower, np.maximum(rest, 0.0), rest)
+        return np.abs(np.where(w >= self.upper, np.minimum(rest, 0.0), rest))

@@ -1,0 +1,134 @@
+"""Least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term
+from sparseopt.designs import Design, centered
+from sparseopt.losses.base import Loss, kept, rebuilt
+from sparseopt.losses.samples import fitted, prepare
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares(Loss):
+    """Half the weighted mean of (x_i w + b - y_i)**2; the scale 1/(2n) of scikit-learn.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, data frame or Design of shape (n, p)
+        Kept as lent where it is Fortran-ordered float32 or float64, or canonical CSC.
+    y : array of shape (n,)
+    sample_weight : array of shape (n,), optional
+        Nonnegative; only their ratios matter.
+    intercept : bool, default False
+        Add an unpenalised constant. X is then centred on the fly, never in memory.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the data is not finite, not real, malformed or out of scale.
+    """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = field(default=False, metadata={"compiled": False})
+    target: np.ndarray = field(init=False, repr=False)
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        prepare(self, self.X, self.y)
+        mean = 0.0
+        if self.intercept:
+            mean = self.y.dtype.type(np.sum(self.sample_weight.values * self.y, dtype=np.float64))
+            object.__setattr__(self, "X", centered(self.X, self.sample_weight.values))
+        target = self.y - mean
+        if self.intercept:
+            # A second pass takes off what rounding left of a large mean.
+            target = target - np.sum(self.sample_weight.values * target)
+            if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
+                target = np.zeros_like(target)
+        object.__setattr__(self, "target", target.astype(self.dtype))
+
+    def coordinate_slope(self, running, j):
+        return self.X.pull(j, running)
+
+    def move(self, running, j, step):
+        self.X.push(j, step, self.sample_weight, running)
+
+    def settle(self, running):
+        """Centring has done it already."""
+
+    def forward(self, w, eta):
+        self.X.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        for i in range(self.target.size):
+            u[i] = self.sample_weight.at(i) * (eta[i] - self.target[i])
+        self.X.adjoint(u, slope)
+
+    def bend(self, d, image):
+        total = image.dtype.type(0)
+        for i in range(self.target.size):
+            total += self.sample_weight.at(i) * image[i] * image[i]
+        return total
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def n_entries(self):
+        return self.X.n_entries
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def image_size(self):
+        return self.y.size + 1
+
+    @property
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+        return self.names
+
+    def predict(self, w):
+        """Fitted values X w + b."""
+        return fitted(self, w) + (self.y - self.target)
+
+    def image(self, w):
+        image = np.zeros(self.y.size + 1, dtype=self.dtype)
+        image[:-1] = fitted(self, w)
+        return image
+
+    def start(self, w):
+        running = np.zeros(self.y.size + 1, dtype=self.dtype)
+        running[:-1] = self.sample_weight.values * (fitted(self, w) - self.target)
+        return running
+
+    def curvatures(self):
+        return kept(self, "_curvatures", lambda: self.X.weighted_squares(self.sample_weight.values))
+
+    def evaluate(self, w):
+        residual = fitted(self, w) - self.target
+        return float(np.sum(self.sample_weight.values * residual * residual) / 2)
+
+    def gradient(self, w):
+        return self.X.rmatvec(self.sample_weight.values * (fitted(self, w) - self.target))
+
+    def intercept_at(self, w):
+        if not self.intercept:
+            return 0.0
+        mean = np.sum(self.sample_weight.values * self.y, dtype=np.float64)
+        return float(mean - self.X.means.astype(np.float64) @ w)
+
+    def hessian_bound(self, d):
+        return self.X.rmatvec((self.sample_weight.values * self.X.matvec(d)).astype(self.dtype))
+
+    def restrict(self, columns):
+        return rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)

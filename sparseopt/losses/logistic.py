@@ -1,0 +1,47 @@
+"""Logistic regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt._jit import exp
+from sparseopt.losses.samples import SampleLoss, prepare
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic(SampleLoss):
+    """Weighted mean of log(1 + exp(-y_i z_i)) with y_i in {-1, 1} and z_i = x_i w + b.
+
+    Parameters are those of `LeastSquares`; y may also be 0/1 or boolean.
+    """
+
+    def __post_init__(self):
+        prepare(self, self.X, self.y)
+        labels = np.unique(self.y)
+        if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
+            shown = ", ".join(f"{label:g}" for label in labels[:4])
+            raise ValueError(
+                f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first."
+            )
+        if self.intercept and labels.size < 2:
+            raise ValueError(
+                "y has one class only, so that the intercept would be infinite; give both classes or intercept=False."
+            )
+        object.__setattr__(self, "y", np.where(self.y > 0, 1, -1).astype(self.dtype))
+
+    def value(self, y, z):
+        margin = y * z
+        return np.log1p(exp(-abs(margin))) + (abs(margin) - margin) / 2
+
+    def slope(self, y, z):
+        one = y * y  # in the type of the data: y is -1 or 1
+        return -y / (one + exp(y * z))
+
+    def curvature(self, y, z):
+        e = exp(-abs(z))
+        return e / ((1 + e) * (1 + e))
+
+    def smoothness(self):
+        return 0.25

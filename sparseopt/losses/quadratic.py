@@ -1,0 +1,127 @@
+"""A quadratic function of the coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.designs import CSC, Dense, Design
+from sparseopt.inputs import as_design, as_targets
+from sparseopt.losses.base import Loss, rebuilt
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(Loss):
+    """w'Qw / 2 + c'w with Q symmetric positive semidefinite.
+
+    Parameters
+    ----------
+    Q : array or sparse matrix of shape (p, p)
+    c : array of shape (p,)
+    """
+
+    Q: Design
+    c: np.ndarray
+    #: Quadratics have no intercept.
+    intercept: bool = field(init=False, default=False, repr=False)
+
+    def __post_init__(self):
+        Q = as_design(self.Q, "Q")
+        if Q.shape[0] != Q.shape[1]:
+            raise ValueError(f"Q must be square, got shape {Q.shape}.")
+        if not _is_symmetric(Q.matrix):
+            raise ValueError("Q must be symmetric; pass (Q + Q.T) / 2, which has the same quadratic form.")
+        diagonal = Q.matrix.diagonal()
+        if np.any(diagonal < 0):
+            j = int(np.flatnonzero(diagonal < 0)[0])
+            raise ValueError(
+                f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required."
+            )
+        object.__setattr__(self, "Q", Q)
+        object.__setattr__(self, "c", as_targets(self.c, Q.shape[0], Q.dtype, "c"))
+
+    def coordinate_slope(self, running, j):
+        return running[j]
+
+    def move(self, running, j, step):
+        self.Q.push(j, step, self, running)
+
+    def at(self, i):
+        """Weight of row i of Q in a move."""
+        return self.c.dtype.type(1)
+
+    def settle(self, running):
+        """There is no intercept."""
+
+    def forward(self, w, eta):
+        self.Q.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        for j in range(slope.size):
+            slope[j] = eta[j] + self.c[j]
+
+    def bend(self, d, image):
+        total = image.dtype.type(0)
+        for j in range(d.size):
+            total += d[j] * image[j]
+        return total
+
+    @property
+    def n_features(self):
+        return self.c.size
+
+    @property
+    def n_entries(self):
+        return self.Q.n_entries
+
+    @property
+    def dtype(self):
+        return self.Q.dtype
+
+    @property
+    def image_size(self):
+        return self.c.size
+
+    @property
+    def feature_names(self):
+        return None
+
+    def image(self, w):
+        return self.Q.matvec(w).astype(self.dtype)
+
+    def start(self, w):
+        return (self.Q.matvec(w) + self.c).astype(self.dtype)
+
+    def curvatures(self):
+        return np.ascontiguousarray(self.Q.matrix.diagonal())
+
+    def evaluate(self, w):
+        return float(w @ self.Q.matvec(w) / 2 + self.c @ w)
+
+    def gradient(self, w):
+        return self.Q.matvec(w) + self.c
+
+    def intercept_at(self, w):
+        return 0.0
+
+    def hessian_bound(self, d):
+        return self.Q.matvec(d)
+
+    def restrict(self, columns):
+        columns = np.asarray(columns)
+        block = self.Q.matrix[:, columns][columns]
+        if sparse.issparse(block):
+            kind = self.Q.indices.dtype
+            Q = CSC(block.data, block.indices.astype(kind), block.indptr.astype(kind), columns.size)
+        else:
+            Q = Dense(np.asfortranarray(block))
+        # past the door: a part of Q is what Q is, and may be empty
+        return rebuilt(self, Q=Q, c=self.c[columns])
+
+
+def _is_symmetric(matrix):
+    largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
+    difference = abs(matrix - matrix.T)
+    return difference.max() <= 100 * np.finfo(matrix.dtype).eps * largest

@@ -1,0 +1,291 @@
+"""Losses: the smooth term f(w), which holds its data.
+
+A loss on samples is f(w) = min over b of sum_i s_i phi(y_i, x_i w + b), with weights
+s_i = sample_weight_i / sum(sample_weight), so without weights least squares has the scale
+1/(2n). The intercept b is zero unless asked for; where asked for it is minimised out, so
+that f is a function of w alone for every solver and certificate.
+
+Coordinate methods keep a running vector whose first entries are u_i, the slope of f in the
+i-th fitted value: the slope of f in w_j is then x_j . u for every loss.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term
+from sparseopt.designs import Design, uncentered
+from sparseopt.inputs import as_design, as_targets, as_weights, feature_names
+from sparseopt.losses.base import Loss, kept, rebuilt
+
+# At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
+# where most are halvings.
+_NEWTON_STEPS = 100
+
+
+def has_vanished(slope, last, scale):
+    """Whether a slope is rounding, in units of what it is a sum of; `last` is the one before."""
+    return abs(slope) <= 1e-15 * scale or last <= abs(slope) <= 1e-10 * scale
+
+
+def towards_root(b, slope, bend, low, high, is_slow):
+    """Newton step to the root of an increasing slope, or the middle of the bracket where that fails or is slow."""
+    new = b - slope / bend
+    is_bracketed = low > -np.inf and high < np.inf
+    if is_bracketed and (is_slow or not low < new < high):
+        return low + (high - low) / 2
+    return new
+
+
+@dataclass(frozen=True)
+class Uniform(Term):
+    """The same weight 1/n for every sample."""
+
+    values: np.floating
+
+    def at(self, i):
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class PerSample(Term):
+    """A weight for each sample; they sum to one."""
+
+    values: np.ndarray
+
+    def at(self, i):
+        return self.values[i]
+
+
+@dataclass(frozen=True)
+class NoConstant(Term):
+    """The intercept of a loss that has none."""
+
+    def best(self, loss, eta, b):
+        return b
+
+    def explained(self, mean):
+        return mean * 0
+
+
+@dataclass(frozen=True)
+class FreeConstant(Term):
+    """An intercept that is minimised out."""
+
+    def best(self, loss, eta, b):
+        """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
+        low, high, last = -np.inf, np.inf, np.inf
+        for _ in range(_NEWTON_STEPS):
+            slope, bend, scale = 0.0, 0.0, 0.0
+            for i in range(loss.y.size):
+                s = loss.slope_at(i, eta[i] + b)
+                slope += s
+                scale += abs(s)
+                bend += loss.sample_weight.at(i) * loss.curvature(loss.y[i], eta[i] + b)
+            if has_vanished(slope, last, scale):
+                break
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * loss.smoothness()), low, high, abs(slope) > last / 2)
+            last = abs(slope)
+        return b
+
+    def explained(self, mean):
+        """What the intercept takes off the weighted mean of squares; the weights sum to one."""
+        return mean * mean
+
+
+@dataclass(frozen=True, eq=False)
+class SampleLoss(Loss):
+    """A loss that is a weighted mean over samples; a subclass adds phi and its derivatives.
+
+    `value`, `slope` and `curvature` take numbers and arrays alike.
+    """
+
+    X: Design
+    y: np.ndarray
+    sample_weight: Term | None = None
+    intercept: bool = field(default=False, metadata={"compiled": False})
+    #: The intercept as kernels see it.
+    constant: Term = field(init=False, repr=False)
+    names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+
+    def __post_init__(self):
+        prepare(self, self.X, self.y)
+
+    @abstractmethod
+    def value(self, y, z):
+        """phi(y, z) for a target y and a fitted value z."""
+
+    @abstractmethod
+    def slope(self, y, z):
+        """Derivative of phi in z."""
+
+    @abstractmethod
+    def curvature(self, y, z):
+        """Second derivative of phi in z, almost everywhere."""
+
+    @abstractmethod
+    def smoothness(self):
+        """Upper bound on the second derivative of phi."""
+
+    def conjugate(self, v):
+        """phi*(y_i, v_i) for each sample, in numpy; infinite where v_i is no slope of phi."""
+        return np.full(v.size, np.inf)
+
+    def slope_scale(self, v):
+        """Largest factor up to 1 that brings v into the range of slopes of phi, which holds zero."""
+        return 1.0
+
+    def slope_at(self, i, z):
+        return self.sample_weight.at(i) * self.slope(self.y[i], z)
+
+    def coordinate_slope(self, running, j):
+        return self.X.pull(j, running)
+
+    def move(self, running, j, step):
+        n = self.y.size
+        self.X.push_through(j, step, self, running[n + 1 :], running)
+
+    def settle(self, running):
+        n = self.y.size
+        eta = running[n + 1 :]
+        shift = self.constant.best(self, eta, running.dtype.type(0))
+        if shift != 0:
+            for i in range(n):
+                eta[i] += shift
+                running[i] = self.slope_at(i, eta[i])
+
+    def forward(self, w, eta):
+        self.X.forward(w, eta)
+
+    def backward(self, v, eta, u, slope):
+        n = self.y.size
+        b = u.dtype.type(self.constant.best(self, eta, u[n]))
+        u[n] = b
+        for i in range(n):
+            u[i] = self.slope_at(i, eta[i] + b)
+        self.X.adjoint(u, slope)
+
+    def bend(self, d, image):
+        total, mean = image.dtype.type(0), image.dtype.type(0)
+        for i in range(self.y.size):
+            total += self.sample_weight.at(i) * image[i] * image[i]
+            mean += self.sample_weight.at(i) * image[i]
+        return self.smoothness() * max(total - self.constant.explained(mean), image.dtype.type(0))
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def n_entries(self):
+        return self.X.n_entries
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def image_size(self):
+        return self.y.size + 1
+
+    @property
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+        return self.names
+
+    def predict(self, w):
+        """Fitted values X w + b."""
+        eta = fitted(self, w)
+        return eta + self._best_intercept(eta)
+
+    def image(self, w):
+        image = np.zeros(self.y.size + 1, dtype=self.dtype)
+        image[:-1] = fitted(self, w)
+        return image
+
+    def start(self, w):
+        n = self.y.size
+        running = np.zeros(2 * n + 2, dtype=self.dtype)
+        eta = fitted(self, w)
+        b = self._best_intercept(eta)
+        running[n + 1 : 2 * n + 1] = eta + b
+        running[:n] = self.sample_weight.values * self.slope(self.y, eta + b)
+        running[2 * n + 1] = b
+        return running
+
+    def curvatures(self):
+        return kept(self, "_curvatures", lambda: self.smoothness() * self.X.weighted_squares(self.sample_weight.values))
+
+    def evaluate(self, w):
+        return float(np.sum(self.sample_weight.values * self.value(self.y, self.predict(w))))
+
+    def gradient(self, w):
+        return self.X.rmatvec(self.sample_weight.values * self.slope(self.y, self.predict(w)))
+
+    def intercept_at(self, w):
+        return float(self._best_intercept(fitted(self, w)))
+
+    def _best_intercept(self, eta):
+        if not self.intercept:
+            return eta.dtype.type(0)
+        b, low, high, last = 0.0, -np.inf, np.inf, np.inf
+        for _ in range(_NEWTON_STEPS):
+            slopes = self.sample_weight.values * self.slope(self.y, eta + b)
+            slope = np.sum(slopes, dtype=np.float64)
+            if has_vanished(slope, last, np.sum(np.abs(slopes))):
+                break
+            bend = np.sum(self.sample_weight.values * self.curvature(self.y, eta + b), dtype=np.float64)
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * self.smoothness()), low, high, abs(slope) > last / 2)
+            last = abs(slope)
+        return eta.dtype.type(b)
+
+    def hessian_bound(self, d):
+        image = self.X.matvec(d)
+        weights = self.sample_weight.values
+        if self.intercept:
+            image = image - np.sum(weights * image)
+        return (self.smoothness() * self.X.rmatvec((weights * image).astype(self.dtype))).astype(self.dtype)
+
+    def restrict(self, columns):
+        return rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)
+
+
+def prepare(loss, X, y):
+    """Canonical design, targets and weights of a loss on samples."""
+    names = feature_names(X)
+    design = uncentered(as_design(X))
+    dtype = design.dtype
+    targets = as_targets(y, design.shape[0], dtype)
+    weight = loss.sample_weight
+    if weight is None:
+        weight = Uniform(dtype.type(1.0 / targets.size))
+    elif not isinstance(weight, Uniform | PerSample):
+        weight = PerSample(as_weights(weight, targets.size).astype(dtype))
+    if not isinstance(loss.intercept, bool | np.bool_):
+        raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
+    object.__setattr__(loss, "intercept", bool(loss.intercept))
+    if isinstance(loss, SampleLoss):
+        object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
+    object.__setattr__(loss, "X", design)
+    object.__setattr__(loss, "y", targets)
+    object.__setattr__(loss, "sample_weight", weight)
+    object.__setattr__(loss, "names", names)
+
+
+def fitted(loss, w):
+    """X w, remembered for the last w: objective, slope and certificate ask for it one after another.
+
+    The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
+    """
+    last = loss.__dict__.get("_last_fitted")
+    if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
+        return last[1]
+    image = loss.X.matvec(w)
+    image.flags.writeable = False
+    object.__setattr__(loss, "_last_fitted", (w.copy(), image))
+    return image

@@ -1,0 +1,17 @@
+"""Penalties: the term g(w), by its value and its proximal operator.
+
+A penalty of your own is a frozen dataclass with `value` and `prox` in plain Python; every
+solver takes it. `sparseopt.testing.check_penalty` tells whether the two belong together.
+"""
+
+from sparseopt.penalties.base import Penalty as Penalty
+from sparseopt.penalties.base import ProximalTerm as ProximalTerm
+from sparseopt.penalties.rules import Boxed as Boxed
+from sparseopt.penalties.rules import Nonnegative as Nonnegative
+from sparseopt.penalties.rules import Ridged as Ridged
+from sparseopt.penalties.rules import Weighted as Weighted
+from sparseopt.penalties.separable import L0 as L0
+from sparseopt.penalties.separable import L1 as L1
+from sparseopt.penalties.separable import MCP as MCP
+from sparseopt.penalties.separable import SCAD as SCAD
+from sparseopt.penalties.separable import Zero as Zero

@@ -1,0 +1,179 @@
+"""Rules that build penalties of penalties: a ridge, weights, signs and bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.inputs import as_number
+from sparseopt.penalties.base import Penalty
+
+
+@dataclass(frozen=True)
+class Ridged(Penalty):
+    """penalty(w) + beta w**2 / 2: elastic net from L1, L0L2 from L0.
+
+    Parameters
+    ----------
+    penalty : Penalty
+    beta : float >= 0
+        Curvature of the ridge. scikit-learn's ElasticNet(alpha, l1_ratio) is
+        ``Ridged(L1(alpha * l1_ratio), alpha * (1 - l1_ratio))``.
+    """
+
+    penalty: Penalty
+    beta: float
+
+    def __post_init__(self):
+        _check_penalty(self.penalty, "Ridged")
+        object.__setattr__(self, "beta", as_number(self.beta, "beta", least=0.0))
+
+    @property
+    def is_convex(self):
+        return self.penalty.is_convex
+
+    @property
+    def is_symmetric(self):
+        return self.penalty.is_symmetric
+
+    def value(self, w):
+        return self.penalty.value(w) + 0.5 * self.beta * w * w
+
+    def prox(self, v, step):
+        shrink = 1.0 / (1.0 + step * self.beta)
+        return self.penalty.prox(shrink * v, shrink * step)
+
+    def value_at(self, j, w):
+        return self.penalty.value_at(j, w) + 0.5 * self.beta * w * w
+
+    def prox_at(self, j, v, step):
+        shrink = 1.0 / (1.0 + step * self.beta)
+        return self.penalty.prox_at(j, shrink * v, shrink * step)
+
+    def rejects_size(self, p):
+        return self.penalty.rejects_size(p)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Penalty):
+    """weights_j * penalty(w_j): adaptive lasso (Zou, 2006), unpenalised coefficients (weight 0).
+
+    Parameters
+    ----------
+    penalty : Penalty
+    weights : array of shape (p,)
+        Nonnegative factor of each coefficient's penalty.
+    """
+
+    penalty: Penalty
+    weights: np.ndarray
+
+    def __post_init__(self):
+        _check_penalty(self.penalty, "Weighted")
+        weights = np.array(self.weights, dtype=np.float64)
+        if weights.ndim != 1 or not np.all(np.isfinite(weights)) or np.any(weights < 0):
+            raise ValueError("weights of Weighted must be a vector of finite nonnegative numbers, one a coefficient.")
+        weights.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def is_convex(self):
+        return self.penalty.is_convex
+
+    @property
+    def is_symmetric(self):
+        return self.penalty.is_symmetric
+
+    def value(self, w):
+        return self.penalty.value(w)
+
+    def prox(self, v, step):
+        return self.penalty.prox(v, step)
+
+    def value_at(self, j, w):
+        value = self.penalty.value_at(j, w)
+        # a weight of zero frees the coefficient, also from a bound
+        return self.weights[j] * value if self.weights[j] > 0.0 else 0.0
+
+    def prox_at(self, j, v, step):
+        if self.weights[j] == 0.0:
+            return v
+        return self.penalty.prox_at(j, v, step * self.weights[j])
+
+    def rejects_size(self, p):
+        if self.weights.size != p:
+            return f"Weighted has {self.weights.size} weights for {p} coefficients; their lengths must match"
+        return self.penalty.rejects_size(p)
+
+
+@dataclass(frozen=True)
+class Nonnegative(Penalty):
+    """penalty(w) for w >= 0, infinite below.
+
+    Right for a penalty that is convex (the prox of its restriction is the clipped prox) or
+    symmetric (the prox of a negative v is 0); any other is refused.
+    """
+
+    penalty: Penalty
+
+    def __post_init__(self):
+        _check_penalty(self.penalty, "Nonnegative")
+        if not (self.penalty.is_convex or self.penalty.is_symmetric):
+            raise ValueError(
+                f"Nonnegative({self.penalty!r}): no right formula is known, because the penalty is declared "
+                "neither convex nor symmetric; set is_convex or is_symmetric on its class if it is."
+            )
+
+    @property
+    def is_convex(self):
+        return self.penalty.is_convex
+
+    def value(self, w):
+        return self.penalty.value(w) if w >= 0.0 else math.inf
+
+    def prox(self, v, step):
+        return max(self.penalty.prox(v, step), 0.0)
+
+    def value_at(self, j, w):
+        return self.penalty.value_at(j, w) if w >= 0.0 else math.inf
+
+    def prox_at(self, j, v, step):
+        return max(self.penalty.prox_at(j, v, step), 0.0)
+
+    def rejects_size(self, p):
+        return self.penalty.rejects_size(p)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxed(Penalty):
+    """A convex penalty restricted to lower_j <= w_j <= upper_j; what `Box` makes of a penalty.
+
+    In one dimension the prox of the restriction is the clipped prox.
+    """
+
+    penalty: Penalty
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def is_convex(self):
+        return self.penalty.is_convex
+
+    def value(self, w):
+        return self.penalty.value(w)
+
+    def prox(self, v, step):
+        return self.penalty.prox(v, step)
+
+    def value_at(self, j, w):
+        return self.penalty.value_at(j, w) if self.lower[j] <= w <= self.upper[j] else math.inf
+
+    def prox_at(self, j, v, step):
+        return min(max(self.penalty.prox_at(j, v, step), self.lower[j]), self.upper[j])
+
+
+def _check_penalty(penalty, rule):
+    if not isinstance(penalty, Penalty):
+        raise TypeError(f"{rule} takes a penalty, got {type(penalty).__name__}; for example {rule}(L1(0.1), ...).")
