@@ -26,6 +26,9 @@ from sparseopt.penalties import L0 as L0
 from sparseopt.penalties import L1 as L1
 from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
+from sparseopt.penalties import LHalf as LHalf
+from sparseopt.penalties import LogSum as LogSum
+from sparseopt.penalties import LTwoThirds as LTwoThirds
 from sparseopt.penalties import Nonnegative as Nonnegative
 from sparseopt.penalties import Penalty as Penalty
 from sparseopt.penalties import ProximalTerm as ProximalTerm

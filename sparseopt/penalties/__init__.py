@@ -6,6 +6,9 @@ solver takes it. `sparseopt.testing.check_penalty` tells whether the two belong 
 
 from sparseopt.penalties.base import Penalty as Penalty
 from sparseopt.penalties.base import ProximalTerm as ProximalTerm
+from sparseopt.penalties.concave import LHalf as LHalf
+from sparseopt.penalties.concave import LogSum as LogSum
+from sparseopt.penalties.concave import LTwoThirds as LTwoThirds
 from sparseopt.penalties.rules import Boxed as Boxed
 from sparseopt.penalties.rules import Nonnegative as Nonnegative
 from sparseopt.penalties.rules import Ridged as Ridged

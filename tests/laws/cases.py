@@ -71,6 +71,16 @@ PENALTIES = [
     Boxed(so.L1(0.3), np.array([-1.0]), np.array([2.0])),
     LogSum(0.4),
     so.Ridged(LogSum(2.0), 0.3),
+    so.LogSum(0.3),
+    so.LogSum(2.0, 0.01),
+    so.LogSum(0.0),
+    so.LHalf(0.3),
+    so.LHalf(0.0),
+    so.LTwoThirds(0.3),
+    so.LTwoThirds(0.0),
+    so.Ridged(so.LTwoThirds(0.3), 0.5),
+    so.Nonnegative(so.LHalf(0.3)),
+    so.Weighted(so.LogSum(0.3), [0.0, 2.0]),
 ]
 
 
