@@ -67,11 +67,11 @@ class Design(Term):
 
     @abstractmethod
     def matvec(self, w):
-        """X w, in the larger of the two types."""
+        """X w, in the larger of the two types; w may have several columns."""
 
     @abstractmethod
     def rmatvec(self, u):
-        """X' u, in the larger of the two types."""
+        """X' u, in the larger of the two types; u may have several columns."""
 
     @abstractmethod
     def restrict(self, columns):
@@ -107,6 +107,14 @@ class Dense(Design):
             eta[i] += step * self.values[i, j]
             u[i] = loss.slope_at(i, eta[i])
 
+    def bend_through(self, j, step, loss, eta):
+        """sum_i x_ij**2 times the curvature of the loss in eta_i on the way to eta_i + step * x_ij."""
+        total = self.values.dtype.type(0)
+        for i in range(self.values.shape[0]):
+            x = self.values[i, j]
+            total += x * x * loss.bend_at(i, eta[i], step * x)
+        return total
+
     def forward(self, w, eta):
         for i in range(self.values.shape[0]):
             eta[i] = 0
@@ -139,7 +147,12 @@ class Dense(Design):
 
     def matvec(self, w):
         columns = _few_nonzeros(w)
-        return _product(self.values, w) if columns is None else _product(self.values[:, columns], w[columns])
+        if columns is None:
+            return _product(self.values, w)
+        total = np.zeros(self.shape[0], dtype=np.result_type(self.values, w))
+        for block in _blocks((self.shape[0], columns.size)):
+            total += _product(self.values[:, columns[block]], w[columns[block]])
+        return total
 
     def rmatvec(self, u):
         return _product(self.values.T, u)
@@ -182,6 +195,14 @@ class CSC(Design):
             i = U(self.indices[k])
             eta[i] += step * self.data[k]
             u[i] = loss.slope_at(i, eta[i])
+
+    def bend_through(self, j, step, loss, eta):
+        """sum_i x_ij**2 times the curvature of the loss in eta_i on the way to eta_i + step * x_ij."""
+        total = self.data.dtype.type(0)
+        for k in range(U(self.indptr[j]), U(self.indptr[j + 1])):
+            i, x = U(self.indices[k]), self.data[k]
+            total += x * x * loss.bend_at(i, eta[i], step * x)
+        return total
 
     def forward(self, w, eta):
         for i in range(self.n_rows):
@@ -294,7 +315,8 @@ class CenteredDense(Design):
     def matvec(self, w):
         columns = _few_nonzeros(w)
         if columns is not None:
-            return self.restrict(columns).matvec(w[columns]) if columns.size else np.zeros(self.shape[0], dtype=w.dtype)
+            shape = (self.shape[0], *w.shape[1:])
+            return self.restrict(columns).matvec(w[columns]) if columns.size else np.zeros(shape, dtype=w.dtype)
         return np.add.reduce([_centered_product(self, block, w) for block in _blocks(self.shape)])
 
     def rmatvec(self, u):
@@ -388,7 +410,7 @@ class CenteredCSC(Design):
         return self.matrix @ w - self.means @ w
 
     def rmatvec(self, u):
-        return self.matrix.T @ u - self.means * u.sum()
+        return self.matrix.T @ u - np.multiply.outer(self.means, u.sum(axis=0))
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64) - self.means
@@ -440,9 +462,9 @@ def _means(design, rows):
 
 
 def _few_nonzeros(w):
-    """The nonzero places of w where they are so few that a copy of their columns is cheaper than all of X."""
-    columns = np.flatnonzero(w)
-    return columns if 16 * columns.size <= w.size else None
+    """The nonzero places (rows, of a matrix) of w where they are so few that a copy of their columns is cheaper than all of X."""
+    columns = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
+    return columns if 16 * columns.size <= len(w) else None
 
 
 def _product(matrix, vector):
@@ -457,7 +479,7 @@ def _product(matrix, vector):
 
 def _blocks(shape):
     """Slices of columns: a fiftieth of the matrix each, since a copy of one is made, but at most a million entries."""
-    entries = min(max(shape[0] * shape[1] // 50, 1 << 14), 1 << 20)
+    entries = min(max(shape[0] * shape[1] // 50, 1 << 16), 1 << 20)
     width = max(1, entries // max(1, shape[0]))
     return [slice(first, first + width) for first in range(0, max(shape[1], 1), width)]
 

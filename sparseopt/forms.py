@@ -44,9 +44,31 @@ class ConvexForm(ABC):
         """Where t has a sign that no slope of g has: scaling cannot mend it, unlike too large a size."""
         return np.zeros(t.size, dtype=bool)
 
+    def free_directions(self):
+        """Basis, as columns, of directions along which g is constant: slopes have no part in them; None for none.
+
+        A form has such directions or stuck coordinates, but not both.
+        """
+        return None
+
     def subgradient_distance(self, w, slope):
         """Distance of -slope to the subdifferential of g at w, for each coefficient; None where no formula is known."""
         return None
+
+
+class DualRay(ABC):
+    """The multiples k u, 0 <= k <= 1, of a slope u of F: each bounds F(X w) + g(w) by -F*(k u) - g*(-k X'u)."""
+
+    #: X'u, one number a coefficient.
+    slope: np.ndarray
+
+    @abstractmethod
+    def conjugate(self, scale):
+        """F*(scale u) or more, and the size of the terms that it sums up, as a measure of its rounding."""
+
+    def best_scale(self, largest):
+        """The factor with the smallest conjugate, or a good one."""
+        return largest
 
 
 @dataclass(frozen=True, eq=False)

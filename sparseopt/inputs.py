@@ -6,6 +6,7 @@ canonical one (Fortran order or CSC; float32 or float64).
 
 from __future__ import annotations
 
+import math
 import numbers
 
 import numpy as np
@@ -181,6 +182,18 @@ def as_targets(y, n_samples, dtype, name="y"):
     return np.ascontiguousarray(vector, dtype=dtype)
 
 
+def as_responses(Y, n_samples, dtype, name="y"):
+    """Matrix of one row a sample and one column a response, in the design's type."""
+    if Y is None:
+        raise ValueError(f"{name} is None; one row for each sample is required.")
+    matrix = as_floats(Y, name)
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        raise ValueError(f"{name} must be 2-D, one column a response; got shape {matrix.shape}.")
+    for column in matrix.T:
+        _as_vector(column, n_samples, name)
+    return np.array(matrix, dtype=dtype)
+
+
 def as_weights(sample_weight, n_samples):
     """Weights that sum to one, in float64."""
     vector = _as_vector(sample_weight, n_samples, "sample_weight").astype(np.float64)
@@ -238,11 +251,13 @@ def as_count(value, name, *, least=0):
     return int(value)
 
 
-def as_coefficients(w, size, dtype, name="w0"):
-    """A private copy of a coefficient vector."""
-    vector = np.asarray(as_floats(w, name))
-    if vector.shape != (size,):
-        raise ValueError(f"{name} has shape {vector.shape}, but the problem has {size} features: pass shape ({size},).")
-    if not np.all(np.isfinite(vector)):
+def as_coefficients(w, shape, dtype, name="w0"):
+    """A private copy of coefficients as one vector; a matrix may come as its vector in C order."""
+    array = np.asarray(as_floats(w, name))
+    if array.shape not in {shape, (math.prod(shape),)}:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but the problem has {shape[0]} features: pass shape {shape}."
+        )
+    if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} contains NaN or infinity.")
-    return np.array(vector, dtype=dtype)
+    return np.array(array, dtype=dtype, order="C").ravel()

@@ -49,17 +49,22 @@ class Problem:
         return self.loss.n_features
 
     @property
+    def shape(self):
+        """Shape of the coefficients: (p,), or (p, q) where the loss has q outputs."""
+        return self.loss.shape
+
+    @property
     def dtype(self):
         return self.loss.dtype
 
     def objective(self, w) -> float:
         """loss(w) + penalty(w), summed in float64."""
-        w = np.asarray(w, dtype=np.float64)
+        w = np.asarray(w, dtype=np.float64).ravel()
         return self.loss.evaluate(w) + penalty_value(self.penalty, w)
 
     def violation(self, w) -> float:
         """Distance of w to the constraint; 0.0 inside."""
-        return 0.0 if self.constraint is None else self.constraint.violation(np.asarray(w, dtype=np.float64))
+        return 0.0 if self.constraint is None else self.constraint.violation(np.asarray(w, dtype=np.float64).ravel())
 
     @property
     def proximal(self):

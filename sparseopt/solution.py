@@ -50,9 +50,9 @@ class Solution:
 
     Attributes
     ----------
-    w : array of shape (p,)
+    w : array of shape (p,), or (p, q) where the loss has q outputs
         Coefficients, in the type of the data.
-    intercept : float
+    intercept : float, or array of shape (q,)
         The unpenalised constant; 0.0 where none was asked for.
     status : Status
         Why the run stopped.
@@ -73,7 +73,7 @@ class Solution:
     """
 
     w: np.ndarray
-    intercept: float
+    intercept: float | np.ndarray
     status: Status
     certificate: Certificate
     iterations: int
@@ -85,13 +85,13 @@ class Solution:
 
     @property
     def support(self):
-        """Indices of the nonzero coefficients."""
-        return np.flatnonzero(self.w)
+        """Indices of the nonzero coefficients; of the features in use, where there are several outputs."""
+        return np.flatnonzero(self.w if self.w.ndim == 1 else self.w.any(axis=1))
 
     @property
     def support_names(self):
         """Names of the nonzero coefficients; their indices as text where the data had none."""
-        names = self.feature_names or tuple(map(str, range(self.w.size)))
+        names = self.feature_names or tuple(map(str, range(len(self.w))))
         return tuple(names[j] for j in self.support)
 
     def require(self, *, gap=None, violation=1e-8):
@@ -116,5 +116,5 @@ class Solution:
     def __repr__(self):
         return (
             f"Solution({self.status.name} after {self.iterations} iterations, "
-            f"support {self.support.size} of {self.w.size}, {self.certificate.summary})"
+            f"support {self.support.size} of {len(self.w)}, {self.certificate.summary})"
         )

@@ -1,0 +1,347 @@
+"""Multinomial logistic regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term, exp
+from sparseopt.forms import DualRay
+from sparseopt.inputs import as_responses
+from sparseopt.losses.outputs import Grid, OutputsLoss
+from sparseopt.losses.samples import prepare_design
+
+# At most so many Newton steps for the intercepts: a few from a start near by.
+_NEWTON_STEPS = 100
+
+
+@dataclass(frozen=True)
+class NoConstants(Term):
+    """The intercepts of a loss that has none."""
+
+    def settle(self, loss, eta, u):
+        """Nothing to do."""
+
+    def explained(self, mean):
+        return mean * 0
+
+
+@dataclass(frozen=True)
+class FreeConstants(Term):
+    """An intercept for each class, minimised out."""
+
+    tolerance: float
+
+    def settle(self, loss, eta, u):
+        """Minimise over the intercepts, which are the spare entries of u, by damped Newton steps.
+
+        A step d is shortened by log(1 + r) / r with r = max d - min d: then the value falls without
+        being looked at (generalised self-concordance; Sun and Tran-Dinh, 2019). The work space at the
+        end of u holds the second derivative, the slope and the probabilities.
+        """
+        q, m = loss.places.q, loss.target.size // loss.places.q
+        work = u[q * m :]
+        last = np.inf
+        for _ in range(_NEWTON_STEPS):
+            loss.bend_constants(eta, u, work)
+            largest = 0.0
+            for k in range(q):
+                largest = max(largest, abs(work[q * q + k]))
+            if largest <= self.tolerance or last <= largest <= 1e4 * self.tolerance:
+                break
+            last = largest
+            solve_in_place(work, q)
+            low, high = work[q * q], work[q * q]
+            for k in range(q):
+                low, high = min(low, work[q * q + k]), max(high, work[q * q + k])
+            reach = high - low
+            if reach == 0:
+                break
+            damped = np.log1p(reach) / reach
+            for k in range(q):
+                u[(k + 1) * m - 1] -= damped * work[q * q + k]
+
+    def explained(self, mean):
+        """What an intercept takes off the weighted mean of squares; the weights sum to one."""
+        return mean * mean
+
+
+def solve_in_place(work, q):
+    """Solve A x = b by Cholesky; `work` holds the lower half of A in rows, then b, which becomes x.
+
+    A is singular along the vector of ones, on which b is orthogonal: a multiple of its square is added.
+    """
+    trace = work[0] * 0
+    for k in range(q):
+        trace += work[k * q + k]
+    for k in range(q):
+        for h in range(k + 1):
+            work[k * q + h] += trace / (q * q)
+    for k in range(q):
+        for h in range(k + 1):
+            total = work[k * q + h]
+            for i in range(h):
+                total -= work[k * q + i] * work[h * q + i]
+            if h < k:
+                work[k * q + h] = total / work[h * q + h]
+            else:
+                # a class without curvature is held by the multiple of its own that rounding leaves
+                work[k * q + k] = np.sqrt(max(total, work[k * q + k] * 1e-7 + 1e-30))
+    for k in range(q):
+        for i in range(k):
+            work[q * q + k] -= work[k * q + i] * work[q * q + i]
+        work[q * q + k] /= work[k * q + k]
+    for k in range(q - 1, -1, -1):
+        for i in range(k + 1, q):
+            work[q * q + k] -= work[i * q + k] * work[q * q + i]
+        work[q * q + k] /= work[k * q + k]
+
+
+@dataclass(frozen=True, eq=False)
+class Multinomial(OutputsLoss):
+    """Weighted mean of log(sum_k exp z_ik) - z_i,y_i with z_i = x_i W + b: softmax regression.
+
+    Every class has its column of W (the symmetric parametrisation of glmnet), so coefficients have
+    shape (p, K), intercepts (K,) with sum zero.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, data frame or Design of shape (n, p)
+    y : array of shape (n,) or (n, K)
+        Labels of any kind that sorts, whose sorted values are `classes`; or a row of K
+        probabilities for each sample, such as 0/1 indicators.
+    sample_weight : array of shape (n,), optional
+        Nonnegative; only their ratios matter.
+    intercept : bool, default False
+        Add an unpenalised constant to each class.
+    """
+
+    #: The labels, one a column of W.
+    classes: np.ndarray | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+    constants: Term = field(init=False, repr=False)
+
+    def __post_init__(self):
+        X = prepare_design(self, self.X)
+        classes, y, probabilities = _read_labels(self.y, X.shape[0])
+        target = np.zeros((classes.size, X.shape[0] + 1), dtype=X.dtype)
+        target[:, :-1] = probabilities.T
+        for name, value in (("y", y), ("classes", classes), ("target", target.ravel()), ("places", Grid(classes.size))):
+            object.__setattr__(self, name, value)
+        empty = np.flatnonzero(self._masses() == 0.0)
+        if self.intercept and empty.size:
+            raise ValueError(
+                f"y: class {classes[empty[0]]!r} has no sample with a positive weight, so that its intercept would be "
+                "infinite; drop the class or give intercept=False."
+            )
+        tolerance = 4.0 * float(np.finfo(X.dtype).eps)
+        object.__setattr__(self, "constants", FreeConstants(tolerance) if self.intercept else NoConstants())
+
+    def _masses(self):
+        return np.sum(self.weights * self.targets, axis=0, dtype=np.float64)
+
+    def refresh(self, eta, u):
+        """Slopes in all fitted values, into u, whose spare entries are the intercepts."""
+        q, m = self.places.q, self.target.size // self.places.q
+        n = m - 1
+        for i in range(n):
+            top = eta[i] + u[n]
+            for k in range(1, q):
+                top = max(top, eta[k * m + i] + u[k * m + n])
+            total = u.dtype.type(0)
+            for k in range(q):
+                e = exp(eta[k * m + i] + u[k * m + n] - top)
+                u[k * m + i] = e
+                total += e
+            for k in range(q):
+                u[k * m + i] = self.sample_weight.at(i) * (u[k * m + i] / total - self.target[k * m + i])
+
+    def bend_constants(self, eta, u, work):
+        """Second derivative and slope in the intercepts, which are the spare entries of u, into the work space."""
+        q, m = self.places.q, self.target.size // self.places.q
+        chance = q * q + q
+        for k in range(chance):
+            work[k] = 0
+        for i in range(m - 1):
+            top = eta[i] + u[m - 1]
+            for k in range(1, q):
+                top = max(top, eta[k * m + i] + u[(k + 1) * m - 1])
+            total = u.dtype.type(0)
+            for k in range(q):
+                e = exp(eta[k * m + i] + u[(k + 1) * m - 1] - top)
+                work[chance + k] = e
+                total += e
+            s = self.sample_weight.at(i)
+            for k in range(q):
+                p = work[chance + k] / total
+                work[chance + k] = p
+                work[q * q + k] += s * (p - self.target[k * m + i])
+                work[k * q + k] += s * p
+                for h in range(k + 1):
+                    work[k * q + h] -= s * p * work[chance + h]
+
+    def move(self, running, j, step):
+        half = running.size // 2
+        eta = running[half:]
+        m = self.target.size // self.places.q
+        first = self.places.output(j) * m
+        self.X.push(self.places.feature(j), step, self, eta[first : first + m])
+        self.refresh(eta, running[:half])
+
+    def settle(self, running):
+        half = running.size // 2
+        self.constants.settle(self, running[half:], running[:half])
+        self.refresh(running[half:], running[:half])
+
+    def backward(self, v, eta, u, slope):
+        self.constants.settle(self, eta, u)
+        self.refresh(eta, u)
+        self.pull_all(u, slope)
+
+    def bend(self, d, image):
+        """Half of the sum of squares around the mean over classes (Boehning, 1992)."""
+        q, m = self.places.q, self.target.size // self.places.q
+        zero = image.dtype.type(0)
+        total = zero
+        for k in range(q):
+            squares, mean = zero, zero
+            for i in range(m - 1):
+                common = zero
+                for h in range(q):
+                    common += image[h * m + i]
+                z = image[k * m + i] - common / q
+                squares += self.sample_weight.at(i) * z * z
+                mean += self.sample_weight.at(i) * z
+            total += max(squares - self.constants.explained(mean), zero)
+        return 0.5 * total
+
+    def largest_bend(self):
+        return 0.25
+
+    def bound_outputs(self, Z):
+        Z = Z - np.mean(Z, axis=1, keepdims=True)
+        if self.intercept:
+            Z = Z - np.sum(self.weights * Z, axis=0)
+        return 0.5 * Z
+
+    @property
+    def image_size(self):
+        """q blocks and the work space of the intercepts."""
+        q = self.places.q
+        return self.target.size + q * (q + 2)
+
+    def probabilities(self, w):
+        """Probability of each class for each sample, shape (n, K)."""
+        return _softmax(self.predict(w))
+
+    def predict(self, w):
+        Z = self.fitted(w)
+        return Z + self._best_intercepts(Z)
+
+    def output_slopes(self, w):
+        return self.probabilities(w) - self.targets
+
+    def start(self, w):
+        Z = self.fitted(w)
+        b = self._best_intercepts(Z)
+        u = self.as_image(self.weights * (_softmax(Z + b) - self.targets))
+        u[: self.target.size].reshape(self.places.q, -1)[:, -1] = b
+        return np.concatenate([u, self.as_image(Z)])
+
+    def evaluate(self, w):
+        Z = self.predict(w)
+        Z = Z - np.sum(self.targets * Z, axis=1, keepdims=True)  # small where the fit is good
+        top = np.max(Z, axis=1)
+        values = top + np.log(np.sum(np.exp(Z - top[:, None]), axis=1))
+        return float(np.sum(np.ravel(self.weights) * values))
+
+    def intercept_at(self, w):
+        return np.asarray(self._best_intercepts(self.fitted(w)), dtype=np.float64)
+
+    def _best_intercepts(self, Z):
+        """The steps of `FreeConstants` in numpy."""
+        q = self.places.q
+        b, last = np.zeros(q), np.inf
+        for _ in range(_NEWTON_STEPS if self.intercept else 0):
+            P = _softmax(Z + b)
+            slope = np.sum(self.weights * (P - self.targets), axis=0, dtype=np.float64)
+            largest = np.max(np.abs(slope))
+            if largest <= 1e-15 or last <= largest <= 1e-11:
+                break
+            last = largest
+            mass = np.sum(self.weights * P, axis=0, dtype=np.float64)
+            H = np.diag(mass) - np.asarray(P.T @ (self.weights * P), dtype=np.float64)
+            step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
+            reach = np.max(step) - np.min(step)
+            if not reach > 0.0:
+                break
+            b = b - step * (np.log1p(reach) / reach)
+        return (b - np.mean(b)).astype(Z.dtype)
+
+    def dual_ray(self, w):
+        P = _softmax(self.predict(np.asarray(w, dtype=np.float64)))
+        if self.intercept:
+            P = self._balanced(P)
+        weights = np.broadcast_to(self.weights, P.shape)
+        return _Chances(self.pulled(weights * (P - self.targets)), P, weights, self.targets)
+
+    def _balanced(self, P):
+        """P mixed with one row for all samples so that its mean is that of the targets, as intercepts make it."""
+        masses = self._masses()
+        excess = np.sum(self.weights * P, axis=0, dtype=np.float64) - masses
+        excess -= np.mean(excess)
+        part = float(np.max(np.abs(excess) / masses))
+        if part == 0.0:
+            return P
+        part /= 1.0 + part
+        row = np.maximum(masses - excess * ((1.0 - part) / part), 0.0)
+        return (1.0 - part) * P + part * row / np.sum(row)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chances(DualRay):
+    """Slopes k (P - Y) of probabilities P: the conjugate is the sum of (k P + (1-k) Y) log(k P + (1-k) Y)."""
+
+    slope: np.ndarray
+    P: np.ndarray
+    weights: np.ndarray
+    targets: np.ndarray
+
+    def conjugate(self, scale):
+        Q = scale * self.P + (1.0 - scale) * self.targets
+        entropy = self.weights * Q * np.log(np.where(Q > 0.0, Q, 1.0))
+        return float(np.sum(entropy)), float(np.sum(np.abs(entropy)))
+
+
+def _softmax(Z):
+    E = np.exp(Z - np.max(Z, axis=1, keepdims=True))
+    return E / np.sum(E, axis=1, keepdims=True)
+
+
+def _read_labels(y, n_samples):
+    """Classes, what was given as an array, and the probability of each class for each sample."""
+    if y is None:
+        raise ValueError("y is None; one label for each sample is required.")
+    labels = np.asarray(y)
+    if labels.ndim == 2:
+        P = as_responses(labels, n_samples, np.dtype(np.float64))
+        wrong = np.flatnonzero((P < 0.0).any(axis=1) | (np.abs(P.sum(axis=1) - 1.0) > 1e-6))
+        if wrong.size:
+            raise ValueError(
+                f"y: row {wrong[0]} is {P[wrong[0]]}, no probabilities that sum to one; pass labels, or such rows."
+            )
+        if P.shape[1] < 2:
+            raise ValueError("y has one class only; at least two are required.")
+        return np.arange(P.shape[1]), labels, P / P.sum(axis=1, keepdims=True)
+    if labels.ndim != 1:
+        raise ValueError(f"y must hold one label a sample, or one row of probabilities; got shape {labels.shape}.")
+    if labels.size != n_samples:
+        raise ValueError(f"y has {labels.size} entries for {n_samples} samples; their lengths must match.")
+    if labels.dtype.kind == "c" or (labels.dtype.kind == "f" and not np.all(labels == np.floor(labels))):
+        raise ValueError(
+            "y holds numbers that are not whole, or NaN; labels name classes: pass whole numbers or strings."
+        )
+    classes, index = np.unique(labels, return_inverse=True)
+    if classes.size < 2:
+        raise ValueError("y has one class only; at least two are required.")
+    return classes, labels, np.eye(classes.size)[index]
