@@ -37,6 +37,14 @@ from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero
 from sparseopt.problem import Problem as Problem
 from sparseopt.pruning import prune as prune
+from sparseopt.selection import CrossValidation as CrossValidation
+from sparseopt.selection import InformationCriteria as InformationCriteria
+from sparseopt.selection import StabilitySelection as StabilitySelection
+from sparseopt.selection import adaptive as adaptive
+from sparseopt.selection import cross_validate as cross_validate
+from sparseopt.selection import information_criteria as information_criteria
+from sparseopt.selection import reweighted as reweighted
+from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.solution import Duals as Duals
 from sparseopt.solution import NotCertified as NotCertified
 from sparseopt.solution import Solution as Solution

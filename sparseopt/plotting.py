@@ -1,8 +1,8 @@
-"""Pictures of results: a path, the convergence of a run, a mask. Needs matplotlib."""
+"""Pictures of results: a path, a choice on it, the convergence of a run, a mask. Needs matplotlib."""
 
 import numpy as np
 
-from sparseopt.penalties import Penalty
+from sparseopt.penalties import ProximalTerm
 
 # Okabe and Ito (2008): told apart by colour-blind readers and in print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -27,9 +27,7 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     matplotlib Axes
     """
     axes = _axes(axes)
-    w, strengths = path.w, path.alphas
-    if np.any(np.isnan(strengths)):
-        raise ValueError(f"plot_path: {path.terms[0]!r} has neither alpha nor k; give a path over terms that have one.")
+    w, strengths = path.w, _strengths(path, "plot_path")
     size = np.abs(w).mean(axis=0)
     named = np.argsort(-size, kind="stable")[: min(labels, np.count_nonzero(size))]
     quiet = np.setdiff1d(np.flatnonzero(size), named)
@@ -38,13 +36,79 @@ def plot_path(path, names=None, axes=None, *, labels=6):
         name = f"column {j}" if names is None else str(names[j])
         axes.plot(strengths, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
-    if isinstance(path.terms[0], Penalty):
-        _log_axis_to_weaker(axes)
-    else:
-        axes.set_xlabel("nonzero coefficients allowed")
+    _axis_to_weaker(axes, path.terms[0])
     axes.set_ylabel("coefficient")
     if named.size:
         axes.legend(frameon=False, fontsize="small", loc="upper left")
+    return _clean(axes)
+
+
+def plot_cross_validation(found, axes=None):
+    """Mean error of each penalty with its standard error, and the two choices.
+
+    Parameters
+    ----------
+    found : CrossValidation
+        What `cross_validate` returned.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    axes = _axes(axes)
+    strengths = _strengths(found.path, "plot_cross_validation")
+    mean, spread = found.mean, np.nan_to_num(found.standard_error)
+    axes.fill_between(strengths, mean - spread, mean + spread, color=COLOURS[0], alpha=0.15, linewidth=0)
+    axes.plot(strengths, mean, color=COLOURS[0], linewidth=1.8, label="mean error, one standard error")
+    choices = (
+        (found.best, "least error", COLOURS[1]),
+        (found.one_standard_error, "within one standard error", COLOURS[2]),
+    )
+    for index, name, colour in choices:
+        label = f"{name}: {found.path[index].support.size} columns"
+        axes.axvline(strengths[index], color=colour, linestyle="--", linewidth=1.2, label=label)
+    _axis_to_weaker(axes, found.penalties[0])
+    axes.set_ylabel("error on held-out rows")
+    axes.legend(frameon=False, fontsize="small")
+    return _clean(axes)
+
+
+def plot_stability(found, names=None, axes=None, *, labels=6):
+    """How often each column is selected on half of the rows, against the strength of the penalty.
+
+    Parameters
+    ----------
+    found : StabilitySelection
+        What `stability_selection` returned.
+    names : sequence of str, optional
+        Names of the columns, for the legend; by default those of the data.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    labels : int
+        How many of the stable columns get a colour and a name; columns that are not stable are grey.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    axes = _axes(axes)
+    strengths = _strengths(found, "plot_stability")
+    names = found.feature_names if names is None else names
+    order = np.argsort(-found.stability, kind="stable")
+    named = order[: min(labels, found.support.size)]
+    quiet = np.setdiff1d(np.flatnonzero(found.stability), named)
+    axes.plot(strengths, found.probabilities[:, quiet], color="#B8B8B8", linewidth=0.8)
+    for rank, j in enumerate(named):
+        name = f"column {j}" if names is None else str(names[j])
+        axes.plot(strengths, found.probabilities[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
+    axes.axhline(found.threshold, color="black", linestyle=":", linewidth=1.0)
+    _axis_to_weaker(axes, found.penalties[0])
+    axes.set_ylabel("part of the halves that select it")
+    axes.set_ylim(-0.02, 1.02)
+    if named.size:
+        axes.legend(frameon=False, fontsize="small")
     return _clean(axes)
 
 
@@ -117,9 +181,19 @@ def plot_mask(mask, axes=None):
     return np.ravel(axes)[0].figure
 
 
-def _log_axis_to_weaker(axes):
+def _strengths(found, verb):
+    """The strength of each penalty, or k of each cardinality."""
+    if np.any(np.isnan(found.alphas)):
+        raise ValueError(f"{verb}: a penalty has neither alpha nor k; give a path over terms that have one.")
+    return found.alphas
+
+
+def _axis_to_weaker(axes, term):
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
+    if not isinstance(term, ProximalTerm):
+        axes.set_xlabel("nonzero coefficients allowed")
+        return
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.set_xlabel("alpha (weaker penalty to the right)")

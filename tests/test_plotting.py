@@ -44,6 +44,26 @@ def test_a_path_of_constraints_is_drawn_against_k():
     assert axes.get_xscale() == "linear"
 
 
+def test_cross_validation_draws_the_mean_and_the_two_choices():
+    found = so.cross_validate(so.Problem(LOSS), [so.L1(alpha) for alpha in so.alpha_grid(LOSS, 8)], 4)
+    axes = plotting.plot_cross_validation(found)
+    mean, best, simple = axes.get_lines()
+    np.testing.assert_allclose(mean.get_ydata(), found.mean)
+    assert best.get_xdata()[0] == found.best_penalty.alpha
+    assert simple.get_xdata()[0] == found.one_standard_error_penalty.alpha
+    (band,) = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx((found.mean + found.standard_error).max())
+
+
+def test_stability_draws_the_stable_columns_and_the_threshold():
+    found = so.stability_selection(so.Problem(LOSS), [so.L1(alpha) for alpha in so.alpha_grid(LOSS, 4, 0.3)], pairs=4)
+    axes = plotting.plot_stability(found, names=[f"x{j}" for j in range(12)])
+    assert sorted(text.get_text() for text in axes.get_legend().get_texts()) == [f"x{j}" for j in found.support]
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    np.testing.assert_allclose(drawn["x0"].get_ydata(), found.probabilities[:, 0])
+    assert any(np.allclose(line.get_ydata(), found.threshold) for line in axes.get_lines())
+
+
 def test_convergence_draws_the_distance_to_the_bound():
     solution = so.solve(so.Problem(LOSS, so.L1(0.1)), so.ProximalGradient(), tol=1e-10, trace=True)
     axes = plotting.plot_convergence(solution)
