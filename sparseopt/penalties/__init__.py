@@ -9,10 +9,16 @@ from sparseopt.penalties.base import ProximalTerm as ProximalTerm
 from sparseopt.penalties.concave import LHalf as LHalf
 from sparseopt.penalties.concave import LogSum as LogSum
 from sparseopt.penalties.concave import LTwoThirds as LTwoThirds
+from sparseopt.penalties.groups import BlockPenalty as BlockPenalty
+from sparseopt.penalties.groups import GroupLasso as GroupLasso
+from sparseopt.penalties.groups import GroupMCP as GroupMCP
+from sparseopt.penalties.groups import GroupSCAD as GroupSCAD
+from sparseopt.penalties.groups import SparseGroupLasso as SparseGroupLasso
 from sparseopt.penalties.rules import Boxed as Boxed
 from sparseopt.penalties.rules import Nonnegative as Nonnegative
 from sparseopt.penalties.rules import Ridged as Ridged
 from sparseopt.penalties.rules import Weighted as Weighted
+from sparseopt.penalties.rules import strengthened as strengthened
 from sparseopt.penalties.separable import L0 as L0
 from sparseopt.penalties.separable import L1 as L1
 from sparseopt.penalties.separable import MCP as MCP

@@ -1,0 +1,319 @@
+"""Penalties on groups of coefficients, which enter and leave together.
+
+Each is a sum over groups of a penalty on the Euclidean norm of the group, and perhaps of
+one on its coefficients:
+
+    g(w) = sum_g [ c_g**2 penalty(norm(w_g) / c_g) + ridge norm(w_g)**2 / 2 ] + resistance sum_j |w_j|
+
+For L1, MCP and SCAD the first term is the penalty of norm(w_g) with c_g alpha for alpha. A group
+of weight c_g = 0 is not penalised by it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sparseopt.inputs import as_number
+from sparseopt.kernels.block_minimum import by_gradient, by_norm
+from sparseopt.penalties.base import Penalty, ProximalTerm
+from sparseopt.penalties.group_form import GroupForm
+from sparseopt.penalties.partitions import EqualGroups, as_partition
+from sparseopt.penalties.separable import L1, MCP, SCAD
+
+
+class BlockPenalty(ProximalTerm):
+    """A penalty on groups of coefficients; `BlockDescent` and `ProximalGradient` take it.
+
+    A subclass is final. Its fields are those annotated here: the partition, one weight for all
+    groups or one a group, the curvature of a ridge, the part of alpha on each coefficient, whether
+    negative coefficients are forbidden, and the penalty of the norm of a group of weight 1.
+    """
+
+    alpha: float
+    groups: Any
+    weights: Any
+    ridge: float
+    resistance: float
+    nonnegative: bool
+    penalty: Penalty
+
+    @abstractmethod
+    def minimise_block(self, g, slope, x, vectors, values, scratch):
+        """x <- a minimiser over z of slope.(z - x) + (z - x)'H(z - x) / 2 + the penalty of group g at z.
+
+        H has the eigenvalues `values` and the eigenvectors `vectors`, one after another; without
+        these it is values[0] times the identity.
+        """
+
+    def weight_of(self, g):
+        """Weight of group g."""
+        return self.weights[g % self.weights.size]
+
+    def value_of_norm(self, g, norm):
+        """Penalty of the norm of group g."""
+        c = self.weight_of(g)
+        curved = 0.5 * self.ridge * norm * norm
+        return curved + (c * c * self.penalty.value(norm / c) if c > 0.0 else 0.0)
+
+    def prox_of_norm(self, g, norm, step):
+        """Minimiser over x >= 0 of step * value_of_norm(g, x) + (x - norm)**2 / 2."""
+        c, shrink = self.weight_of(g), 1.0 / (1.0 + step * self.ridge)
+        return c * self.penalty.prox(shrink * norm / c, shrink * step) if c > 0.0 else shrink * norm
+
+    def prox_inside(self, v, step):
+        """Prox of what bears on each coefficient; that of the norm comes after (Simon et al., 2013)."""
+        if self.nonnegative:
+            return max(v - step * self.resistance, 0.0)
+        if abs(v) <= step * self.resistance:
+            return 0.0
+        return v - math.copysign(step * self.resistance, v)
+
+    def prox_block(self, g, v, step, out):
+        """Prox of the coefficients of group g, into `out`."""
+        top, squares = 0.0, 0.0
+        for i in range(v.size):
+            out[i] = self.prox_inside(v[i], step)
+            top = max(abs(out[i]), top)
+        for i in range(v.size):
+            squares += (out[i] / top) ** 2 if top != 0.0 else 0.0
+        norm = top * math.sqrt(squares)
+        scale = self.prox_of_norm(g, norm, step) / norm if norm != 0.0 else 1.0
+        for i in range(v.size):
+            out[i] = scale * out[i] if scale != 0.0 else 0.0
+
+    def prox_into(self, v, step, out):
+        for g in range(self.groups.count(v.size)):
+            first, last = self.groups.start(g), self.groups.start(g + 1)
+            top, squares = 0.0, 0.0
+            for k in range(first, last):
+                j = self.groups.member(k)
+                out[j] = self.prox_inside(v[j], step)
+                top = max(abs(out[j]), top)
+            for k in range(first, last):
+                squares += (out[self.groups.member(k)] / top) ** 2 if top != 0.0 else 0.0
+            norm = top * math.sqrt(squares)
+            scale = self.prox_of_norm(g, norm, step) / norm if norm != 0.0 else 1.0
+            for k in range(first, last):
+                j = self.groups.member(k)
+                out[j] = scale * out[j] if scale != 0.0 else 0.0
+
+    def evaluate(self, w):
+        total = 0.0
+        for g in range(self.groups.count(w.size)):
+            first, last = self.groups.start(g), self.groups.start(g + 1)
+            top, squares = 0.0, 0.0
+            for k in range(first, last):
+                x = w[self.groups.member(k)]
+                top = max(abs(x), top)
+                if self.nonnegative and x < 0.0:
+                    return math.inf
+                total += self.resistance * abs(x)
+            for k in range(first, last):
+                squares += (w[self.groups.member(k)] / top) ** 2 if top != 0.0 else 0.0
+            total += self.value_of_norm(g, top * math.sqrt(squares))
+        return total
+
+    def convex_form(self, p):
+        if not self.is_convex:
+            return None
+        return GroupForm(self.groups, self.thresholds(p), self.ridge, self.resistance, self.nonnegative)
+
+    def thresholds(self, p):
+        """The pull at which each of the groups of p coefficients leaves zero."""
+        return self.penalty.alpha * np.broadcast_to(self.weights, self.groups.count(p))
+
+    def pulls(self, t):
+        """How strongly t = -f'(w) pulls at each group: the norm of what its coefficients do not resist."""
+        rest = (t if self.nonnegative else np.abs(t)) - self.resistance
+        return self.groups.norms(np.maximum(rest, 0.0))
+
+    def strengthened(self, factor):
+        """The same penalty with factor times its alpha."""
+        return replace(self, alpha=factor * self.alpha)
+
+    def rejects_size(self, p):
+        reason = self.groups.rejects_size(p)
+        if reason is None and self.weights.size not in (1, self.groups.count(p)):
+            reason = f"there are {self.weights.size} weights for {self.groups.count(p)} groups; give one a group"
+        return reason and f"{type(self).__name__}: {reason}"
+
+    def _settle(self, penalty, resistance=0.0):
+        """Canonical fields, for constructors."""
+        groups = as_partition(self.groups)
+        canonical = {
+            "groups": groups,
+            "weights": _as_group_weights(self.weights, groups),
+            "ridge": as_number(self.ridge, "ridge", least=0.0),
+            "resistance": resistance,
+            "penalty": penalty,
+        }
+        if not isinstance(self.nonnegative, bool | np.bool_):
+            raise TypeError(f"nonnegative must be True or False, got {self.nonnegative!r}.")
+        for name, value in canonical.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupLasso(BlockPenalty):
+    """alpha sum_g c_g norm(w_g): whole groups are zero (Yuan and Lin, 2006).
+
+    Parameters
+    ----------
+    alpha : float >= 0
+        Weight, in the units of the loss's slope.
+    groups : int, list of index arrays, or array of labels
+        The size of neighbouring groups; or the coefficients of each group, in any order; or one
+        label a coefficient. Each coefficient is in one group; see `overlapping_groups`.
+    weights : array, optional
+        The c_g, nonnegative: one for all groups or one a group (of labels, in sorted order). By
+        default the root of the group's size, so that large groups are not favoured (Yuan and
+        Lin, 2006). A group of weight zero is not penalised.
+    nonnegative : bool, default False
+        Forbid negative coefficients.
+    ridge : float >= 0, default 0
+        Add ridge norm(w)**2 / 2: the elastic net of groups.
+    """
+
+    alpha: float
+    groups: Any
+    weights: Any = None
+    nonnegative: bool = field(default=False, kw_only=True)
+    ridge: float = field(default=0.0, kw_only=True)
+    resistance: float = field(init=False, repr=False, default=0.0)
+    penalty: Penalty = field(init=False, repr=False)
+    is_convex = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        self._settle(L1(self.alpha))
+
+    def minimise_block(self, g, slope, x, vectors, values, scratch):
+        if self.nonnegative:
+            by_gradient(self, g, slope, x, vectors, values, scratch)
+        else:
+            kink = self.alpha * self.weight_of(g)
+            by_norm(slope, x, vectors, values, self.ridge, kink, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseGroupLasso(BlockPenalty):
+    """alpha (l1_ratio |w|_1 + (1 - l1_ratio) sum_g c_g norm(w_g)) (Simon et al., 2013).
+
+    Zeros within the groups that are not zero as a whole.
+
+    Parameters
+    ----------
+    alpha : float >= 0
+        Weight, in the units of the loss's slope.
+    groups : int, list of index arrays, or array of labels
+        As in `GroupLasso`.
+    l1_ratio : float in [0, 1], default 0.5
+        Part of alpha on single coefficients; 0 is the group lasso, 1 the lasso.
+    weights, nonnegative, ridge
+        As in `GroupLasso`.
+    """
+
+    alpha: float
+    groups: Any
+    l1_ratio: float = field(default=0.5, metadata={"compiled": False})
+    weights: Any = None
+    nonnegative: bool = field(default=False, kw_only=True)
+    ridge: float = field(default=0.0, kw_only=True)
+    resistance: float = field(init=False, repr=False)
+    penalty: Penalty = field(init=False, repr=False)
+    is_convex = True
+
+    def __post_init__(self):
+        alpha = as_number(self.alpha, "alpha", least=0.0)
+        ratio = as_number(self.l1_ratio, "l1_ratio", least=0.0)
+        if ratio > 1.0:
+            raise ValueError(f"l1_ratio must be at most 1, got {ratio:g}: it is the part of alpha on coefficients.")
+        object.__setattr__(self, "alpha", alpha)
+        object.__setattr__(self, "l1_ratio", ratio)
+        self._settle(L1((1.0 - ratio) * alpha), ratio * alpha)
+
+    def minimise_block(self, g, slope, x, vectors, values, scratch):
+        by_gradient(self, g, slope, x, vectors, values, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMCP(BlockPenalty):
+    """The MCP of each group's norm, with c_g alpha for alpha (Breheny and Huang, 2015).
+
+    Parameters
+    ----------
+    alpha : float >= 0
+        Slope at zero of a group of weight 1.
+    groups, weights
+        As in `GroupLasso`.
+    gamma : float > 0, default 3
+        Where it turns flat, in multiples of c_g alpha.
+    """
+
+    alpha: float
+    groups: Any
+    weights: Any = None
+    gamma: float = 3.0
+    ridge: float = field(init=False, repr=False, default=0.0)
+    nonnegative: bool = field(init=False, repr=False, default=False)
+    resistance: float = field(init=False, repr=False, default=0.0)
+    penalty: Penalty = field(init=False, repr=False)
+
+    def __post_init__(self):
+        penalty = MCP(self.alpha, self.gamma)
+        object.__setattr__(self, "alpha", penalty.alpha)
+        object.__setattr__(self, "gamma", penalty.gamma)
+        self._settle(penalty)
+
+    def minimise_block(self, g, slope, x, vectors, values, scratch):
+        by_gradient(self, g, slope, x, vectors, values, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSCAD(BlockPenalty):
+    """The SCAD of each group's norm, with c_g alpha for alpha (Breheny and Huang, 2015).
+
+    Parameters
+    ----------
+    alpha : float >= 0
+        Slope at zero of a group of weight 1.
+    groups, weights
+        As in `GroupLasso`.
+    gamma : float > 2, default 3.7
+        Where it turns flat, in multiples of c_g alpha.
+    """
+
+    alpha: float
+    groups: Any
+    weights: Any = None
+    gamma: float = 3.7
+    ridge: float = field(init=False, repr=False, default=0.0)
+    nonnegative: bool = field(init=False, repr=False, default=False)
+    resistance: float = field(init=False, repr=False, default=0.0)
+    penalty: Penalty = field(init=False, repr=False)
+
+    def __post_init__(self):
+        penalty = SCAD(self.alpha, self.gamma)
+        object.__setattr__(self, "alpha", penalty.alpha)
+        object.__setattr__(self, "gamma", penalty.gamma)
+        self._settle(penalty)
+
+    def minimise_block(self, g, slope, x, vectors, values, scratch):
+        by_gradient(self, g, slope, x, vectors, values, scratch)
+
+
+def _as_group_weights(weights, groups):
+    """Weights as a read-only vector; the roots of the sizes where none are given."""
+    if weights is None:
+        sizes = [groups.size] if isinstance(groups, EqualGroups) else np.diff(groups.starts)
+        weights = np.sqrt(sizes)
+    weights = np.array(weights, dtype=np.float64, ndmin=1)
+    if weights.ndim != 1 or weights.size == 0 or not np.all(np.isfinite(weights)) or np.any(weights < 0):
+        raise ValueError("weights of groups must be finite nonnegative numbers, one for all groups or one a group.")
+    weights.flags.writeable = False
+    return weights
