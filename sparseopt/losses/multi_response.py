@@ -99,10 +99,12 @@ class MultiResponse(OutputsLoss):
         return self._mean() - self.X.means.astype(np.float64) @ self.matrix_of(w)
 
     def dual_ray(self, w):
-        R = self.output_slopes(np.asarray(w, dtype=np.float64))
+        R = self.output_slopes(w)
+        slope = self.gradient(w)
         if self.intercept:
             R = R - np.sum(self.weights * R, axis=0) / np.sum(self.weights * np.ones((len(R), 1)))
-        return _Residual(self.pulled(self.weights * R), R, np.broadcast_to(self.weights, R.shape), self.targets)
+            slope = self.pulled(self.weights * R)
+        return _Residual(slope, R, np.broadcast_to(self.weights, R.shape), self.targets)
 
 
 @dataclass(frozen=True, eq=False)

@@ -279,11 +279,11 @@ class Multinomial(OutputsLoss):
         return (b - np.mean(b)).astype(Z.dtype)
 
     def dual_ray(self, w):
-        P = _softmax(self.predict(np.asarray(w, dtype=np.float64)))
+        P, slope = self.probabilities(w), self.gradient(w)
         if self.intercept:
             P = self._balanced(P)
-        weights = np.broadcast_to(self.weights, P.shape)
-        return _Chances(self.pulled(weights * (P - self.targets)), P, weights, self.targets)
+            slope = self.pulled(self.weights * (P - self.targets))
+        return _Chances(slope, P, np.broadcast_to(self.weights, P.shape), self.targets)
 
     def _balanced(self, P):
         """P mixed with one row for all samples so that its mean is that of the targets, as intercepts make it."""

@@ -16,7 +16,7 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.designs import Design
 from sparseopt.losses.base import DualLoss, kept, rebuilt
-from sparseopt.losses.samples import fitted
+from sparseopt.losses.samples import fitted, remembered
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class OutputsLoss(DualLoss):
         return self.places.vector(self.X.rmatvec(U))
 
     def gradient(self, w):
-        return self.pulled(self.weights * self.output_slopes(w))
+        return remembered(self, "_gradient", w, lambda w: self.pulled(self.weights * self.output_slopes(w)))
 
     def curvatures(self):
         return kept(self, "_curvatures", self._curvatures)

@@ -1,0 +1,200 @@
+"""Working sets of rows, for least squares with several responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term
+from sparseopt.designs import CSC, CenteredCSC
+from sparseopt.kernels.rows import descend_rows, distance_rows, value_rows
+from sparseopt.losses import MultiResponse
+from sparseopt.penalties import BlockPenalty, Penalty
+from sparseopt.penalties.partitions import EqualGroups
+from sparseopt.solvers.base import Solver, State
+
+# Rows that enter at once: at least so many, or as many as there are in use.
+_FEWEST = 50
+# Epochs between two extrapolations.
+_EPOCHS = 6
+# Calls of the kernel, of `_EPOCHS` epochs each, before all rows are looked at again.
+_CALLS = 200
+# Part of the distance of all rows to which that of the working set is brought down.
+_DEPTH = 0.1
+
+
+@dataclass(frozen=True)
+class RowBlocks(Term):
+    """A penalty whose groups are the rows."""
+
+    penalty: BlockPenalty
+
+    def prox(self, j, v, step, out):
+        """Prox of row j, into `out`."""
+        self.penalty.prox_block(j, v, step, out)
+
+    def value(self, j, x):
+        """Penalty of row j."""
+        top, squares, total = 0.0, 0.0, 0.0
+        for k in range(x.size):
+            top = max(top, abs(x[k]))
+            total += self.penalty.resistance * abs(x[k])
+        for k in range(x.size):
+            squares += (x[k] / top) ** 2 if top != 0.0 else 0.0
+        return total + self.penalty.value_of_norm(j, top * squares**0.5)
+
+
+@dataclass(frozen=True)
+class RowEntries(Term):
+    """A penalty on single coefficients, those of a row at a time."""
+
+    penalty: Penalty
+
+    def prox(self, j, v, step, out):
+        """Prox of row j, into `out`."""
+        for k in range(v.size):
+            out[k] = self.penalty.prox_at(j * v.size + k, v[k], step)
+
+    def value(self, j, x):
+        """Penalty of row j."""
+        total = 0.0
+        for k in range(x.size):
+            total += self.penalty.value_at(j * x.size + k, x[k])
+        return total
+
+
+def row_term(penalty, q):
+    """The penalty as a term on rows of q coefficients; None where it is none."""
+    if isinstance(penalty, Penalty):
+        return RowEntries(penalty)
+    is_rows = isinstance(penalty, BlockPenalty) and isinstance(penalty.groups, EqualGroups) and penalty.groups.size == q
+    return RowBlocks(penalty) if is_rows else None
+
+
+@dataclass
+class RowState(State):
+    """State with the working set and its Gram matrix."""
+
+    features: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    gram: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    bends: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowDescent(Solver):
+    """Block coordinate descent on rows of coefficients, within working sets.
+
+    Least squares with several responses curve alike in all coefficients of a row, so that one prox
+    minimises over a row exactly (Liu, Palatucci and Zhang, 2009). Rows enter the working set by
+    the size of their prox step, as many as are in use (Massias, Gramfort and Salmon, 2018); on it
+    the Gram matrix is kept. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where
+    it brings the objective down.
+
+    Parameters
+    ----------
+    extrapolates : bool, default True
+    """
+
+    extrapolates: bool = True
+
+    def rejects(self, problem):
+        if not isinstance(problem.loss, MultiResponse):
+            return "it takes least squares with several responses, whose curvature is one number a row"
+        if problem.proximal is None or row_term(problem.proximal, problem.loss.places.q) is None:
+            return "the penalty or the constraint ties rows together; groups must be the rows: GroupLasso(alpha, q)"
+        return None
+
+    def init(self, problem, w):
+        bends = problem.loss.X.weighted_squares(problem.loss.sample_weight.values)
+        return RowState(w=np.asarray(w, dtype=np.float64), bends=np.asarray(bends, dtype=np.float64))
+
+    def step(self, problem, state, tol, max_iterations):
+        loss, q = problem.loss, problem.loss.places.q
+        rows = row_term(problem.proximal, q)
+        W = state.w.reshape(-1, q)
+        slope = np.asarray(loss.gradient(state.w), dtype=np.float64).reshape(-1, q)
+        distance = row_distances(rows, W, slope, state.bends)
+        self._extend(loss, state, W, distance)
+        features = state.features
+        part, pull = W[features], slope[features]
+        goal = max(_DEPTH * float(np.max(distance, initial=0.0)), 0.1 * tol)
+        state.iterations += self._minimise(rows, state, part, pull, goal, max_iterations)
+        W[features] = part
+        slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
+        state.slope = slope
+        state.residual = float(np.max(row_distances(rows, W, slope.reshape(-1, q), state.bends), initial=0.0))
+        return state
+
+    def _extend(self, loss, state, W, distance):
+        """Let the rows in use and the most distant others enter."""
+        outside = distance.copy()
+        outside[state.features] = 0.0
+        in_use = W.any(axis=1)
+        in_use[state.features] = False
+        count = min(np.count_nonzero(outside), max(_FEWEST, np.count_nonzero(W.any(axis=1))))
+        outside[in_use] = np.inf
+        count = max(count, np.count_nonzero(in_use))
+        if count == 0:
+            return
+        new = np.argpartition(-outside, count - 1)[:count]
+        new = np.sort(new[state.bends[new] > 0.0])
+        old, s = state.features, state.features.size
+        state.features = np.concatenate([old, new])
+        gram = np.empty((state.features.size, state.features.size))
+        gram[:s, :s] = state.gram
+        gram[:, s:] = products(loss.X, state.features, new, loss.sample_weight.values)
+        gram[s:, :s] = gram[:s, s:].T
+        state.gram = gram
+
+    def _minimise(self, rows, state, W, slope, goal, max_epochs):
+        """Epochs on the working set, in place; returns their number."""
+        gram, features = state.gram, state.features
+        history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, W.shape[1]))
+        epochs = 0
+        for _ in range(_CALLS):
+            wanted = min(_EPOCHS, max_epochs - epochs)
+            moved, done = descend_rows(rows, gram, features, W, slope, *scratch, history[:wanted], goal)
+            epochs += done
+            if moved <= goal or epochs >= max_epochs:
+                break
+            if self.extrapolates and done == _EPOCHS:
+                extrapolate(rows, gram, features, W, slope, history)
+        return epochs
+
+
+def extrapolate(rows, gram, features, W, slope, history):
+    """Move to the combination of the iterates whose last steps cancel best, if the objective falls, in place."""
+    flat = history.reshape(len(history), -1)
+    moves = np.diff(flat, axis=0)
+    system = moves @ moves.T
+    trace = np.trace(system)
+    if not trace > 0.0:
+        return
+    weights = np.linalg.solve(system + 1e-10 * trace * np.eye(len(system)), np.ones(len(system)))
+    trial = ((weights / np.sum(weights)) @ flat[1:]).reshape(W.shape)
+    step = trial - W
+    bent = gram @ step
+    gain = np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial) - value_rows(rows, features, W)
+    if gain < 0.0:
+        W[:] = trial
+        slope += bent
+
+
+def row_distances(rows, W, slope, bends):
+    """How far a step on each row alone would go, in the units of the slope."""
+    distance, scratch = np.empty(len(W)), np.empty((2, W.shape[1]))
+    distance_rows(rows, W, slope, bends, *scratch, distance)
+    return distance
+
+
+def products(X, features, new, weights):
+    """Weighted products of the columns `features` of X with those of `new`, in float64."""
+    left, right = X.restrict(features), X.restrict(new)
+    if isinstance(X, CSC | CenteredCSC):
+        rows = np.broadcast_to(np.asarray(weights, dtype=np.float64), X.shape[0])
+        A, B = left.matrix.astype(np.float64), right.matrix.astype(np.float64)
+        gram = (A.T @ B.multiply(rows[:, None]).tocsc()).toarray()
+        return gram - np.outer(left.means, right.means) if isinstance(X, CenteredCSC) else gram
+    A, B = left.to_array(), right.to_array()
+    return A.T @ (weights * B if np.ndim(weights) == 0 else weights[:, None] * B)
