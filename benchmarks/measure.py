@@ -1,10 +1,12 @@
 """Clocks and processes: CPU seconds of calls that take turns, and of code in a new process."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,20 +21,21 @@ def cpu_seconds(call, prepare=None):
     return (time.process_time_ns() - start) / 1e9
 
 
-def race(calls, rounds, prepare=None, budget=float("inf")):
+def race(calls, rounds, prepare=None, budget=float("inf"), clock=cpu_seconds):
     """CPU seconds of each named call, a list for each; the calls take turns, so that noise hits all alike.
 
-    A call that has used up `budget` seconds runs no more, but each runs at least twice.
+    A call that has used up `budget` seconds runs no more, but each runs at least twice. `clock`
+    takes a call and `prepare`; a call that runs elsewhere brings its own.
     """
     times = {name: [] for name in calls}
     for turn in range(rounds):
         for name, call in calls.items():
             if turn < 2 or sum(times[name]) < budget:
-                times[name].append(cpu_seconds(call, prepare))
+                times[name].append(clock(call, prepare))
     return times
 
 
-def in_new_process(code, *arguments, caches=None):
+def in_new_process(code, *arguments, caches=None, python=sys.executable):
     """What `code` prints as its last line, read as JSON; `caches` is the directory of compiled code it may use.
 
     Without `caches` numba and sparseopt use the directories they would use anyway.
@@ -41,8 +44,51 @@ def in_new_process(code, *arguments, caches=None):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     if caches is not None:
         environment |= {"NUMBA_CACHE_DIR": str(caches), "SPARSEOPT_CACHE_DIR": str(caches)}
-    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
+    command = [python, "-W", "ignore", "-c", code, *map(str, arguments)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"a new process failed: {done.stderr.strip()[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_fork(items, seconds):
+    """The items of a generator that runs in a forked process, which ends where one of them takes longer than this.
+
+    Some solvers never return from a tolerance that they cannot reach, and nothing but this ends them.
+    """
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+
+    def send_all():
+        try:
+            for item in items:
+                sender.send((True, item))
+            sender.send((False, None))
+        except Exception as failure:  # noqa: BLE001 (it is raised again on the other side)
+            sender.send((False, failure))
+
+    process = fork.Process(target=send_all)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            if not receiver.poll(seconds):
+                raise TimeoutError(f"no end of a run within {seconds:g} seconds")
+            is_item, found = receiver.recv()
+            if is_item:
+                yield found
+            elif found is None:
+                return
+            else:
+                raise found
+    finally:
+        process.kill()
+        process.join()
+
+
+def find_version(package):
+    """Version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -5,24 +5,45 @@ import json
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 from pathlib import Path
 
+from benchmarks.measure import find_version
+
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("sparseopt", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "copt", "benchopt")
+PACKAGES = (
+    "sparseopt", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "copt", "adelie", "sortedl1", "pycasso",
+    "blitzl1", "python-glmnet", "glum", "cyanure", "scikit-survival", "benchopt",
+)  # fmt: skip
 
 
 def setting():
     """What the figures depend on: processor, versions and commit."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "sparseopt") else ""),
+        "commit": commit(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "versions": {name: found for name in PACKAGES if (found := find_version(name))},
         "threads": 1,
     }
+
+
+@cache
+def commit():
+    """The commit that is measured; a plus where the tree has changed since."""
+    return _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "sparseopt") else "")
+
+
+def kept_rows(name, title, rows, out=RESULTS):
+    """The rows of a saved table whose problems are not among these rows."""
+    file = out / f"{name}.json"
+    if not file.exists():
+        return []
+    new = {(row.get("dataset"), row.get("alpha")) for row in rows}
+    saved = json.loads(file.read_text())["tables"].get(title, [])
+    return [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
 
 
 def save(name, tables, out=RESULTS):
@@ -64,13 +85,6 @@ def _shown(value):
 
 def _slug(title):
     return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
-
-
-def _version(name):
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _processor():

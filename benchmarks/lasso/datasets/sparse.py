@@ -1,29 +1,25 @@
 """Sparse normal features at random places, and a few true coefficients."""
 
 import numpy as np
-from benchopt import BaseDataset
-from scipy import sparse
+
+from benchmarks.data import noisy, signal, sparse_normal
+from benchmarks.grammar import LevelledDataset
 
 
-class Dataset(BaseDataset):
-    """A wide CSC matrix, about ten entries a column."""
+class Dataset(LevelledDataset):
+    """A wide CSC matrix with about ten entries a column; the second has a million of them."""
 
     name = "Sparse"
-    parameters = {"n_samples, n_features": [(10_000, 50_000)], "density": [1e-3], "seed": [0]}
+    parameters = {
+        "n_samples, n_features, density, levels": [
+            (10_000, 50_000, 1e-3, (10, 100)),
+            (10_000, 1_000_000, 1e-3, (10,)),
+        ]
+    }
     parameter_template = "{n_samples} x {n_features}"
-    test_parameters = {"n_samples, n_features": [(100, 60)], "density": [0.2]}
+    test_parameters = {"n_samples, n_features, density, levels": [(100, 60, 0.2, (10,))]}
 
     def get_data(self):
-        n, p = self.n_samples, self.n_features
-        rng = np.random.default_rng(self.seed)
-        entries = int(n * p * self.density)
-        places = rng.integers(0, n, entries), rng.integers(0, p, entries)
-        # the old matrix class: some of the solvers do not take sparse arrays
-        X = sparse.csc_matrix((rng.standard_normal(entries), places), shape=(n, p))
-        X.sum_duplicates()
-        w = np.zeros(p)
-        w[rng.choice(p, min(200, p // 10), replace=False)] = 1.0
-        w *= rng.choice([-1.0, 1.0], p)
-        signal = X @ w
-        noise = rng.standard_normal(n)
-        return {"X": X, "y": signal + noise * np.linalg.norm(signal) / np.linalg.norm(noise) / np.sqrt(5)}
+        rng = np.random.default_rng(0)
+        X = sparse_normal(self.n_samples, self.n_features, self.density, rng)
+        return {"X": X, "y": noisy(signal(X, 200, rng), rng)}

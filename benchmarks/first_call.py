@@ -3,18 +3,21 @@
 import json
 from importlib import import_module
 
-from benchmarks.lasso.grammar import datasets, instances, objective_on
+from benchmarks.grammar import instances
 from benchmarks.measure import cpu_seconds
+from benchmarks.suite import Suite
 
 # Later calls are made until they have taken so many seconds, at most so many of them.
-LATER_SECONDS, LATER_CALLS = 2.0, 5
+LATER_SECONDS, LATER_CALLS = 1.0, 5
 
 
-def main(dataset, module, solver, over, tolerance):
+def main(suite, module, solver, dataset, over, tolerance, quick, folder):
     """Print the CPU seconds of each call; the import is on no clock."""
-    data = next(candidate for candidate in datasets() if repr(candidate) == dataset).get_data()
+    suite = Suite(suite)
+    candidates = suite.datasets(quick == "1", folder or None)
+    data = next(candidate for candidate in candidates if repr(candidate) == dataset).get_data()
     run = next(candidate for candidate in instances(import_module(module).Solver) if repr(candidate) == solver)
-    run.set_objective(**objective_on(data, int(over)).get_objective())
+    run.set_objective(**suite.objective_on(data, int(over)).get_objective())
     calls = [cpu_seconds(lambda: run.run(float(tolerance))) for _ in range(2)]
     while len(calls) <= LATER_CALLS and sum(calls[1:]) < LATER_SECONDS:
         calls.append(cpu_seconds(lambda: run.run(float(tolerance))))

@@ -1,0 +1,48 @@
+"""Objectives and lower bounds in float64, from the data and w alone: the common measure of the suites.
+
+For P(w) = f(X w) + alpha g(w) with a norm g, each v with g_dual(X'v) <= alpha gives the lower bound
+-f*(-v). Here v is the multiple of the slope -f'(X w) that is feasible, and for least squares best.
+"""
+
+import numpy as np
+
+
+def least_squares_gap(y, residual, penalty, slack):
+    """Value and relative duality gap of |residual|**2 / (2 n) + penalty; y and residual may be matrices.
+
+    `slack` is alpha over the dual norm of X'residual / n.
+    """
+    n = y.shape[0]
+    square = float(np.vdot(residual, residual))
+    value = square / (2 * n) + penalty
+    scale = np.clip(np.vdot(residual, y) / square, -slack, slack) if square > 0 else 0.0
+    rest = y - scale * residual
+    bound = float(np.vdot(y, y) - np.vdot(rest, rest)) / (2 * n)
+    return value, (value - bound) / value
+
+
+def over(alpha, size):
+    """The largest multiple of something of this size that stays within alpha."""
+    return alpha / size if size > 0 else np.inf
+
+
+def lasso_gap(X, y, w, alpha):
+    """Value and relative gap of the lasso."""
+    residual = y - X @ w
+    largest = np.abs(X.T @ residual).max() / y.size
+    return least_squares_gap(y, residual, alpha * np.abs(w).sum(), over(alpha, largest))
+
+
+def entropy(q):
+    """Sum of q log q, where 0 log 0 is 0."""
+    return float(np.sum(q * np.log(q, where=q > 0, out=np.zeros_like(q))))
+
+
+def logistic_gap(X, y, w, alpha):
+    """Value and relative gap of logistic regression with y in {-1, 1} and an L1 penalty."""
+    z = y * (X @ w)
+    value = float(np.logaddexp(0.0, -z).mean() + alpha * np.abs(w).sum())
+    q = np.exp(-np.logaddexp(0.0, z))
+    q = q * min(1.0, over(alpha, np.abs(X.T @ (y * q)).max() / y.size))
+    bound = -(entropy(q) + entropy(1.0 - q)) / y.size
+    return value, (value - bound) / value

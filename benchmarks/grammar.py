@@ -1,0 +1,135 @@
+"""The grammar of a suite: benchopt's classes, with what ours share said once.
+
+A suite is a folder with `objective.py`, `datasets/` and `solvers/`. Each file holds one class,
+`Objective`, `Dataset` or `Solver`; several instances of it come from its `parameters`.
+"""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+from benchopt import BaseDataset, BaseObjective, BaseSolver
+
+
+def decades(first, last, steps=2):
+    """Tolerances 10**-first ... 10**-last, so many a decade."""
+    return tuple(10 ** (-k / steps) for k in range(first * steps, last * steps + 1))
+
+
+class GradedObjective(BaseObjective):
+    """What every solver is graded by, computed from the data and its w alone, in float64."""
+
+    url = "https://github.com/sparseopt/sparseopt"
+    min_benchopt_version = "1.7"
+    sampling_strategy = "tolerance"
+    test_dataset_name = "Correlated"
+    parameters = {"alpha_max_over": [10, 30, 100]}
+    #: The key of `evaluate_result` that solvers are tuned to, and the levels that count.
+    measure = "relative_gap"
+    targets = (1e-6,)
+
+    def set_data(self, X, y, **rest):
+        self.X, self.y, self.rest = X, self.as_target(y), rest
+        self.alpha_max = self.largest_alpha()
+        self.alpha = self.alpha_max / self.alpha_max_over
+
+    def as_target(self, y):
+        """The y of the problem."""
+        return y
+
+    def largest_alpha(self):
+        """The least alpha whose solution is zero."""
+        raise NotImplementedError
+
+    def grade(self, w, alpha):
+        """Value of the objective at w, and the measure."""
+        raise NotImplementedError
+
+    def get_objective(self):
+        return {"X": self.X, "y": self.y, "alpha": self.alpha, "alpha_max": self.alpha_max, **self.rest}
+
+    def get_one_result(self):
+        return {"w": np.zeros(self.X.shape[1])}
+
+    def evaluate_result(self, w):
+        w = np.asarray(w, dtype=np.float64)
+        value, measured = self.grade(w, self.alpha)
+        return {"value": value, self.measure: measured, "support_size": int(np.count_nonzero(w))}
+
+
+class PathObjective(GradedObjective):
+    """The same for a path from alpha_max down to alpha: its measure is the worst of all points."""
+
+    points = 100
+
+    @property
+    def alphas(self):
+        return np.geomspace(self.alpha_max, self.alpha, self.points)
+
+    def get_objective(self):
+        path = {"alpha": self.alpha, "alpha_max": self.alpha_max, "alphas": self.alphas}
+        return {"X": self.X, "y": self.y, **path, **self.rest}
+
+    def get_one_result(self):
+        return {"w": np.zeros((self.points, self.X.shape[1]))}
+
+    def evaluate_result(self, w):
+        w = np.asarray(w, dtype=np.float64)
+        grades = [self.grade(point, alpha) for point, alpha in zip(w, self.alphas, strict=False)]
+        # a path that ended early reaches nothing
+        worst = max(measured for _, measured in grades) if len(grades) == self.points else np.inf
+        return {"value": grades[-1][0], self.measure: worst, "support_size": int(np.count_nonzero(w[-1]))}
+
+
+class LevelledDataset(BaseDataset):
+    """Data, and the parts of alpha_max at which our runner looks at them."""
+
+    levels = (10, 100)
+    test_parameters = {}
+
+
+class TunedSolver(BaseSolver):
+    """A solver that is run from zero at one tolerance after another; a subclass has `fit` and, maybe, `rejects`."""
+
+    sampling_strategy = "tolerance"
+    #: Whether it only runs where asked for: a plain variant of ours, or a peer that is slower by far.
+    is_extra = False
+    #: What it is tuned by, from loose to tight, in its own unit.
+    tolerances = decades(2, 16)
+
+    def fit(self, problem, tolerance):
+        """The coefficients that the solver returns at this tolerance."""
+        raise NotImplementedError
+
+    def rejects(self, problem):
+        """Why it cannot take this problem, or None."""
+        return
+
+    def skip(self, **problem):
+        reason = self.rejects(SimpleNamespace(**problem))
+        return reason is not None, reason
+
+    def set_objective(self, **problem):
+        self.problem = SimpleNamespace(**problem)
+
+    def warm_up(self):
+        self.run(self.tolerances[0])
+
+    def run(self, tolerance):
+        # benchopt starts with a tolerance of its own that some solvers refuse
+        self.w = self.fit(self.problem, min(tolerance, self.tolerances[0]))
+
+    def get_result(self):
+        return {"w": self.w}
+
+
+def instances(cls, small=False):
+    """One instance for each combination of the class's parameters; small ones are those that benchopt tests."""
+    parameters = {**cls.parameters, **(cls.test_parameters if small else {})}
+    for chosen in itertools.product(*parameters.values()):
+        given = {}
+        for names, values in zip(parameters, chosen, strict=True):
+            # "a, b": [(1, 2), (3, 4)] gives two parameters together
+            parts = names.split(", ")
+            given |= dict(zip(parts, values if len(parts) > 1 else (values,), strict=True))
+        yield cls.get_instance(**given)

@@ -1,0 +1,23 @@
+"""Real data that come with scikit-learn, with all products of their features: ill conditioned, with columns alike."""
+
+from benchmarks.data import real
+from benchmarks.grammar import LevelledDataset
+
+
+class Dataset(LevelledDataset):
+    """442 patients, 1797 images of digits (is it an eight?), 569 tumours; columns of unit variance."""
+
+    name = "Real"
+    parameters = {
+        "source, degree, levels": [
+            ("diabetes", 3, (10, 100)),
+            ("digits", 2, (10, 100)),
+            ("breast_cancer", 2, (10, 100)),
+        ]
+    }
+    parameter_template = "{source}, degree {degree}"
+    test_parameters = {"source, degree, levels": [("diabetes", 1, (10,))]}
+
+    def get_data(self):
+        X, y = real(self.source, self.degree)
+        return {"X": X, "y": 2.0 * (y == 8) - 1.0 if self.source == "digits" else y}

@@ -1,0 +1,1 @@
+"""How a library is called that takes part in several suites."""

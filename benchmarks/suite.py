@@ -1,0 +1,227 @@
+"""The race of a suite: every solver tuned to one common measure, then all take turns.
+
+1. Tuning. A solver's own tolerance goes down until its w reaches the target; the objective of the
+   suite computes the measure from the data and w. The points on the way are its curve over time.
+2. Race. One run of each solver in turn, its warm-up outside the clock, until it has used its budget.
+3. First calls. New processes with an empty cache of compiled code, then with a filled one.
+"""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+
+from benchmarks.contestants import Elsewhere, Host, enlist
+from benchmarks.data import folder_datasets
+from benchmarks.grammar import instances
+from benchmarks.measure import in_fork, in_new_process, race
+from benchmarks.report import PACKAGES, RESULTS, commit, kept_rows, markdown, save
+
+FIRST = "import sys; from benchmarks.first_call import main; main(*sys.argv[1:])"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The files of one folder, read as benchopt reads them."""
+
+    name: str
+
+    def modules(self, part):
+        """Names of the modules of a part of this suite, sorted."""
+        files = sorted((Path(__file__).parent / self.name / part).glob("*.py"))
+        return [f"benchmarks.{self.name}.{part}.{file.stem}" for file in files]
+
+    @property
+    def objective(self):
+        """The class that grades."""
+        return import_module(f"benchmarks.{self.name}.objective").Objective
+
+    def datasets(self, quick=False, folder=None):
+        """All datasets, or small ones that only show that all works; with those of a folder, none but them."""
+        if folder is not None:
+            return folder_datasets(folder)
+        return [data for name in self.modules("datasets") for data in instances(import_module(name).Dataset, quick)]
+
+    def objective_on(self, data, over):
+        """The objective on some data at alpha_max / over; or why it cannot grade them, in words."""
+        objective = self.objective.get_instance(alpha_max_over=over)
+        skipped, reason = objective.skip(**data)
+        if skipped:
+            return reason
+        objective.set_data(**data)
+        return objective
+
+
+def tune(contestant, objective, target, patience):
+    """Points of (tolerance, CPU seconds, grades) down to the tolerance that reaches the target, or out of patience."""
+    spent = 0.0
+    for tolerance in contestant.tolerances:
+        seconds = contestant.run(tolerance)
+        point = {"tolerance": tolerance, "CPU s": seconds, **objective.evaluate_result(**contestant.result())}
+        yield point
+        spent += seconds
+        if point[objective.measure] <= target or spent > patience:
+            return
+
+
+def curves_of(problem, objective, contestants, targets, patience):
+    """The curve of each contestant, and for those that did not end one the reason, in words."""
+    curves, reasons = {}, {}
+    for host in dict.fromkeys(contestant.host for contestant in contestants):
+        host.hold(problem)
+    for contestant in contestants:
+        try:
+            if reason := contestant.enter():
+                reasons[contestant] = reason
+                continue
+            curve = tune(contestant, objective, min(targets), patience)
+            curves[contestant] = []
+            # a run in another interpreter is not one of this process that a fork could end
+            for point in in_fork(curve, 2 * patience + 10) if isinstance(contestant.host, Host) else curve:
+                curves[contestant].append(point)
+        except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
+            reasons[contestant] = f"{type(failure).__name__}: {failure}"[:200]
+    return {contestant: curve for contestant, curve in curves.items() if curve}, reasons
+
+
+def compete(label, objective, curves, target, options):
+    """Rows of the race to one target on one problem, fastest first."""
+    measure, runners, rows = objective.measure, {}, []
+    for contestant, curve in curves.items():
+        reached = next((point for point in curve if point[measure] <= target), None)
+        point = reached or curve[-1]
+        rows.append({
+            **label, "target": target, "solver": contestant.name, "tolerance": point["tolerance"],
+            measure: point[measure], "objective": point["value"],
+            "above the best": None, "support": point["support_size"],
+            "CPU s": None, "fastest s": None, "times the fastest": None, "runs": 0, "commit": commit(),
+        })  # fmt: skip
+        if reached:
+            runners[contestant.name] = lambda run=contestant.run, tolerance=point["tolerance"]: run(tolerance)
+    # a contestant's run is its own clock: it may be another process's
+    times = race(runners, options.repeats, budget=options.budget, clock=lambda call, _: call())
+    best = min((median(t) for t in times.values()), default=None)
+    lowest = min(row["objective"] for row in rows) if rows else None
+    for row in rows:
+        row["above the best"] = (row["objective"] - lowest) / abs(lowest)
+        if t := times.get(row["solver"]):
+            row |= {"CPU s": median(t), "fastest s": min(t), "times the fastest": median(t) / best, "runs": len(t)}
+    return sorted(rows, key=lambda row: row["CPU s"] or float("inf"))
+
+
+def first_calls(suite, dataset, over, rows, contestants, options):
+    """First calls with an empty and with a filled cache, and later ones, each process on its own."""
+    tolerances = {row["solver"]: row["tolerance"] for row in rows if row["runs"]}
+    found = []
+    for contestant in (c for c in contestants if c.name in tolerances):
+        arguments = (
+            suite.name, contestant.module, contestant.name, repr(dataset), over, tolerances[contestant.name],
+            int(options.quick), options.data or "",
+        )  # fmt: skip
+        python = contestant.host.python if isinstance(contestant.host, Elsewhere) else sys.executable
+        with tempfile.TemporaryDirectory() as caches:
+            cold, warm = (in_new_process(FIRST, *arguments, caches=caches, python=python) for _ in range(2))
+        found.append({
+            "dataset": repr(dataset), "alpha": f"max / {over}", "solver": contestant.name,
+            "first, empty cache s": cold[0], "first, filled cache s": warm[0], "later s": median(warm[1:]),
+            "commit": commit(),
+        })  # fmt: skip
+        print(markdown(found).splitlines()[-1], flush=True)
+    return found
+
+
+def options_of(suite, arguments):
+    """The command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{suite.name}", description=suite.objective.__doc__)
+    add = parser.add_argument
+    add("--dataset", nargs="*", default=[""], metavar="TEXT", help="datasets whose name contains one of these")
+    add("--solver", nargs="*", default=[""], metavar="TEXT", help="solvers whose name contains one of these")
+    add("--over", nargs="*", type=int, metavar="N", help="alpha = alpha_max / N, in place of each dataset's own levels")
+    add("--target", nargs="*", type=float, metavar="G", help="levels to reach, in place of the suite's own")
+    add("--all", action="store_true", help="also our plain variants, and peers that are slower by far")
+    add("--data", metavar="FOLDER", help="the .npz and libsvm files of a folder, in place of the suite's datasets")
+    add("--other-python", metavar="PATH", help="interpreter for the peers that cannot be installed beside us")
+    add("--repeats", type=int, default=7, help="runs of each solver in the race (default 7)")
+    add("--budget", type=float, default=1.5, help="CPU seconds after which a solver races no more (default 1.5)")
+    add("--patience", type=float, default=4.0, help="CPU seconds after which it is tuned no more (default 4)")
+    add(
+        "--quick", action="store_true", help="tiny data and two runs: shows that all works, and saves nothing by itself"
+    )
+    add("--no-first-calls", action="store_true", help="without the table of first calls")
+    add("--keep", action="store_true", help="keep the saved rows of problems that are not run now")
+    add("--out", type=Path, help="directory of the results (default benchmarks/results)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.repeats, options.patience = min(options.repeats, 2), min(options.patience, 1.0)
+    return options
+
+
+def main(name, arguments=None):
+    """Measure, print, save and plot; the rows of the races."""
+    suite = Suite(name)
+    options = options_of(suite, arguments)
+    warnings.simplefilter("ignore")  # of solvers that do not reach their tolerance: the table shows it
+    hosts = [Host(), *([Elsewhere(options.other_python)] if options.other_python else [])]
+    contestants, missing = enlist(suite.modules("solvers"), hosts)
+    for peer, reason in missing:
+        print(f"{peer}: {reason}", flush=True)
+
+    def is_chosen(text, wanted):
+        return any(part.lower() in text.lower() for part in wanted)
+
+    contestants = [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
+    tables = {"races": [], "first calls": [], "curves": [], "not raced": []}
+    for dataset in (d for d in suite.datasets(options.quick, options.data) if is_chosen(repr(d), options.dataset)):
+        data = dataset.get_data()
+        levels = options.over or dataset.levels
+        for over in levels[:1] if options.quick else levels:
+            run_problem(suite, (dataset, data, over), contestants, options, tables)
+    for host in hosts[1:]:
+        tables["versions elsewhere"] = [host.versions(PACKAGES)]
+        host.close()
+    if options.out or not options.quick:
+        publish(suite, tables, options)
+    return tables["races"]
+
+
+def run_problem(suite, problem, contestants, options, tables):
+    """Races of one problem, and first calls where it is the first."""
+    dataset, data, over = problem
+    label = {"dataset": repr(dataset), "alpha": f"max / {over}"}
+    objective = suite.objective_on(data, over)
+    if isinstance(objective, str):
+        print(f"{dataset}: {objective}", flush=True)
+        return
+    print(f"{dataset}, alpha_max / {over}", flush=True)
+    targets = options.target or objective.targets
+    curves, reasons = curves_of(objective.get_objective(), objective, contestants, targets, options.patience)
+    for contestant, reason in reasons.items():
+        print(f"  {contestant.name}: {reason}", flush=True)
+        tables["not raced"].append({**label, "solver": contestant.name, "reason": reason})
+    for contestant, curve in curves.items():
+        tables["curves"] += [{**label, "solver": contestant.name, **point} for point in curve]
+    rows = []
+    for target in targets:
+        rows = compete(label, objective, curves, target, options)
+        if rows:
+            print(markdown(rows), flush=True)
+        tables["races"] += rows
+    if not (options.no_first_calls or tables["first calls"]):
+        tables["first calls"] += first_calls(suite, dataset, over, rows, contestants, options)
+
+
+def publish(suite, tables, options):
+    """Write tables and pictures."""
+    from benchmarks.plots import plot_curves, plot_times
+
+    out = options.out or RESULTS
+    if options.keep:
+        tables = {title: kept_rows(suite.name, title, rows, out) + rows for title, rows in tables.items()}
+    save(suite.name, {title: rows for title, rows in tables.items() if rows}, out)
+    measure = suite.objective.measure
+    plot_times(tables["races"], out / f"{suite.name}-times.svg")
+    plot_curves(tables["curves"], measure, min(suite.objective.targets), out / f"{suite.name}-curves.svg")
