@@ -556,8 +556,8 @@ def compilations():
 
 
 def exp(x):
-    """Exponential, clamped at 709 so that it never overflows; of numbers and of arrays."""
-    return np.exp(np.minimum(x, 709.0))
+    """Exponential, clamped at 709 (88 for float32) so that it never overflows; of numbers and of arrays."""
+    return np.exp(np.minimum(x, 88.0 if np.result_type(x) == np.float32 else 709.0))
 
 
 @intrinsic

@@ -339,10 +339,10 @@ def stationarity(problem, w, slope):
     distance = None if form is None else form.subgradient_distance(w, slope)
     if distance is not None:
         return float(np.max(distance, initial=0.0))
-    curvatures = np.maximum(np.asarray(problem.loss.curvatures(), dtype=np.float64), np.finfo(np.float64).tiny)
+    curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), np.finfo(np.float64).tiny)
     if not isinstance(term, Penalty):
-        curvature, nearest = max(problem.loss.lipschitz(), np.finfo(np.float64).tiny), np.empty_like(w)
-        term.prox_into(w - slope / curvature, 1.0 / curvature, nearest)
+        curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)
+        term.private(w.size).prox_into(w - slope / curvature, 1.0 / curvature, nearest)
         return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
     moved = [
         c * abs(x - term.prox_at(j, x - s / c, 1.0 / c))
@@ -360,6 +360,6 @@ def _sparse_stationarity(problem, w, slope):
     distance = form.subgradient_distance(w, slope)
     if np.count_nonzero(on) < problem.constraint.k:
         return float(np.max(distance, initial=0.0))
-    curvature = max(problem.loss.lipschitz() + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
+    curvature = max(problem.loss.lipschitz_near(w) + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
     entering = np.max(distance[~on], initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
     return float(max(np.max(distance[on], initial=0.0), entering, 0.0))

@@ -17,7 +17,7 @@ import numpy as np
 
 from sparseopt.constraints import L1Ball, Simplex
 from sparseopt.forms import ConvexForm, SeparableForm
-from sparseopt.losses import Huber, LeastSquares, Logistic, fitted
+from sparseopt.losses import Huber, LeastSquares, Logistic, Offset, SampleLoss, fitted
 from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
 
 
@@ -102,7 +102,14 @@ def has_conjugate(loss):
 
 
 def loss_conjugate(loss, v):
-    """phi*(y_i, v_i) for each sample; v must lie in the range of slopes of phi."""
+    """Conjugate of phi(y_i, z_i + o_i) in z_i for each sample; v must lie in the range of slopes of phi."""
+    conjugate = _phi_conjugate(loss, v)
+    if isinstance(loss, SampleLoss) and isinstance(loss.offset, Offset):
+        return conjugate - v * loss.offset.values
+    return conjugate
+
+
+def _phi_conjugate(loss, v):
     match loss:
         case LeastSquares():
             return v * v / 2 + v * loss.target

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sparseopt._jit import CompilationError, kernel
 from sparseopt.certificate import certify, needs_multipliers
+from sparseopt.conjugates import has_conjugate, loss_conjugate, sample_slopes, slope_scale
 from sparseopt.constraints import Box, Cardinality, LinearConstraint, Projectable, Simplex
 from sparseopt.losses import LeastSquares, Logistic, Quadratic, SampleLoss
 from sparseopt.penalties import L1, MCP, Ridged
@@ -153,7 +154,7 @@ def check_loss(loss, *, seed=0) -> None:
     _check_frozen(loss)
     random = np.random.default_rng(seed)
     p = loss.n_features
-    unit = 1.0 / np.sqrt(max(loss.lipschitz(), np.finfo(loss.dtype).tiny))
+    unit = 1.0 / np.sqrt(max(loss.lipschitz_near(np.zeros(p, dtype=loss.dtype)), np.finfo(loss.dtype).tiny))
     points = [scale * unit * random.standard_normal(p).astype(loss.dtype) for scale in (0.0, 1.0, 10.0)]
     for w in points:
         directions = np.concatenate([np.eye(p)[:8], random.standard_normal((3, p))])
@@ -175,11 +176,16 @@ def _check_tangent(loss, w, d):
     """f lies between its tangent at w and the parabola of each bound on the curvature."""
     w = w.astype(np.float64)
     height, slope = loss.evaluate(w), float(np.asarray(loss.gradient(w), dtype=np.float64) @ d)
-    image = loss.image(d)
-    bounds = {"hessian_bound": float(d @ loss.hessian_bound(d)), "bend": float(loss.bend(d, image))}
-    if np.count_nonzero(d) == 1:
+    eta, image = loss.image(w), loss.image(d)
+    u = np.zeros(loss.image_size, dtype=loss.dtype)
+    loss.backward(w, eta, u, np.empty(w.size, dtype=loss.dtype))
+    bounds = {}
+    if loss.has_bounded_curvature:
+        bounds |= {"hessian_bound": float(d @ loss.hessian_bound(d)), "bend": float(loss.bend(d, image))}
+    if loss.has_bounded_curvature and np.count_nonzero(d) == 1:
         bounds["curvatures"] = float(loss.curvatures()[np.argmax(d)])
-    unit = 1.0 / np.sqrt(max(*bounds.values(), np.finfo(np.float64).tiny))
+    largest = max([float(d @ loss.hessian_near(w, d)), *bounds.values(), np.finfo(np.float64).tiny])
+    unit = 1.0 / np.sqrt(largest)
     for t in np.array([1e-4, -1e-4, 0.1, -0.1, 10.0, -10.0]) * unit:
         rise = loss.evaluate(w + t * d.astype(np.float64)) - height
         rounding = _ROUNDING * (abs(height) + abs(height + rise) + abs(t * slope))
@@ -200,9 +206,9 @@ def _check_tangent(loss, w, d):
 def _slope_rounding(loss, w):
     """What rounding may do to the slope in each coefficient, in the type of the data."""
     # |slope_j| <= sqrt(2 L_j (f(w) - min f)), and each of its terms is bounded likewise
-    height = abs(loss.evaluate(w)) + abs(loss.evaluate(np.zeros_like(w))) + float(w @ loss.hessian_bound(w))
+    height = abs(loss.evaluate(w)) + abs(loss.evaluate(np.zeros_like(w))) + float(w @ loss.hessian_near(w, w))
     slope = np.abs(loss.gradient(w.astype(np.float64)))
-    return 1e3 * np.finfo(loss.dtype).eps * (np.sqrt(2 * loss.curvatures() * height) + slope)
+    return 1e3 * np.finfo(loss.dtype).eps * (np.sqrt(2 * loss.curvatures_near(w) * height) + slope)
 
 
 def _check_running(loss, w, random):
@@ -214,18 +220,20 @@ def _check_running(loss, w, random):
             loss, f"coordinate_slope {way}", slopes, loss.gradient(w.astype(np.float64)), _slope_rounding(loss, w)
         )
         for j in random.permutation(w.size)[:8]:
-            step = loss.dtype.type(random.standard_normal()) / max(np.sqrt(loss.curvatures()[j]), loss.dtype.type(1e-3))
+            step = loss.dtype.type(random.standard_normal()) / max(
+                np.sqrt(loss.curvatures_near(w)[j]), loss.dtype.type(1e-3)
+            )
             loss.move(running, j, step)
             w[j] += step
         loss.settle(running)
 
 
 def _images(loss, w, d, eta, u, slope, image):
-    """Images of w and d, and the slope at w, in place; returns the bend along d."""
+    """Images of w and d, and the slope at w, in place; returns the bend from w along d."""
     loss.forward(w, eta)
     loss.backward(w, eta, u, slope)
     loss.forward(d, image)
-    return loss.bend(d, image)
+    return loss.bend_from(eta, u, d, image)
 
 
 def _moves(loss, w, running, slopes):
@@ -242,6 +250,8 @@ _compiled_images, _compiled_moves = kernel(_images), kernel(_moves)
 
 def _check_images(loss, w, d):
     """What a gradient kernel and a coordinate kernel call gives the same in Python, compiled and by numpy."""
+            _check_bends(loss, w, random)
+            _check_conjugate(loss, w)
     rounding = _slope_rounding(loss, w)
     eps = 1e3 * np.finfo(loss.dtype).eps
     size = loss.image_size
@@ -251,7 +261,8 @@ def _check_images(loss, w, d):
         bend = _compiled(loss, images, loss, w, d, eta, u, slope, image)
         _check_same(loss, f"forward {way}", eta, loss.image(w), eps * np.abs(loss.image(w)).max(initial=0.0))
         _check_same(loss, f"backward {way}", slope, loss.gradient(w.astype(np.float64)), rounding)
-        _check_same(loss, f"bend {way}", bend, loss.bend(d, loss.image(d)), eps * abs(bend))
+        expected = loss.bend_from(loss.image(w), u, d, loss.image(d))
+        _check_same(loss, f"bend_from {way}", bend, expected, eps * abs(expected))
         _compiled(loss, moves, loss, w, loss.start(np.zeros_like(w)), slopes)
         _check_same(
             loss, f"coordinate_slope after moves, {way},", slopes, loss.gradient(w.astype(np.float64)), rounding
@@ -267,10 +278,11 @@ def _check_restriction(loss, w):
         _check_same(loss, name, loss.restrict(columns).evaluate(w[columns]), loss.evaluate(part), rounding)
 
 
+        bounds["bend_from"] = float(loss.bend_from(eta, u, loss.dtype.type(t) * d, loss.dtype.type(t) * image)) / t**2
 def _check_intercept(loss, w):
     """The fitted values are X w + b, and no other b is better."""
     w = w.astype(np.float64)
-    z = loss.X.matrix @ w + loss.intercept_at(w)
+    z = loss.offset.added_to(loss.X.matrix @ w + loss.intercept_at(w))
     eps = 1e3 * np.finfo(loss.dtype).eps
     _check_same(loss, "predict", loss.predict(w), z, eps * (np.abs(z) + np.abs(loss.y).max()))
     slopes = loss.sample_weight.values * (z - loss.y if isinstance(loss, LeastSquares) else loss.slope(loss.y, z))
@@ -290,7 +302,9 @@ def _check_repetition(loss, w, random):
     rows = np.repeat(np.arange(loss.y.size), counts)
     X = loss.X.matrix.tocsr() if sparse.issparse(loss.X.matrix) else loss.X.matrix
     weighted = dataclasses.replace(loss, sample_weight=counts)
-    repeated = dataclasses.replace(loss, X=X[rows], y=loss.y[rows], sample_weight=None)
+    repeated = dataclasses.replace(
+        loss, X=X[rows], y=loss.y[rows], sample_weight=None, offset=loss.offset.at_rows(rows)
+    )
     rounding = (
         1e3 * np.finfo(loss.dtype).eps * (1.0 + abs(weighted.evaluate(w)) + abs(weighted.evaluate(np.zeros_like(w))))
     )
@@ -298,6 +312,51 @@ def _check_repetition(loss, w, random):
     _check_same(
         loss, "the gradient with weights", weighted.gradient(w), repeated.gradient(w), _slope_rounding(weighted, w)
     )
+
+def _check_bends(loss, w, random):
+    """A move of one coordinate raises the value by no more than its bend allows."""
+    w = w.astype(np.float64)
+    running, height, slope = loss.start(w.astype(loss.dtype)), loss.evaluate(w), loss.gradient(w)
+    for j in range(w.size):
+        bend = float(loss.coordinate_bend(running, j, loss.curvatures_near(w)[j]))
+        if not (np.isfinite(bend) and bend >= 0.0):
+            raise AssertionError(f"{type(loss).__name__}: coordinate_bend of coefficient {j} is {bend}.")
+        if bend == 0.0:
+            continue
+        for t in np.array([0.1, -0.1, 3.0, -3.0]) * random.uniform(0.5, 1.0) / np.sqrt(bend):
+            moved = w.copy()
+            moved[j] += t
+            rise, needed = loss.evaluate(moved) - height, float(loss.move_bend(running, j, loss.dtype.type(t), bend))
+            room = t * t * needed / 2 * (1.0 + 1e3 * np.finfo(loss.dtype).eps)
+            rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(height) + abs(t * slope[j]))
+            if rise > t * slope[j] + room + rounding:
+                raise AssertionError(
+                    f"{type(loss).__name__}: a move of coefficient {j} by {t:g} raises the value by {rise:.9g}, more than "
+                    f"the {t * slope[j]:.9g} of the tangent and the {room:.9g} of move_bend = {needed:g}."
+                )
+
+
+def _check_conjugate(loss, w):
+    """phi(z) + phi*(v) = v z where v is the slope at z (Fenchel and Young), and no less for other slopes."""
+    if not (isinstance(loss, SampleLoss) and has_conjugate(loss)):
+        return
+    z = loss.predict(w.astype(np.float64))
+    value, eta = loss.value(loss.y.astype(np.float64), z), z - loss.offset.added_to(0.0 * z)
+    slopes = sample_slopes(loss, w.astype(np.float64))
+    for other, is_own in ((slopes, True), (0.7 * slopes, False), (np.roll(slopes, 1), False)):
+        v = slope_scale(loss, other) * other
+        conjugate = loss_conjugate(loss, v)
+        excess = value + conjugate - v * eta
+        rounding = 1e-9 * (
+            1.0 + np.abs(value) + np.abs(np.where(np.isfinite(conjugate), conjugate, 0.0)) + np.abs(v * eta)
+        )
+        if not (np.all(excess >= -rounding) and (not is_own or np.all(excess <= rounding))):
+            i = int(np.argmax(np.where(np.isnan(excess), np.inf, np.abs(excess) / rounding)))
+            raise AssertionError(
+                f"{type(loss).__name__}: phi + phi* - v z is {excess[i]:.9g} for row {i} at v = {v[i]:.9g}, z = {z[i]:.9g}; "
+                f"it must be {'zero' if is_own else 'at least zero'}: conjugate or slope_scale is wrong."
+            )
+
 
 
 def _check_storage(loss, points):

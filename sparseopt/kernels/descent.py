@@ -3,6 +3,9 @@
 One move on coordinate j, with L_j the curvature of f there:
 
     w_j <- prox_{g_j / L_j}(w_j - slope_j / L_j)
+
+A loss whose curvature has no bound gives an L_j to begin with and that of the move it leads to;
+where the move bends more, L_j grows. So no move raises the objective.
 """
 
 import numpy as np
@@ -21,8 +24,15 @@ def descend_once(loss, penalty, w, running, curvatures, order):
         bend = curvatures[j]
         if bend == 0:
             continue
-        old = w[j]
-        new = w.dtype.type(penalty.prox_at(j, old - loss.coordinate_slope(running, j) / bend, one / bend))
+        old, slope = w[j], loss.coordinate_slope(running, j)
+        bend = loss.coordinate_bend(running, j, bend)
+        while True:
+            new = w.dtype.type(penalty.prox_at(j, old - slope / bend, one / bend))
+            needed = loss.move_bend(running, j, new - old, bend)
+            if not needed > bend:
+                break
+            # far from the minimum the curvature of a move may be enormous, that of a shorter one is not
+            bend = min(needed, 8 * bend)
         if new != old:
             gained += int(new != 0) - int(old != 0)
             w[j] = new

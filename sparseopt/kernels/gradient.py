@@ -16,7 +16,7 @@ import math
 from sparseopt._jit import kernel
 
 
-def bends_too_much(loss, w, v, image_w, image_v, step, d, image_d, rounding):
+def bends_too_much(loss, w, v, image_w, image_v, u, step, d, image_d, rounding):
     """Whether f curves more between v and w than the step allows; fills d and its image.
 
     Where w - v is rounding, so is its image, and nothing can be said of the curvature.
@@ -30,7 +30,7 @@ def bends_too_much(loss, w, v, image_w, image_v, step, d, image_d, rounding):
         return False
     for i in range(image_d.size):
         image_d[i] = image_w[i] - image_v[i]
-    return loss.bend(d, image_d) * step > length * (1.0 + 1e-6)
+    return loss.bend_from(image_v, u, d, image_d) * step > length * (1.0 + 1e-6)
 
 
 def extrapolate(new, w, v, beta):
@@ -59,7 +59,7 @@ def descend_along_gradient(loss, penalty, w, v, new, images, slope, numbers, opt
                 d[j] = v[j] - T(step) * slope[j]
             penalty.prox_into(d, step, new)
             loss.forward(new, image_new)
-            if not (backtracks and bends_too_much(loss, new, v, image_new, image_v, step, d, scratch, rounding)):
+            if not (backtracks and bends_too_much(loss, new, v, image_new, image_v, u, step, d, scratch, rounding)):
                 break
             step *= 0.5
         turn, residual = 0.0, 0.0

@@ -22,6 +22,9 @@ class Loss(Term):
 
     #: Whether duality can bound problems with this loss.
     has_conjugate: ClassVar[bool] = False
+    #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
+    #: solvers ask for the curvature near a point, and for that of a move once it is known.
+    has_bounded_curvature: ClassVar[bool] = True
 
     @abstractmethod
     def coordinate_slope(self, running, j):
@@ -46,6 +49,18 @@ class Loss(Term):
     @abstractmethod
     def bend(self, d, image):
         """Upper bound on the curvature of f along d, d'f''d, from the image of d."""
+
+    def bend_from(self, eta, u, d, image):
+        """Upper bound on the curvature along d, up to d, from the point whose image is eta and whose `backward` filled u."""
+        return self.bend(d, image)
+
+    def coordinate_bend(self, running, j, bound):
+        """Curvature to try first for a move of w_j; `bound` is that of `curvatures`."""
+        return bound
+
+    def move_bend(self, running, j, step, bend):
+        """Upper bound on the curvature along a move w_j += step that was planned with `bend`."""
+        return bend
 
     @property
     @abstractmethod
@@ -100,38 +115,73 @@ class Loss(Term):
     def restrict(self, columns):
         """The same loss with the coefficients outside of `columns` fixed at zero."""
 
+    @property
+    def shape(self):
+        """Shape in which users see the coefficients; solvers see one vector, in C order."""
+        return (self.n_features,)
+
     def lipschitz(self):
         """Largest curvature of f in any direction, or a bound on it (Lanczos, with a fixed start)."""
-        return kept(self, "_lipschitz", self._largest_curvature)
+        if not self.has_bounded_curvature:
+            return np.inf
+        return kept(self, "_lipschitz", lambda: self._largest_curvature(self.hessian_bound))
 
-    def _largest_curvature(self):
+    def lipschitz_near(self, w):
+        """`lipschitz` where it is finite; otherwise the largest curvature at w."""
+        if self.has_bounded_curvature:
+            return self.lipschitz()
+        return self._largest_curvature(lambda d: self.hessian_near(w, d))
+
+    def _largest_curvature(self, product):
         p = self.n_features
         if p <= _SMALL:
-            return float(np.linalg.eigvalsh(np.stack([self.hessian_bound(e) for e in np.eye(p, dtype=self.dtype)]))[-1])
+            return float(np.linalg.eigvalsh(np.stack([product(e) for e in np.eye(p, dtype=self.dtype)]))[-1])
         start = np.random.default_rng(0).standard_normal(p).astype(self.dtype)
-        if not np.any(self.hessian_bound(start)):
+        if not np.any(product(start)):
             return 0.0
-        operator = scipy.sparse.linalg.LinearOperator((p, p), matvec=self.hessian_bound, dtype=self.dtype)
+        operator = scipy.sparse.linalg.LinearOperator((p, p), matvec=product, dtype=self.dtype)
         try:
             return float(scipy.sparse.linalg.eigsh(operator, k=1, v0=start, tol=1e-8, return_eigenvectors=False)[0])
         except scipy.sparse.linalg.ArpackNoConvergence:
-            return self.rough_lipschitz(100)
+            return self._power(product, 100)
 
-    def rough_lipschitz(self, iterations):
-        """Estimate of `lipschitz` from below, by power iteration with a fixed start."""
+    def rough_lipschitz(self, iterations, w=None):
+        """Estimate of `lipschitz_near` (zero, where no w is given) from below, by power iteration with a fixed start."""
+        w = np.zeros(self.n_features, dtype=self.dtype) if w is None else w
+        return self._power(lambda d: self.hessian_near(w, d), iterations)
+
+    def _power(self, product, iterations):
         direction = np.random.default_rng(0).standard_normal(self.n_features).astype(self.dtype)
         largest = 0.0
         for _ in range(iterations):
             length = np.linalg.norm(direction)
             if length == 0:
                 break
-            direction = self.hessian_bound(direction / length)
+            direction = product(direction / length)
             largest = float(np.linalg.norm(direction))
         return largest
+
+    def curvatures_near(self, w):
+        """`curvatures` where they are finite; otherwise those at w."""
+        return self.curvatures()
+
+    def hessian_near(self, w, d):
+        """`hessian_bound` where it is finite; otherwise f''(w) d."""
+        return self.hessian_bound(d)
 
     @abstractmethod
     def hessian_bound(self, d):
         """H d for a matrix H that bounds the second derivative of f everywhere."""
+
+
+class DualLoss(Loss):
+    """A loss F(X w) that knows the conjugate of F itself, for one that is no sum over single samples."""
+
+    has_conjugate = True
+
+    @abstractmethod
+    def dual_ray(self, w):
+        """The `DualRay` of the slope of F at X w."""
 
 
 def kept(term, name, compute):

@@ -14,7 +14,7 @@ from sparseopt.losses.samples import SampleLoss, prepare
 class Huber(SampleLoss):
     """Weighted mean of r**2 / 2 where |r| <= delta, delta |r| - delta**2 / 2 beyond (Huber, 1964).
 
-    r_i = x_i w + b - y_i. Parameters are those of `LeastSquares`, and
+    r_i = x_i w + b + offset_i - y_i. Parameters are those of `LeastSquares`, and
 
     Parameters
     ----------

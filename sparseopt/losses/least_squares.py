@@ -9,22 +9,26 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.designs import Design, centered
 from sparseopt.losses.base import Loss, kept, rebuilt
-from sparseopt.losses.samples import fitted, prepare
+from sparseopt.losses.multi_response import MultiResponse
+from sparseopt.losses.samples import fitted, prepare, remembered
 
 
 @dataclass(frozen=True, eq=False)
 class LeastSquares(Loss):
-    """Half the weighted mean of (x_i w + b - y_i)**2; the scale 1/(2n) of scikit-learn.
+    """Half the weighted mean of (x_i w + b + offset_i - y_i)**2; the scale 1/(2n) of scikit-learn.
 
     Parameters
     ----------
     X : array, sparse matrix, data frame or Design of shape (n, p)
         Kept as lent where it is Fortran-ordered float32 or float64, or canonical CSC.
     y : array of shape (n,)
+        With several columns, one a response, this is `MultiResponse`.
     sample_weight : array of shape (n,), optional
         Nonnegative; only their ratios matter.
     intercept : bool, default False
         Add an unpenalised constant. X is then centred on the fly, never in memory.
+    offset : array of shape (n,), optional
+        Known part of each fitted value (keyword only); the same as a target of y - offset.
 
     Raises
     ------
@@ -36,16 +40,26 @@ class LeastSquares(Loss):
     y: np.ndarray
     sample_weight: Term | None = None
     intercept: bool = field(default=False, metadata={"compiled": False})
+    offset: Term | None = field(default=None, kw_only=True, metadata={"compiled": False})
+    #: y without the offset and its mean.
     target: np.ndarray = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
 
+    def __new__(cls, X=None, y=None, sample_weight=None, intercept=False, *, offset=None):
+        """`MultiResponse` where y has several columns; arguments are absent where a copy is made."""
+        if np.ndim(y) != 2 or np.shape(y)[1] < 2:
+            return super().__new__(cls)
+        if offset is not None:
+            raise ValueError("offset is for a single response; take it off y, which is the same for least squares.")
+        return MultiResponse(X, y, sample_weight, intercept)
+
     def __post_init__(self):
         prepare(self, self.X, self.y)
-        mean = 0.0
+        mean, rest = 0.0, self.offset.taken_from(self.y)
         if self.intercept:
-            mean = self.y.dtype.type(np.sum(self.sample_weight.values * self.y, dtype=np.float64))
+            mean = self.y.dtype.type(np.sum(self.sample_weight.values * rest, dtype=np.float64))
             object.__setattr__(self, "X", centered(self.X, self.sample_weight.values))
-        target = self.y - mean
+        target = rest - mean
         if self.intercept:
             # A second pass takes off what rounding left of a large mean.
             target = target - np.sum(self.sample_weight.values * target)
@@ -98,7 +112,7 @@ class LeastSquares(Loss):
         return self.names
 
     def predict(self, w):
-        """Fitted values X w + b."""
+        """Fitted values X w + b + offset."""
         return fitted(self, w) + (self.y - self.target)
 
     def image(self, w):
@@ -119,12 +133,15 @@ class LeastSquares(Loss):
         return float(np.sum(self.sample_weight.values * residual * residual) / 2)
 
     def gradient(self, w):
+        return remembered(self, "_gradient", w, self._gradient_at)
+
+    def _gradient_at(self, w):
         return self.X.rmatvec(self.sample_weight.values * (fitted(self, w) - self.target))
 
     def intercept_at(self, w):
         if not self.intercept:
             return 0.0
-        mean = np.sum(self.sample_weight.values * self.y, dtype=np.float64)
+        mean = np.sum(self.sample_weight.values * self.offset.taken_from(self.y), dtype=np.float64)
         return float(mean - self.X.means.astype(np.float64) @ w)
 
     def hessian_bound(self, d):

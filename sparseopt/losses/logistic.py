@@ -10,26 +10,32 @@ from sparseopt._jit import exp
 from sparseopt.losses.samples import SampleLoss, prepare
 
 
+def as_labels(loss):
+    """The two kinds of labels as -1 and 1 in the loss, in place; returns those that occur, as they were given."""
+    labels = np.unique(loss.y)
+    if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
+        shown = ", ".join(f"{label:g}" for label in labels[:4])
+        raise ValueError(
+            f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first."
+        )
+    object.__setattr__(loss, "y", np.where(loss.y > 0, 1, -1).astype(loss.dtype))
+    return labels
+
+
 @dataclass(frozen=True, eq=False)
 class Logistic(SampleLoss):
-    """Weighted mean of log(1 + exp(-y_i z_i)) with y_i in {-1, 1} and z_i = x_i w + b.
+    """Weighted mean of log(1 + exp(-y_i z_i)) with y_i in {-1, 1} and z_i = x_i w + b + offset_i.
 
     Parameters are those of `LeastSquares`; y may also be 0/1 or boolean.
     """
 
     def __post_init__(self):
         prepare(self, self.X, self.y)
-        labels = np.unique(self.y)
-        if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
-            shown = ", ".join(f"{label:g}" for label in labels[:4])
-            raise ValueError(
-                f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first."
-            )
+        labels = as_labels(self)
         if self.intercept and labels.size < 2:
             raise ValueError(
                 "y has one class only, so that the intercept would be infinite; give both classes or intercept=False."
             )
-        object.__setattr__(self, "y", np.where(self.y > 0, 1, -1).astype(self.dtype))
 
     def value(self, y, z):
         margin = y * z

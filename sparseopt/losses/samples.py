@@ -1,9 +1,9 @@
 """Losses: the smooth term f(w), which holds its data.
 
-A loss on samples is f(w) = min over b of sum_i s_i phi(y_i, x_i w + b), with weights
+A loss on samples is f(w) = min over b of sum_i s_i phi(y_i, x_i w + b + o_i), with weights
 s_i = sample_weight_i / sum(sample_weight), so without weights least squares has the scale
-1/(2n). The intercept b is zero unless asked for; where asked for it is minimised out, so
-that f is a function of w alone for every solver and certificate.
+1/(2n), and known offsets o_i, zero unless given. The intercept b is zero unless asked for; where
+asked for it is minimised out, so that f is a function of w alone for every solver and certificate.
 
 Coordinate methods keep a running vector whose first entries are u_i, the slope of f in the
 i-th fitted value: the slope of f in w_j is then x_j . u for every loss.
@@ -61,13 +61,54 @@ class PerSample(Term):
 
 
 @dataclass(frozen=True)
+class NoOffset(Term):
+    """No offsets."""
+
+    def shifted(self, i, z):
+        return z
+
+    def added_to(self, z):
+        return z
+
+    def taken_from(self, y):
+        return y
+
+    def at_rows(self, rows):
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Offset(Term):
+    """A known number for each sample, which is added to its fitted value."""
+
+    values: np.ndarray
+
+    def shifted(self, i, z):
+        return z + self.values[i]
+
+    def added_to(self, z):
+        """All fitted values with their offsets, in numpy."""
+        return z + self.values
+
+    def taken_from(self, y):
+        return y - self.values
+
+    def at_rows(self, rows):
+        """The offsets of some rows, as a loss takes them."""
+        return self.values[rows]
+
+
+@dataclass(frozen=True)
 class NoConstant(Term):
     """The intercept of a loss that has none."""
 
     def best(self, loss, eta, b):
         return b
 
-    def explained(self, mean):
+    def settled(self, loss, eta):
+        return 0.0
+
+    def followed(self, mean):
         return mean * 0
 
 
@@ -84,7 +125,7 @@ class FreeConstant(Term):
                 s = loss.slope_at(i, eta[i] + b)
                 slope += s
                 scale += abs(s)
-                bend += loss.sample_weight.at(i) * loss.curvature(loss.y[i], eta[i] + b)
+                bend += loss.curvature_at(i, eta[i] + b)
             if has_vanished(slope, last, scale):
                 break
             low, high = (low, b) if slope > 0 else (b, high)
@@ -92,9 +133,24 @@ class FreeConstant(Term):
             last = abs(slope)
         return b
 
-    def explained(self, mean):
-        """What the intercept takes off the weighted mean of squares; the weights sum to one."""
-        return mean * mean
+    def settled(self, loss, eta):
+        """The same in numpy, in float64."""
+        eta = loss.offset.added_to(eta)
+        b, low, high, last = 0.0, -np.inf, np.inf, np.inf
+        for _ in range(_NEWTON_STEPS):
+            slopes = loss.sample_weight.values * loss.slope(loss.y, eta + b)
+            slope = np.sum(slopes, dtype=np.float64)
+            if has_vanished(slope, last, np.sum(np.abs(slopes))):
+                break
+            bend = np.sum(loss.sample_weight.values * loss.curvature(loss.y, eta + b), dtype=np.float64)
+            low, high = (low, b) if slope > 0 else (b, high)
+            b = towards_root(b, slope, max(bend, 1e-3 * loss.smoothness()), low, high, abs(slope) > last / 2)
+            last = abs(slope)
+        return b
+
+    def followed(self, mean):
+        """What the intercept takes off fitted values that change by this weighted mean."""
+        return mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +164,7 @@ class SampleLoss(Loss):
     y: np.ndarray
     sample_weight: Term | None = None
     intercept: bool = field(default=False, metadata={"compiled": False})
+    offset: Term | None = field(default=None, kw_only=True)
     #: The intercept as kernels see it.
     constant: Term = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
@@ -140,7 +197,12 @@ class SampleLoss(Loss):
         return 1.0
 
     def slope_at(self, i, z):
-        return self.sample_weight.at(i) * self.slope(self.y[i], z)
+        """Slope of s_i phi in the i-th fitted value, at z without the offset."""
+        return self.sample_weight.at(i) * self.slope(self.y[i], self.offset.shifted(i, z))
+
+    def curvature_at(self, i, z):
+        """Second derivative of s_i phi in the i-th fitted value, at z without the offset."""
+        return self.sample_weight.at(i) * self.curvature(self.y[i], self.offset.shifted(i, z))
 
     def coordinate_slope(self, running, j):
         return self.X.pull(j, running)
@@ -174,7 +236,9 @@ class SampleLoss(Loss):
         for i in range(self.y.size):
             total += self.sample_weight.at(i) * image[i] * image[i]
             mean += self.sample_weight.at(i) * image[i]
-        return self.smoothness() * max(total - self.constant.explained(mean), image.dtype.type(0))
+        mean = self.constant.followed(mean)
+        total -= mean * mean
+        return self.smoothness() * total if total > 0 else total * 0.0
 
     @property
     def n_features(self):
@@ -198,9 +262,9 @@ class SampleLoss(Loss):
         return self.names
 
     def predict(self, w):
-        """Fitted values X w + b."""
+        """Fitted values X w + b + offset."""
         eta = fitted(self, w)
-        return eta + self._best_intercept(eta)
+        return self.offset.added_to(eta + self._best_intercept(eta))
 
     def image(self, w):
         image = np.zeros(self.y.size + 1, dtype=self.dtype)
@@ -213,7 +277,7 @@ class SampleLoss(Loss):
         eta = fitted(self, w)
         b = self._best_intercept(eta)
         running[n + 1 : 2 * n + 1] = eta + b
-        running[:n] = self.sample_weight.values * self.slope(self.y, eta + b)
+        running[:n] = self.sample_weight.values * self.slope(self.y, self.offset.added_to(eta + b))
         running[2 * n + 1] = b
         return running
 
@@ -224,25 +288,16 @@ class SampleLoss(Loss):
         return float(np.sum(self.sample_weight.values * self.value(self.y, self.predict(w))))
 
     def gradient(self, w):
+        return remembered(self, "_gradient", w, self._gradient_at)
+
+    def _gradient_at(self, w):
         return self.X.rmatvec(self.sample_weight.values * self.slope(self.y, self.predict(w)))
 
     def intercept_at(self, w):
         return float(self._best_intercept(fitted(self, w)))
 
     def _best_intercept(self, eta):
-        if not self.intercept:
-            return eta.dtype.type(0)
-        b, low, high, last = 0.0, -np.inf, np.inf, np.inf
-        for _ in range(_NEWTON_STEPS):
-            slopes = self.sample_weight.values * self.slope(self.y, eta + b)
-            slope = np.sum(slopes, dtype=np.float64)
-            if has_vanished(slope, last, np.sum(np.abs(slopes))):
-                break
-            bend = np.sum(self.sample_weight.values * self.curvature(self.y, eta + b), dtype=np.float64)
-            low, high = (low, b) if slope > 0 else (b, high)
-            b = towards_root(b, slope, max(bend, 1e-3 * self.smoothness()), low, high, abs(slope) > last / 2)
-            last = abs(slope)
-        return eta.dtype.type(b)
+        return eta.dtype.type(self.constant.settled(self, eta))
 
     def hessian_bound(self, d):
         image = self.X.matvec(d)
@@ -257,35 +312,52 @@ class SampleLoss(Loss):
 
 def prepare(loss, X, y):
     """Canonical design, targets and weights of a loss on samples."""
+    design = prepare_design(loss, X)
+    object.__setattr__(loss, "y", as_targets(y, design.shape[0], design.dtype))
+    offset = loss.offset
+    if offset is None:
+        offset = NoOffset()
+    elif not isinstance(offset, NoOffset | Offset):
+        offset = Offset(as_targets(offset, design.shape[0], design.dtype, "offset"))
+    object.__setattr__(loss, "offset", offset)
+    if isinstance(loss, SampleLoss):
+        object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
+
+
+def prepare_design(loss, X):
+    """Canonical design and weights, which are set; the design is returned, too."""
     names = feature_names(X)
     design = uncentered(as_design(X))
-    dtype = design.dtype
-    targets = as_targets(y, design.shape[0], dtype)
+    n, dtype = design.shape[0], design.dtype
     weight = loss.sample_weight
     if weight is None:
-        weight = Uniform(dtype.type(1.0 / targets.size))
+        weight = Uniform(dtype.type(1.0 / n))
     elif not isinstance(weight, Uniform | PerSample):
-        weight = PerSample(as_weights(weight, targets.size).astype(dtype))
+        weight = PerSample(as_weights(weight, n).astype(dtype))
     if not isinstance(loss.intercept, bool | np.bool_):
         raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
     object.__setattr__(loss, "intercept", bool(loss.intercept))
-    if isinstance(loss, SampleLoss):
-        object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
     object.__setattr__(loss, "X", design)
-    object.__setattr__(loss, "y", targets)
     object.__setattr__(loss, "sample_weight", weight)
     object.__setattr__(loss, "names", names)
+    return design
 
 
 def fitted(loss, w):
-    """X w, remembered for the last w: objective, slope and certificate ask for it one after another.
+    """X w, remembered for the last w: objective, slope and certificate ask for it one after another."""
+    return remembered(loss, "_fitted", w, loss.X.matvec)
+
+
+def remembered(loss, name, w, compute):
+    """compute(w), kept for the last w and for w = 0, which every run asks for.
 
     The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
     """
-    last = loss.__dict__.get("_last_fitted")
+    name = name if np.any(w) else name + "_at_zero"
+    last = loss.__dict__.get(name)
     if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
         return last[1]
-    image = loss.X.matvec(w)
+    image = compute(w)
     image.flags.writeable = False
-    object.__setattr__(loss, "_last_fitted", (w.copy(), image))
+    object.__setattr__(loss, name, (w.copy(), image))
     return image

@@ -80,7 +80,7 @@ class CoordinateDescent(Solver):
         return DescentState(
             w=w,
             running=loss.start(w),
-            curvatures=_positive(loss.curvatures()),
+            curvatures=_positive(loss.curvatures_near(w)),
             order=order,
             active=np.empty_like(order),
             random=np.random.default_rng(self.seed) if self.shuffled else None,

@@ -68,7 +68,9 @@ class HardThresholding(Solver):
             new = problem.constraint.project(w - step * slope)
             support = np.flatnonzero(new)
             if not self.refit or not np.array_equal(support, tried):
-                new = minimise_on(loss, support, new, ridge) if self.refit else new
+                # the step itself may overflow where the curvature has no bound; w does not
+                begin = new if loss.has_bounded_curvature else w
+                new = minimise_on(loss, support, begin, ridge) if self.refit else new
                 height = problem.objective(new)
                 if height < state.height - 1e-14 * abs(state.height):
                     state.residual = float(np.max(np.abs(new - w))) / step
@@ -91,7 +93,7 @@ class HardThresholding(Solver):
         part = np.zeros_like(w)
         part[on] = slope[on]
         squares = float(part @ part)
-        bend = float(part @ loss.hessian_bound(part.astype(loss.dtype))) + ridge * squares
+        bend = float(part @ loss.hessian_near(w, part.astype(loss.dtype))) + ridge * squares
         return squares / bend if bend > 0.0 else 1.0
 
 

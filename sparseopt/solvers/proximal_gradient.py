@@ -71,7 +71,7 @@ class ProximalGradient(Solver):
         size, dtype = loss.image_size, loss.dtype
         image = loss.image(w)
         scratch = tuple(np.zeros(size, dtype=dtype) for _ in range(3))
-        curvature = loss.rough_lipschitz(_POWER_ITERATIONS) if self.step_length is None else 1.0 / self.step_length
+        curvature = loss.rough_lipschitz(_POWER_ITERATIONS, w) if self.step_length is None else 1.0 / self.step_length
         numbers = np.array([1.0 / curvature if curvature > 0 else 1.0, 1.0])
         return GradientState(
             w=w,

@@ -16,6 +16,9 @@ W = np.array([1.0, 0.0, -0.05, 0.0, 0.3, 0.0, 0.0])
 Y = X @ W + 0.1 * RNG.standard_normal(N)
 LABELS = np.where(X @ W + 0.5 * RNG.standard_normal(N) > 0, 1.0, -1.0)
 WEIGHTS = RNG.uniform(0.2, 2.0, N)
+OFFSET = np.sin(np.arange(N))
+COUNTS = np.floor(np.exp(X @ W + 0.5 * OFFSET)).clip(0.0, 20.0)
+SIZES = np.exp(np.clip(X @ W, -3.0, 3.0) + 0.3 * OFFSET)
 S = sparse.csc_array(np.where(np.abs(X) > 0.6, X, 0.0))
 Q = X.T @ X / N + 0.01 * np.eye(P)
 SPARSE_Q = sparse.csc_array((S.T @ S) / N + 0.01 * sparse.eye_array(P))
@@ -118,6 +121,25 @@ CONSTRAINTS = [
     so.L1Ball(0.01),
     so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
     so.LinearConstraint(sparse.csc_array(np.eye(P)), 0.0, np.inf),
+    *_losses(so.Poisson, COUNTS),
+    so.Poisson(X.astype(np.float32), COUNTS, intercept=True),
+    *_losses(so.Gamma, SIZES),
+    so.Gamma(S.astype(np.float32), SIZES, intercept=True),
+    *_losses(so.SquaredHinge, LABELS),
+    so.SquaredHinge(X.astype(np.float32), LABELS, intercept=True),
+    *_losses(so.Quantile, Y + 5.0, quantile=0.3, smoothing=0.5),
+    so.Quantile(X.astype(np.float32), Y, smoothing=0.5, intercept=True),
+    *(
+        loss
+        for kind, y in (
+            (so.LeastSquares, Y),
+            (so.Logistic, LABELS),
+            (so.Huber, Y),
+            (so.Poisson, COUNTS),
+            (so.Gamma, SIZES),
+        )
+        for loss in (kind(X, y, offset=OFFSET), kind(S, y, WEIGHTS, True, offset=OFFSET))
+    ),
     so.Intersection(so.Box(0.0, 1.0), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0)),
 ]
 
@@ -160,5 +182,5 @@ def name_of(loss):
     if loss.intercept:
         parts.append("intercept")
     if not isinstance(loss, so.Quadratic):
-        parts.append(type(loss.sample_weight).__name__)
+        parts += [type(loss.sample_weight).__name__, type(loss.offset).__name__]
     return "-".join(parts)
