@@ -164,6 +164,8 @@ def check_loss(loss, *, seed=0) -> None:
         _check_images(loss, w, unit * random.standard_normal(p).astype(loss.dtype))
         _check_restriction(loss, w)
         if isinstance(loss, SampleLoss | LeastSquares):
+            _check_bends(loss, w, random)
+            _check_conjugate(loss, w)
             _check_intercept(loss, w)
             _check_repetition(loss, w, random)
     _check_storage(loss, points)
@@ -194,6 +196,7 @@ def _check_tangent(loss, w, d):
                 f"{type(loss).__name__}: a step of {t:g} raises the value by {rise:.9g}, less than the {t * slope:.9g} of its "
                 "tangent: the gradient is wrong or the loss is not convex."
             )
+        bounds["bend_from"] = float(loss.bend_from(eta, u, loss.dtype.type(t) * d, loss.dtype.type(t) * image)) / t**2
         for name, bend in bounds.items():
             room = t * t * bend / 2 * (1.0 + 1e3 * np.finfo(loss.dtype).eps)
             if rise > t * slope + room + rounding:
@@ -227,91 +230,6 @@ def _check_running(loss, w, random):
             w[j] += step
         loss.settle(running)
 
-
-def _images(loss, w, d, eta, u, slope, image):
-    """Images of w and d, and the slope at w, in place; returns the bend from w along d."""
-    loss.forward(w, eta)
-    loss.backward(w, eta, u, slope)
-    loss.forward(d, image)
-    return loss.bend_from(eta, u, d, image)
-
-
-def _moves(loss, w, running, slopes):
-    """Moves each coefficient from zero to w_j and settles, in place; leaves the slopes there."""
-    for j in range(w.size):
-        loss.move(running, j, w[j])
-    loss.settle(running)
-    for j in range(w.size):
-        slopes[j] = loss.coordinate_slope(running, j)
-
-
-_compiled_images, _compiled_moves = kernel(_images), kernel(_moves)
-
-
-def _check_images(loss, w, d):
-    """What a gradient kernel and a coordinate kernel call gives the same in Python, compiled and by numpy."""
-            _check_bends(loss, w, random)
-            _check_conjugate(loss, w)
-    rounding = _slope_rounding(loss, w)
-    eps = 1e3 * np.finfo(loss.dtype).eps
-    size = loss.image_size
-    for way, images, moves in (("in plain Python", _images, _moves), ("compiled", _compiled_images, _compiled_moves)):
-        eta, u, image = (np.zeros(size, dtype=loss.dtype) for _ in range(3))
-        slope, slopes = np.empty_like(w), np.empty_like(w)
-        bend = _compiled(loss, images, loss, w, d, eta, u, slope, image)
-        _check_same(loss, f"forward {way}", eta, loss.image(w), eps * np.abs(loss.image(w)).max(initial=0.0))
-        _check_same(loss, f"backward {way}", slope, loss.gradient(w.astype(np.float64)), rounding)
-        expected = loss.bend_from(loss.image(w), u, d, loss.image(d))
-        _check_same(loss, f"bend_from {way}", bend, expected, eps * abs(expected))
-        _compiled(loss, moves, loss, w, loss.start(np.zeros_like(w)), slopes)
-        _check_same(
-            loss, f"coordinate_slope after moves, {way},", slopes, loss.gradient(w.astype(np.float64)), rounding
-        )
-
-
-def _check_restriction(loss, w):
-    for columns in (np.arange(0, w.size, 2), np.arange(0)):
-        part = np.zeros_like(w)
-        part[columns] = w[columns]
-        rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(loss.evaluate(part)) + abs(loss.evaluate(np.zeros_like(w))))
-        name = f"the value of restrict({columns.tolist()})"
-        _check_same(loss, name, loss.restrict(columns).evaluate(w[columns]), loss.evaluate(part), rounding)
-
-
-        bounds["bend_from"] = float(loss.bend_from(eta, u, loss.dtype.type(t) * d, loss.dtype.type(t) * image)) / t**2
-def _check_intercept(loss, w):
-    """The fitted values are X w + b, and no other b is better."""
-    w = w.astype(np.float64)
-    z = loss.offset.added_to(loss.X.matrix @ w + loss.intercept_at(w))
-    eps = 1e3 * np.finfo(loss.dtype).eps
-    _check_same(loss, "predict", loss.predict(w), z, eps * (np.abs(z) + np.abs(loss.y).max()))
-    slopes = loss.sample_weight.values * (z - loss.y if isinstance(loss, LeastSquares) else loss.slope(loss.y, z))
-    if loss.intercept:
-        _check_same(
-            loss,
-            "the slope in the intercept",
-            np.sum(slopes),
-            0.0,
-            eps * (np.sum(np.abs(slopes)) + np.abs(loss.y).max()),
-        )
-
-
-def _check_repetition(loss, w, random):
-    """Weighing a sample k times is the same as giving it k times."""
-    counts = random.integers(1, 4, size=loss.y.size)
-    rows = np.repeat(np.arange(loss.y.size), counts)
-    X = loss.X.matrix.tocsr() if sparse.issparse(loss.X.matrix) else loss.X.matrix
-    weighted = dataclasses.replace(loss, sample_weight=counts)
-    repeated = dataclasses.replace(
-        loss, X=X[rows], y=loss.y[rows], sample_weight=None, offset=loss.offset.at_rows(rows)
-    )
-    rounding = (
-        1e3 * np.finfo(loss.dtype).eps * (1.0 + abs(weighted.evaluate(w)) + abs(weighted.evaluate(np.zeros_like(w))))
-    )
-    _check_same(loss, "the value with weights", weighted.evaluate(w), repeated.evaluate(w), rounding)
-    _check_same(
-        loss, "the gradient with weights", weighted.gradient(w), repeated.gradient(w), _slope_rounding(weighted, w)
-    )
 
 def _check_bends(loss, w, random):
     """A move of one coordinate raises the value by no more than its bend allows."""
@@ -357,6 +275,88 @@ def _check_conjugate(loss, w):
                 f"it must be {'zero' if is_own else 'at least zero'}: conjugate or slope_scale is wrong."
             )
 
+
+def _images(loss, w, d, eta, u, slope, image):
+    """Images of w and d, and the slope at w, in place; returns the bend from w along d."""
+    loss.forward(w, eta)
+    loss.backward(w, eta, u, slope)
+    loss.forward(d, image)
+    return loss.bend_from(eta, u, d, image)
+
+
+def _moves(loss, w, running, slopes):
+    """Moves each coefficient from zero to w_j and settles, in place; leaves the slopes there."""
+    for j in range(w.size):
+        loss.move(running, j, w[j])
+    loss.settle(running)
+    for j in range(w.size):
+        slopes[j] = loss.coordinate_slope(running, j)
+
+
+_compiled_images, _compiled_moves = kernel(_images), kernel(_moves)
+
+
+def _check_images(loss, w, d):
+    """What a gradient kernel and a coordinate kernel call gives the same in Python, compiled and by numpy."""
+    rounding = _slope_rounding(loss, w)
+    eps = 1e3 * np.finfo(loss.dtype).eps
+    size = loss.image_size
+    for way, images, moves in (("in plain Python", _images, _moves), ("compiled", _compiled_images, _compiled_moves)):
+        eta, u, image = (np.zeros(size, dtype=loss.dtype) for _ in range(3))
+        slope, slopes = np.empty_like(w), np.empty_like(w)
+        bend = _compiled(loss, images, loss, w, d, eta, u, slope, image)
+        _check_same(loss, f"forward {way}", eta, loss.image(w), eps * np.abs(loss.image(w)).max(initial=0.0))
+        _check_same(loss, f"backward {way}", slope, loss.gradient(w.astype(np.float64)), rounding)
+        expected = loss.bend_from(loss.image(w), u, d, loss.image(d))
+        _check_same(loss, f"bend_from {way}", bend, expected, eps * abs(expected))
+        _compiled(loss, moves, loss, w, loss.start(np.zeros_like(w)), slopes)
+        _check_same(
+            loss, f"coordinate_slope after moves, {way},", slopes, loss.gradient(w.astype(np.float64)), rounding
+        )
+
+
+def _check_restriction(loss, w):
+    for columns in (np.arange(0, w.size, 2), np.arange(0)):
+        part = np.zeros_like(w)
+        part[columns] = w[columns]
+        rounding = 1e3 * np.finfo(loss.dtype).eps * (abs(loss.evaluate(part)) + abs(loss.evaluate(np.zeros_like(w))))
+        name = f"the value of restrict({columns.tolist()})"
+        _check_same(loss, name, loss.restrict(columns).evaluate(w[columns]), loss.evaluate(part), rounding)
+
+
+def _check_intercept(loss, w):
+    """The fitted values are X w + b, and no other b is better."""
+    w = w.astype(np.float64)
+    z = loss.offset.added_to(loss.X.matrix @ w + loss.intercept_at(w))
+    eps = 1e3 * np.finfo(loss.dtype).eps
+    _check_same(loss, "predict", loss.predict(w), z, eps * (np.abs(z) + np.abs(loss.y).max()))
+    slopes = loss.sample_weight.values * (z - loss.y if isinstance(loss, LeastSquares) else loss.slope(loss.y, z))
+    if loss.intercept:
+        _check_same(
+            loss,
+            "the slope in the intercept",
+            np.sum(slopes),
+            0.0,
+            eps * (np.sum(np.abs(slopes)) + np.abs(loss.y).max()),
+        )
+
+
+def _check_repetition(loss, w, random):
+    """Weighing a sample k times is the same as giving it k times."""
+    counts = random.integers(1, 4, size=loss.y.size)
+    rows = np.repeat(np.arange(loss.y.size), counts)
+    X = loss.X.matrix.tocsr() if sparse.issparse(loss.X.matrix) else loss.X.matrix
+    weighted = dataclasses.replace(loss, sample_weight=counts)
+    repeated = dataclasses.replace(
+        loss, X=X[rows], y=loss.y[rows], sample_weight=None, offset=loss.offset.at_rows(rows)
+    )
+    rounding = (
+        1e3 * np.finfo(loss.dtype).eps * (1.0 + abs(weighted.evaluate(w)) + abs(weighted.evaluate(np.zeros_like(w))))
+    )
+    _check_same(loss, "the value with weights", weighted.evaluate(w), repeated.evaluate(w), rounding)
+    _check_same(
+        loss, "the gradient with weights", weighted.gradient(w), repeated.gradient(w), _slope_rounding(weighted, w)
+    )
 
 
 def _check_storage(loss, points):
