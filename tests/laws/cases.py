@@ -103,24 +103,6 @@ LOSSES = [
     *_losses(so.Logistic, LABELS),
     so.Logistic(X.astype(np.float32), LABELS, intercept=True),
     *_losses(so.Huber, Y + 5.0, delta=0.2),
-    so.Quadratic(Q, C),
-    so.Quadratic(SPARSE_Q, C),
-    so.Quadratic(Q.astype(np.float32), C),
-]
-
-CONSTRAINTS = [
-    so.Cardinality(0),
-    so.Cardinality(2),
-    so.Cardinality(P),
-    so.Box(-0.5, 0.3),
-    so.Box(np.linspace(-1.0, 0.0, P), np.inf),
-    so.Box(0.2, 0.2),
-    so.Simplex(),
-    so.Simplex(3.0),
-    so.L1Ball(),
-    so.L1Ball(0.01),
-    so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
-    so.LinearConstraint(sparse.csc_array(np.eye(P)), 0.0, np.inf),
     *_losses(so.Poisson, COUNTS),
     so.Poisson(X.astype(np.float32), COUNTS, intercept=True),
     *_losses(so.Gamma, SIZES),
@@ -140,6 +122,24 @@ CONSTRAINTS = [
         )
         for loss in (kind(X, y, offset=OFFSET), kind(S, y, WEIGHTS, True, offset=OFFSET))
     ),
+    so.Quadratic(Q, C),
+    so.Quadratic(SPARSE_Q, C),
+    so.Quadratic(Q.astype(np.float32), C),
+]
+
+CONSTRAINTS = [
+    so.Cardinality(0),
+    so.Cardinality(2),
+    so.Cardinality(P),
+    so.Box(-0.5, 0.3),
+    so.Box(np.linspace(-1.0, 0.0, P), np.inf),
+    so.Box(0.2, 0.2),
+    so.Simplex(),
+    so.Simplex(3.0),
+    so.L1Ball(),
+    so.L1Ball(0.01),
+    so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
+    so.LinearConstraint(sparse.csc_array(np.eye(P)), 0.0, np.inf),
     so.Intersection(so.Box(0.0, 1.0), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0)),
 ]
 
