@@ -2,6 +2,7 @@
 
 from sparseopt.losses.base import DualLoss as DualLoss
 from sparseopt.losses.base import Loss as Loss
+from sparseopt.losses.cox import Cox as Cox
 from sparseopt.losses.gamma import Gamma as Gamma
 from sparseopt.losses.huber import Huber as Huber
 from sparseopt.losses.least_squares import LeastSquares as LeastSquares

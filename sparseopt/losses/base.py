@@ -183,6 +183,10 @@ class DualLoss(Loss):
     def dual_ray(self, w):
         """The `DualRay` of the slope of F at X w."""
 
+    @abstractmethod
+    def hessian(self, w, columns):
+        """Second derivative of f at w in the given coefficients, in float64."""
+
 
 def kept(term, name, compute):
     """A derived array, computed once for each instance; the instance is frozen."""

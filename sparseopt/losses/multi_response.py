@@ -98,6 +98,13 @@ class MultiResponse(OutputsLoss):
             return np.zeros(self.places.q)
         return self._mean() - self.X.means.astype(np.float64) @ self.matrix_of(w)
 
+    def hessian(self, w, columns):
+        features, outputs = self.places.feature(columns), self.places.output(columns)
+        rows, place = np.unique(features, return_inverse=True)
+        part = self.X.restrict(rows).to_array()
+        gram = part.T @ (self.weights * part)
+        return np.where(outputs[:, None] == outputs, gram[np.ix_(place, place)], 0.0)
+
     def dual_ray(self, w):
         R = self.output_slopes(w)
         slope = self.gradient(w)

@@ -278,6 +278,31 @@ class Multinomial(OutputsLoss):
             b = b - step * (np.log1p(reach) / reach)
         return (b - np.mean(b)).astype(Z.dtype)
 
+    def hessian(self, w, columns):
+        features, outputs = self.places.feature(columns), self.places.output(columns)
+        rows, place = np.unique(features, return_inverse=True)
+        part, P = self.X.restrict(rows).to_array(), self.probabilities(np.asarray(w, dtype=np.float64))
+        chances = self.weights * P
+        H = np.empty((columns.size, columns.size))
+        members = [np.flatnonzero(outputs == k) for k in range(self.places.q)]
+        mixed = [chances[:, k, None] * part[:, place[index]] for k, index in enumerate(members)]
+        for k, index in enumerate(members):
+            for h in range(k + 1):
+                other = part[:, place[members[h]]]
+                block = -(mixed[k] * P[:, h, None]).T @ other
+                if h == k:
+                    block += mixed[k].T @ other
+                H[np.ix_(index, members[h])] = block
+                H[np.ix_(members[h], index)] = block.T
+        if self.intercept:
+            bent = np.zeros((self.places.q, columns.size))
+            for k, index in enumerate(members):
+                bent[:, index] = -P.T @ mixed[k]
+                bent[k, index] += np.sum(mixed[k], axis=0)
+            constant = np.diag(np.sum(chances, axis=0)) - P.T @ chances
+            H -= bent.T @ np.linalg.lstsq(constant, bent, rcond=1e-12)[0]
+        return H
+
     def dual_ray(self, w):
         P, slope = self.probabilities(w), self.gradient(w)
         if self.intercept:

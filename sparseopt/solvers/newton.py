@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
+from sparseopt.losses import DualLoss, LeastSquares, Quadratic, SampleLoss
 
 # Curvature below this part of the largest counts as none.
 _FLAT = 1e-13
@@ -19,6 +19,8 @@ def hessian(loss, w, columns):
         case Quadratic():
             block = loss.Q.matrix[:, columns][columns]
             return np.asarray(block if isinstance(block, np.ndarray) else block.toarray(), dtype=np.float64)
+        case DualLoss():
+            return loss.hessian(w, columns)
         case LeastSquares():
             part = loss.X.restrict(columns).to_array()
             rows = np.asarray(loss.sample_weight.values, dtype=np.float64)
