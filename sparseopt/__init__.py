@@ -11,6 +11,7 @@ from sparseopt.constraints import L1Ball as L1Ball
 from sparseopt.constraints import LinearConstraint as LinearConstraint
 from sparseopt.constraints import Simplex as Simplex
 from sparseopt.designs import Design as Design
+from sparseopt.losses import Cox as Cox
 from sparseopt.losses import Gamma as Gamma
 from sparseopt.losses import Huber as Huber
 from sparseopt.losses import LeastSquares as LeastSquares
