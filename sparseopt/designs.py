@@ -18,6 +18,9 @@ from scipy import sparse
 
 from sparseopt._jit import Term
 
+# Rows from which one dot product a column is quicker than BLAS's product with the transpose: 1.0 against 1.7 ms
+# for 40 MB.
+_TALL = 200
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -149,12 +152,14 @@ class Dense(Design):
         columns = _few_nonzeros(w)
         if columns is None:
             return _product(self.values, w)
-        total = np.zeros(self.shape[0], dtype=np.result_type(self.values, w))
+        total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
         for block in _blocks((self.shape[0], columns.size)):
             total += _product(self.values[:, columns[block]], w[columns[block]])
         return total
 
     def rmatvec(self, u):
+        if u.ndim == 1 and u.dtype == self.dtype and u.size >= _TALL:
+            return np.vecdot(self.values.T, u)
         return _product(self.values.T, u)
 
     def to_array(self):
@@ -163,10 +168,18 @@ class Dense(Design):
     def restrict(self, columns):
         return Dense(np.asfortranarray(self.values[:, columns]))
 
+    @property
+    def squares(self):
+        """sum_i x_ij**2 for each column j, computed once: the door asks for it first."""
+        if "_squares" not in self.__dict__:
+            with np.errstate(over="ignore", invalid="ignore"):
+                object.__setattr__(self, "_squares", np.vecdot(self.values.T, self.values.T))
+        return self.__dict__["_squares"]
+
     def weighted_squares(self, weights):
         """sum_i weights_i x_ij**2 for each column j, without a copy of X."""
         if np.ndim(weights) == 0:
-            return weights * np.einsum("ij,ij->j", self.values, self.values)
+            return weights * self.squares
         return np.array([np.dot(weights, x * x) for x in self.values.T], dtype=self.dtype)
 
 
@@ -464,7 +477,7 @@ def _means(design, rows):
 def _few_nonzeros(w):
     """The nonzero places (rows, of a matrix) of w where they are so few that a copy of their columns is cheaper than all of X."""
     columns = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
-    return columns if 16 * columns.size <= len(w) else None
+    return columns if 2 * columns.size <= len(w) else None
 
 
 def _product(matrix, vector):

@@ -67,7 +67,7 @@ def solve(
     problem : Problem
     solver : Solver, optional
         By default the one that `default_solver` chooses.
-    w0 : array of shape (p,), optional
+    w0 : array of shape (p,), or (p, q) where the loss has q outputs, optional
         Start; zero by default. Copied.
     tol : float, default 1e-6
         The relative duality gap to reach where the problem is convex and its dual is known;
@@ -120,7 +120,7 @@ def solve(
         seconds=as_number(time_limit, "time_limit", least=0.0, finite=False),
     )
     p, dtype = problem.n_features, problem.dtype
-    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, p, dtype)
+    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     start = time.perf_counter()
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
@@ -132,7 +132,7 @@ def solve(
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
     return Solution(
-        w=w,
+        w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),
         status=status,
         certificate=certificate,
@@ -171,7 +171,11 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
             status = Status.ITERATION_LIMIT
         if status is None and seconds > limits.seconds:
             status = Status.TIME_LIMIT
-        if callback is not None and callback(state.iterations, _read_only(state.w)) is True and status is None:
+        if (
+            callback is not None
+            and callback(state.iterations, _read_only(state.w.reshape(problem.shape))) is True
+            and status is None
+        ):
             status = Status.STOPPED
         if trace:
             points.append(_trace_point(problem, state, seconds))
@@ -211,7 +215,9 @@ class _Watch:
         is_rounding = state.residual <= self.rounding
         if not self.has_dual:
             return Status.CONVERGED if state.residual <= max(self.tol * self.scale, self.rounding) else None
-        if state.residual > self.goal and state.iterations < self.next_look:
+        if state.residual == np.inf:
+            return None
+        if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
             return None
         w = np.asarray(state.w, dtype=np.float64)
         objective = self.problem.objective(w)

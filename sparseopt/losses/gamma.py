@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt._jit import exp
-from sparseopt.losses.log_link import LogConstant, LogLink
-from sparseopt.losses.samples import prepare
+from sparseopt.losses.log_link import LogConstant, LogLink, prepare_log_link
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +16,8 @@ class Gamma(LogLink):
     phi = y exp(-z) + z - log y - 1, zero where the mean is y; scikit-learn's GammaRegressor has the same
     scale. Parameters are those of `LeastSquares`; y is positive.
 
-    The curvature has no bound (`has_bounded_curvature` is False). Below z = -709 the exponential stays at
-    8e307: such points are so bad that every line search turns back.
+    The curvature has no bound (`has_bounded_curvature` is False). Below z = -230 (-40 for float32) the
+    exponential is continued by its tangent.
 
     Raises
     ------
@@ -28,7 +26,7 @@ class Gamma(LogLink):
     """
 
     def __post_init__(self):
-        prepare(self, self.X, self.y)
+        prepare_log_link(self)
         if np.any(self.y <= 0):
             i = int(np.flatnonzero(self.y <= 0)[0])
             raise ValueError(
@@ -38,19 +36,16 @@ class Gamma(LogLink):
             object.__setattr__(self, "constant", LogConstant(0.0, 1.0))
 
     def value(self, y, z):
-        return y * exp(-z) + (z - np.log(y)) - 1.0
+        return y * self.total_growth(-z) + (z - np.log(y)) - 1.0
 
     def slope(self, y, z):
-        return 1 - y * exp(-z)
+        return 1 - y * self.growth(-z)
 
     def curvature(self, y, z):
-        return y * exp(-z)
+        return y * self.growth(-z)
 
     def curvature_between(self, y, a, b):
-        return float(y) * exp(-float(min(a, b)))  # in float64, also where float32 would overflow
-
-    def curvature_at_best(self, y):
-        return y / y
+        return y * self.growth(-min(a, b))
 
     def mass_at(self, i):
         return self.sample_weight.at(i) * self.y[i]

@@ -4,21 +4,33 @@ Their second derivative is monotone in the fitted value and has no bound, so tha
 is safe everywhere. What is safe is known once a move is: between two fitted values the curvature
 is largest at one of them. Coordinate descent and proximal gradient steps shorten a move until it
 bends no more than they planned with, and Newton's method searches along its line.
+
+Where the exponential would leave the range of numbers, far beyond any target, it is continued by its
+tangent: the loss stays convex and smooth, and what is computed from it stays finite.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from sparseopt._jit import Term
-from sparseopt.losses.samples import SampleLoss
+from sparseopt._jit import Term, exp
+from sparseopt.losses.samples import SampleLoss, prepare
 
 # A move may bend so much more than its start before a second try is made.
 _SLACK = 1.1
+# Largest exponents: exp(230) = 1e100, and exp(40) = 2e17 for float32. Targets are at most 1e75 and 1e9, and products
+# with squares of X have to stay finite.
+_CEILING = {np.float64: 230.0, np.float32: 40.0}
+
+
+def prepare_log_link(loss):
+    """What `prepare` does, and the largest exponent."""
+    prepare(loss, loss.X, loss.y)
+    object.__setattr__(loss, "ceiling", loss.dtype.type(_CEILING[loss.dtype.type]))
 
 
 @dataclass(frozen=True)
@@ -59,26 +71,32 @@ class LogLink(SampleLoss):
 
     has_bounded_curvature: ClassVar[bool] = False
     has_conjugate: ClassVar[bool] = True
+    #: Exponents beyond this one are cut.
+    ceiling: np.floating = field(init=False, repr=False)
 
     @abstractmethod
     def curvature_between(self, y, a, b):
         """Largest second derivative of phi between the fitted values a and b."""
 
     @abstractmethod
-    def curvature_at_best(self, y):
-        """Second derivative of phi at its minimiser."""
-
-    @abstractmethod
     def mass_at(self, i):
         """Weight of sample i in the equation for the intercept."""
+
+    def growth(self, x):
+        """exp(x), constant beyond the ceiling."""
+        return exp(np.minimum(x, self.ceiling))
+
+    def total_growth(self, x):
+        """exp(x), continued by its tangent beyond the ceiling: the integral of `growth`."""
+        return self.growth(x) * (1 + np.maximum(x - self.ceiling, 0))
 
     def smoothness(self):
         return np.inf
 
     def bend_at(self, i, z, move):
-        """Largest curvature of s_i phi on the way from z to z + move and from z to its minimiser, z without the offset."""
-        z, y = self.offset.shifted(i, z), self.y[i]
-        return self.sample_weight.at(i) * max(self.curvature_between(y, z, z + move), self.curvature_at_best(y))
+        """Largest curvature of s_i phi on the way from z to z + move, z without the offset."""
+        z = self.offset.shifted(i, z)
+        return self.sample_weight.at(i) * self.curvature_between(self.y[i], z, z + move)
 
     def coordinate_bend(self, running, j, bound):
         bend = _SLACK * self.X.bend_through(j, bound * 0, self, running[self.y.size + 1 :])
@@ -95,8 +113,8 @@ class LogLink(SampleLoss):
         # The best intercept does no worse than one that follows the mean of the image.
         mean = self.constant.followed(mean)
         for i in range(n):
-            z, move = self.offset.shifted(i, eta[i] + u[n]), image[i] - mean
-            total += self.sample_weight.at(i) * self.curvature_between(self.y[i], z, z + move) * move * move
+            move = image[i] - mean
+            total += self.bend_at(i, eta[i] + u[n], move) * move * move
         return total
 
     def curvatures(self):

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt._jit import exp
-from sparseopt.losses.log_link import LogConstant, LogLink
-from sparseopt.losses.samples import prepare
+from sparseopt.losses.log_link import LogConstant, LogLink, prepare_log_link
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +17,8 @@ class Poisson(LogLink):
     scale. Parameters are those of `LeastSquares`; y is nonnegative, and need not be whole: for rates per
     exposure, give the exposures as sample_weight, or counts with offset=log(exposure).
 
-    The curvature has no bound (`has_bounded_curvature` is False). Beyond z = 709 the exponential stays at 8e307:
-    such points are so bad that every line search turns back.
+    The curvature has no bound (`has_bounded_curvature` is False). Beyond z = 230 (40 for float32) the
+    exponential is continued by its tangent.
 
     Raises
     ------
@@ -29,7 +27,7 @@ class Poisson(LogLink):
     """
 
     def __post_init__(self):
-        prepare(self, self.X, self.y)
+        prepare_log_link(self)
         if np.any(self.y < 0):
             i = int(np.flatnonzero(self.y < 0)[0])
             raise ValueError(f"y is {self.y[i]:g} in row {i}; Poisson takes counts or rates, which are at least 0.")
@@ -44,19 +42,16 @@ class Poisson(LogLink):
 
     def value(self, y, z):
         # where y is zero, any number may stand for its logarithm
-        return exp(z) - y - y * (z - np.log(y + (y == 0)))
+        return self.total_growth(z) - y - y * (z - np.log(y + (y == 0)))
 
     def slope(self, y, z):
-        return exp(z) - y
+        return self.growth(z) - y
 
     def curvature(self, y, z):
-        return exp(z)
+        return self.growth(z)
 
     def curvature_between(self, y, a, b):
-        return exp(max(a, b))
-
-    def curvature_at_best(self, y):
-        return y
+        return self.growth(max(a, b))
 
     def mass_at(self, i):
         return self.sample_weight.at(i)

@@ -9,6 +9,9 @@ from sparseopt.penalties.base import ProximalTerm as ProximalTerm
 from sparseopt.penalties.concave import LHalf as LHalf
 from sparseopt.penalties.concave import LogSum as LogSum
 from sparseopt.penalties.concave import LTwoThirds as LTwoThirds
+from sparseopt.penalties.differences import FusedLasso as FusedLasso
+from sparseopt.penalties.differences import TotalVariation as TotalVariation
+from sparseopt.penalties.exclusive import ExclusiveLasso as ExclusiveLasso
 from sparseopt.penalties.groups import BlockPenalty as BlockPenalty
 from sparseopt.penalties.groups import GroupLasso as GroupLasso
 from sparseopt.penalties.groups import GroupMCP as GroupMCP
@@ -24,3 +27,4 @@ from sparseopt.penalties.separable import L1 as L1
 from sparseopt.penalties.separable import MCP as MCP
 from sparseopt.penalties.separable import SCAD as SCAD
 from sparseopt.penalties.separable import Zero as Zero
+from sparseopt.penalties.slope import SLOPE as SLOPE

@@ -26,6 +26,10 @@ class ProximalTerm(Term):
     def prox_into(self, v, step, out):
         """A minimiser over w of step * g(w) + norm(w - v)**2 / 2, into `out`."""
 
+    def private(self, p):
+        """The term with memory of its own for p coefficients, for one run; itself where it needs none."""
+        return self
+
     def convex_form(self, p):
         """What certificates need of a convex term on p coefficients, a `ConvexForm`; None where it is not known."""
         return None

@@ -25,6 +25,9 @@ from sparseopt.penalties.group_form import GroupForm
 from sparseopt.penalties.partitions import EqualGroups, as_partition
 from sparseopt.penalties.separable import L1, MCP, SCAD
 
+# Halvings that find a factor to the last bit.
+_HALVINGS = 60
+
 
 class BlockPenalty(ProximalTerm):
     """A penalty on groups of coefficients; `BlockDescent` and `ProximalGradient` take it.
@@ -131,6 +134,29 @@ class BlockPenalty(ProximalTerm):
         """How strongly t = -f'(w) pulls at each group: the norm of what its coefficients do not resist."""
         rest = (t if self.nonnegative else np.abs(t)) - self.resistance
         return self.groups.norms(np.maximum(rest, 0.0))
+
+    def measure(self, w):
+        """g(w) in numpy, which is quick where most groups are zero."""
+        if self.nonnegative and np.any(w < 0.0):
+            return math.inf
+        norms = self.groups.norms(w)
+        values = [self.value_of_norm(g, norms[g]) for g in np.flatnonzero(norms)]
+        return float(math.fsum(values)) + self.resistance * float(np.sum(np.abs(w)))
+
+    def vanishing_factor(self, t):
+        """The factor of alpha from which on t = -f'(0) moves no group that is penalised."""
+        thresholds = self.thresholds(t.size)
+        held = self.groups.spread(thresholds + self.resistance > 0.0, t.size) > 0.0
+        t = np.where(held, t if not self.nonnegative else np.maximum(t, 0.0), 0.0)
+        if self.resistance == 0.0:
+            norms = self.groups.norms(t)
+            return float(np.max(norms[norms > 0.0] / thresholds[norms > 0.0], initial=0.0))
+        low, high = 0.0, float(np.max(np.abs(t), initial=0.0)) / self.resistance
+        for _ in range(_HALVINGS):
+            factor = (low + high) / 2
+            rest = np.maximum(np.abs(t) - factor * self.resistance, 0.0)
+            low, high = (low, factor) if np.all(self.groups.norms(rest) <= factor * thresholds) else (factor, high)
+        return high
 
     def strengthened(self, factor):
         """The same penalty with factor times its alpha."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparseopt.inputs import as_number
 from sparseopt.penalties.base import Penalty
+from sparseopt.penalties.separable import L0, L1, MCP, SCAD, Zero
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,19 @@ class Boxed(Penalty):
 
     def prox_at(self, j, v, step):
         return min(max(self.penalty.prox_at(j, v, step), self.lower[j]), self.upper[j])
+
+
+def strengthened(penalty, factor):
+    """The penalty with its alpha times `factor`; None for a penalty that is not ours."""
+    match penalty:
+        case Zero():
+            return penalty
+        case L1() | L0() | MCP() | SCAD():
+            return replace(penalty, alpha=factor * penalty.alpha)
+        case Ridged() | Weighted() | Nonnegative() | Boxed():
+            inner = strengthened(penalty.penalty, factor)
+            return None if inner is None else replace(penalty, penalty=inner)
+    return None
 
 
 def _check_penalty(penalty, rule):

@@ -23,6 +23,8 @@ class State:
     lower_bound: float = -np.inf
     #: Set by a solver that ends its run itself.
     status: Status | None = None
+    #: Gradient of the loss at w, where the step has just computed it from the data in float64.
+    slope: np.ndarray | None = None
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
 

@@ -7,25 +7,34 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.kernels.blocks import all_slopes, descend_blocks
-from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.block_curvature import BlockCurvature, unknown
+from sparseopt.solvers.curved_samples import expand, height_of
 
-# The strength falls to at least this part of itself from one stage of the continuation to the next.
-_FALL = 0.5
+# From one stage of the continuation to the next the strength falls to this part of what would make all zero.
+_FALL = 0.3
 # Epochs of a stage at most, and between two looks at all groups.
-_STAGE, _LOOK = 4, 12
-# Groups that enter the working set at once: this many, or as many as are in it.
-_ENTERING = 10
+_STAGE, _LOOK = 3, 12
+# Groups that enter the working set at once: so many, or as many as are nonzero.
+_ENTERING = 40
 # Points that an extrapolation combines.
 _MEMORY = 5
-# Largest group whose curvature is decomposed; a larger one is bounded by its largest eigenvalue.
-_LARGEST_BLOCK = 300
+# Part of the residual at which the minimisation of a polynomial may end.
+_INNER = 0.1
+# Damping of the curvature of a loss that is no quadratic, as a part of the bound on it: least, and its
+# growth where a step fails.
+_DAMPING, _GROWTH = 1e-3, 10.0
+# A step to the minimiser of a polynomial is shortened to no less than this part of it.
+_SHORTEST = 1e-10
+# Relative rounding of an objective.
+_SLACK = 1e-15
 
 
 @dataclass
 class BlockState(State):
-    """State with the running vector of the loss and the curvature of each group met so far."""
+    """State with the running vector of the quadratic that is minimised, and its curvature in each group met."""
 
     running: np.ndarray | None = None
     #: Gradient of the loss at w, read off the running vector or computed from the data.
@@ -33,37 +42,25 @@ class BlockState(State):
     #: Factor of alpha that the continuation has reached.
     factor: float = np.inf
     curvature: BlockCurvature | None = field(default=None, repr=False)
-    #: Points of the last epochs, for extrapolation.
-    points: list = field(default_factory=list, repr=False)
-
-
-@dataclass
-class BlockCurvature:
-    """Eigenvalues and eigenvectors of the loss's curvature in each group, as kernels take them."""
-
-    sizes: np.ndarray
-    offsets: np.ndarray
-    places: np.ndarray
-    vectors: np.ndarray
-    values: np.ndarray
-    known: np.ndarray
-    scratch: np.ndarray
+    damping: float = _DAMPING
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockDescent(Solver):
     """Block coordinate descent with exact block minima, for penalties on groups.
 
-    Each visit of a group minimises over all of its coefficients: in the eigenbasis of the group's
-    curvature only the norm of the solution is unknown, a root in one dimension (Qin et al., 2013;
-    Yang and Hastie, 2024). The groups of a working set are cycled, the strength falls from where all
-    is zero to what is asked for, and sequences of points are extrapolated where that lowers the
-    objective (Anderson; Bertrand and Massias, 2021).
+    A visit of a group minimises over all of its coefficients: in the eigenbasis of the group's
+    curvature only the norm of the solution is unknown, the root of a function of one variable (Qin
+    et al., 2013; Yang and Hastie, 2024). Groups of a working set are cycled, which all groups may
+    enter after each look at the gradient; alpha falls in stages from where all is zero; sequences
+    of points are extrapolated where that lowers the objective (Bertrand and Massias, 2021). A loss
+    that is no quadratic is replaced by its Taylor polynomial, again after each look (Lee et al.,
+    2014), and the step to the polynomial's minimiser is shortened until the objective falls.
 
     Parameters
     ----------
     continuation : bool, default True
-        Let the strength of the penalty fall in stages where the start is far from the solution.
+        Let alpha fall in stages where many groups are pulled from zero.
     accelerated : bool, default True
         Extrapolate.
     """
@@ -73,141 +70,116 @@ class BlockDescent(Solver):
 
     def rejects(self, problem):
         if not isinstance(problem.proximal, BlockPenalty):
-            return "it moves one group of coefficients at a time; the penalty must be one on groups, and the set the whole space"
+            return "it moves one group of coefficients at a time; the penalty must be one on groups, without a constraint"
+        if not isinstance(problem.loss, LeastSquares | Quadratic | SampleLoss):
+            return "it needs the curvature of a loss on samples, or of a quadratic"
         return None
 
     def init(self, problem, w):
-        loss = problem.loss
-        slopes = np.array(loss.gradient(w.astype(np.float64)))
-        return BlockState(w=w, running=loss.start(w), slopes=slopes, curvature=_unknown(problem.penalty, w.size))
+        slopes = np.array(problem.loss.gradient(w.astype(np.float64)), dtype=np.float64)
+        return BlockState(w=w, slopes=slopes, curvature=unknown(problem.penalty.groups, w.size))
 
     def step(self, problem, state, tol, max_iterations):
-        loss, penalty = problem.loss, problem.penalty
-        excess = _excess(penalty, state)
-        state.factor = self._next_factor(state, excess)
-        stage = penalty if state.factor == 1.0 else penalty.strengthened(state.factor)
-        groups = _working_set(penalty, state, excess)
-        _decompose(loss, penalty, state.curvature, groups)
-        epochs = min(_STAGE if state.factor > 1.0 else _LOOK, max_iterations)
-        for _ in range(epochs):
-            move = _descend(loss, stage, state, groups)
-            state.iterations += 1
-            if self.accelerated:
-                _extrapolate(loss, stage, state)
-            if move <= 0.3 * tol:
-                break
-        if state.factor > 1.0:
+        loss, target = problem.loss, problem.penalty
+        state.factor = self._next_factor(target, state)
+        penalty = target if state.factor == 1.0 else target.strengthened(state.factor)
+        outside = _outside(penalty, state)
+        groups = _working_set(penalty, state.w, outside)
+        epochs = min(_LOOK if state.factor == 1.0 else _STAGE, max_iterations)
+        if isinstance(loss, SampleLoss):
+            move = self._towards_minimiser(loss, penalty, state, groups, epochs)
+        else:
+            if state.running is None or state.factor == 1.0:
+                state.running = loss.start(state.w)
+            _, move = self._cycle(loss, penalty, state, groups, epochs, 0.3 * tol, 0.0)
+        if state.factor > 1.0 and not isinstance(loss, SampleLoss):
             all_slopes(loss, state.running, state.slopes)
             return state
-        state.slope = np.asarray(loss.gradient(state.w.astype(np.float64)), dtype=np.float64)
-        state.slopes[:], state.running = state.slope, loss.start(state.w)
-        state.residual = max(move, float(np.max(_outside(penalty, state), initial=0.0)))
+        state.slopes = np.array(loss.gradient(state.w.astype(np.float64)), dtype=np.float64)
+        if state.factor == 1.0:
+            state.slope = state.slopes
+            state.residual = max(move, float(np.max(_outside(penalty, state), initial=0.0)))
         return state
 
-    def _next_factor(self, state, excess):
+    def _next_factor(self, penalty, state):
         if not self.continuation or state.factor == 1.0:
             return 1.0
-        return max(1.0, _FALL * min(state.factor, float(np.max(excess, initial=0.0))))
+        rest = np.where(penalty.groups.spread(penalty.groups.norms(state.w), state.w.size) > 0.0, 0.0, state.slopes)
+        return max(1.0, _FALL * min(state.factor, penalty.vanishing_factor(-rest)))
+
+    def _cycle(self, model, penalty, state, groups, epochs, tol, part):
+        """Epochs until no move exceeds tol, or a part of the largest of the first; returns those of the first and last."""
+        state.curvature.learn(model, penalty.groups, groups)
+        points, c, first, move = [], state.curvature, 0.0, 0.0
+        for epoch in range(epochs):
+            move = descend_blocks(
+                model, penalty, state.w, state.running, groups, c.places, c.vectors, c.values, c.scratch, 1
+            )
+            state.iterations += 1
+            first = move if epoch == 0 else first
+            if move <= max(tol, part * first):
+                break
+            if self.accelerated:
+                _extrapolate(model, penalty, state, points)
+        return first, move
+
+    def _towards_minimiser(self, loss, penalty, state, groups, epochs):
+        """A damped Newton step: to the minimiser of the Taylor polynomial, or less far; returns the first move there."""
+        old, done = state.w.copy(), state.iterations
+        model = expand(loss, old.astype(np.float64), state.damping)
+        state.running = model.start()
+        state.curvature.forget()
+        move, _ = self._cycle(model, penalty, state, groups, epochs, 0.0, _INNER)
+        state.iterations = done + 1
+        height = _objective(loss, penalty, old)
+        limit, direction, step = height + _SLACK * abs(height), state.w - old, 1.0
+        # also where the objective is not a number
+        while not _objective(loss, penalty, state.w) <= limit:
+            step = step / 2.0 if step > _SHORTEST else 0.0
+            state.w[:] = old + step * direction
+        state.damping = min(1.0, _GROWTH * state.damping) if step < 1.0 else max(_DAMPING, state.damping / _GROWTH)
+        return move
 
 
-def _unknown(penalty, p):
-    sizes = penalty.groups.sizes(p)
-    squares = np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0)
-    offsets = np.concatenate([[0], np.cumsum(squares)])
-    return BlockCurvature(
-        sizes=sizes,
-        offsets=offsets,
-        places=np.full(sizes.size, -1),
-        vectors=np.empty(offsets[-1]),
-        values=np.empty(p),
-        known=np.zeros(sizes.size, dtype=bool),
-        scratch=np.empty((5, int(sizes.max(initial=1)))),
-    )
-
-
-def _excess(penalty, state):
-    """The pull at each group in units of its threshold; zero where the group is not zero, infinite at weight zero."""
-    p = state.w.size
-    pulls, thresholds = penalty.pulls(-state.slopes), penalty.thresholds(p)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.where(pulls > 0.0, pulls / thresholds, 0.0)
-    return np.where(penalty.groups.norms(state.w) > 0.0, 0.0, excess)
+def _objective(loss, penalty, w):
+    w = w.astype(np.float64)
+    return loss.evaluate(w) + penalty.measure(w)
 
 
 def _outside(penalty, state):
-    """By how much the pull at each zero group exceeds its threshold."""
-    pulls, thresholds = penalty.pulls(-state.slopes), penalty.thresholds(state.w.size)
-    return np.where(penalty.groups.norms(state.w) > 0.0, 0.0, pulls - thresholds)
+    """By how much each zero group is pulled beyond its threshold."""
+    is_zero = penalty.groups.norms(state.w) == 0.0
+    return np.where(is_zero, np.maximum(penalty.pulls(-state.slopes) - penalty.thresholds(state.w.size), 0.0), 0.0)
 
 
-def _working_set(penalty, state, excess):
+def _working_set(penalty, w, outside):
     """The nonzero groups, and the zero ones that are pulled most beyond their threshold."""
-    active = np.flatnonzero(penalty.groups.norms(state.w) > 0.0)
-    entering = np.flatnonzero(excess > state.factor)
+    active = np.flatnonzero(penalty.groups.norms(w) > 0.0)
+    entering = np.flatnonzero(outside > 0.0)
     room = max(_ENTERING, active.size)
     if entering.size > room:
-        entering = entering[np.argpartition(-excess[entering], room)[:room]]
+        entering = entering[np.argpartition(-outside[entering], room)[:room]]
     return np.sort(np.concatenate([active, entering]))
 
 
-def _decompose(loss, penalty, curvature, groups):
-    """Eigenvalues and eigenvectors of the loss's curvature in the groups that are not known yet."""
-    for g in groups[~curvature.known[groups]]:
-        first, d = penalty.groups.start(g), curvature.sizes[g]
-        part = slice(first, first + d)
-        if d > _LARGEST_BLOCK:
-            curvature.values[part] = loss.restrict(penalty.groups.columns(g)).lipschitz()
-        else:
-            values, vectors = np.linalg.eigh(_block_of(loss, penalty.groups.columns(g)))
-            least = 4 * d * np.finfo(loss.dtype).eps * values[-1]
-            curvature.values[part] = np.where(values > least, values, 0.0)
-            place = curvature.offsets[g]
-            curvature.vectors[place : place + d * d] = vectors.T.ravel()
-            curvature.places[g] = place
-        curvature.known[g] = True
+def _extrapolate(model, penalty, state, points):
+    """Put the affine combination of the last points with the least residual in place of w, if it is lower.
 
-
-def _block_of(loss, columns):
-    """A bound on the second derivative of f in some coefficients, exact for quadratics, in float64."""
-    if isinstance(loss, Quadratic):
-        block = loss.Q.matrix[columns][:, columns]
-        return np.asarray(block if isinstance(block, np.ndarray) else block.toarray(), dtype=np.float64)
-    part = loss.X.restrict(columns).to_array()
-    rows = np.asarray(loss.sample_weight.values, dtype=np.float64)
-    if rows.ndim:
-        part = np.sqrt(rows)[:, None] * part
-    block = part.T @ part
-    if not isinstance(loss, LeastSquares):
-        return loss.smoothness() * (block if rows.ndim else rows * block)
-    return block if rows.ndim else rows * block
-
-
-def _descend(loss, penalty, state, groups):
-    c = state.curvature
-    return descend_blocks(loss, penalty, state.w, state.running, groups, c.places, c.vectors, c.values, c.scratch, 1)
-
-
-def _extrapolate(loss, penalty, state):
-    """Replace the point by the affine combination of the last ones with the least residual, where that is lower."""
-    if not isinstance(loss, LeastSquares):
+    The points are of epochs one after another; the residual is the difference of two. All is affine
+    in them, the running vector of a quadratic too.
+    """
+    points.append((state.w.astype(np.float64), state.running.astype(np.float64)))
+    if len(points) <= _MEMORY:
         return
-    state.points.append((state.w.copy(), state.running.copy()))
-    if len(state.points) <= _MEMORY:
-        return
-    points, state.points = state.points, []
-    W = np.array([w for w, _ in points])
+    W, U = (np.array(part) for part in zip(*points, strict=True))
+    points.clear()
     moves = np.diff(W, axis=0)
-    products = moves @ moves.T
-    trace = float(np.trace(products))
-    if trace == 0.0:
+    largest = np.max(np.abs(moves))
+    if largest == 0.0:
         return
-    c = np.linalg.solve(products / trace + 1e-12 * np.eye(_MEMORY), np.ones(_MEMORY))
-    c /= c.sum()
-    w, running = c @ W[1:], c @ np.array([running for _, running in points[1:]])
-    if _height(loss, penalty, w, running) < _height(loss, penalty, state.w, state.running):
+    products = (moves / largest) @ (moves / largest).T
+    factors = np.linalg.solve(products + 1e-12 * np.trace(products) * np.eye(_MEMORY), np.ones(_MEMORY))
+    factors /= np.sum(factors)
+    w, running = factors @ W[1:], factors @ U[1:]
+    if height_of(model, w, running) + penalty.measure(w) < height_of(model, W[-1], U[-1]) + penalty.measure(W[-1]):
         state.w[:], state.running[:] = w, running
-
-
-def _height(loss, penalty, w, running):
-    u = running[: loss.y.size].astype(np.float64)
-    return float(np.sum(u * u / loss.sample_weight.values)) / 2 + penalty.convex_form(w.size).value(w)

@@ -30,6 +30,8 @@ class GradientState(State):
     images: tuple = ()
     slope: np.ndarray | None = None
     numbers: np.ndarray | None = None
+    #: The penalty or set, with memory of its own.
+    term: object = None
     objective: float = np.inf
 
 
@@ -80,6 +82,7 @@ class ProximalGradient(Solver):
             images=(image, image.copy(), *scratch, np.empty_like(w)),
             slope=np.empty_like(w),
             numbers=numbers,
+            term=problem.proximal.private(w.size),
         )
 
     def step(self, problem, state, tol, max_iterations):
@@ -109,7 +112,7 @@ class ProximalGradient(Solver):
         options = (self.accelerated, self.restarts, adapts, _GROWTH if adapts else 1.0, rounding)
         state.residual, done = descend_along_gradient(
             problem.loss,
-            problem.proximal,
+            state.term,
             state.w,
             state.v,
             state.new,

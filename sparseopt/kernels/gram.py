@@ -1,0 +1,164 @@
+"""Coordinate descent on a quadratic model whose matrix is in memory.
+
+The model is w'Gw / 2 + linear.w + g(w) on a few coordinates; `slope` = Gw + linear is kept up to
+date, so that a coordinate that stays at zero costs no more than its prox.
+"""
+
+import numpy as np
+
+from sparseopt._jit import kernel
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
+
+
+def sweep(penalty, gram, features, w, slope):
+    """One epoch over w, in place; returns the largest move times its curvature, and the changes of sign."""
+    largest, changes = 0.0, 0
+    for q in range(w.size):
+        j = U(q)
+        bend = gram[j, j]
+        old = w[j]
+        if not bend > 0.0:
+            continue
+        new = penalty.prox_at(features[j], old - slope[j] / bend, 1.0 / bend)
+        step = new - old
+        if step != 0.0:
+            w[j] = new
+            for i in range(w.size):
+                slope[U(i)] += step * gram[j, U(i)]
+            largest = max(largest, bend * abs(step))
+            changes += int(old * new <= 0.0)
+    return largest, changes
+
+
+def height(penalty, features, linear, w, slope):
+    """Objective of the model at w."""
+    total = 0.0
+    for j in range(w.size):
+        if w[j] != 0.0:
+            total += penalty.value_at(features[j], w[j]) + 0.5 * (slope[j] + linear[j]) * w[j]
+    return total
+
+
+def combine(history, moves, system, weights):
+    """Weights, summing to one, of the smallest combination of successive moves; whether they were found.
+
+    `history` holds one more row than there are moves. The least squares system is solved in place.
+    """
+    m, k = weights.size, history.shape[1]
+    trace = 0.0
+    for a in range(m):
+        for i in range(k):
+            moves[a, i] = history[a + 1, i] - history[a, i]
+    for a in range(m):
+        for b in range(a + 1):
+            total = 0.0
+            for i in range(k):
+                total += moves[a, i] * moves[b, i]
+            system[a, b] = total
+            system[b, a] = total
+        trace += system[a, a]
+    for a in range(m):
+        system[a, a] += 1e-12 * trace
+        weights[a] = 1.0
+    for a in range(m):
+        if not system[a, a] > 0.0:
+            return False
+        for b in range(a + 1, m):
+            factor = system[b, a] / system[a, a]
+            for c in range(a, m):
+                system[b, c] -= factor * system[a, c]
+            weights[b] -= factor * weights[a]
+    total = 0.0
+    for r in range(m):
+        a = m - 1 - r
+        for c in range(a + 1, m):
+            weights[a] -= system[a, c] * weights[c]
+        weights[a] /= system[a, a]
+        total += weights[a]
+    if not abs(total) > 1e-300:
+        return False
+    for a in range(m):
+        weights[a] /= total
+    return True
+
+
+@kernel
+def descend_gram(penalty, gram, features, linear, w, slope, points, slopes, moves, system, weights, max_epochs, tol, patience):
+    """Epochs on the model from w, in place, with Anderson's extrapolation; returns the last move and epochs.
+
+    Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs. `points` and `slopes`
+    (rows: one more than `weights`) hold the last iterates; extrapolation is exact for the slope, which is affine.
+    """
+    largest, epochs, stable, filled = 0.0, 0, 0, 0
+    k, m = w.size, weights.size
+    while epochs < max_epochs:
+        largest, changes = sweep(penalty, gram, features, w, slope)
+        epochs += 1
+        if largest <= tol:
+            return largest, epochs
+        stable = stable + 1 if 1000 * changes <= k else 0
+        if stable >= patience and epochs > 1:
+            return largest, epochs
+        for i in range(k):
+            points[filled, i] = w[i]
+            slopes[filled, i] = slope[i]
+        filled += 1
+        if filled <= m:
+            continue
+        filled = 0
+        if not combine(points, moves, system, weights):
+            continue
+        for i in range(k):
+            x, s = 0.0, 0.0
+            for a in range(m):
+                x += weights[a] * points[a + 1, i]
+                s += weights[a] * slopes[a + 1, i]
+            points[0, i] = x
+            slopes[0, i] = s
+        if height(penalty, features, linear, points[0], slopes[0]) < height(penalty, features, linear, w, slope):
+            for i in range(k):
+                w[i] = points[0, i]
+                slope[i] = slopes[0, i]
+    return largest, epochs
+
+
+@kernel
+def image_into(gram, d, out):
+    """gram d into `out`; rows with a zero entry of d are not read."""
+    for i in range(out.size):
+        out[i] = 0.0
+    for j in range(d.size):
+        if d[j] != 0.0:
+            for i in range(out.size):
+                out[U(i)] += d[j] * gram[U(j), U(i)]
+
+
+@kernel
+def gather(gram, rows, columns, out):
+    """gram[rows, columns] into `out`."""
+    for a in range(rows.size):
+        j = U(rows[a])
+        for b in range(columns.size):
+            out[U(a), U(b)] = gram[j, U(columns[b])]
+
+
+@kernel
+def fixed_point_distances(penalty, w, slope, curvatures, out):
+    """How far each coordinate is from a fixed point of its prox step, times its curvature, into `out`."""
+    for j in range(w.size):
+        bend = curvatures[j]
+        out[j] = bend * abs(w[j] - penalty.prox_at(j, w[j] - slope[j] / bend, 1.0 / bend)) if bend > 0.0 else 0.0
+
+
+@kernel
+def cast_and_pull(values, means, root, u, out, slopes):
+    """root_i (x_ij - mean_j) into `out`, in its precision, and its product with u into `slopes`; one look at X."""
+    for j in range(values.shape[1]):
+        mean, total = means[U(j)], 0.0
+        for i in range(values.shape[0]):
+            entry = root[U(i)] * (values[U(i), U(j)] - mean)
+            out[U(i), U(j)] = entry
+            total += entry * u[U(i)]
+        slopes[U(j)] = total

@@ -1,0 +1,66 @@
+"""The columns of a working set, and a look at all columns that only has to screen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.designs import CenteredDense, Dense
+from sparseopt.kernels.gram import cast_and_pull
+
+# Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
+_WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+
+
+class WorkingColumns:
+    """sqrt(s_i) (x_ij - mean_j) for the features of a working set, dense and side by side.
+
+    With `single`, X is copied once in float32: half of its memory. That copy serves the Gram
+    matrix and screening, which may be a little off; whatever is proven comes from X.
+    """
+
+    def __init__(self, loss, *, single):
+        design = loss.X
+        n = design.shape[0]
+        self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
+        self._values = design.values
+        self._means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1], dtype=design.dtype)
+        self._target = self._root * loss.target
+        self._shadow = None
+        self.slopes_at_zero = None
+        if single:
+            self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
+            self.slopes_at_zero = np.empty(design.shape[1])
+            cast_and_pull(self._values, self._means, self._root, -self._target, self._shadow, self.slopes_at_zero)
+        self._matrix = np.empty((n, 0), dtype=np.float32 if single else np.float64, order="F")
+        self._size = 0
+
+    @staticmethod
+    def prefer_single(design):
+        """Whether a copy in float32 pays."""
+        return isinstance(design, Dense | CenteredDense) and _WORTH_A_COPY <= design.n_entries <= _TOO_LARGE
+
+    @property
+    def dtype(self):
+        """Precision of the columns."""
+        return self._matrix.dtype
+
+    def extend(self, features):
+        """Add features; their rows of the Gram matrix, their own columns last."""
+        first, size = self._size, self._size + features.size
+        if size > self._matrix.shape[1]:
+            matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size, 256)), dtype=self.dtype, order="F")
+            matrix[:, :first] = self._matrix[:, :first]
+            self._matrix = matrix
+        if self._shadow is None:
+            self._matrix[:, first:size] = self._root[:, None] * (self._values[:, features] - self._means[features])
+        else:
+            self._matrix[:, first:size] = self._shadow[:, features]
+        self._size = size
+        return self._matrix[:, first:size].T @ self._matrix[:, :size]
+
+    def screen(self, w):
+        """Slopes of the loss in all features, in float32; None without a copy of X."""
+        if self._shadow is None:
+            return None
+        rest = self._matrix[:, : self._size] @ w.astype(np.float32) - self._target.astype(np.float32)
+        return np.vecdot(self._shadow.T, rest).astype(np.float64)

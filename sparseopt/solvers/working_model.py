@@ -1,0 +1,273 @@
+"""Quadratic models of the loss on a working set, and how they are minimised with a penalty.
+
+The model at the anchor w is slope.(x - w) + (x - w)'G(x - w) / 2 + g(x). `GramModel` holds G and
+changes a coordinate at the price of one of its rows; `ResidualModel` goes through the columns of
+X instead, which is cheaper where they are sparse.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from sparseopt.kernels.descent import descend
+from sparseopt.kernels.gram import descend_gram, image_into
+from sparseopt.solvers.support_system import SupportSystem
+
+# Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
+_MEMORY = 5
+# A first allocation, in features.
+_CAPACITY = 256
+# Epochs of one call of a kernel, and rounds of epochs and Newton steps at most.
+_EPOCHS, _ROUNDS = 50, 60
+# Newton steps in a row.
+_STEPS = 4
+# Conjugate gradients end at this part of their first residual, or after so many steps.
+_CG_ACCURACY, _CG_STEPS = 1e-3, 50
+
+
+class WorkingModel(ABC):
+    """What a working set needs of a model: to grow, to be anchored in exact slopes, to be minimised."""
+
+    def __init__(self):
+        self.size = 0
+        self.epochs = 0
+        self.newton_steps = 0
+        self._features = np.empty(_CAPACITY, dtype=np.intp)
+
+    @property
+    def features(self):
+        """The working set."""
+        return self._features[: self.size]
+
+    @property
+    @abstractmethod
+    def w(self):
+        """The point, one entry a feature of the working set."""
+
+    @property
+    @abstractmethod
+    def slope(self):
+        """Slope of the model there."""
+
+    @abstractmethod
+    def anchor(self, slopes):
+        """Make the slopes of the working set, which are exact, those of the model at its point."""
+
+    @abstractmethod
+    def descend(self, penalty, tol, *, is_separable):
+        """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move."""
+
+    @abstractmethod
+    def direction(self, free, force, ridge):
+        """The d with (G + ridge)_FF d = -force; None where it is not found."""
+
+    @abstractmethod
+    def bend(self, free, move):
+        """The curvature move'G move, and what `apply` needs of it."""
+
+    @abstractmethod
+    def apply(self, free, new, image):
+        """Set the free coordinates."""
+
+    def minimise(self, penalty, form, tol):
+        """Descend until no move reaches `tol`; with Newton steps where the penalty has a separable form."""
+        for _ in range(_ROUNDS):
+            if self.descend(penalty, tol, is_separable=form is not None) <= tol:
+                return
+            if form is None:
+                continue
+            for _ in range(_STEPS):
+                if self._newton(form) is not False:
+                    break
+            if np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
+                return
+
+    def _newton(self, form):
+        """One Newton step on the free nonzero coordinates; whether it was full, None where there is none.
+
+        Coordinates that the step would carry across zero or a bound stop there, so that the minimiser of
+        one sign pattern after another is followed (Lee et al., 2007), many signs at a time.
+        """
+        w, slope = self.w, self.slope
+        free = np.flatnonzero((w != 0.0) & (w > form.lower) & (w < form.upper))
+        if free.size == 0:
+            return None
+        x = w[free]
+        a, b, lower, upper = form.a[free], form.b[free], form.lower[free], form.upper[free]
+        signs = np.sign(x)
+        direction = self.direction(free, slope[free] + a * signs + b * x, form.b)
+        if direction is None or not np.all(np.isfinite(direction)):
+            return None
+        self.newton_steps += 1
+        walls = np.where(direction * signs < 0.0, 0.0, np.where(direction > 0.0, upper, lower))
+        reach = np.divide(walls - x, direction, out=np.full(x.size, np.inf), where=direction != 0.0)
+        first = float(np.min(reach))
+        for step in (1.0, 0.5, min(first, 1.0)):
+            new = np.where(reach <= step, walls, x + step * direction)
+            bend, image = self.bend(free, new - x)
+            change = np.sum(a * (np.abs(new) - np.abs(x)) + b * (new * new - x * x) / 2)
+            if change + (new - x) @ slope[free] + bend / 2 < 0.0:
+                self.apply(free, new, image)
+                return step == 1.0 and first > 1.0
+        return None
+
+
+class GramModel(WorkingModel):
+    """The model with G in memory.
+
+    G may be float32: the model is then a little off the loss, which the next exact slopes mend
+    (iterative refinement). A small ridge keeps it positive definite. The point and the slope are
+    float64 always.
+    """
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.system = SupportSystem(dtype)
+        # rounding of a sum of products, relative to the diagonal
+        self._ridge = 64.0 * float(np.finfo(dtype).eps)
+        self._gram = np.empty((0, 0), dtype=dtype)
+        self._vectors = np.empty((3, 0))
+
+    @property
+    def w(self):
+        return self._vectors[0, : self.size]
+
+    @property
+    def slope(self):
+        return self._vectors[1, : self.size]
+
+    @property
+    def linear(self):
+        """Slope of the model at zero."""
+        return self._vectors[2, : self.size]
+
+    def extend(self, features, rows, w, slope):
+        """Add features; `rows` are theirs of G, their own columns last."""
+        first, size = self.size, self.size + features.size
+        self._reserve(size)
+        self._features[first:size] = features
+        self._gram[first:size, :size] = rows
+        self._gram[:first, first:size] = rows[:, :first].T
+        own = np.arange(first, size)
+        self._gram[own, own] *= 1.0 + self._ridge
+        self.size = size
+        self.w[first:], self.slope[first:] = w, slope
+        self.linear[:] = self.slope - self._image(self.w)
+
+    def _reserve(self, size):
+        old = self._vectors.shape[1]
+        if size <= old:
+            return
+        capacity = max(2 * old, size, _CAPACITY)
+        gram, features, vectors = self._gram, self._features, self._vectors
+        self._gram = np.zeros((capacity, capacity), dtype=gram.dtype)
+        self._gram[: self.size, : self.size] = gram[: self.size, : self.size]
+        self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
+        self._features[: self.size], self._vectors[:, : self.size] = features[: self.size], vectors[:, : self.size]
+
+    def anchor(self, slopes):
+        self.slope[:] = slopes
+        self.linear[:] = slopes - self._image(self.w)
+
+    def _image(self, d):
+        out = np.empty(d.size)
+        image_into(self._gram, d, out)
+        return out
+
+    def descend(self, penalty, tol, *, is_separable):
+        k = self.size
+        points, slopes, moves = np.empty((_MEMORY + 1, k)), np.empty((_MEMORY + 1, k)), np.empty((_MEMORY, k))
+        system, weights = np.empty((_MEMORY, _MEMORY)), np.empty(_MEMORY)
+        # signs that keep still for two epochs call for Newton steps
+        patience = 2 if is_separable else _EPOCHS
+        move, epochs = descend_gram(
+            penalty, self._gram, self.features, self.linear, self.w, self.slope,
+            points, slopes, moves, system, weights, _EPOCHS, tol, patience,
+        )  # fmt: skip
+        self.epochs += epochs
+        return move
+
+    def direction(self, free, force, ridge):
+        return self.system.solve(self._gram, ridge, free, -force)
+
+    def bend(self, free, move):
+        full = np.zeros(self.size)
+        full[free] = move
+        image = self._image(full)
+        return float(move @ image[free]), image
+
+    def apply(self, free, new, image):
+        self.w[free] = new
+        self.slope[:] += image
+
+
+class ResidualModel(WorkingModel):
+    """Least squares on the working set, through the columns of X themselves; its slopes are exact."""
+
+    def __init__(self, loss, w):
+        super().__init__()
+        self._features = np.empty(w.size, dtype=np.intp)
+        self._loss = loss
+        self._part = loss.X.restrict(self.features)
+        self._w = w
+        self._running = loss.start(w)
+        self._active = np.empty(w.size, dtype=np.intp)
+        curvatures = loss.curvatures()
+        self._curvatures = np.where(curvatures > 0, curvatures, 1e-8 * curvatures.max(initial=1.0))
+        self._weights = np.asarray(loss.sample_weight.values)
+
+    @property
+    def w(self):
+        return self._w[self.features]
+
+    @property
+    def slope(self):
+        return self._part.rmatvec(self._running[:-1])
+
+    def extend(self, features):
+        """Add features."""
+        self._features[self.size : self.size + features.size] = features
+        self.size += features.size
+        self._part = self._loss.X.restrict(self.features)
+
+    def anchor(self, slopes):
+        self._running = self._loss.start(self._w)
+
+    def descend(self, penalty, tol, *, is_separable):
+        move, epochs, _ = descend(
+            self._loss, penalty, self._w, self._running, self._curvatures, self.features, self._active, _EPOCHS, tol
+        )
+        self.epochs += epochs
+        return move
+
+    def direction(self, free, force, ridge):
+        """Conjugate gradients with the diagonal as preconditioner."""
+        part = self._loss.X.restrict(self.features[free])
+        diagonal = self._curvatures[self.features[free]] + ridge[free]
+        d, rest = np.zeros(free.size), -force
+        scaled = rest / diagonal
+        ahead, size = scaled, float(rest @ scaled)
+        goal = _CG_ACCURACY**2 * size
+        for _ in range(_CG_STEPS):
+            image = part.rmatvec(self._weights * part.matvec(ahead)) + ridge[free] * ahead
+            bend = float(ahead @ image)
+            if not bend > 0.0:
+                break
+            d += (size / bend) * ahead
+            rest = rest - (size / bend) * image
+            scaled = rest / diagonal
+            last, size = size, float(rest @ scaled)
+            if size <= goal:
+                break
+            ahead = scaled + (size / last) * ahead
+        return d
+
+    def bend(self, free, move):
+        image = self._loss.X.restrict(self.features[free]).matvec(move)
+        return float(np.sum(self._weights * image * image)), image
+
+    def apply(self, free, new, image):
+        self._w[self.features[free]] = new
+        self._running[:-1] += self._weights * image

@@ -1,0 +1,187 @@
+"""Working sets: solve on the few features that matter, then look at all of them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form
+from sparseopt.designs import CenteredDense, Dense
+from sparseopt.forms import SeparableForm
+from sparseopt.kernels.gram import fixed_point_distances
+from sparseopt.losses import LeastSquares
+from sparseopt.penalties import Penalty, strengthened
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.working_columns import WorkingColumns
+from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
+
+# Part of the strength of the penalty to which a model is solved, while it is still a sketch.
+_ROUGH = 0.05
+# And where few features are missing: with Newton steps accuracy costs next to nothing.
+_FINE = 1e-5
+
+
+@dataclass
+class WorkingState(State):
+    """State with the model on the working set and the slopes of the loss in all features."""
+
+    model: WorkingModel | None = None
+    columns: WorkingColumns | None = None
+    is_in: np.ndarray | None = None
+    slopes: np.ndarray | None = None
+    #: Factor of the penalty's alpha: it comes down to 1.
+    strength: float = 1.0
+    #: Distance to stationarity when slopes were last exact at the full strength.
+    last_exact: float = np.inf
+    #: Once the model makes no progress, plain coordinate descent has the rest.
+    descent: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkingSet(Solver):
+    """Working sets with continuation (Massias et al., 2018; Bertrand et al., 2022), for separable penalties.
+
+    The strength of the penalty comes down from where w = 0 is optimal. In each iteration the
+    features that violate optimality most enter the working set, a quadratic model on the set is
+    minimised by coordinate descent with extrapolation and Newton steps, and one product with X shows
+    the violations that are left.
+
+    Parameters
+    ----------
+    single_precision : bool, default True
+        Keep a float32 copy of a dense float64 X (half its memory) for screening and for the model; the
+        last looks and all that is proven are float64. False saves the memory.
+    shrink : float, default 0.4
+        Factor of the penalty's strength from one iteration to the next.
+    fewest : int, default 100
+        Features that may enter at once, however small the support.
+    growth : float, default 0.6
+        Features that may enter at once, as a part of the support.
+    """
+
+    single_precision: bool = True
+    shrink: float = 0.4
+    fewest: int = 100
+    growth: float = 0.6
+
+    def rejects(self, problem):
+        term = problem.proximal
+        if term is None or not isinstance(term, Penalty):
+            return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+        if not isinstance(problem.loss, LeastSquares):
+            return f"it has no quadratic model of {type(problem.loss).__name__}"
+        return None
+
+    def init(self, problem, w):
+        w = np.asarray(w, dtype=np.float64)
+        state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
+        self._start(problem, state, single=self.single_precision and WorkingColumns.prefer_single(problem.loss.X))
+        return state
+
+    def _start(self, problem, state, *, single):
+        """A new model at state.w, with the support as its working set."""
+        loss, w = problem.loss, state.w
+        state.slopes = None
+        if isinstance(loss.X, Dense | CenteredDense):
+            state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
+            state.model = GramModel(state.columns.dtype)
+            if not np.any(w):
+                state.slopes = state.columns.slopes_at_zero
+        else:
+            state.model = ResidualModel(loss, w)
+        if state.slopes is None:
+            state.slopes = np.array(loss.gradient(w), dtype=np.float64)
+        state.is_in[:] = False
+        state.strength = self._first_strength(problem, state)
+        self._extend(state, np.flatnonzero(w))
+
+    def _first_strength(self, problem, state):
+        """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
+        penalty = problem.proximal
+        if strengthened(penalty, 1.0) is None:
+            return 1.0
+        form = convex_form(penalty, state.w.size)
+        if not isinstance(form, SeparableForm):
+            alpha = getattr(penalty, "alpha", None)
+            return 1.0 if not alpha else max(1.0, float(np.max(np.abs(state.slopes))) / alpha)
+        held = (form.a > 0.0) & (state.w == 0.0)
+        return max(1.0, float(np.max(np.abs(state.slopes[held]) / form.a[held], initial=0.0)))
+
+    def step(self, problem, state, tol, max_iterations):
+        if state.descent is not None:
+            return self._descend(problem, state, tol, max_iterations)
+        loss, model = problem.loss, state.model
+        state.strength = max(1.0, self.shrink * state.strength)
+        is_final = state.strength == 1.0
+        penalty = problem.proximal if is_final else strengthened(problem.proximal, state.strength)
+        form = convex_form(penalty, state.w.size)
+        distances = self._distances(loss, penalty, form, state)
+        outside = np.where(state.is_in, 0.0, distances)
+        entering, support = np.count_nonzero(outside), np.count_nonzero(state.w)
+        count = min(max(self.fewest, int(self.growth * support)), int(1.5 * entering) + 10, state.w.size - model.size)
+        if entering and count:
+            score = np.where(state.is_in, -1.0, np.abs(state.slopes) + outside)
+            self._extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
+        is_nearly_known = is_final and entering <= max(10, support // 10)
+        scale = float(np.max(np.abs(state.slopes), initial=0.0))
+        rough = _ROUGH * min(float(np.max(distances, initial=0.0)), scale)
+        local = None
+        if isinstance(form, SeparableForm):
+            local = SeparableForm(*(part[model.features] for part in (form.a, form.b, form.lower, form.upper)))
+        model.minimise(penalty, local, _FINE * scale if is_nearly_known else rough)
+        state.w[model.features] = model.w
+        state.iterations += 1
+        self._look(problem, state, is_exact=is_nearly_known)
+        if is_final and state.slope is not None:
+            distances = self._distances(loss, penalty, form, state)
+            state.residual = float(np.max(distances, initial=0.0))
+            self._judge(problem, state, entering=int(np.count_nonzero(distances[~state.is_in])))
+        else:
+            state.residual = np.inf
+        return state
+
+    def _distances(self, loss, penalty, form, state):
+        """Distance of each coordinate to stationarity."""
+        if isinstance(form, SeparableForm):
+            return form.subgradient_distance(state.w, state.slopes)
+        out = np.empty(state.w.size)
+        fixed_point_distances(penalty, state.w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
+        return out
+
+    def _extend(self, state, new):
+        if new.size == 0:
+            return
+        if isinstance(state.model, ResidualModel):
+            state.model.extend(new)
+        else:
+            state.model.extend(new, state.columns.extend(new), state.w[new], state.slopes[new])
+        state.is_in[new] = True
+
+    def _look(self, problem, state, *, is_exact):
+        """Slopes of the loss in all features: in float32 while they only screen."""
+        model = state.model
+        slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
+        if slopes is None:
+            state.slopes = state.slope = np.asarray(problem.loss.gradient(state.w), dtype=np.float64)
+            model.anchor(state.slopes[model.features])
+        else:
+            slopes[model.features] = model.slope
+            state.slopes, state.slope = slopes, None
+
+    def _judge(self, problem, state, *, entering):
+        """Leave a model that makes no progress: from float32 to float64, from there to plain descent."""
+        if state.residual > 0.5 * state.last_exact and not entering:
+            if state.columns is not None and state.columns.dtype == np.float32 and problem.loss.dtype == np.float64:
+                self._start(problem, state, single=False)
+            else:
+                state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
+        state.last_exact = state.residual
+
+    def _descend(self, problem, state, tol, max_iterations):
+        state.descent = CoordinateDescent().step(problem, state.descent, tol, max_iterations)
+        done = state.descent
+        state.w, state.residual, state.slope = done.w.astype(np.float64), done.residual, None
+        state.iterations += 1
+        return state
