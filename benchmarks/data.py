@@ -35,6 +35,13 @@ def signal(X, k, rng):
     return X @ (w * rng.choice([-1.0, 1.0], p))
 
 
+def group_signal(X, size, k, rng):
+    """X w for a w with k groups of neighbours of normal numbers."""
+    w = np.zeros((X.shape[1] // size, size))
+    w[rng.choice(len(w), min(k, len(w) // 4), replace=False)] = rng.standard_normal((min(k, len(w) // 4), size))
+    return X @ w.ravel()
+
+
 def noisy(values, rng, ratio=5.0):
     """Values and normal noise; their variance is `ratio` times that of the noise."""
     noise = rng.standard_normal(values.shape)

@@ -1,9 +1,7 @@
 """A path of 100 lassos, |X w - y|**2 / (2 n) + alpha |w|_1, alpha from alpha_max down, evenly in the logarithm."""
 
-import numpy as np
-
-from benchmarks.bounds import lasso_gap
 from benchmarks.grammar import PathObjective
+from benchmarks.lasso import objective
 
 
 class Objective(PathObjective):
@@ -13,11 +11,6 @@ class Objective(PathObjective):
     parameters = {"alpha_max_over": [100]}
     targets = (1e-6, 1e-3, 1e-2)
 
-    def as_target(self, y):
-        return y - y.mean()
-
-    def largest_alpha(self):
-        return float(np.abs(self.X.T @ self.y).max() / self.y.size)
-
-    def grade(self, w, alpha):
-        return lasso_gap(self.X, self.y, w, alpha)
+    as_target = objective.Objective.as_target
+    largest_alpha = objective.Objective.largest_alpha
+    grade = objective.Objective.grade

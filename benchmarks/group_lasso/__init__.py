@@ -1,0 +1,1 @@
+"""The group lasso, to one common duality gap, in benchopt's grammar."""

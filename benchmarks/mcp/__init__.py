@@ -1,0 +1,1 @@
+"""Least squares with the minimax concave penalty, to one common stationarity, in benchopt's grammar."""
