@@ -17,7 +17,7 @@ from sparseopt._jit import CompilationError, kernel
 from sparseopt.certificate import certify, needs_multipliers
 from sparseopt.conjugates import has_conjugate, loss_conjugate, sample_slopes, slope_scale
 from sparseopt.constraints import Box, Cardinality, LinearConstraint, Projectable, Simplex
-from sparseopt.losses import LeastSquares, Logistic, Quadratic, SampleLoss
+from sparseopt.losses import DualLoss, LeastSquares, Logistic, Quadratic, SampleLoss
 from sparseopt.penalties import L1, MCP, Ridged
 from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
@@ -163,6 +163,9 @@ def check_loss(loss, *, seed=0) -> None:
         _check_running(loss, w, random)
         _check_images(loss, w, unit * random.standard_normal(p).astype(loss.dtype))
         _check_restriction(loss, w)
+        if isinstance(loss, DualLoss):
+            _check_hessian(loss, w)
+            _check_dual_ray(loss, w, random)
         if isinstance(loss, SampleLoss | LeastSquares):
             _check_bends(loss, w, random)
             _check_conjugate(loss, w)
@@ -274,6 +277,37 @@ def _check_conjugate(loss, w):
                 f"{type(loss).__name__}: phi + phi* - v z is {excess[i]:.9g} for row {i} at v = {v[i]:.9g}, z = {z[i]:.9g}; "
                 f"it must be {'zero' if is_own else 'at least zero'}: conjugate or slope_scale is wrong."
             )
+
+
+def _check_hessian(loss, w):
+    """The second derivative is that of the gradient, along each axis."""
+    w, columns = w.astype(np.float64), np.arange(0, w.size, 2)
+    found = loss.hessian(w, columns)
+    for place, j in enumerate(columns):
+        h = 1e-4 / np.sqrt(max(found[place, place], 1e-12 * np.max(found.diagonal()), np.finfo(np.float64).tiny))
+        around = [np.asarray(loss.gradient(w + t * h * np.eye(w.size)[j]))[columns] for t in (-2.0, -1.0, 1.0, 2.0)]
+        slopes = (8.0 * (around[2] - around[1]) - (around[3] - around[0])) / (12.0 * h)
+        size = np.sqrt(found.diagonal() * found[place, place])
+        _check_same(loss, f"hessian, column {j},", found[:, place], slopes, 1e-6 * np.max(size))
+
+
+def _check_dual_ray(loss, w, random):
+    """F*(k u) is at least k u.Xz - F(Xz) everywhere, and that at z = w where k = 1 (Fenchel, 1949)."""
+    w = w.astype(np.float64)
+    ray = loss.dual_ray(w)
+    unit = 1.0 / np.sqrt(max(loss.lipschitz(), np.finfo(np.float64).tiny))
+    points = [w, np.zeros_like(w), *(w + size * unit * random.standard_normal(w.size) for size in (0.01, 1.0, 10.0))]
+    for scale in (0.0, 0.3, 0.99, 1.0):
+        value, size = ray.conjugate(scale)
+        for z in points:
+            least = scale * float(ray.slope @ z) - loss.evaluate(z)
+            rounding = 1e-11 * (size + abs(value) + np.abs(ray.slope) @ np.abs(z) + abs(loss.evaluate(z)))
+            if value < least - rounding:
+                raise AssertionError(
+                    f"{type(loss).__name__}: the conjugate at {scale:g} times the slope is {value:.12g}, less than {least:.12g}."
+                )
+            if scale == 1.0 and z is w:
+                _check_same(loss, "the conjugate of the slope", value, least, rounding)
 
 
 def _images(loss, w, d, eta, u, slope, image):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.losses import DualLoss
 from sparseopt.penalties import Boxed
 
 RNG = np.random.default_rng(0)
@@ -23,6 +24,12 @@ S = sparse.csc_array(np.where(np.abs(X) > 0.6, X, 0.0))
 Q = X.T @ X / N + 0.01 * np.eye(P)
 SPARSE_Q = sparse.csc_array((S.T @ S) / N + 0.01 * sparse.eye_array(P))
 C = -X.T @ Y / N
+OTHER = np.random.default_rng(1)
+RESPONSES = X[:, :3] @ np.array([[1.0, 0.0, -0.5], [0.0, 0.2, 0.1], [0.05, 0.0, 0.1]])
+RESPONSES += 0.1 * OTHER.standard_normal((N, 3))
+CLASSES = np.argmax(RESPONSES + 0.5 * OTHER.standard_normal((N, 3)), axis=1)
+TIMES = np.ceil(8.0 * OTHER.exponential(size=N) * np.exp(-X[:, 0]))  # whole, so that some are tied
+SEEN = OTHER.random(N) < 0.7
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,15 @@ LOSSES = [
     so.Quadratic(Q, C),
     so.Quadratic(SPARSE_Q, C),
     so.Quadratic(Q.astype(np.float32), C),
+    *_losses(so.MultiResponse, RESPONSES + 5.0),
+    so.MultiResponse(X.astype(np.float32), RESPONSES, intercept=True),
+    *_losses(so.Multinomial, CLASSES),
+    so.Multinomial(X.astype(np.float32), CLASSES, intercept=True),
+    so.Cox(X, TIMES, SEEN),
+    so.Cox(S, TIMES, SEEN, "efron", WEIGHTS),
+    so.Cox(S, TIMES, SEEN, "efron", strata=LABELS),
+    so.Cox(X, TIMES, SEEN, sample_weight=WEIGHTS, strata=LABELS),
+    so.Cox(X.astype(np.float32), TIMES, SEEN, "efron"),
 ]
 
 CONSTRAINTS = [
@@ -181,6 +197,10 @@ def name_of(loss):
     parts = [type(loss).__name__, type(design).__name__, str(loss.dtype)]
     if loss.intercept:
         parts.append("intercept")
+    if isinstance(loss, so.Cox):
+        parts += [loss.ties, "one stratum" if loss.strata is None else "strata"]
     if not isinstance(loss, so.Quadratic):
-        parts += [type(loss.sample_weight).__name__, type(loss.offset).__name__]
+        parts.append(type(loss.sample_weight).__name__)
+    if not isinstance(loss, so.Quadratic | DualLoss):
+        parts.append(type(loss.offset).__name__)
     return "-".join(parts)
