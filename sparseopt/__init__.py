@@ -33,6 +33,9 @@ from sparseopt.penalties import L0 as L0
 from sparseopt.penalties import L1 as L1
 from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
+from sparseopt.penalties import SLOPE as SLOPE
+from sparseopt.penalties import ExclusiveLasso as ExclusiveLasso
+from sparseopt.penalties import FusedLasso as FusedLasso
 from sparseopt.penalties import LHalf as LHalf
 from sparseopt.penalties import LogSum as LogSum
 from sparseopt.penalties import LTwoThirds as LTwoThirds
@@ -40,6 +43,7 @@ from sparseopt.penalties import Nonnegative as Nonnegative
 from sparseopt.penalties import Penalty as Penalty
 from sparseopt.penalties import ProximalTerm as ProximalTerm
 from sparseopt.penalties import Ridged as Ridged
+from sparseopt.penalties import TotalVariation as TotalVariation
 from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero
 from sparseopt.problem import Problem as Problem

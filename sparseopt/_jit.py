@@ -67,7 +67,8 @@ _THIRD_PARTY = {"numpy", "math", "numba", "llvmlite", "builtins", "scipy", "abc"
 class Term(ABC):
     """Base of every value whose methods a kernel may call; subclasses are frozen dataclasses.
 
-    A field declared with ``field(metadata={"compiled": False})`` is for Python only.
+    A field declared with ``field(metadata={"compiled": False})`` is for Python only; an array with
+    ``metadata={"memory": True}`` is scratch that methods may write, see `ProximalTerm.private`.
     """
 
     def __init_subclass__(cls, **options):
@@ -138,11 +139,12 @@ def _typeof_term(term, _context):
 
 
 def _field_type(term, field):
-    """Type of one field: a declared float is float64 whatever number was given; arrays are read-only."""
+    """Type of one field: a declared float is float64 whatever number was given; arrays are read-only, but for memory."""
     if field.type in (float, "float"):
         return types.float64
     found = typeof(getattr(term, field.name))
-    return found.copy(readonly=True) if isinstance(found, types.Array) else found
+    is_fixed = isinstance(found, types.Array) and not field.metadata.get("memory", False)
+    return found.copy(readonly=True) if is_fixed else found
 
 
 @register_model(TermType)

@@ -27,7 +27,8 @@ from sparseopt.conjugates import (
 )
 from sparseopt.constraints import Cardinality
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.inputs import as_coefficients
+from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
 
@@ -126,7 +127,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     Parameters
     ----------
     problem : Problem
-    w : array of shape (p,)
+    w : array of shape (p,), or (p, q) where the loss has q outputs
         Any point; a solver's residuals are not looked at.
     lower_bound : float, optional
         A bound that is already proven, by branch and bound.
@@ -143,9 +144,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     -----
     Costs two products with X; all sums are in float64, also for float32 data.
     """
-    w = np.array(w, dtype=np.float64)
-    if w.shape != (problem.n_features,):
-        raise ValueError(f"w has shape {w.shape}, but the problem has {problem.n_features} features.")
+    w = as_coefficients(w, problem.shape, np.float64, "w")
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
     objective = problem.objective(w)
@@ -213,6 +212,8 @@ def dual_bound(problem, w, slope):
     form = convex_form(problem.proximal, w.size)
     if isinstance(problem.loss, Quadratic):
         return _quadratic_bound(problem.loss, form, w, slope)
+    if isinstance(problem.loss, DualLoss):
+        return _ray_bound(problem.loss.dual_ray(w), form)
     return _sample_bound(problem.loss, form, w, slope)
 
 
@@ -220,8 +221,13 @@ def _sample_bound(loss, form, w, slope):
     weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
     v = sample_slopes(loss, w)
     t = -slope
-    if loss.intercept:
+    if loss.intercept and not isinstance(loss, LeastSquares):  # whose columns and targets are centred
         v = _balanced(v, weights)
+        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
+    if (basis := form.free_directions()) is not None:
+        v = _orthogonal(loss, v, weights, np.column_stack([loss.X.matvec(direction) for direction in basis.T]))
+        if v is None:
+            return -np.inf
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     flat = np.zeros(t.size, dtype=bool)
     while np.any(stuck := form.stuck(t)):
@@ -240,6 +246,17 @@ def _sample_bound(loss, form, w, slope):
     return bound - _ROUNDING * (float(np.sum(np.abs(terms))) + abs(penalty))
 
 
+def _ray_bound(ray, form):
+    if np.any(form.stuck(-ray.slope)):
+        return -np.inf
+    scale = form.largest_scale(-ray.slope)
+    if form.is_homogeneous:
+        scale = min(scale, ray.best_scale(scale))
+    value, size = ray.conjugate(scale)
+    penalty = form.conjugate(form.nearest_slope(-scale * ray.slope))
+    return -value - penalty - _ROUNDING * (size + abs(penalty))
+
+
 def _balanced(v, weights):
     """v with sum_i weights_i v_i = 0: the heavier of its signs is scaled down, which keeps it a slope."""
     mass = weights * v
@@ -252,11 +269,17 @@ def _balanced(v, weights):
 
 
 def _without_columns(loss, v, weights, columns):
-    """v made orthogonal to some columns and scaled into the range of slopes; None where that costs too much."""
-    n = v.size
-    if n * columns.size * min(n, columns.size) > _PROJECTION_WORK:
+    """v made orthogonal to some columns of X; None where that costs too much."""
+    if v.size * columns.size * min(v.size, columns.size) > _PROJECTION_WORK:
         return None
-    A = loss.X.restrict(columns).to_array()
+    return _orthogonal(loss, v, weights, loss.X.restrict(columns).to_array())
+
+
+def _orthogonal(loss, v, weights, A):
+    """v made orthogonal to the columns of A and scaled into the range of slopes; None where that costs too much."""
+    n = v.size
+    if n * A.shape[1] * min(A.shape) > _PROJECTION_WORK:
+        return None
     if loss.intercept:
         A = np.column_stack([A, np.ones(n)])
     root = np.sqrt(np.broadcast_to(weights, n))
@@ -285,6 +308,12 @@ def _quadratic_bound(loss, form, w, slope):
     """
     Q, c = loss.Q, loss.c.astype(np.float64)
     x, t = w, -slope
+    if (basis := form.free_directions()) is not None:
+        x = _balanced_along(Q, c, x, basis)
+        t = -(Q.matvec(x) + c)
+        if np.any(np.abs(basis.T @ t) > 1e-12 * (np.abs(basis).T @ (np.abs(c) + np.abs(t)))):
+            return -np.inf
+        t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
     flat = np.zeros(t.size, dtype=bool)
     while np.any(stuck := form.stuck(t)):
         flat |= stuck
@@ -316,6 +345,14 @@ def _flattened(Q, c, x, columns):
     x = np.array(x)
     for _ in range(2):  # the second time takes off the rounding of the first
         x[columns] -= np.linalg.lstsq(block, (Q.matvec(x) + c)[columns], rcond=None)[0]
+    return x
+
+
+def _balanced_along(Q, c, x, basis):
+    """x with a step along a basis that takes the slope's part in it to zero."""
+    block = basis.T @ np.column_stack([Q.matvec(direction) for direction in basis.T])
+    for _ in range(2):  # the second time takes off the rounding of the first
+        x = x - basis @ np.linalg.lstsq(block, basis.T @ (Q.matvec(x) + c), rcond=None)[0]
     return x
 
 

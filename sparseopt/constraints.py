@@ -35,6 +35,10 @@ class Projectable(Constraint, Term):
         """The indicator of the set, at a point of the set."""
         return 0.0
 
+    def private(self, p):
+        """The set with working memory of its own; itself, for it needs none."""
+        return self
+
     def project(self, w):
         """Nearest point of the set, in the Euclidean norm."""
         nearest = np.empty_like(w)

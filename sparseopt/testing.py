@@ -136,6 +136,85 @@ def _check_vector_prox(penalty, again, v, step):
             )
 
 
+def check_term(term, p, *, seed=0) -> None:
+    """Check that value, prox and convex form of a term on whole vectors belong together.
+
+    For a convex term with a form the check is a proof: w is the prox of v where the slope
+    s = (v - w) / step has g(w) + g*(s) = s.w (Fenchel, 1949).
+
+    Parameters
+    ----------
+    term : ProximalTerm
+    p : int
+        Number of coefficients to test with.
+    seed : int, default 0
+        Of the random points.
+
+    Raises
+    ------
+    AssertionError
+        With the point and the numbers that contradict each other.
+    """
+    if reason := term.rejects_size(p):
+        raise AssertionError(f"{term!r} refuses {p} coefficients: {reason}.")
+    _check_frozen(term)
+    random = np.random.default_rng(seed)
+    # whole and rounded numbers make ties, and signs of zero
+    points = [np.round(3.0 * random.standard_normal(p), digits) for digits in (0, 0, 1, 17)]
+    points += [-0.0 * points[0], np.full(p, -2.0), 1e-3 * points[-1], 1e3 * points[-1]]
+    ready, again = term.private(p), _copied(term.private(p))
+    for v in points:
+        v.flags.writeable = False
+        for step in (0.1, 1.0, 7.0):
+            _check_term_prox(ready, again, v, step)
+
+
+def _check_term_prox(term, again, v, step):
+    name, p = f"{term!r:.60}", v.size
+    w, others = np.empty(p), (np.empty(p), np.empty(p))
+    term.prox_into(v, step, w)
+    value = float(term.evaluate(w))
+    cost = step * value + np.sum((w - v) ** 2) / 2
+    rounding = 1e-11 * p * (1.0 + cost + np.abs(v).max())
+    for way, like, found in (("compiled", term, others[0]), ("copied, as by pickle,", again, others[1])):
+        found_value = _compiled(term, _prox_and_value, like, np.array(v), step, found)
+        found_cost = step * found_value + np.sum((found - v) ** 2) / 2
+        if not abs(found_cost - cost) <= rounding:
+            raise AssertionError(
+                f"{name}: prox({v}, {step:g}) is {w} with value {value:g} in plain Python, "
+                f"and {found} with value {found_value:g} {way}."
+            )
+    if any(np.any((z == 0.0) & np.signbit(z)) for z in (w, *others)):
+        raise AssertionError(f"{name}: prox({v}, {step:g}) holds -0.0; return 0.0.")
+    rivals = [
+        np.zeros(p),
+        v,
+        w + 1e-3,
+        w - 1e-3,
+        *(w + 1e-3 * e for e in np.eye(p)),
+        *(w - 1e-3 * e for e in np.eye(p)),
+    ]
+    for z in rivals:
+        if step * term.evaluate(z) + np.sum((z - v) ** 2) / 2 < cost - rounding:
+            raise AssertionError(f"{name}: prox({v}, {step:g}) is {w} with cost {cost:.9g}, but {z} costs less.")
+    form = term.convex_form(p)
+    if not term.is_convex or form is None:
+        return
+    slope = (v - w) / step
+    nearest = form.nearest_slope(slope)
+    outside = float(np.max(np.abs(slope - nearest)))
+    slack = form.value(w) + form.conjugate(nearest) - float(nearest @ w)
+    distance = form.subgradient_distance(w, -slope)
+    off = 0.0 if distance is None else float(np.max(distance))
+    wrong = abs(form.value(w) - value) + abs(slack)
+    if not outside <= rounding / step or not wrong <= rounding / step or not off <= rounding / step:
+        raise AssertionError(
+            f"{name}: at w = prox({v}, {step:g}) = {w} the form has the value {form.value(w):.9g}, the term {value:.9g}; "
+            f"(v - w) / step is {outside:g} away from a slope, misses the value by {slack:g} and the "
+            f"subgradients by {off:g}."
+        )
+
+
 def check_loss(loss, *, seed=0) -> None:
     """Check that value, gradient, bounds on the curvature and what kernels call agree.
 

@@ -93,6 +93,24 @@ PENALTIES = [
     so.Weighted(so.LogSum(0.3), [0.0, 2.0]),
 ]
 
+TERMS = [
+    so.SLOPE(np.linspace(2.0, 0.0, P)),
+    so.SLOPE(np.full(P, 0.3)),
+    so.SLOPE(np.eye(P)[0]),
+    so.SLOPE.benjamini_hochberg(0.5, P),
+    so.SLOPE.oscar(0.1, 0.05, P),
+    so.TotalVariation(0.7),
+    so.TotalVariation(100.0),
+    so.TotalVariation(0.0),
+    so.FusedLasso(0.3, 0.7),
+    so.FusedLasso(0.3, 0.0),
+    so.FusedLasso(0.0, 0.7),
+    so.ExclusiveLasso(0.4, 1),
+    so.ExclusiveLasso(0.4, P),
+    so.ExclusiveLasso(0.4, [0, 1, 0, 1, 2, 2, 1]),
+    so.ExclusiveLasso(0.0, P),
+]
+
 
 def _losses(kind, y, **options):
     return [
