@@ -66,8 +66,10 @@ from sparseopt.solve import solve as solve
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
+from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
+from sparseopt.solvers.row_descent import RowDescent as RowDescent
 
 __version__ = "0.1.0"

@@ -1,0 +1,110 @@
+"""Proximal Newton steps on working sets, for losses whose second derivative is known as a matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form, penalty_value
+from sparseopt.kernels.rows import descend_rows
+from sparseopt.losses import DualLoss
+from sparseopt.penalties import Penalty
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.row_descent import RowEntries, extrapolate, row_distances
+
+# Coefficients that enter at once: at least so many, or as many as there are in use.
+_FEWEST = 50
+# Epochs between two extrapolations, and calls of the kernel for one model.
+_EPOCHS, _CALLS = 6, 100
+# Part of the distance to a fixed point to which that of the model is brought down.
+_DEPTH = 1e-2
+# Curvature below this part of the largest is none to divide by.
+_FLAT = 1e-12
+# Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
+_HALVINGS, _ARMIJO = 30, 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoupledNewton(Solver):
+    """Proximal Newton (Lee, Sun and Saunders, 2014) with the exact second derivative on a working set.
+
+    For losses that couple their samples or outputs, `Cox` and `Multinomial`: what is coupled enters
+    one matrix of the size of the working set, on which coordinates are descended. The steps are
+    few, since they converge quadratically.
+    """
+
+    def rejects(self, problem):
+        if not isinstance(problem.loss, DualLoss):
+            return "it takes losses that couple samples or outputs, which bring their second derivative as a matrix"
+        if not isinstance(problem.proximal, Penalty):
+            return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together"
+        return None
+
+    def init(self, problem, w):
+        return State(w=np.asarray(w, dtype=np.float64))
+
+    def step(self, problem, state, tol, max_iterations):
+        loss, entries = problem.loss, RowEntries(problem.proximal)
+        w = state.w
+        slope = np.asarray(loss.gradient(w), dtype=np.float64)
+        distance = _distances(problem, w, slope)
+        chosen = _working_set(w, distance)
+        if chosen.size:
+            H = loss.hessian(w, chosen)
+            diagonal = np.einsum("ii->i", H)
+            diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(np.float64).tiny))
+            goal = max(_DEPTH * float(np.max(distance)), 0.1 * tol)
+            new = _minimise(entries, chosen, H, w[chosen], slope[chosen], goal)
+            state.w = _towards(problem, w, chosen, new, slope)
+        state.iterations += 1
+        state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
+        state.residual = float(np.max(_distances(problem, state.w, state.slope), initial=0.0))
+        return state
+
+
+def _distances(problem, w, slope):
+    """How far each coefficient is from a fixed point, in the units of the slope."""
+    form = convex_form(problem.proximal, w.size)
+    found = None if form is None else form.subgradient_distance(w, slope)
+    if found is not None:
+        return found
+    bends = np.asarray(problem.loss.curvatures(), dtype=np.float64)
+    return row_distances(RowEntries(problem.proximal), w[:, None], slope[:, None], bends)
+
+
+def _working_set(w, distance):
+    """The coefficients in use and the most distant others."""
+    support = np.flatnonzero(w)
+    outside = np.where(w == 0.0, distance, 0.0)
+    count = min(np.count_nonzero(outside), max(_FEWEST, support.size))
+    new = np.argpartition(-outside, count - 1)[:count] if count else support[:0]
+    return np.sort(np.concatenate([support, new]))
+
+
+def _minimise(entries, chosen, H, x, slope, goal):
+    """Minimiser of the quadratic model plus the penalty, by coordinate descent from x."""
+    x, slope = x[:, None].copy(), slope[:, None].copy()
+    history, scratch = np.empty((_EPOCHS, *x.shape)), np.empty((2, 1))
+    for _ in range(_CALLS):
+        moved, done = descend_rows(entries, H, chosen, x, slope, *scratch[:, :1], history, goal)
+        if moved <= goal:
+            break
+        if done == _EPOCHS:
+            extrapolate(entries, H, chosen, x, slope, history)
+    return x[:, 0]
+
+
+def _towards(problem, w, chosen, new, slope):
+    """The point on the way to the minimiser of the model from which the objective has fallen enough."""
+    direction = np.zeros_like(w)
+    direction[chosen] = new - w[chosen]
+    before, height = penalty_value(problem.proximal, w), problem.objective(w)
+    step, reached = 1.0, w + direction
+    expected = float(slope @ direction) + penalty_value(problem.proximal, reached) - before
+    for _ in range(_HALVINGS):
+        if problem.objective(reached) <= height + _ARMIJO * step * expected:
+            return reached
+        step /= 2.0
+        reached = w + step * direction
+    return w
