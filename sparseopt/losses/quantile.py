@@ -11,7 +11,7 @@ from sparseopt.inputs import as_number
 from sparseopt.losses.samples import SampleLoss, prepare
 
 # By default smoothing takes at most this part off the pinball loss of the best constant.
-_DIFFERENCE = 0.01
+_DIFFERENCE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Quantile(SampleLoss):
     quantile : float in (0, 1), default 0.5
         0.5 is least absolute deviations.
     smoothing : float > 0, optional
-        Width of the parabola, in the units of y. By default one with which f and pinball differ by at most 1 % of
+        Width of the parabola, in the units of y. By default one with which f and pinball differ by at most 3 % of
         the pinball loss of the best constant. A smaller one is nearer to the pinball loss and slower.
     """
 
