@@ -34,6 +34,7 @@ def descend_blocks(loss, penalty, w, running, order, places, vectors, values, sc
             bend = 0.0
             for i in range(d):
                 bend = max(bend, bends[i])
+            has_moved = False
             for i in range(d):
                 j = U(penalty.groups.member(first + i))
                 new = w.dtype.type(x[i])
@@ -41,7 +42,9 @@ def descend_blocks(loss, penalty, w, running, order, places, vectors, values, sc
                     largest = max(largest, bend * abs(new - w[j]))
                     loss.move(running, j, new - w[j])
                     w[j] = new
-        loss.settle(running)
+                    has_moved = True
+            if has_moved:
+                loss.settle(running)
     return largest
 
 

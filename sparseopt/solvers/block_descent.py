@@ -70,7 +70,9 @@ class BlockDescent(Solver):
 
     def rejects(self, problem):
         if not isinstance(problem.proximal, BlockPenalty):
-            return "it moves one group of coefficients at a time; the penalty must be one on groups, without a constraint"
+            return (
+                "it moves one group of coefficients at a time; the penalty must be one on groups, without a constraint"
+            )
         if not isinstance(problem.loss, LeastSquares | Quadratic | SampleLoss):
             return "it needs the curvature of a loss on samples, or of a quadratic"
         return None
