@@ -21,6 +21,7 @@ class Host:
     def __init__(self):
         self.solvers = {}
         self.problem = {}
+        self.entered = set()
 
     def offer(self, module):
         """(name, is_extra, tolerances) of each solver of a module; or, in words, what is not installed."""
@@ -36,6 +37,7 @@ class Host:
     def hold(self, problem):
         """Keep the problem, for all solvers."""
         self.problem = problem
+        self.entered = set()
 
     def enter(self, name):
         """Warm the solver up on the problem; or say why it cannot take it."""
@@ -45,10 +47,13 @@ class Host:
             return reason
         solver.set_objective(**self.problem)
         solver.warm_up()
+        self.entered.add(name)
         return None
 
     def run(self, name, tolerance):
-        """CPU seconds of a run."""
+        """CPU seconds of a run; a host that replaces one that crashed warms up first."""
+        if name not in self.entered:
+            self.enter(name)
         return cpu_seconds(lambda: self.solvers[name].run(tolerance))
 
     def result(self, name):
@@ -61,32 +66,56 @@ class Host:
 
 
 class Elsewhere:
-    """A Host of another interpreter, which needs numpy, scipy, benchopt and what it is asked to run."""
+    """A Host of another interpreter, which needs numpy, scipy, benchopt and what it is asked to run.
 
-    def __init__(self, python):
-        self.python = python
+    Where it crashes, or does not answer within `patience` seconds, another one takes its place.
+    """
+
+    def __init__(self, python, patience):
+        self.python, self.patience = python, patience
+        self.modules, self.problem = [], {}
+        self.start()
+
+    def start(self):
+        """A new interpreter, that knows what the last one knew."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [python, "-W", "ignore", "-m", "benchmarks.contestants", str(theirs.fileno())]
+            command = [self.python, "-W", "ignore", "-m", "benchmarks.contestants", str(theirs.fileno())]
             self.process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         self.pipe = Connection(ours.detach())
+        for module in self.modules:
+            self.exchange("offer", module)
+        if self.modules:
+            self.exchange("hold", self.problem)
 
-    def ask(self, verb, *arguments):
+    def exchange(self, verb, *arguments):
         """The answer of the Host over there."""
-        try:
-            self.pipe.send((verb, arguments))
-            failure, answer = self.pipe.recv()
-        except (EOFError, OSError) as ended:
-            reason = f"{self.python} has ended during {verb!r}; it needs numpy, scipy, benchopt and the peers, and says above why."
-            raise ChildProcessError(reason) from ended
+        self.pipe.send((verb, arguments))
+        if not self.pipe.poll(self.patience):
+            raise TimeoutError(f"no answer within {self.patience:g} seconds")
+        failure, answer = self.pipe.recv()
         if failure is not None:
             raise RuntimeError(failure)
         return answer
 
+    def ask(self, verb, *arguments):
+        """The same; after an end or silence there, a new interpreter is ready for the next question."""
+        try:
+            return self.exchange(verb, *arguments)
+        except (EOFError, OSError) as ended:
+            self.close()
+            self.start()
+            reason = str(ended) if isinstance(ended, TimeoutError) else "it has crashed"
+            raise ChildProcessError(f"{verb!r} in another environment: {reason}") from ended
+
     def offer(self, module):
-        return self.ask("offer", module)
+        offered = self.ask("offer", module)
+        if not isinstance(offered, str):
+            self.modules.append(module)
+        return offered
 
     def hold(self, problem):
+        self.problem = problem
         self.ask("hold", problem)
 
     def enter(self, name):
@@ -104,6 +133,7 @@ class Elsewhere:
     def close(self):
         """End the other interpreter."""
         self.pipe.close()
+        self.process.kill()
         self.process.wait()
 
 

@@ -95,7 +95,7 @@ class FolderDataset(LevelledDataset):
     """One file."""
 
     name = "File"
-    parameters = {"file": []}
+    parameters = {"file": [None]}
     parameter_template = "{file.name}"
 
     def get_data(self):

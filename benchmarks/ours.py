@@ -28,6 +28,10 @@ class OurSolver(TunedSolver):
         """The `Problem` at problem.alpha."""
         raise NotImplementedError
 
+    def needed(self, problem):
+        """Names that this problem needs."""
+        return self.needs
+
     def method_options(self):
         """The solver to be given to `solve`; None leaves the choice to it."""
         if self.method == "default":
@@ -38,7 +42,7 @@ class OurSolver(TunedSolver):
 
     def rejects(self, problem):
         named = () if self.method in {"default", "ISTA"} else (self.method,)
-        missing = [name for name in (*self.needs, *named) if name not in vars(sparseopt)]
+        missing = [name for name in (*self.needed(problem), *named) if name not in vars(sparseopt)]
         return f"sparseopt has no {', '.join(missing)} yet" if missing else None
 
     def fit(self, problem, tolerance):

@@ -80,7 +80,7 @@ def curves_of(problem, objective, contestants, targets, patience):
                 continue
             curve = tune(contestant, objective, min(targets), patience)
             curves[contestant] = []
-            # a run in another interpreter is not one of this process that a fork could end
+            # another interpreter ends by itself what takes too long
             for point in in_fork(curve, 2 * patience + 10) if isinstance(contestant.host, Host) else curve:
                 curves[contestant].append(point)
         except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
@@ -165,7 +165,7 @@ def main(name, arguments=None):
     suite = Suite(name)
     options = options_of(suite, arguments)
     warnings.simplefilter("ignore")  # of solvers that do not reach their tolerance: the table shows it
-    hosts = [Host(), *([Elsewhere(options.other_python)] if options.other_python else [])]
+    hosts = [Host(), *([Elsewhere(options.other_python, 2 * options.patience + 10)] if options.other_python else [])]
     contestants, missing = enlist(suite.modules("solvers"), hosts)
     for peer, reason in missing:
         print(f"{peer}: {reason}", flush=True)
@@ -175,16 +175,19 @@ def main(name, arguments=None):
 
     contestants = [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
     tables = {"races": [], "first calls": [], "curves": [], "not raced": []}
-    for dataset in (d for d in suite.datasets(options.quick, options.data) if is_chosen(repr(d), options.dataset)):
-        data = dataset.get_data()
-        levels = options.over or dataset.levels
-        for over in levels[:1] if options.quick else levels:
-            run_problem(suite, (dataset, data, over), contestants, options, tables)
-    for host in hosts[1:]:
-        tables["versions elsewhere"] = [host.versions(PACKAGES)]
-        host.close()
-    if options.out or not options.quick:
-        publish(suite, tables, options)
+    try:
+        for dataset in (d for d in suite.datasets(options.quick, options.data) if is_chosen(repr(d), options.dataset)):
+            data = dataset.get_data()
+            levels = options.over or dataset.levels
+            for over in levels[:1] if options.quick else levels:
+                run_problem(suite, (dataset, data, over), contestants, options, tables)
+    finally:
+        # what is measured so far is kept, whatever ended it
+        for host in hosts[1:]:
+            tables["versions elsewhere"] = [host.versions(PACKAGES)]
+            host.close()
+        if tables["races"] and (options.out or not options.quick):
+            publish(suite, tables, options)
     return tables["races"]
 
 
@@ -222,6 +225,6 @@ def publish(suite, tables, options):
     if options.keep:
         tables = {title: kept_rows(suite.name, title, rows, out) + rows for title, rows in tables.items()}
     save(suite.name, {title: rows for title, rows in tables.items() if rows}, out)
-    measure = suite.objective.measure
-    plot_times(tables["races"], out / f"{suite.name}-times.svg")
-    plot_curves(tables["curves"], measure, min(suite.objective.targets), out / f"{suite.name}-curves.svg")
+    measure, target = suite.objective.measure, min(row["target"] for row in tables["races"])
+    plot_times(tables["races"], target, out / f"{suite.name}-times.svg")
+    plot_curves(tables["curves"], measure, target, out / f"{suite.name}-curves.svg")
