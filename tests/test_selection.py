@@ -5,10 +5,12 @@ import math
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.linear_model import LassoCV, LassoLarsIC
 from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
@@ -120,6 +122,20 @@ def test_folds_can_be_numbers_masks_or_indices():
         assert so.cross_validate(PROBLEM, PENALTIES, folds).errors.tobytes() == wanted.tobytes()
 
 
+def test_several_responses_and_classes_are_scored_by_row():
+    Z = np.column_stack([Y, -Y, X[:, 1]])
+    losses = [so.MultiResponse(X, Z, intercept=True), so.Multinomial(X, np.digitize(Y, [2.0, 4.0]), intercept=True)]
+    for loss in losses:
+        found = so.cross_validate(so.Problem(loss), [so.L1(0.1)], SPLITS, tol=1e-9)
+        for k, (train, test) in enumerate(SPLITS):
+            kept = np.isin(np.arange(60), train).astype(float)
+            part = so.solve(so.Problem(replace(loss, sample_weight=kept), so.L1(0.1)), tol=1e-9)
+            z = X[test] @ part.w + part.intercept
+            is_classes = isinstance(loss, so.Multinomial)
+            wanted = log_loss(loss.y[test], softmax(z, axis=1)) if is_classes else np.sum((Z[test] - z) ** 2) / 24
+            assert found.errors[k, 0] == pytest.approx(wanted, rel=1e-6)
+
+
 def test_every_fold_has_its_share_of_each_class():
     rare = np.where(np.arange(60) < 8, 1, -1)
     hand = dealt(so.Logistic(X, rare), 4, np.random.default_rng(0))
@@ -200,7 +216,7 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="held-out part of fold 0 has no row with a positive weight"):
         so.cross_validate(weightless, PENALTIES, SPLITS)
     lonely = so.Problem(so.Logistic(X, np.arange(60) == 0, intercept=True))
-    with pytest.raises(ValueError, match="training part of fold 0 has no row of the class 1, .* give fewer folds"):
+    with pytest.raises(ValueError, match="training part of fold 0 has no row of the class 1.0, .* give fewer folds"):
         so.cross_validate(lonely, PENALTIES, SPLITS)
 
 

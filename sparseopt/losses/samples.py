@@ -118,7 +118,7 @@ class FreeConstant(Term):
 
     def best(self, loss, eta, b):
         """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
-        low, high, last = -np.inf, np.inf, np.inf
+        low, high, last, steepest = -np.inf, np.inf, np.inf, 0.0
         for _ in range(_NEWTON_STEPS):
             slope, bend, scale = 0.0, 0.0, 0.0
             for i in range(loss.y.size):
@@ -129,14 +129,17 @@ class FreeConstant(Term):
             if has_vanished(slope, last, scale):
                 break
             low, high = (low, b) if slope > 0 else (b, high)
-            b = towards_root(b, slope, max(bend, 1e-3 * loss.smoothness()), low, high, abs(slope) > last / 2)
+            steepest = max(steepest, abs(slope))
+            # where the second derivative is next to nothing, no step is longer than the first could be
+            least = 1e-3 * loss.smoothness() * abs(slope) / steepest
+            b = towards_root(b, slope, max(bend, least), low, high, abs(slope) > last / 2)
             last = abs(slope)
         return b
 
     def settled(self, loss, eta):
         """The same in numpy, in float64."""
         eta = loss.offset.added_to(eta)
-        b, low, high, last = 0.0, -np.inf, np.inf, np.inf
+        b, low, high, last, steepest = 0.0, -np.inf, np.inf, np.inf, 0.0
         for _ in range(_NEWTON_STEPS):
             slopes = loss.sample_weight.values * loss.slope(loss.y, eta + b)
             slope = np.sum(slopes, dtype=np.float64)
@@ -144,7 +147,10 @@ class FreeConstant(Term):
                 break
             bend = np.sum(loss.sample_weight.values * loss.curvature(loss.y, eta + b), dtype=np.float64)
             low, high = (low, b) if slope > 0 else (b, high)
-            b = towards_root(b, slope, max(bend, 1e-3 * loss.smoothness()), low, high, abs(slope) > last / 2)
+            steepest = max(steepest, abs(slope))
+            # where the second derivative is next to nothing, no step is longer than the first could be
+            least = 1e-3 * loss.smoothness() * abs(slope) / steepest
+            b = towards_root(b, slope, max(bend, least), low, high, abs(slope) > last / 2)
             last = abs(slope)
         return b
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import logsumexp
 
-from sparseopt.losses import LeastSquares, Logistic, SampleLoss
+from sparseopt.losses import LeastSquares, Logistic, Multinomial, MultiResponse, OutputsLoss, SampleLoss, SquaredHinge
 from sparseopt.problem import Problem
 
 
@@ -20,7 +21,7 @@ def check_rows(problem, verb):
         raise TypeError(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y))."
         )
-    if not isinstance(problem.loss, LeastSquares | SampleLoss):
+    if not isinstance(problem.loss, LeastSquares | SampleLoss | OutputsLoss):
         raise TypeError(
             f"{verb} leaves rows out, and {type(problem.loss).__name__} is no mean over rows; give a loss on samples."
         )
@@ -36,11 +37,12 @@ def on_rows(loss, multiples, part):
     weights = row_weights(loss) * multiples
     if not np.any(weights > 0.0):
         raise ValueError(f"{part} has no row with a positive weight; give fewer folds, or other weights.")
-    if loss.intercept and (labels := row_labels(loss)) is not None:
+    labels = row_labels(loss)
+    if loss.intercept and labels is not None:
         missing = np.setdiff1d(labels, labels[weights > 0.0])
         if missing.size:
             raise ValueError(
-                f"{part} has no row of the class {missing[0]:g}, so that the intercept would be infinite; "
+                f"{part} has no row of the class {missing[0]}, so that the intercept would be infinite; "
                 "give fewer folds, or intercept=False."
             )
     return replace(loss, sample_weight=weights)
@@ -48,13 +50,24 @@ def on_rows(loss, multiples, part):
 
 def row_labels(loss):
     """The class of each row, where the targets are classes; None elsewhere."""
-    return loss.y if isinstance(loss, Logistic) else None
+    match loss:
+        case Logistic() | SquaredHinge():
+            return loss.y
+        case Multinomial():
+            return loss.y if np.ndim(loss.y) == 1 else None
+    return None
 
 
 def row_errors(loss, z):
-    """phi(y_i, z_i) of each row, in float64; half the squared residual for least squares."""
-    y = loss.y.astype(np.float64)
-    return (y - z) ** 2 / 2 if isinstance(loss, LeastSquares) else loss.value(y, z)
+    """The loss of each row with the fitted values z, in float64; half the squared residual for least squares."""
+    match loss:
+        case LeastSquares():
+            return (loss.y.astype(np.float64) - z) ** 2 / 2
+        case MultiResponse():
+            return np.sum((loss.y.astype(np.float64) - z) ** 2, axis=1) / 2
+        case Multinomial():
+            return logsumexp(z, axis=1) - np.sum(loss.targets * z, axis=1)
+    return loss.value(loss.y.astype(np.float64), z)
 
 
 def dealt(loss, hands, rng):
