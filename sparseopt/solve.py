@@ -12,14 +12,17 @@ from sparseopt._jit import CompilationError
 from sparseopt.certificate import certify, dual_bound, knows_dual, needs_multipliers
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
+from sparseopt.losses import DualLoss
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient
+from sparseopt.solvers.row_descent import RowDescent
 
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
@@ -34,6 +37,8 @@ def default_solver(problem):
     problem                           solver
     ================================  =================
     at most k nonzeros                HardThresholding
+    several responses                 RowDescent
+    Cox or Multinomial                CoupledNewton
     linear rows                       OperatorSplitting
     a penalty, with or without a box  CoordinateDescent
     a projection (simplex, L1 ball)   ProximalGradient
@@ -43,6 +48,10 @@ def default_solver(problem):
         return HardThresholding()
     if needs_multipliers(problem):
         return OperatorSplitting()
+    if isinstance(problem.loss, DualLoss):
+        for solver in (RowDescent(), CoupledNewton()):
+            if solver.rejects(problem) is None:
+                return solver
     if isinstance(problem.proximal, Penalty):
         return CoordinateDescent()
     return ProximalGradient()

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.kernels.rows import descend_rows
+from sparseopt.forms import SeparableForm
 from sparseopt.losses import DualLoss
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.row_descent import RowEntries, extrapolate, row_distances
+from sparseopt.solvers.row_descent import RowEntries, row_distances
+from sparseopt.solvers.working_model import GramModel
 
 # Coefficients that enter at once: at least so many, or as many as there are in use.
 _FEWEST = 50
-# Epochs between two extrapolations, and calls of the kernel for one model.
-_EPOCHS, _CALLS = 6, 100
 # Part of the distance to a fixed point to which that of the model is brought down.
 _DEPTH = 1e-2
 # Curvature below this part of the largest is none to divide by.
@@ -45,8 +44,7 @@ class CoupledNewton(Solver):
         return State(w=np.asarray(w, dtype=np.float64))
 
     def step(self, problem, state, tol, max_iterations):
-        loss, entries = problem.loss, RowEntries(problem.proximal)
-        w = state.w
+        loss, w = problem.loss, state.w
         slope = np.asarray(loss.gradient(w), dtype=np.float64)
         distance = _distances(problem, w, slope)
         chosen = _working_set(w, distance)
@@ -55,7 +53,7 @@ class CoupledNewton(Solver):
             diagonal = np.einsum("ii->i", H)
             diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(np.float64).tiny))
             goal = max(_DEPTH * float(np.max(distance)), 0.1 * tol)
-            new = _minimise(entries, chosen, H, w[chosen], slope[chosen], goal)
+            new = _minimise(problem, chosen, H, w, slope, goal)
             state.w = _towards(problem, w, chosen, new, slope)
         state.iterations += 1
         state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
@@ -82,17 +80,16 @@ def _working_set(w, distance):
     return np.sort(np.concatenate([support, new]))
 
 
-def _minimise(entries, chosen, H, x, slope, goal):
-    """Minimiser of the quadratic model plus the penalty, by coordinate descent from x."""
-    x, slope = x[:, None].copy(), slope[:, None].copy()
-    history, scratch = np.empty((_EPOCHS, *x.shape)), np.empty((2, 1))
-    for _ in range(_CALLS):
-        moved, done = descend_rows(entries, H, chosen, x, slope, *scratch[:, :1], history, goal)
-        if moved <= goal:
-            break
-        if done == _EPOCHS:
-            extrapolate(entries, H, chosen, x, slope, history)
-    return x[:, 0]
+def _minimise(problem, chosen, H, w, slope, goal):
+    """Minimiser of the quadratic model plus the penalty over the chosen coefficients."""
+    form = convex_form(problem.proximal, w.size)
+    local = None
+    if isinstance(form, SeparableForm):
+        local = SeparableForm(*(part[chosen] for part in (form.a, form.b, form.lower, form.upper)))
+    model = GramModel(np.float64)
+    model.extend(chosen, H, w[chosen], slope[chosen])
+    model.minimise(problem.proximal, local, goal)
+    return model.w
 
 
 def _towards(problem, w, chosen, new, slope):
