@@ -46,8 +46,8 @@ def kept_rows(name, title, rows, out=RESULTS):
     return [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
 
 
-def save(name, tables, out=RESULTS):
-    """Write NAME.json and NAME.md with all `tables` (title: rows), and one CSV file a table."""
+def save(name, tables, out=RESULTS, unread=()):
+    """Write NAME.json with all `tables` (title: rows), NAME.md without the unread ones, and one CSV file a table."""
     out.mkdir(parents=True, exist_ok=True)
     about = setting()
     (out / f"{name}.json").write_text(json.dumps({"setting": about, "tables": tables}, indent=1) + "\n")
@@ -60,7 +60,8 @@ def save(name, tables, out=RESULTS):
         ),
     ]
     for title, rows in tables.items():
-        parts += [f"## {title}", markdown(rows)]
+        if title not in unread:
+            parts += [f"## {title}", markdown(rows)]
         with (out / f"{name}-{_slug(title)}.csv").open("w", newline="") as stream:
             writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()

@@ -224,7 +224,7 @@ def publish(suite, tables, options):
     out = options.out or RESULTS
     if options.keep:
         tables = {title: kept_rows(suite.name, title, rows, out) + rows for title, rows in tables.items()}
-    save(suite.name, {title: rows for title, rows in tables.items() if rows}, out)
+    save(suite.name, {title: rows for title, rows in tables.items() if rows}, out, unread=("curves",))
     measure, target = suite.objective.measure, min(row["target"] for row in tables["races"])
     plot_times(tables["races"], target, out / f"{suite.name}-times.svg")
     plot_curves(tables["curves"], measure, target, out / f"{suite.name}-curves.svg")
