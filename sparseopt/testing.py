@@ -247,6 +247,7 @@ def check_loss(loss, *, seed=0) -> None:
             _check_dual_ray(loss, w, random)
         if isinstance(loss, SampleLoss | LeastSquares):
             _check_bends(loss, w, random)
+            _check_curvature(loss, w)
             _check_conjugate(loss, w)
             _check_intercept(loss, w)
             _check_repetition(loss, w, random)
@@ -334,6 +335,25 @@ def _check_bends(loss, w, random):
                     f"{type(loss).__name__}: a move of coefficient {j} by {t:g} raises the value by {rise:.9g}, more than "
                     f"the {t * slope[j]:.9g} of the tangent and the {room:.9g} of move_bend = {needed:g}."
                 )
+
+
+def _check_curvature(loss, w):
+    """The second derivative of phi is the growth of its slope, up to where it jumps."""
+    if not isinstance(loss, SampleLoss):
+        return
+    y, z = loss.y.astype(np.float64), loss.predict(w.astype(np.float64))
+    h = 1e-5 * np.maximum(1.0, np.abs(z))
+    growth = (loss.slope(y, z + h) - loss.slope(y, z - h)) / (2 * h)
+    near = np.array([loss.curvature(y, z + step) for step in (-h, 0.0 * h, h)])
+    # in units of the curvature itself; the slope is right to some digits, and h takes five of them
+    room = 1e-4 * np.max(near, axis=0) + 1e-9 * (1.0 + np.abs(loss.slope(y, z)))
+    wrong = np.flatnonzero(~((growth >= near.min(axis=0) - room) & (growth <= near.max(axis=0) + room)))
+    if wrong.size:
+        i = int(wrong[0])
+        raise AssertionError(
+            f"{type(loss).__name__}: the curvature is {near[1, i]:.9g} for y = {y[i]:g} and z = {z[i]:g}, but the slope "
+            f"grows by {growth[i]:.9g} for each unit of z."
+        )
 
 
 def _check_conjugate(loss, w):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from scipy.special import xlogy
 
 import sparseopt as so
 from sparseopt.losses import SampleLoss
@@ -180,9 +181,36 @@ class Flat(LogCosh):
         return 0.5 * image[0] * image[0]
 
 
+class Bent(LogCosh):
+    def curvature(self, y, z):
+        return 1.5 * (1 - np.tanh(z - y) ** 2)
+
+
+class Boundless(so.Poisson):
+    def curvature_between(self, y, a, b):
+        return self.growth(min(a, b))
+
+
+class Conjugal(LogCosh):
+    has_conjugate = True
+
+    def conjugate(self, v):
+        return v * self.y + (xlogy(1 + v, 1 + v) + xlogy(1 - v, 1 - v)) / 2
+
+    def slope_scale(self, v):
+        return 1.0
+
+
+class Divorced(Conjugal):
+    def conjugate(self, v):
+        return v * self.y + xlogy(1 + v, 1 + v) + xlogy(1 - v, 1 - v)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
+        (Bent, "the curvature is .* but the slope grows by"),
+        (Divorced, r"phi \+ phi\* - v z is .* it must be zero"),
         (Steep, "tangent"),
         (TooSmooth, "curvature bound (hessian_bound|bend|curvatures)"),
         (Unsettled, "coordinate_slope after moves"),
@@ -192,9 +220,14 @@ class Flat(LogCosh):
     ],
 )
 def test_a_wrong_loss_is_caught(kind, message):
-    check_loss(LogCosh(X, Y, intercept=True))
+    check_loss(Conjugal(X, Y, intercept=True))
     with pytest.raises(AssertionError, match=message):
         check_loss(kind(X, Y, intercept=True))
+
+
+def test_a_wrong_bound_on_a_move_is_caught():
+    with pytest.raises(AssertionError, match="curvature bound bend_from|move_bend"):
+        check_loss(Boundless(X, np.round(np.exp(Y))))
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,21 @@ def test_any_logistic_regression_is_certified(problem, alpha):
     assert solution.certificate.relative_gap <= 1e-6
 
 
+@pytest.mark.parametrize("kind", [so.Poisson, so.Gamma, so.SquaredHinge, so.Quantile])
+@given(problem=regressions(), alpha=st.sampled_from([0.05, 0.5]), data=st.data())
+def test_any_generalised_linear_model_is_certified(kind, problem, alpha, data):
+    X, y, intercept = problem
+    targets = {so.Poisson: np.maximum(y, 0), so.Gamma: 2.0**y, so.SquaredHinge: y > 0, so.Quantile: y}[kind]
+    if kind is so.Poisson and intercept:
+        targets[0] += 1
+    offset = data.draw(drawn.arrays(float, y.size, elements=st.sampled_from([-1.0, 0.0, 0.5])))
+    loss = kind(X, targets, intercept=intercept, offset=offset)
+    solution = so.solve(so.Problem(loss, so.L1(alpha)), so.ProximalGradient(), max_iter=100_000)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.proof == "duality"
+    assert -1e-9 <= solution.certificate.relative_gap <= 1e-6
+
+
 @given(problem=regressions([np.asarray]), penalty=st.sampled_from([so.L0(0.05), so.MCP(0.1)]))
 def test_any_problem_that_is_not_convex_ends_stationary(problem, penalty):
     X, y, intercept = problem
