@@ -25,6 +25,8 @@ from sparseopt.losses import Quantile as Quantile
 from sparseopt.losses import SampleLoss as SampleLoss
 from sparseopt.losses import SquaredHinge as SquaredHinge
 from sparseopt.mask import Mask as Mask
+from sparseopt.overlapping import OverlappingGroups as OverlappingGroups
+from sparseopt.overlapping import overlapping_groups as overlapping_groups
 from sparseopt.path import Path as Path
 from sparseopt.path import alpha_grid as alpha_grid
 from sparseopt.path import alpha_max as alpha_max
@@ -34,16 +36,24 @@ from sparseopt.penalties import L1 as L1
 from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
 from sparseopt.penalties import SLOPE as SLOPE
+from sparseopt.penalties import BlockPenalty as BlockPenalty
+from sparseopt.penalties import Composed as Composed
 from sparseopt.penalties import ExclusiveLasso as ExclusiveLasso
 from sparseopt.penalties import FusedLasso as FusedLasso
+from sparseopt.penalties import GroupLasso as GroupLasso
+from sparseopt.penalties import GroupMCP as GroupMCP
+from sparseopt.penalties import GroupSCAD as GroupSCAD
 from sparseopt.penalties import LHalf as LHalf
 from sparseopt.penalties import LogSum as LogSum
 from sparseopt.penalties import LTwoThirds as LTwoThirds
 from sparseopt.penalties import Nonnegative as Nonnegative
 from sparseopt.penalties import Penalty as Penalty
+from sparseopt.penalties import PenaltyTerm as PenaltyTerm
 from sparseopt.penalties import ProximalTerm as ProximalTerm
 from sparseopt.penalties import Ridged as Ridged
+from sparseopt.penalties import SparseGroupLasso as SparseGroupLasso
 from sparseopt.penalties import TotalVariation as TotalVariation
+from sparseopt.penalties import TrendFiltering as TrendFiltering
 from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero
 from sparseopt.problem import Problem as Problem
@@ -65,11 +75,14 @@ from sparseopt.solve import default_solver as default_solver
 from sparseopt.solve import solve as solve
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
+from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
+from sparseopt.solvers.splitting import Splitting as Splitting
+from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 
 __version__ = "0.1.0"

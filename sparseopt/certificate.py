@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt import kkt
+from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
     convex_form,
     has_conjugate,
@@ -29,7 +30,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
-from sparseopt.penalties import Penalty
+from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
@@ -145,6 +146,8 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     Costs two products with X; all sums are in float64, also for float32 data.
     """
     w = as_coefficients(w, problem.shape, np.float64, "w")
+    if is_composed(problem):
+        return _certify_composed(problem, w, duals)
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
     objective = problem.objective(w)
@@ -161,6 +164,24 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         proof=proof,
         reference=max(abs(objective), _FLOOR * abs(problem.objective(np.zeros_like(w)))),
         w=w,
+    )
+
+
+def _certify_composed(problem, w, duals):
+    """What the multipliers of the rows of A prove of w for loss(w) + penalty(A w); zeros where none are given."""
+    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
+    _, A = problem.penalty.composition(w.size)
+    u = np.zeros(A.shape[0]) if duals is None else duals.rows
+    bound = composed_bound(problem, w, u)
+    return Certificate(
+        objective=objective,
+        lower_bound=float(bound),
+        violation=problem.violation(w),
+        stationarity=float(np.max(np.abs(problem.loss.gradient(w) + A.T @ u), initial=0.0)),
+        proof="duality" if bound > -np.inf else "stationarity",
+        reference=max(abs(objective), _FLOOR * abs(start)),
+        w=w,
+        duals=duals,
     )
 
 
@@ -192,10 +213,15 @@ def _certify_rows(problem, w, duals, ray):
 
 
 def needs_multipliers(problem):
-    """Whether the constraint has linear rows, for which a point alone has no simple dual."""
-    return (
+    """Whether the constraint has linear rows, or the penalty is one of a linear map: a point alone has no simple dual."""
+    return is_composed(problem) or (
         problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
     )
+
+
+def is_composed(problem):
+    """Whether the penalty has no prox of its own: it is one of a linear map of w."""
+    return not isinstance(problem.penalty, ProximalTerm)
 
 
 def knows_dual(problem):

@@ -18,7 +18,7 @@ import numpy as np
 from sparseopt.constraints import L1Ball, Simplex
 from sparseopt.forms import ConvexForm, SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Offset, SampleLoss, fitted
-from sparseopt.penalties import L0, L1, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
+from sparseopt.penalties import L0, L1, BlockPenalty, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ def penalty_value(penalty, w):
     form = convex_form(penalty, w.size)
     if form is not None:
         return form.value(w)
+    if not isinstance(penalty, ProximalTerm):
+        inner, A = penalty.composition(w.size)
+        return penalty_value(inner, A @ w)
+    if isinstance(penalty, BlockPenalty):
+        return penalty.measure(w)
     if not isinstance(penalty, Penalty):
         return float(penalty.evaluate(w))
     match penalty:

@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt.conjugates import penalty_value
 from sparseopt.constraints import Box, Cardinality, Constraint, Intersection, Projectable
 from sparseopt.losses import Loss
-from sparseopt.penalties import Boxed, Penalty, ProximalTerm, Zero
+from sparseopt.penalties import Boxed, Penalty, PenaltyTerm, ProximalTerm, Zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,8 @@ class Problem:
     ----------
     loss : Loss
         The smooth term, with its data.
-    penalty : Penalty or ProximalTerm, default Zero()
+    penalty : PenaltyTerm, default Zero()
+        A `Penalty`, a `ProximalTerm`, or a `Composed` one.
     constraint : Constraint, optional
         None means no constraint; several are given as an `Intersection`.
 
@@ -31,11 +32,11 @@ class Problem:
     """
 
     loss: Loss
-    penalty: ProximalTerm = Zero()
+    penalty: PenaltyTerm = Zero()
     constraint: Constraint | None = None
 
     def __post_init__(self):
-        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, ProximalTerm, "penalty")):
+        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, PenaltyTerm, "penalty")):
             if not isinstance(part, kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
         if self.constraint is not None and not isinstance(self.constraint, Constraint):
@@ -71,7 +72,7 @@ class Problem:
         """The term whose prox is that of penalty + indicator of the constraint; None if no formula is known."""
         match self.constraint:
             case None:
-                return self.penalty
+                return self.penalty if isinstance(self.penalty, ProximalTerm) else None
             case Box() if isinstance(self.penalty, Penalty) and self.penalty.is_convex:
                 lower, upper = self.constraint.bounds(self.n_features)
                 return Boxed(self.penalty, lower, upper)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import CompilationError
-from sparseopt.certificate import certify, dual_bound, knows_dual, needs_multipliers
+from sparseopt.certificate import certify, dual_bound, is_composed, knows_dual, needs_multipliers
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss
@@ -17,12 +17,15 @@ from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
+from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
+from sparseopt.solvers.splitting import Splitting
+from sparseopt.solvers.working_set import WorkingSet
 
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
@@ -39,13 +42,18 @@ def default_solver(problem):
     at most k nonzeros                HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
+    a penalty of a linear map         Splitting
     linear rows                       OperatorSplitting
-    a penalty, with or without a box  CoordinateDescent
+    least squares and a penalty       WorkingSet
+    another loss and a penalty        CoordinateDescent
+    a penalty on groups               BlockDescent
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
     if isinstance(problem.constraint, Cardinality):
         return HardThresholding()
+    if is_composed(problem):
+        return Splitting()
     if needs_multipliers(problem):
         return OperatorSplitting()
     if isinstance(problem.loss, DualLoss):
@@ -53,8 +61,8 @@ def default_solver(problem):
             if solver.rejects(problem) is None:
                 return solver
     if isinstance(problem.proximal, Penalty):
-        return CoordinateDescent()
-    return ProximalGradient()
+        return CoordinateDescent() if WorkingSet().rejects(problem) else WorkingSet()
+    return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
 
 
 def solve(

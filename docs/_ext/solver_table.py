@@ -27,12 +27,16 @@ PROBLEMS = {
     "`Huber` + `L1`": so.Problem(so.Huber(X, Y, delta=1.0), so.L1(0.1)),
     "`Poisson` or `Gamma` + `L1`": so.Problem(so.Poisson(X, np.exp(Y)), so.L1(0.1)),
     "`Quantile` (smoothed) or `SquaredHinge` + `L1`": so.Problem(so.Quantile(X, Y), so.L1(0.1)),
+    "`LeastSquares` + `SLOPE`, `TotalVariation`, `FusedLasso` or `ExclusiveLasso`": so.Problem(
+        SQUARES, so.TotalVariation(0.1)
+    ),
+    "`LeastSquares` + `TrendFiltering` or `Composed`": so.Problem(SQUARES, so.TrendFiltering(0.1)),
     "`Quadratic` + `L1`": so.Problem(so.Quadratic(X.T @ X, X.T @ Y), so.L1(0.1)),
     "`Quadratic`, `LinearConstraint` and `Box`": so.Problem(
         so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
     ),
 }
-SOLVERS = (so.ProximalGradient(), so.CoordinateDescent(), so.HardThresholding(), so.OperatorSplitting())
+SOLVERS = (so.ProximalGradient(), so.CoordinateDescent(), so.HardThresholding(), so.OperatorSplitting(), so.Splitting())
 
 
 class SolverTable(SphinxDirective):

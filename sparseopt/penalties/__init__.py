@@ -5,7 +5,10 @@ solver takes it. `sparseopt.testing.check_penalty` tells whether the two belong 
 """
 
 from sparseopt.penalties.base import Penalty as Penalty
+from sparseopt.penalties.base import PenaltyTerm as PenaltyTerm
 from sparseopt.penalties.base import ProximalTerm as ProximalTerm
+from sparseopt.penalties.composed import Composed as Composed
+from sparseopt.penalties.composed import TrendFiltering as TrendFiltering
 from sparseopt.penalties.concave import LHalf as LHalf
 from sparseopt.penalties.concave import LogSum as LogSum
 from sparseopt.penalties.concave import LTwoThirds as LTwoThirds

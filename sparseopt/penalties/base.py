@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+from scipy import sparse
+
 from sparseopt._jit import Term
 
 
-class ProximalTerm(Term):
-    """A term g with a prox on whole vectors, for penalties that tie coefficients together.
-
-    Groups, sorted entries (SLOPE) and differences (total variation) are such terms. `ProximalGradient`
-    takes them; a term on one coefficient at a time is a `Penalty`, which every solver takes.
-    """
+class PenaltyTerm(Term):
+    """A term g of the coefficients, with its value."""
 
     #: g is convex.
     is_convex: ClassVar[bool] = False
@@ -23,12 +21,8 @@ class ProximalTerm(Term):
         """The number g(w)."""
 
     @abstractmethod
-    def prox_into(self, v, step, out):
-        """A minimiser over w of step * g(w) + norm(w - v)**2 / 2, into `out`."""
-
-    def private(self, p):
-        """The term with memory of its own for p coefficients, for one run; itself where it needs none."""
-        return self
+    def composition(self, p):
+        """A `ProximalTerm` and a sparse matrix A with g(w) = term(A w) for p coefficients."""
 
     def convex_form(self, p):
         """What certificates need of a convex term on p coefficients, a `ConvexForm`; None where it is not known."""
@@ -37,6 +31,25 @@ class ProximalTerm(Term):
     def rejects_size(self, p):
         """Why the term cannot be applied to p coefficients, or None."""
         return None
+
+
+class ProximalTerm(PenaltyTerm):
+    """A term g with a prox on whole vectors, for penalties that tie coefficients together.
+
+    Groups, sorted entries (SLOPE) and differences (total variation) are such terms. `ProximalGradient`
+    takes them; a term on one coefficient at a time is a `Penalty`, which every solver takes.
+    """
+
+    @abstractmethod
+    def prox_into(self, v, step, out):
+        """A minimiser over w of step * g(w) + norm(w - v)**2 / 2, into `out`."""
+
+    def private(self, p):
+        """The term with memory of its own for p coefficients, for one run; itself where it needs none."""
+        return self
+
+    def composition(self, p):
+        return self, sparse.csr_array(sparse.eye_array(p))
 
 
 class Penalty(ProximalTerm):

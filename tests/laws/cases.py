@@ -109,6 +109,16 @@ TERMS = [
     so.ExclusiveLasso(0.4, P),
     so.ExclusiveLasso(0.4, [0, 1, 0, 1, 2, 2, 1]),
     so.ExclusiveLasso(0.0, P),
+    so.GroupLasso(0.4, P),
+    so.GroupLasso(0.0, P),
+    so.GroupLasso(0.4, 1, [0.0, 0.0, 1.0, 2.0, 1.0, 1.0, 1.0]),
+    so.GroupLasso(0.4, [[6, 0, 3], [1, 5], [2, 4]], ridge=0.5),
+    so.GroupLasso(0.4, list("abcabca"), nonnegative=True),
+    so.SparseGroupLasso(0.4, P),
+    so.SparseGroupLasso(0.4, [[6, 0, 3], [1, 5], [2, 4]], 0.3, [0.0, 1.0, 2.0]),
+    so.SparseGroupLasso(0.4, [[6, 0, 3], [1, 5], [2, 4]], nonnegative=True, ridge=0.2),
+    so.GroupMCP(0.4, [[6, 0, 3], [1, 5], [2, 4]]),
+    so.GroupSCAD(0.4, [[6, 0, 3], [1, 5], [2, 4]], [0.0, 1.0, 2.0]),
 ]
 
 
@@ -186,6 +196,9 @@ SOLVERS = [
     so.HardThresholding(),
     so.HardThresholding(refit=False),
     so.OperatorSplitting(),
+    so.BlockDescent(),
+    so.BlockDescent(continuation=False, accelerated=False),
+    so.Splitting(),
 ]
 
 
@@ -210,6 +223,9 @@ PROBLEMS = {
     "ridged subset": so.Problem(so.Logistic(X, LABELS, intercept=True), so.Ridged(so.Zero(), 0.1), so.Cardinality(2)),
     "rows": so.Problem(so.LeastSquares(X, Y), so.L1(0.1), ROWS),
     "rows and box": so.Problem(so.Quadratic(Q, C), constraint=so.Intersection(so.Box(0.0, 1.0), ROWS)),
+    "group lasso": so.Problem(so.LeastSquares(S, Y, intercept=True), so.GroupLasso(0.1, [[6, 0, 3], [1, 5], [2, 4]])),
+    "logistic on groups": so.Problem(so.Logistic(X, LABELS, intercept=True), so.SparseGroupLasso(0.05, P)),
+    "group MCP": so.Problem(so.LeastSquares(X, Y), so.GroupMCP(0.1, 1)),
     "logistic on rows": so.Problem(so.Logistic(X, LABELS), so.L1(0.1), ROWS),
 }
 
