@@ -122,6 +122,8 @@ class RiskSets(Term):
 
     def grouped(self, ufunc, values):
         """`ufunc` over the samples of each group."""
+        if self.starts.size > self.order.size:
+            return values[self.order]
         return ufunc.reduceat(values[self.order], self.starts[:-1], axis=0)
 
     def spread(self, values):
@@ -309,8 +311,10 @@ class Cox(DualLoss):
         """The sum over risk sets of the covariances of the columns, weighed by relative hazards."""
         part = self.X.restrict(columns).to_array()
         terms = _Terms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
-        means = terms.means(part)
-        return part.T @ (terms.chances()[:, None] * part) - means.T @ (terms.weights[:, None] * means)
+        # of products of a matrix with itself BLAS computes one half only
+        means = np.sqrt(terms.weights)[:, None] * terms.means(part)
+        part *= np.sqrt(np.maximum(terms.chances(), 0.0))[:, None]
+        return part.T @ part - means.T @ means
 
     def dual_ray(self, w):
         terms = _Terms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
