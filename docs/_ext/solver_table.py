@@ -31,6 +31,10 @@ PROBLEMS = {
         SQUARES, so.TotalVariation(0.1)
     ),
     "`LeastSquares` + `TrendFiltering` or `Composed`": so.Problem(SQUARES, so.TrendFiltering(0.1)),
+    "`MultiResponse` + `L1`": so.Problem(so.LeastSquares(X, X[:, :2]), so.L1(0.1)),
+    "`MultiResponse` + `GroupLasso` of rows": so.Problem(so.LeastSquares(X, X[:, :2]), so.GroupLasso(0.1, 2)),
+    "`Multinomial` + `L1`": so.Problem(so.Multinomial(X, LABELS), so.L1(0.1)),
+    "`Cox` + `L1`": so.Problem(so.Cox(X, np.abs(Y), Y > 0), so.L1(0.1)),
     "`Quadratic` + `L1`": so.Problem(so.Quadratic(X.T @ X, X.T @ Y), so.L1(0.1)),
     "`Quadratic`, `LinearConstraint` and `Box`": so.Problem(
         so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
