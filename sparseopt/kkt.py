@@ -18,6 +18,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
+from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 
 _EPS = np.finfo(np.float64).eps
@@ -83,7 +84,7 @@ def covers(problem) -> bool:
     """Whether this module can judge the problem."""
     return (
         isinstance(problem.loss, Quadratic | LeastSquares | Logistic | Huber)
-        and convex_form(problem.penalty, problem.n_features) is not None
+        and isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm)
         and _is_polyhedron(problem.constraint)
     )
 

@@ -17,8 +17,8 @@ from sparseopt._jit import CompilationError, kernel
 from sparseopt.certificate import certify, needs_multipliers
 from sparseopt.conjugates import has_conjugate, loss_conjugate, sample_slopes, slope_scale
 from sparseopt.constraints import Box, Cardinality, LinearConstraint, Projectable, Simplex
-from sparseopt.losses import DualLoss, LeastSquares, Logistic, Quadratic, SampleLoss
-from sparseopt.penalties import L1, MCP, Ridged
+from sparseopt.losses import Cox, DualLoss, LeastSquares, Logistic, Multinomial, MultiResponse, Quadratic, SampleLoss
+from sparseopt.penalties import L1, MCP, GroupLasso, GroupMCP, Ridged
 from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solve import solve
@@ -623,6 +623,11 @@ def _problems():
         Problem(LeastSquares(sparse_X, y, intercept=True), Ridged(L1(0.05), 0.1)),
         Problem(Logistic(X, y > 0, intercept=True), L1(0.05)),
         Problem(LeastSquares(X, y), MCP(0.1)),
+        Problem(MultiResponse(X, np.column_stack([y, X[:, 3]]), intercept=True), L1(0.1)),
+        Problem(Multinomial(X, y > 0), L1(0.05)),
+        Problem(Cox(X, np.exp(-y), y < 1), L1(0.05)),
+        Problem(LeastSquares(sparse_X, y, intercept=True), GroupLasso(0.1, 2)),
+        Problem(Logistic(X, y > 0), GroupMCP(0.05, 5)),
         Problem(quadratic, L1(0.01), Box(-0.4, 0.4)),
         Problem(LeastSquares(X, y), constraint=Simplex()),
         Problem(LeastSquares(X, y), constraint=Cardinality(3)),

@@ -70,9 +70,7 @@ class BlockPenalty(ProximalTerm):
 
     def prox_inside(self, v, step):
         """Prox of what bears on each coefficient; that of the norm comes after (Simon et al., 2013)."""
-        if self.nonnegative:
-            return max(v - step * self.resistance, 0.0)
-        if abs(v) <= step * self.resistance:
+        if abs(v) <= step * self.resistance or (self.nonnegative and v <= 0.0):
             return 0.0
         return v - math.copysign(step * self.resistance, v)
 

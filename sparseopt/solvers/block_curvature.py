@@ -45,9 +45,11 @@ class BlockCurvature:
                     # a flat group may have any: there the penalty alone decides
                     self.values[first : first + d] = _largest_curvature(model, partition.columns(g)) or 1.0
                 continue
-            values, vectors = np.linalg.eigh(np.stack([curvature_of(model, partition.columns(g)) for g in alike]))
+            blocks = np.stack([curvature_of(model, partition.columns(g)) for g in alike])
+            values, vectors = np.linalg.eigh(blocks)
             values = np.where(values > _ROUNDING * values[:, -1:], values, 0.0)
-            values[values[:, -1] <= 0.0] = 1.0
+            for k in np.flatnonzero(np.any(np.diagonal(blocks, axis1=1, axis2=2) == 0.0, axis=1)):
+                values[k], vectors[k] = _decomposed_apart(blocks[k])
             self.places[alike] = self.offsets[alike]
             for g, spectrum, basis in zip(alike, values, vectors, strict=True):
                 first, place = partition.start(g), self.places[g]
@@ -68,6 +70,20 @@ def unknown(partition, p):
         is_known=np.zeros(sizes.size, dtype=bool),
         scratch=np.empty((5, int(sizes.max(initial=1)))),
     )
+
+
+def _decomposed_apart(block):
+    """Eigenvalues and eigenvectors of a block some of whose columns are zero: no rounding of others enters these.
+
+    They are given a curvature, to which nothing pulls, so that they return to zero.
+    """
+    rest = np.flatnonzero(block.diagonal() > 0.0)
+    found, turned = np.linalg.eigh(block[rest][:, rest])
+    largest = found[-1] if rest.size else 1.0
+    values, vectors = np.full(len(block), largest), np.eye(len(block))
+    values[rest] = np.where(found > _ROUNDING * largest, found, 0.0)
+    vectors[np.ix_(rest, rest)] = turned
+    return values, vectors
 
 
 def _largest_curvature(model, columns):

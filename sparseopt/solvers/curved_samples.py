@@ -19,6 +19,7 @@ from sparseopt._jit import Term
 from sparseopt.designs import CenteredCSC, Design
 from sparseopt.losses import Quadratic
 from sparseopt.losses.samples import PerSample
+from sparseopt.overlapping import Repeated
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,8 @@ def height_of(model, w, running):
         return float(w @ (running + model.c)) / 2
     rows = np.asarray(model.sample_weight.values, dtype=np.float64)
     u = running[:-1].astype(np.float64)
-    if isinstance(model.X, CenteredCSC):
+    design = model.X.inner if isinstance(model.X, Repeated) else model.X
+    if isinstance(design, CenteredCSC):
         u -= rows * running[-1]
     if rows.ndim == 0:
         return float(u @ u / rows) / 2

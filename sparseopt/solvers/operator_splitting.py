@@ -18,6 +18,7 @@ import numpy as np
 from sparseopt.certificate import needs_multipliers
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.forms import SeparableForm
 from sparseopt.kernels.splitting import split
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.solution import Duals, Status
@@ -90,7 +91,7 @@ class OperatorSplitting(Solver):
         """Why this solver cannot take the problem, or None."""
         if not isinstance(problem.loss, (Quadratic, LeastSquares)):
             return f"{type(problem.loss).__name__} is no quadratic loss"
-        if convex_form(problem.penalty, problem.n_features) is None:
+        if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
             name = type(problem.penalty).__name__
             return (
                 f"{name} has no prox that splitting is known to converge with; it takes Zero and L1, and rules on them"

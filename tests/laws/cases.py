@@ -196,6 +196,8 @@ SOLVERS = [
     so.HardThresholding(),
     so.HardThresholding(refit=False),
     so.OperatorSplitting(),
+    so.RowDescent(),
+    so.CoupledNewton(),
     so.BlockDescent(),
     so.BlockDescent(continuation=False, accelerated=False),
     so.Splitting(),
@@ -226,6 +228,13 @@ PROBLEMS = {
     "group lasso": so.Problem(so.LeastSquares(S, Y, intercept=True), so.GroupLasso(0.1, [[6, 0, 3], [1, 5], [2, 4]])),
     "logistic on groups": so.Problem(so.Logistic(X, LABELS, intercept=True), so.SparseGroupLasso(0.05, P)),
     "group MCP": so.Problem(so.LeastSquares(X, Y), so.GroupMCP(0.1, 1)),
+    "responses": so.Problem(so.LeastSquares(S, RESPONSES, WEIGHTS, intercept=True), so.L1(0.05)),
+    "rows of responses": so.Problem(so.LeastSquares(X, RESPONSES), so.GroupLasso(0.05, 3)),
+    "multinomial": so.Problem(so.Multinomial(X, CLASSES, intercept=True), so.L1(0.05)),
+    "rows of classes": so.Problem(so.Multinomial(X, CLASSES), so.GroupLasso(0.05, 3)),
+    "cox": so.Problem(so.Cox(S, TIMES, SEEN, "efron"), so.L1(0.05)),
+    "cox with MCP": so.Problem(so.Cox(X, TIMES, SEEN), so.MCP(0.1)),
+    "classes of a subset": so.Problem(so.Multinomial(X, CLASSES), constraint=so.Cardinality(4)),
     "logistic on rows": so.Problem(so.Logistic(X, LABELS), so.L1(0.1), ROWS),
 }
 

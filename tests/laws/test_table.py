@@ -6,7 +6,13 @@ import pytest
 import sparseopt as so
 
 # One letter a solver, in this order: d duality, k KKT residuals, s stationarity, - refused.
-SOLVERS = (so.CoordinateDescent(), so.ProximalGradient(), so.HardThresholding(), so.OperatorSplitting())
+SOLVERS = (
+    so.CoordinateDescent(),
+    so.ProximalGradient(),
+    so.HardThresholding(),
+    so.OperatorSplitting(),
+    so.BlockDescent(),
+)
 TABLE = {
     "lasso": "dd-d-",
     "sparse lasso": "dd-d-",

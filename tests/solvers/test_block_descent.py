@@ -1,0 +1,217 @@
+"""Block descent finds what independent solvers find, at any scale and for any grouping."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as drawn
+from scipy import sparse
+
+import sparseopt as so
+
+RNG = np.random.default_rng(4)
+N, P = 60, 12
+X = RNG.standard_normal((N, P)) + 0.5 * RNG.standard_normal((N, 1))
+Y = X[:, :3] @ [1.0, -2.0, 1.5] + X[:, 7] + RNG.standard_normal(N) + 2.0
+LABELS = np.sign(Y - Y.mean() + 2.0 * RNG.standard_normal(N))
+WEIGHTS = RNG.uniform(0.2, 2.0, N)
+LISTED = [[0, 5, 2], [1, 3, 4, 6], [7], [8, 9, 10, 11]]
+
+
+def oracle(problem):
+    """The least objective of a problem with listed groups, by an interior-point method."""
+    loss, penalty = problem.loss, problem.penalty
+    w, b = cp.Variable(P), cp.Variable()
+    z = loss.X.matrix @ w + (b if loss.intercept else 0.0)
+    rows = np.broadcast_to(loss.sample_weight.values, N)
+    if isinstance(loss, so.LeastSquares):
+        f = rows @ cp.square(z - loss.y) / 2
+    else:
+        f = rows @ cp.logistic(-cp.multiply(loss.y, z))
+    norms = [c * cp.norm(w[g]) for c, g in zip(penalty.weights, LISTED, strict=True)]
+    g = penalty.penalty.alpha * sum(norms) + penalty.resistance * cp.norm1(w) + penalty.ridge * cp.sum_squares(w) / 2
+    found = cp.Problem(cp.Minimize(f + g), [w >= 0] if penalty.nonnegative else [])
+    found.solve(solver=cp.CLARABEL)
+    return found.value
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        so.GroupLasso(0.1, LISTED),
+        so.GroupLasso(0.05, LISTED, [0.0, 1.0, 2.0, 0.5], ridge=0.1),
+        so.GroupLasso(0.1, LISTED, nonnegative=True),
+        so.SparseGroupLasso(0.1, LISTED, 0.3),
+        so.SparseGroupLasso(0.05, LISTED, nonnegative=True),
+    ],
+    ids=["plain", "weighted and ridged", "nonnegative", "sparse", "sparse and nonnegative"],
+)
+@pytest.mark.filterwarnings(
+    "ignore:Solution may be inaccurate"
+)  # the oracle's, of logistic problems with the solution 0
+@pytest.mark.parametrize("intercept", [False, True])
+def test_it_finds_what_an_interior_point_method_finds(storage, penalty, intercept):
+    for loss in (
+        so.LeastSquares(storage(X), Y, sample_weight=WEIGHTS, intercept=intercept),
+        so.Logistic(storage(X), LABELS, intercept=intercept),
+    ):
+        problem = so.Problem(loss, penalty)
+        solution = so.solve(problem, so.BlockDescent(), tol=1e-9)
+        assert solution.status is so.Status.CONVERGED
+        assert solution.certificate.proof == "duality"
+        assert solution.certificate.objective == pytest.approx(oracle(problem), rel=1e-6)
+
+
+def test_groups_of_one_are_the_lasso():
+    loss = so.LeastSquares(X, Y, intercept=True)
+    lasso = so.solve(so.Problem(loss, so.L1(0.1)), tol=1e-12)
+    grouped = so.solve(so.Problem(loss, so.GroupLasso(0.1, 1)), tol=1e-12)
+    np.testing.assert_allclose(grouped.w, lasso.w, atol=1e-8)
+    np.testing.assert_array_equal(grouped.support, lasso.support)
+
+
+def test_the_order_and_the_names_of_groups_do_not_matter():
+    labels = np.empty(P, dtype=int)
+    for g, columns in enumerate(LISTED):
+        labels[columns] = g
+    loss = so.LeastSquares(X, Y)
+    listed = so.solve(so.Problem(loss, so.GroupLasso(0.1, LISTED)), tol=1e-10)
+    named = so.solve(so.Problem(loss, so.GroupLasso(0.1, labels)), tol=1e-10)
+    np.testing.assert_allclose(named.w, listed.w, atol=1e-7)
+
+
+def test_one_group_of_all_is_zero_or_not():
+    loss = so.LeastSquares(X, Y)
+    penalty = so.GroupLasso(1.0, P, 1.0)
+    least = penalty.vanishing_factor(-loss.gradient(np.zeros(P)))
+    assert not np.any(so.solve(so.Problem(loss, penalty.strengthened(1.0001 * least))).w)
+    assert np.all(so.solve(so.Problem(loss, penalty.strengthened(0.999 * least)), tol=1e-10).w)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.4, 1.0])
+def test_the_vanishing_factor_is_where_zero_becomes_optimal(ratio):
+    loss = so.LeastSquares(X, Y)
+    penalty = so.SparseGroupLasso(0.7, LISTED, ratio)
+    least = penalty.vanishing_factor(-loss.gradient(np.zeros(P)))
+    zero = np.zeros(P)
+    above = so.certify(so.Problem(loss, penalty.strengthened(1.001 * least)), zero)
+    below = so.certify(so.Problem(loss, penalty.strengthened(0.999 * least)), zero)
+    assert above.stationarity == 0.0
+    assert below.stationarity > 0.0
+
+
+@pytest.mark.parametrize("size", [1e-70, 1e-30, 1.0, 1e30, 1e70])
+@pytest.mark.parametrize("which", ["X", "y"])
+def test_units_are_free(size, which):
+    A, y = (size * X, Y) if which == "X" else (X, size * Y)
+    solution = so.solve(so.Problem(so.LeastSquares(A, y), so.GroupLasso(0.1 * size, LISTED)))
+    plain = so.solve(so.Problem(so.LeastSquares(X, Y), so.GroupLasso(0.1, LISTED)))
+    assert solution.status is so.Status.CONVERGED
+    scale = 1.0 / size if which == "X" else size
+    np.testing.assert_allclose(solution.w / scale, plain.w, atol=1e-4)
+
+
+def test_columns_that_repeat_or_vanish_do_no_harm():
+    A = X.copy()
+    A[:, 5], A[:, 3], A[:, 8:] = A[:, 0], 0.0, 0.0
+    for penalty in (
+        so.GroupLasso(0.05, LISTED),
+        so.GroupLasso(0.05, LISTED, [0.0, 0.0, 1.0, 1.0]),
+        so.SparseGroupLasso(0.05, LISTED),
+        so.GroupLasso(0.0, LISTED),
+    ):
+        solution = so.solve(so.Problem(so.LeastSquares(A, Y, intercept=True), penalty), so.BlockDescent(), tol=1e-8)
+        assert solution.status is so.Status.CONVERGED
+        assert not np.any(solution.w[[3, 8, 9, 10, 11]])
+
+
+def test_a_group_larger_than_what_is_decomposed_is_bounded():
+    random = np.random.default_rng(0)
+    A = random.standard_normal((30, 700))
+    for loss in (
+        so.LeastSquares(A, A[:, 0], intercept=True),
+        so.Logistic(A, A[:, 0] + random.standard_normal(30) > 0, intercept=True),
+    ):
+        penalty = so.GroupLasso(0.3, [np.arange(600), np.arange(600, 700)], 1.0)
+        solution = so.solve(so.Problem(loss, penalty), so.BlockDescent())
+        assert solution.status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("kind", [so.GroupMCP, so.GroupSCAD])
+def test_folded_concave_groups_end_stationary_and_unbiased(kind):
+    random = np.random.default_rng(1)
+    A = random.standard_normal((200, 40))
+    truth = np.zeros(40)
+    truth[8:12] = [2.0, -3.0, 1.0, 2.0]
+    y = A @ truth + 0.1 * random.standard_normal(200)
+    solution = so.solve(so.Problem(so.LeastSquares(A, y), kind(0.2, 4)), tol=1e-9)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.stationarity <= 1e-8
+    np.testing.assert_array_equal(solution.support, [8, 9, 10, 11])
+    np.testing.assert_allclose(solution.w[8:12], np.linalg.lstsq(A[:, 8:12], y)[0], atol=1e-6)
+
+
+@settings(max_examples=30)
+@given(data=st.data(), alpha=st.sampled_from([0.01, 0.1, 0.5]), ratio=st.sampled_from([0.0, 0.5]))
+def test_any_grouping_is_certified(data, alpha, ratio):
+    """Small whole numbers: ties, empty columns, repeated columns and perfect fits are common."""
+    n, p = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 6))
+    A = data.draw(drawn.arrays(np.int8, (n, p), elements=st.integers(-3, 3)))
+    y = data.draw(drawn.arrays(np.int8, n, elements=st.integers(-3, 3)))
+    labels = data.draw(st.lists(st.integers(0, 2), min_size=p, max_size=p))
+    penalty = so.SparseGroupLasso(alpha, labels, ratio) if ratio else so.GroupLasso(alpha, labels)
+    solution = so.solve(so.Problem(so.LeastSquares(A, y, intercept=data.draw(st.booleans())), penalty))
+    assert solution.status is so.Status.CONVERGED
+    assert -1e-12 <= solution.certificate.relative_gap <= 1e-6
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+def test_groups_that_overlap_are_split(storage, intercept):
+    groups = [[0, 1, 2, 3], [3, 4, 5], [5, 6, 7, 8, 9, 0], [10, 11]]
+    loss = so.LeastSquares(storage(X), Y, intercept=intercept)
+    split = so.overlapping_groups(loss, groups)
+    parts = [cp.Variable(len(group)) for group in groups]
+    b = cp.Variable()
+    z = sum(X[:, group] @ part for group, part in zip(groups, parts, strict=True)) + (b if intercept else 0.0)
+    norms = sum(np.sqrt(len(group)) * cp.norm(part) for group, part in zip(groups, parts, strict=True))
+    found = cp.Problem(cp.Minimize(cp.sum_squares(z - Y) / (2 * N) + 0.1 * norms))
+    found.solve(solver=cp.CLARABEL)
+    for solver in (so.BlockDescent(), so.ProximalGradient()):
+        solution = so.solve(so.Problem(split.loss, so.GroupLasso(0.1, split.groups)), solver, tol=1e-9)
+        assert solution.certificate.objective == pytest.approx(found.value, rel=1e-6)
+        w = split.fold(solution.w)
+        assert loss.evaluate(w) == pytest.approx(split.loss.evaluate(solution.w), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        ([[0, 1], [1, 2]], "coefficient 1 is in 2 groups; groups that overlap"),
+        ([[0, 1], [3]], "coefficient 2 is in no group; add it"),
+        ([[0, 1], []], "group 1 must be a vector of at least one"),
+        ([[0, -1]], "groups hold the index -1"),
+        ([[0.5, 1.0]], "group 0 must be a vector"),
+        (0, "groups must be at least 1"),
+    ],
+)
+def test_groups_that_are_no_partition_are_refused_in_words(groups, reason):
+    with pytest.raises(ValueError, match=reason):
+        so.GroupLasso(0.1, groups)
+
+
+def test_groups_must_fit_the_coefficients():
+    loss = so.LeastSquares(X, Y)
+    for penalty, reason in (
+        (so.GroupLasso(0.1, 5), "groups of 5 do not divide 12 coefficients; give"),
+        (so.GroupLasso(0.1, [[0, 1], [2]]), "groups hold 3 of 12 coefficients; add the others"),
+        (so.GroupLasso(0.1, 3, [1.0, 2.0]), "2 weights for 4 groups"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            so.Problem(loss, penalty)
+    with pytest.raises(TypeError, match="groups must be a size"):
+        so.GroupLasso(0.1, "pairs")
+    with pytest.raises(ValueError, match="l1_ratio must be at most 1"):
+        so.SparseGroupLasso(0.1, 3, 1.5)
