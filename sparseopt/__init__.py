@@ -82,6 +82,7 @@ from sparseopt.solvers.hard_thresholding import HardThresholding as HardThreshol
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
+from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 

@@ -24,6 +24,7 @@ from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
+from sparseopt.solvers.slope_working_set import SlopeWorkingSet
 from sparseopt.solvers.splitting import Splitting
 from sparseopt.solvers.working_set import WorkingSet
 
@@ -43,6 +44,7 @@ def default_solver(problem):
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
+    least squares and SLOPE           SlopeWorkingSet
     linear rows                       OperatorSplitting
     least squares and a penalty       WorkingSet
     another loss and a penalty        CoordinateDescent
@@ -54,6 +56,8 @@ def default_solver(problem):
         return HardThresholding()
     if is_composed(problem):
         return Splitting()
+    if SlopeWorkingSet().rejects(problem) is None:
+        return SlopeWorkingSet()
     if needs_multipliers(problem):
         return OperatorSplitting()
     if isinstance(problem.loss, DualLoss):

@@ -27,9 +27,8 @@ PROBLEMS = {
     "`Huber` + `L1`": so.Problem(so.Huber(X, Y, delta=1.0), so.L1(0.1)),
     "`Poisson` or `Gamma` + `L1`": so.Problem(so.Poisson(X, np.exp(Y)), so.L1(0.1)),
     "`Quantile` (smoothed) or `SquaredHinge` + `L1`": so.Problem(so.Quantile(X, Y), so.L1(0.1)),
-    "`LeastSquares` + `SLOPE`, `TotalVariation`, `FusedLasso` or `ExclusiveLasso`": so.Problem(
-        SQUARES, so.TotalVariation(0.1)
-    ),
+    "`LeastSquares` + `SLOPE`": so.Problem(SQUARES, so.SLOPE.oscar(0.1, 0.01, 5)),
+    "`LeastSquares` + `TotalVariation`, `FusedLasso` or `ExclusiveLasso`": so.Problem(SQUARES, so.TotalVariation(0.1)),
     "`LeastSquares` + `TrendFiltering` or `Composed`": so.Problem(SQUARES, so.TrendFiltering(0.1)),
     "`MultiResponse` + `L1`": so.Problem(so.LeastSquares(X, X[:, :2]), so.L1(0.1)),
     "`MultiResponse` + `GroupLasso` of rows": so.Problem(so.LeastSquares(X, X[:, :2]), so.GroupLasso(0.1, 2)),
@@ -40,7 +39,15 @@ PROBLEMS = {
         so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
     ),
 }
-SOLVERS = (so.ProximalGradient(), so.CoordinateDescent(), so.HardThresholding(), so.OperatorSplitting(), so.Splitting())
+SOLVERS = (
+    so.ProximalGradient(),
+    so.CoordinateDescent(),
+    so.HardThresholding(),
+    so.OperatorSplitting(),
+    so.SlopeWorkingSet(),
+    so.Splitting(),
+)
+SOLVERS += (so.RowDescent(), so.CoupledNewton())
 
 
 class SolverTable(SphinxDirective):

@@ -1,0 +1,54 @@
+"""SlopeWorkingSet ends where FISTA on all columns does, and sooner."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt.solvers import slope_working_set
+from sparseopt.testing import check_solver
+
+RNG = np.random.default_rng(6)
+N, P = 50, 300
+X = RNG.standard_normal((N, P)) + 0.7 * RNG.standard_normal((N, 1))
+Y = X[:, :5] @ [2.0, -2.0, 2.0, 1.0, -1.0] + 0.5 * RNG.standard_normal(N)
+
+
+def strongest(X, y):
+    """The least alpha for which OSCAR's alphas, this times 1 + k / p, leave nothing."""
+    form = so.SLOPE.oscar(1.0, 1.0 / P, P).convex_form(P)
+    slope = X.T @ y / y.size
+    big = 1e6 * slope
+    return 1e-6 / form.largest_scale(big)
+
+
+@pytest.mark.parametrize("fraction", [1.1, 0.5, 0.1, 0.01])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_it_ends_where_fista_does(fraction, storage, intercept):
+    alpha = fraction * strongest(X, Y)
+    loss = so.LeastSquares(storage(X), Y, sample_weight=np.arange(1.0, N + 1), intercept=intercept)
+    problem = so.Problem(loss, so.SLOPE.oscar(alpha, alpha / P, P))
+    solution = so.solve(problem, so.SlopeWorkingSet(), tol=1e-8, max_iter=100_000)
+    plain = so.solve(problem, so.ProximalGradient(), tol=1e-8, max_iter=100_000)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.relative_gap <= 1e-8
+    assert solution.certificate.objective == pytest.approx(plain.certificate.objective, rel=2e-8)
+
+
+def test_a_large_working_set_goes_without_a_gram_matrix(monkeypatch):
+    monkeypatch.setattr(slope_working_set, "_LARGEST_GRAM", 10)
+    problem = so.Problem(so.LeastSquares(X, Y), so.SLOPE.oscar(0.1, 0.0001, P))
+    assert so.solve(problem, so.SlopeWorkingSet()).status is so.Status.CONVERGED
+
+
+def test_it_is_the_default_for_slope_and_keeps_the_laws_of_solvers():
+    problems = [
+        so.Problem(so.LeastSquares(X, Y), so.SLOPE.oscar(0.2, 0.001, P)),
+        so.Problem(so.LeastSquares(X.astype(np.float32), Y), so.SLOPE.oscar(0.2, 0.001, P)),
+        so.Problem(so.LeastSquares(X, Y), so.L1(0.1)),
+        so.Problem(so.Huber(X, Y), so.SLOPE.oscar(0.2, 0.001, P)),
+    ]
+    assert isinstance(so.default_solver(problems[0]), so.SlopeWorkingSet)
+    assert isinstance(so.default_solver(problems[3]), so.ProximalGradient)
+    check_solver(so.SlopeWorkingSet(), problems)
