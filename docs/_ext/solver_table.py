@@ -46,8 +46,9 @@ SOLVERS = (
     so.OperatorSplitting(),
     so.SlopeWorkingSet(),
     so.Splitting(),
+    so.RowDescent(),
+    so.CoupledNewton(),
 )
-SOLVERS += (so.RowDescent(), so.CoupledNewton())
 
 
 class SolverTable(SphinxDirective):

@@ -18,6 +18,8 @@ from sparseopt.solvers.working_model import GramModel
 _FEWEST = 50
 # Part of the distance to a fixed point to which that of the model is brought down.
 _DEPTH = 1e-2
+# Rounds of epochs and Newton steps on one model at most.
+_ROUNDS = 60
 # Curvature below this part of the largest is none to divide by.
 _FLAT = 1e-12
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
@@ -88,7 +90,7 @@ def _minimise(problem, chosen, H, w, slope, goal):
         local = SeparableForm(*(part[chosen] for part in (form.a, form.b, form.lower, form.upper)))
     model = GramModel(np.float64)
     model.extend(chosen, H, w[chosen], slope[chosen])
-    model.minimise(problem.proximal, local, goal)
+    model.minimise(problem.proximal, local, goal, _ROUNDS)
     return model.w
 
 

@@ -36,6 +36,13 @@ TABLE = {
     "group lasso": "-d--d",
     "logistic on groups": "-d--d",
     "group MCP": "-s--s",
+    "responses": "dd---",
+    "rows of responses": "-d---",
+    "multinomial": "dd---",
+    "rows of classes": "-d---",
+    "cox": "dd---",
+    "cox with MCP": "ss---",
+    "classes of a subset": "--s--",
     "logistic on rows": "-----",
 }
 PROOFS = {"d": "duality", "k": "kkt", "s": "stationarity"}
