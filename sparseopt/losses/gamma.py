@@ -36,7 +36,10 @@ class Gamma(LogLink):
             object.__setattr__(self, "constant", LogConstant(0.0, 1.0))
 
     def value(self, y, z):
-        return y * self.total_growth(-z) + (z - np.log(y)) - 1.0
+        # with d = z - log y it is expm1(-d) + d, which keeps its digits near a perfect fit
+        d = z - np.log(y)
+        near = np.maximum(d, -1.0)
+        return (d >= -1.0) * (np.expm1(-near) + near) + (d < -1.0) * (y * self.total_growth(-z) + d - 1.0)
 
     def slope(self, y, z):
         return 1 - y * self.growth(-z)

@@ -41,8 +41,12 @@ class Poisson(LogLink):
         object.__setattr__(self, "constant", LogConstant(float(np.log(mean)), -1.0))
 
     def value(self, y, z):
-        # where y is zero, any number may stand for its logarithm
-        return self.total_growth(z) - y - y * (z - np.log(y + (y == 0)))
+        # with d = z - log y it is y (expm1(d) - d), which keeps its digits near a perfect fit; where y is zero or d
+        # is large, there is nothing to lose
+        d = z - np.log(y + (y == 0))
+        near = np.minimum(d, 1.0)
+        far = self.total_growth(z) - y * (np.exp(near) + d - near)
+        return y * (np.expm1(near) - near) + ((y == 0) | (d > 1.0)) * far
 
     def slope(self, y, z):
         return self.growth(z) - y

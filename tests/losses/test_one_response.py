@@ -212,10 +212,29 @@ def test_what_has_no_bound_says_so():
 
 def test_a_perfect_fit_has_no_loss():
     z = X @ W
-    assert so.Poisson(X, np.exp(z)).evaluate(W) == pytest.approx(0.0, abs=1e-14)
-    assert so.Gamma(X, np.exp(z)).evaluate(W) == pytest.approx(0.0, abs=1e-14)
+    assert so.Poisson(X, np.exp(z)).evaluate(W) == pytest.approx(0.0, abs=1e-16)
+    assert so.Gamma(X, np.exp(z)).evaluate(W) == pytest.approx(0.0, abs=1e-16)
     assert so.Quantile(X, z).evaluate(W) == pytest.approx(0.0, abs=1e-14)
     assert so.SquaredHinge(X, np.sign(z)).evaluate(1e9 * W) == 0.0
+
+
+@pytest.mark.parametrize("kind", [so.Poisson, so.Gamma])
+def test_one_row_is_fitted_by_its_intercept(kind):
+    for y in (3.0, 1e-8, 12345.678):
+        solution = so.solve(so.Problem(kind(X[:1], [y], intercept=True), so.L1(0.01)))
+        assert solution.status is so.Status.CONVERGED
+        assert solution.intercept == pytest.approx(np.log(y))
+
+
+@pytest.mark.parametrize("kind", [so.Poisson, so.Gamma])
+def test_the_deviance_keeps_its_digits_near_a_perfect_fit(kind):
+    """phi is (z - log y)**2 / 2 to first order, times y for counts."""
+    for y in (1e-3, 1.0, 1e6):
+        loss = kind(X[:1], [y])
+        for d in (1e-3, -1e-5, 1e-6):
+            height = loss.value(loss.y[0], np.log(y) + d)
+            exact = d * d / 2 * (1 + (d if kind is so.Poisson else -d) / 3) * (y if kind is so.Poisson else 1.0)
+            assert height == pytest.approx(exact, rel=abs(d) + 1e-8)
 
 
 def test_labels_may_be_zero_and_one_or_all_the_same():
