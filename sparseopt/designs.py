@@ -245,10 +245,10 @@ class CSC(Design):
     @property
     def matrix(self):
         """The matrix itself, as numpy or scipy knows it."""
-        return sparse.csc_array((self.data, self.indices, self.indptr), shape=self.shape)
+        return _as_scipy(self)
 
     def matvec(self, w):
-        return self.matrix @ w
+        return _sparse_product(self, w)
 
     def rmatvec(self, u):
         return self.matrix.T @ u
@@ -417,10 +417,10 @@ class CenteredCSC(Design):
     @property
     def matrix(self):
         """The matrix before centring, as numpy or scipy knows it."""
-        return sparse.csc_array((self.data, self.indices, self.indptr), shape=self.shape)
+        return _as_scipy(self)
 
     def matvec(self, w):
-        return self.matrix @ w - self.means @ w
+        return _sparse_product(self, w) - self.means @ w
 
     def rmatvec(self, u):
         return self.matrix.T @ u - np.multiply.outer(self.means, u.sum(axis=0))
@@ -472,6 +472,19 @@ def uncentered(design):
 
 def _means(design, rows):
     return np.asarray(design.rmatvec(rows), dtype=np.float64)
+
+
+def _as_scipy(design):
+    """The stored matrix as scipy knows it, made once: its constructor costs as much as a product of ours."""
+    if "_matrix" not in design.__dict__:
+        matrix = sparse.csc_array((design.data, design.indices, design.indptr), shape=design.shape)
+        object.__setattr__(design, "_matrix", matrix)
+    return design.__dict__["_matrix"]
+
+
+def _sparse_product(design, w):
+    columns = _few_nonzeros(w)
+    return design.matrix @ w if columns is None else design.matrix[:, columns] @ w[columns]
 
 
 def _few_nonzeros(w):

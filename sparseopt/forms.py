@@ -83,7 +83,8 @@ class SeparableForm(ConvexForm):
     @property
     def is_homogeneous(self):
         """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
-        is_cone = np.isin(self.lower, (-np.inf, 0.0)) & np.isin(self.upper, (0.0, np.inf))
+        lower, upper = self.lower, self.upper
+        is_cone = ((lower == 0.0) | (lower == -np.inf)) & ((upper == 0.0) | (upper == np.inf))
         return bool(np.all((self.b == 0.0) & is_cone))
 
     def value(self, w):

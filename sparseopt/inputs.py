@@ -32,7 +32,7 @@ def as_design(X, name="X"):
     lengths = np.sqrt(design.squares)
     kind = array.dtype.type
     # one look at X is enough, unless a length is suspicious
-    if not np.all((lengths < _LARGEST[kind]) & ((lengths == 0.0) | (lengths > math.sqrt(len(array)) * _SMALLEST[kind]))):
+    if not np.all((lengths < _LARGEST[kind]) & (lengths > math.sqrt(len(array)) * _SMALLEST[kind])):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
     return design
 
@@ -151,7 +151,7 @@ def _check_columns_of_entries(data, filled, starts, kind, name):
         j = filled[np.searchsorted(starts, int(np.flatnonzero(~np.isfinite(data))[0]), side="right") - 1]
         raise ValueError(f"{name} contains NaN or infinity in column {j}; drop or impute such values.")
     largest, smallest = np.maximum.reduceat(data, starts), np.minimum.reduceat(data, starts)
-    _check_columns(largest, smallest, np.dtype(kind), name, [int(j) for j in filled])
+    _check_columns(largest, smallest, np.dtype(kind), name, filled)
 
 
 def _check_compressed(X, name):

@@ -30,7 +30,7 @@ def descend_blocks(loss, penalty, w, running, order, places, vectors, values, sc
             place = places[g]
             turn = vectors[place : place + d * d] if place >= 0 else vectors[:0]
             bends = values[first:last]
-            penalty.minimise_block(g, slope, x, turn, bends, scratch[2:])
+            penalty.block.minimise(penalty, g, slope, x, turn, bends, scratch[2:])
             bend = 0.0
             for i in range(d):
                 bend = max(bend, bends[i])
@@ -46,10 +46,3 @@ def descend_blocks(loss, penalty, w, running, order, places, vectors, values, sc
             if has_moved:
                 loss.settle(running)
     return largest
-
-
-@kernel
-def all_slopes(loss, running, out):
-    """The gradient, read off the running vector, into `out`."""
-    for j in range(out.size):
-        out[j] = loss.coordinate_slope(running, U(j))

@@ -153,6 +153,25 @@ def fixed_point_distances(penalty, w, slope, curvatures, out):
 
 
 @kernel
+def separable_distances(a, b, lower, upper, w, slope, out):
+    """Distance of -slope to the subdifferential of a|w| + b w**2 / 2 on [lower, upper] for each coordinate, into `out`."""
+    for i in range(w.size):
+        j = U(i)
+        x = w[j]
+        force = -slope[j] - b[j] * x
+        if x == 0.0:
+            rest = max(abs(force) - a[j], 0.0)
+            rest = rest if force > 0.0 else -rest
+        else:
+            rest = force - a[j] if x > 0.0 else force + a[j]
+        if x <= lower[j] and rest < 0.0:
+            rest = 0.0
+        if x >= upper[j] and rest > 0.0:
+            rest = 0.0
+        out[j] = abs(rest)
+
+
+@kernel
 def cast_and_pull(values, means, root, u, out, slopes):
     """root_i (x_ij - mean_j) into `out`, in its precision, and its product with u into `slopes`; one look at X."""
     for j in range(values.shape[1]):

@@ -2,54 +2,53 @@
 
 The model is tr(W'GW) / 2 + <L, W> + g(W) on a few rows: one matrix G serves all columns, so that the
 second derivative in a row is G_jj times the identity, and one prox minimises over it exactly.
-`slope` = GW + L is kept up to date, so that a row that stays zero costs no more than its prox.
+The slope GW + L is kept up to date, so that a row that stays zero costs no more than its prox. Both are
+kept transposed, W as w[k, j], since a move adds multiples of a row of G to rows of the slope.
 """
 
 from sparseopt._jit import kernel
 
 
 @kernel
-def descend_rows(rows, gram, features, W, slope, new, step, history, tol):
-    """Epochs over W, in place, one for each row of `history`, which they fill, or until no move reaches `tol`.
+def descend_rows(rows, gram, features, w, slope, new, step, history, tol):
+    """Epochs over w, in place, one for each entry of `history`, which they fill, or until no move reaches `tol`.
 
     Returns the last epoch's largest move times its curvature, and the number of epochs. `new` and
     `step` are scratch for a row.
     """
-    q = W.shape[1]
+    q, size = w.shape
     largest = 0.0
     for epoch in range(history.shape[0]):
         largest = 0.0
-        for j in range(W.shape[0]):
+        for j in range(size):
             bend = gram[j, j]
             for k in range(q):
-                step[k] = W[j, k] - slope[j, k] / bend
+                step[k] = w[k, j] - slope[k, j] / bend
             rows.prox(features[j], step, 1.0 / bend, new)
-            moved = 0.0
             for k in range(q):
-                step[k] = new[k] - W[j, k]
-                moved = max(moved, abs(step[k]))
-                W[j, k] = new[k]
-            if moved == 0.0:
-                continue
-            largest = max(largest, bend * moved)
-            for i in range(W.shape[0]):
-                pull = gram[j, i]
-                for k in range(q):
-                    slope[i, k] += pull * step[k]
-        for j in range(W.shape[0]):
-            for k in range(q):
-                history[epoch, j, k] = W[j, k]
+                move = new[k] - w[k, j]
+                if move == 0.0:
+                    continue
+                w[k, j] = new[k]
+                largest = max(largest, bend * abs(move))
+                for i in range(size):
+                    slope[k, i] += move * gram[j, i]
+        for k in range(q):
+            for j in range(size):
+                history[epoch, k, j] = w[k, j]
         if largest <= tol:
             return largest, epoch + 1
     return largest, history.shape[0]
 
 
 @kernel
-def value_rows(rows, features, W):
-    """g at W, whose rows belong to `features`."""
+def value_rows(rows, features, w, row):
+    """g at w, whose columns belong to `features`; `row` is scratch."""
     total = 0.0
-    for j in range(W.shape[0]):
-        total += rows.value(features[j], W[j])
+    for j in range(features.size):
+        for k in range(row.size):
+            row[k] = w[k, j]
+        total += rows.value(features[j], row)
     return total
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.kernels.blocks import all_slopes, descend_blocks
+from sparseopt.kernels.blocks import descend_blocks
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_curvature import BlockCurvature, unknown
-from sparseopt.solvers.curved_samples import expand, height_of
+from sparseopt.solvers.curved_samples import expand, height_of, slopes_of
 
 # From one stage of the continuation to the next the strength falls to this part of what would make all zero.
 _FALL = 0.3
@@ -95,7 +95,7 @@ class BlockDescent(Solver):
                 state.running = loss.start(state.w)
             _, move = self._cycle(loss, penalty, state, groups, epochs, 0.3 * tol, 0.0)
         if state.factor > 1.0 and not isinstance(loss, SampleLoss):
-            all_slopes(loss, state.running, state.slopes)
+            state.slopes = slopes_of(loss, state.running)
             return state
         state.slopes = np.array(loss.gradient(state.w.astype(np.float64)), dtype=np.float64)
         if state.factor == 1.0:

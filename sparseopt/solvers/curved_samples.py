@@ -102,11 +102,24 @@ def height_of(model, w, running):
     """The value of a quadratic, up to a constant, from the running vector."""
     if isinstance(model, Quadratic):
         return float(w @ (running + model.c)) / 2
-    rows = np.asarray(model.sample_weight.values, dtype=np.float64)
-    u = running[:-1].astype(np.float64)
-    design = model.X.inner if isinstance(model.X, Repeated) else model.X
-    if isinstance(design, CenteredCSC):
-        u -= rows * running[-1]
+    rows, u = np.asarray(model.sample_weight.values, dtype=np.float64), _unshifted(model, running)
     if rows.ndim == 0:
         return float(u @ u / rows) / 2
     return float(np.sum(np.divide(u * u, rows, out=np.zeros_like(u), where=rows > 0.0))) / 2
+
+
+def slopes_of(model, running):
+    """The gradient of a quadratic in all coefficients, from the running vector."""
+    if isinstance(model, Quadratic):
+        return running.astype(np.float64)
+    u = _unshifted(model, running)
+    return np.asarray(model.X.rmatvec(u.astype(model.X.dtype)), dtype=np.float64)
+
+
+def _unshifted(model, running):
+    """The slope in each fitted value; a centred sparse design keeps a common shift apart."""
+    u = running[:-1].astype(np.float64)
+    design = model.X.inner if isinstance(model.X, Repeated) else model.X
+    if isinstance(design, CenteredCSC):
+        u -= np.asarray(model.sample_weight.values, dtype=np.float64) * running[-1]
+    return u

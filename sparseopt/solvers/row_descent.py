@@ -15,13 +15,14 @@ from sparseopt.penalties.partitions import EqualGroups
 from sparseopt.solvers.base import Solver, State
 
 # Rows that enter at once: at least so many, or as many as there are in use.
-_FEWEST = 50
+_FEWEST = 100
 # Epochs between two extrapolations.
 _EPOCHS = 6
 # Calls of the kernel, of `_EPOCHS` epochs each, before all rows are looked at again.
 _CALLS = 200
-# Part of the distance of all rows to which that of the working set is brought down.
-_DEPTH = 0.1
+# Part of the distance of all rows to which that of the working set is brought down: while rows
+# still enter, and once none does.
+_DEPTH, _FINAL_DEPTH = 0.05, 0.004
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class RowState(State):
     features: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     gram: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     bends: np.ndarray | None = None
+    #: How far each row is from a fixed point.
+    distance: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,20 +117,22 @@ class RowDescent(Solver):
         rows = row_term(problem.proximal, q)
         W = state.w.reshape(-1, q)
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64).reshape(-1, q)
-        distance = row_distances(rows, W, slope, state.bends)
-        self._extend(loss, state, W, distance)
+        distance = row_distances(rows, W, slope, state.bends) if state.distance is None else state.distance
+        has_grown = self._extend(loss, state, W, distance)
         features = state.features
-        part, pull = W[features], slope[features]
-        goal = max(_DEPTH * float(np.max(distance, initial=0.0)), 0.1 * tol)
+        part, pull = np.ascontiguousarray(W[features].T), np.ascontiguousarray(slope[features].T)
+        depth = _DEPTH if has_grown else _FINAL_DEPTH
+        goal = max(depth * float(np.max(distance, initial=0.0)), 0.1 * tol)
         state.iterations += self._minimise(rows, state, part, pull, goal, max_iterations)
-        W[features] = part
+        W[features] = part.T
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.slope = slope
-        state.residual = float(np.max(row_distances(rows, W, slope.reshape(-1, q), state.bends), initial=0.0))
+        state.distance = row_distances(rows, W, slope.reshape(-1, q), state.bends)
+        state.residual = float(np.max(state.distance, initial=0.0))
         return state
 
     def _extend(self, loss, state, W, distance):
-        """Let the rows in use and the most distant others enter."""
+        """Let the rows in use and the most distant others enter; whether there were any."""
         outside = distance.copy()
         outside[state.features] = 0.0
         in_use = W.any(axis=1)
@@ -136,7 +141,7 @@ class RowDescent(Solver):
         outside[in_use] = np.inf
         count = max(count, np.count_nonzero(in_use))
         if count == 0:
-            return
+            return False
         new = np.argpartition(-outside, count - 1)[:count]
         new = np.sort(new[state.bends[new] > 0.0])
         old, s = state.features, state.features.size
@@ -146,11 +151,12 @@ class RowDescent(Solver):
         gram[:, s:] = products(loss.X, state.features, new, loss.sample_weight.values)
         gram[s:, :s] = gram[:s, s:].T
         state.gram = gram
+        return True
 
     def _minimise(self, rows, state, W, slope, goal, max_epochs):
         """Epochs on the working set, in place; returns their number."""
         gram, features = state.gram, state.features
-        history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, W.shape[1]))
+        history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, len(W)))
         epochs = 0
         for _ in range(_CALLS):
             wanted = min(_EPOCHS, max_epochs - epochs)
@@ -174,8 +180,9 @@ def extrapolate(rows, gram, features, W, slope, history):
     weights = np.linalg.solve(system + 1e-10 * trace * np.eye(len(system)), np.ones(len(system)))
     trial = ((weights / np.sum(weights)) @ flat[1:]).reshape(W.shape)
     step = trial - W
-    bent = gram @ step
-    gain = np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial) - value_rows(rows, features, W)
+    bent = step @ gram
+    row = np.empty(len(W))
+    gain = np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial, row) - value_rows(rows, features, W, row)
     if gain < 0.0:
         W[:] = trial
         slope += bent

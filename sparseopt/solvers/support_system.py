@@ -10,6 +10,8 @@ from sparseopt.kernels.gram import gather
 
 # Part of the factored support that may change before a new factorisation is cheaper.
 _CHANGED = 0.15
+# Smallest part of a diagonal entry that may be left as its pivot, for a factor to be trusted.
+_SAFE_PIVOT = {np.float32: 1e-5, np.float64: 1e-8}
 
 
 class SupportSystem:
@@ -71,10 +73,11 @@ class SupportSystem:
 
     def _factorise(self, gram, support):
         block = self._block(gram, support)
+        diagonal = block.diagonal().copy()
         potrf = lapack.spotrf if self._is_single else lapack.dpotrf
         factor, fault = potrf(block.T, lower=1, overwrite_a=1)
         self.factorisations += 1
-        if fault != 0:
+        if fault != 0 or np.any(factor.diagonal() ** 2 < _SAFE_PIVOT[gram.dtype.type] * diagonal):
             self.forget()
             return False
         self._factor, self._base = factor, support

@@ -9,6 +9,8 @@ from sparseopt.kernels.gram import cast_and_pull
 
 # Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
 _WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Columns that are promised memory at once.
+_AT_LEAST = 1024
 
 
 class WorkingColumns:
@@ -23,7 +25,9 @@ class WorkingColumns:
         n = design.shape[0]
         self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
         self._values = design.values
-        self._means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1], dtype=design.dtype)
+        self._means = (
+            design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1], dtype=design.dtype)
+        )
         self._target = self._root * loss.target
         self._shadow = None
         self.slopes_at_zero = None
@@ -31,7 +35,9 @@ class WorkingColumns:
             self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
             self.slopes_at_zero = np.empty(design.shape[1])
             cast_and_pull(self._values, self._means, self._root, -self._target, self._shadow, self.slopes_at_zero)
-        self._matrix = np.empty((n, 0), dtype=np.float32 if single else np.float64, order="F")
+        # Memory that is not touched is not taken: so many columns can be promised, and are never moved.
+        promised = min(design.shape[1], max(4 * n, _AT_LEAST))
+        self._matrix = np.empty((n, promised), dtype=np.float32 if single else np.float64, order="F")
         self._size = 0
 
     @staticmethod
@@ -48,7 +54,7 @@ class WorkingColumns:
         """Add features; their rows of the Gram matrix, their own columns last."""
         first, size = self._size, self._size + features.size
         if size > self._matrix.shape[1]:
-            matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size, 256)), dtype=self.dtype, order="F")
+            matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size)), dtype=self.dtype, order="F")
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
         if self._shadow is None:

@@ -13,16 +13,19 @@ import numpy as np
 
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, image_into
+from sparseopt.solvers.newton import newton_direction, slide
 from sparseopt.solvers.support_system import SupportSystem
 
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
 _MEMORY = 5
 # A first allocation, in features.
 _CAPACITY = 256
-# Epochs of one call of a kernel, and rounds of epochs and Newton steps at most.
-_EPOCHS, _ROUNDS = 50, 60
-# Newton steps in a row.
-_STEPS = 4
+# Epochs of one call of a kernel at most, and multiplications of one call of `minimise`: a tenth of a second.
+_EPOCHS, _BUDGET = 50, 3e8
+# Newton steps in a row, at first and at most: a sign pattern that is hard to find takes many.
+_STEPS, _MOST_STEPS = 4, 128
+# Largest support of which eigenvalues are taken where a factorisation fails.
+_EIGEN = 1000
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 
@@ -34,6 +37,7 @@ class WorkingModel(ABC):
         self.size = 0
         self.epochs = 0
         self.newton_steps = 0
+        self.work = 0.0
         self._features = np.empty(_CAPACITY, dtype=np.intp)
 
     @property
@@ -71,18 +75,26 @@ class WorkingModel(ABC):
     def apply(self, free, new, image):
         """Set the free coordinates."""
 
-    def minimise(self, penalty, form, tol):
-        """Descend until no move reaches `tol`; with Newton steps where the penalty has a separable form."""
-        for _ in range(_ROUNDS):
+    def minimise(self, penalty, form, tol, rounds):
+        """Descend until no move reaches `tol`, with Newton steps where the penalty has a separable form.
+
+        Returns whether that was reached within so many rounds; a call is cut short after some work, so that
+        the run can be stopped.
+        """
+        end = self.work + _BUDGET
+        for k in range(rounds if self.size else 0):
+            if self.work >= end:
+                break
             if self.descend(penalty, tol, is_separable=form is not None) <= tol:
-                return
+                return True
             if form is None:
                 continue
-            for _ in range(_STEPS):
+            for _ in range(min(_STEPS << k, _MOST_STEPS)):
                 if self._newton(form) is not False:
                     break
             if np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
-                return
+                return True
+        return self.size == 0
 
     def _newton(self, form):
         """One Newton step on the free nonzero coordinates; whether it was full, None where there is none.
@@ -99,19 +111,34 @@ class WorkingModel(ABC):
         signs = np.sign(x)
         direction = self.direction(free, slope[free] + a * signs + b * x, form.b)
         if direction is None or not np.all(np.isfinite(direction)):
-            return None
+            direction, flat = self.singular_direction(free, slope[free] + a * signs + b * x, form.b)
+            if flat is not None:
+                return self._try(free, slide(x, a, lower, upper, flat), form)
+            if direction is None:
+                return None
         self.newton_steps += 1
+        self.work += 4.0 * free.size * self.size
         walls = np.where(direction * signs < 0.0, 0.0, np.where(direction > 0.0, upper, lower))
         reach = np.divide(walls - x, direction, out=np.full(x.size, np.inf), where=direction != 0.0)
         first = float(np.min(reach))
         for step in (1.0, 0.5, min(first, 1.0)):
-            new = np.where(reach <= step, walls, x + step * direction)
-            bend, image = self.bend(free, new - x)
-            change = np.sum(a * (np.abs(new) - np.abs(x)) + b * (new * new - x * x) / 2)
-            if change + (new - x) @ slope[free] + bend / 2 < 0.0:
-                self.apply(free, new, image)
+            if self._try(free, np.where(reach <= step, walls, x + step * direction), form) is not None:
                 return step == 1.0 and first > 1.0
         return None
+
+    def _try(self, free, new, form):
+        """Go to a point if the model falls; False if it was gone to, None if not."""
+        x, a, b = self.w[free], form.a[free], form.b[free]
+        bend, image = self.bend(free, new - x)
+        change = np.sum(a * (np.abs(new) - np.abs(x)) + b * (new * new - x * x) / 2)
+        if not change + (new - x) @ self.slope[free] + bend / 2 < 0.0:
+            return None
+        self.apply(free, new, image)
+        return False
+
+    def singular_direction(self, free, force, ridge):
+        """A Newton step by eigenvalues, and directions in which the model is flat; both None where that costs too much."""
+        return None, None
 
 
 class GramModel(WorkingModel):
@@ -184,13 +211,20 @@ class GramModel(WorkingModel):
         patience = 2 if is_separable else _EPOCHS
         move, epochs = descend_gram(
             penalty, self._gram, self.features, self.linear, self.w, self.slope,
-            points, slopes, moves, system, weights, _EPOCHS, tol, patience,
+            points, slopes, moves, system, weights, max(1, int(min(_EPOCHS, _BUDGET / (3 * k * k)))), tol, patience,
         )  # fmt: skip
         self.epochs += epochs
+        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
         return move
 
     def direction(self, free, force, ridge):
         return self.system.solve(self._gram, ridge, free, -force)
+
+    def singular_direction(self, free, force, ridge):
+        if free.size > _EIGEN or self._gram.dtype == np.float32:
+            return None, None
+        self.work += 10.0 * free.size**3
+        return newton_direction(self._gram[np.ix_(free, free)] + np.diag(ridge[free]), force)
 
     def bend(self, free, move):
         full = np.zeros(self.size)
@@ -236,10 +270,13 @@ class ResidualModel(WorkingModel):
         self._running = self._loss.start(self._w)
 
     def descend(self, penalty, tol, *, is_separable):
-        move, epochs, _ = descend(
-            self._loss, penalty, self._w, self._running, self._curvatures, self.features, self._active, _EPOCHS, tol
+        entries = 4.0 * self._part.n_entries + self.size  # an entry in its row costs as much as four in a row
+        epochs = max(1, int(min(_EPOCHS, _BUDGET / (3 * entries))))
+        move, epochs, visits = descend(
+            self._loss, penalty, self._w, self._running, self._curvatures, self.features, self._active, epochs, tol
         )
         self.epochs += epochs
+        self.work += visits * entries / self.size
         return move
 
     def direction(self, free, force, ridge):

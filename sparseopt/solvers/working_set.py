@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.forms import SeparableForm
-from sparseopt.kernels.gram import fixed_point_distances
+from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.losses import LeastSquares
 from sparseopt.penalties import Penalty, strengthened
 from sparseopt.solvers.base import Solver, State
@@ -21,6 +21,9 @@ from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingMod
 _ROUGH = 0.05
 # And where few features are missing: with Newton steps accuracy costs next to nothing.
 _FINE = 1e-5
+# Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
+# before a result is looked at anyway.
+_SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
 
 
 @dataclass
@@ -35,6 +38,10 @@ class WorkingState(State):
     strength: float = 1.0
     #: Distance to stationarity when slopes were last exact at the full strength.
     last_exact: float = np.inf
+    #: The last minimisation was cut short, to be gone on with: its penalty, form and tolerance.
+    unfinished: tuple | None = None
+    #: After so many more calls it is looked at all the same.
+    patience: int = 0
     #: Once the model makes no progress, plain coordinate descent has the rest.
     descent: State | None = None
 
@@ -112,6 +119,25 @@ class WorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
+        if state.unfinished is None:
+            self._plan(problem, state)
+        penalty, form, local, goal, is_exact = state.unfinished
+        state.iterations += 1
+        state.residual, state.slope = np.inf, None
+        is_done = state.model.minimise(penalty, local, goal, _ROUNDS if is_exact else _SKETCH)
+        state.w[state.model.features] = state.model.w
+        state.patience -= 1
+        if is_done or state.patience == 0:
+            state.unfinished = None
+            self._look(problem, state, is_exact=is_exact)
+            if state.strength == 1.0 and state.slope is not None:
+                distances = self._distances(problem.loss, penalty, form, state)
+                state.residual = float(np.max(distances, initial=0.0))
+                self._judge(problem, state, entering=int(np.count_nonzero(distances[~state.is_in])))
+        return state
+
+    def _plan(self, problem, state):
+        """Let features in, and say what is to be minimised next and how finely."""
         loss, model = problem.loss, state.model
         state.strength = max(1.0, self.shrink * state.strength)
         is_final = state.strength == 1.0
@@ -130,23 +156,15 @@ class WorkingSet(Solver):
         local = None
         if isinstance(form, SeparableForm):
             local = SeparableForm(*(part[model.features] for part in (form.a, form.b, form.lower, form.upper)))
-        model.minimise(penalty, local, _FINE * scale if is_nearly_known else rough)
-        state.w[model.features] = model.w
-        state.iterations += 1
-        self._look(problem, state, is_exact=is_nearly_known)
-        if is_final and state.slope is not None:
-            distances = self._distances(loss, penalty, form, state)
-            state.residual = float(np.max(distances, initial=0.0))
-            self._judge(problem, state, entering=int(np.count_nonzero(distances[~state.is_in])))
-        else:
-            state.residual = np.inf
-        return state
+        state.patience = _PATIENCE if is_nearly_known else 1
+        state.unfinished = penalty, form, local, _FINE * scale if is_nearly_known else rough, is_nearly_known
 
     def _distances(self, loss, penalty, form, state):
         """Distance of each coordinate to stationarity."""
-        if isinstance(form, SeparableForm):
-            return form.subgradient_distance(state.w, state.slopes)
         out = np.empty(state.w.size)
+        if isinstance(form, SeparableForm):
+            separable_distances(form.a, form.b, form.lower, form.upper, state.w, state.slopes, out)
+            return out
         fixed_point_distances(penalty, state.w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
         return out
 
