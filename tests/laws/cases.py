@@ -236,6 +236,9 @@ PROBLEMS = {
     "cox with MCP": so.Problem(so.Cox(X, TIMES, SEEN), so.MCP(0.1)),
     "classes of a subset": so.Problem(so.Multinomial(X, CLASSES), constraint=so.Cardinality(4)),
     "logistic on rows": so.Problem(so.Logistic(X, LABELS), so.L1(0.1), ROWS),
+    "SLOPE": so.Problem(so.LeastSquares(X, Y), so.SLOPE.oscar(0.1, 0.01, P)),
+    "fused lasso": so.Problem(so.LeastSquares(X, Y), so.FusedLasso(0.05, 0.1)),
+    "trend": so.Problem(so.LeastSquares(X, Y), so.TrendFiltering(0.1)),
 }
 
 

@@ -44,6 +44,9 @@ TABLE = {
     "cox with MCP": "ss---",
     "classes of a subset": "--s--",
     "logistic on rows": "-----",
+    "SLOPE": "-d---",
+    "fused lasso": "-d---",
+    "trend": "-----",
 }
 PROOFS = {"d": "duality", "k": "kkt", "s": "stationarity"}
 
