@@ -15,12 +15,16 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from benchmarks.contestants import Elsewhere, Host, enlist
 from benchmarks.data import folder_datasets
 from benchmarks.grammar import instances
 from benchmarks.measure import in_fork, in_new_process, race
 from benchmarks.report import PACKAGES, RESULTS, commit, kept_rows, markdown, save
 
+# A solver that is so many times slower than the fastest is tuned no longer than its patience.
+PACE = 10
 FIRST = "import sys; from benchmarks.first_call import main; main(*sys.argv[1:])"
 
 
@@ -56,21 +60,42 @@ class Suite:
         return objective
 
 
-def tune(contestant, objective, target, patience):
-    """Points of (tolerance, CPU seconds, grades) down to the tolerance that reaches the target, or out of patience."""
-    spent = 0.0
-    for tolerance in contestant.tolerances:
-        seconds = contestant.run(tolerance)
-        point = {"tolerance": tolerance, "CPU s": seconds, **objective.evaluate_result(**contestant.result())}
-        yield point
-        spent += seconds
-        if point[objective.measure] <= target or spent > patience:
-            return
+def tune(contestant, objective, targets, patience, pace):
+    """Points of (tolerance, CPU seconds, grades) until the loosest tolerance that reaches each target is known.
+
+    A solver that has used up its patience goes on, three times as long, only while its runs keep the pace.
+    """
+    points, spent = {}, 0.0
+    for target in sorted(targets, reverse=True):
+        while (k := next_place(points, objective.measure, target, len(contestant.tolerances))) is not None:
+            seconds = contestant.run(contestant.tolerances[k])
+            grades = objective.evaluate_result(**contestant.result())
+            points[k] = {"tolerance": contestant.tolerances[k], "CPU s": seconds, **grades}
+            yield points[k]
+            spent += seconds
+            if spent > 3 * patience or (spent > patience and seconds > pace):
+                return
+
+
+def next_place(points, measure, target, size):
+    """The next tolerance to look at: by jumps until the target is reached, then between; None at the end.
+
+    A jump supposes that the measure falls at most with the square of the tolerance.
+    """
+    reaching = min((k for k, point in points.items() if point[measure] <= target), default=None)
+    failing = max((k for k in points if reaching is None or k < reaching), default=-1)
+    if reaching is not None:
+        return None if reaching == failing + 1 else (failing + reaching) // 2
+    if failing < 0:
+        return 0
+    factor = points[failing][measure] / target
+    jump = max(1, int(np.log10(factor))) if np.isfinite(factor) else 2
+    return None if failing == size - 1 else min(failing + jump, size - 1)
 
 
 def curves_of(problem, objective, contestants, targets, patience):
-    """The curve of each contestant, and for those that did not end one the reason, in words."""
-    curves, reasons = {}, {}
+    """The curve of each contestant, loose to tight, and for those that did not end one the reason, in words."""
+    curves, reasons, fastest = {}, {}, float("inf")
     for host in dict.fromkeys(contestant.host for contestant in contestants):
         host.hold(problem)
     for contestant in contestants:
@@ -78,14 +103,18 @@ def curves_of(problem, objective, contestants, targets, patience):
             if reason := contestant.enter():
                 reasons[contestant] = reason
                 continue
-            curve = tune(contestant, objective, min(targets), patience)
-            curves[contestant] = []
+            curve = tune(contestant, objective, targets, patience, PACE * fastest)
+            points = []
+            curves[contestant] = points
             # another interpreter ends by itself what takes too long
             for point in in_fork(curve, 2 * patience + 10) if isinstance(contestant.host, Host) else curve:
-                curves[contestant].append(point)
+                points.append(point)  # noqa: PERF402 (those before a failure are kept)
         except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
             reasons[contestant] = f"{type(failure).__name__}: {failure}"[:200]
-    return {contestant: curve for contestant, curve in curves.items() if curve}, reasons
+        reached = [point["CPU s"] for point in curves.get(contestant, ()) if point[objective.measure] <= min(targets)]
+        fastest = min([fastest, *reached])
+    ordered = {c: sorted(curve, key=lambda point: -point["tolerance"]) for c, curve in curves.items() if curve}
+    return ordered, reasons
 
 
 def compete(label, objective, curves, target, options):
@@ -147,7 +176,12 @@ def options_of(suite, arguments):
     add("--other-python", metavar="PATH", help="interpreter for the peers that cannot be installed beside us")
     add("--repeats", type=int, default=7, help="runs of each solver in the race (default 7)")
     add("--budget", type=float, default=1.5, help="CPU seconds after which a solver races no more (default 1.5)")
-    add("--patience", type=float, default=4.0, help="CPU seconds after which it is tuned no more (default 4)")
+    add(
+        "--patience",
+        type=float,
+        default=4.0,
+        help="CPU seconds of tuning; three times as long for runs at most 10 times the fastest (default 4)",
+    )
     add(
         "--quick", action="store_true", help="tiny data and two runs: shows that all works, and saves nothing by itself"
     )
@@ -174,6 +208,8 @@ def main(name, arguments=None):
         return any(part.lower() in text.lower() for part in wanted)
 
     contestants = [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
+    # ours first: the pace of the others is measured by the fastest so far
+    contestants.sort(key=lambda contestant: not contestant.name.startswith("sparseopt"))
     tables = {"races": [], "first calls": [], "curves": [], "not raced": []}
     try:
         for dataset in (d for d in suite.datasets(options.quick, options.data) if is_chosen(repr(d), options.dataset)):
