@@ -17,6 +17,9 @@ PROBLEMS = {
     "`LeastSquares` + `Ridged(L1)`": so.Problem(SQUARES, so.Ridged(so.L1(0.1), 0.1)),
     "`LeastSquares` + `Nonnegative(L1)`": so.Problem(SQUARES, so.Nonnegative(so.L1(0.1))),
     "`LeastSquares` + `MCP` or `SCAD`": so.Problem(SQUARES, so.MCP(0.1)),
+    "`LeastSquares` + `GroupLasso` or `SparseGroupLasso`": so.Problem(SQUARES, so.GroupLasso(0.1, 5)),
+    "`LeastSquares` + `GroupMCP` or `GroupSCAD`": so.Problem(SQUARES, so.GroupMCP(0.1, 5)),
+    "`Logistic` + `GroupLasso`": so.Problem(so.Logistic(X, LABELS), so.GroupLasso(0.1, 5)),
     "`LeastSquares` + `L0`": so.Problem(SQUARES, so.L0(0.1)),
     "`LeastSquares`, `Cardinality`": so.Problem(SQUARES, constraint=so.Cardinality(2)),
     "`LeastSquares`, `Box`": so.Problem(SQUARES, constraint=so.Box(0.0, 1.0)),
@@ -42,6 +45,7 @@ PROBLEMS = {
 SOLVERS = (
     so.ProximalGradient(),
     so.CoordinateDescent(),
+    so.BlockDescent(),
     so.HardThresholding(),
     so.OperatorSplitting(),
     so.SlopeWorkingSet(),

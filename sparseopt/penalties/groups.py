@@ -12,12 +12,12 @@ of weight c_g = 0 is not penalised by it.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from sparseopt._jit import Term
 from sparseopt.inputs import as_number
 from sparseopt.kernels.block_minimum import by_gradient, by_norm
 from sparseopt.penalties.base import Penalty, ProximalTerm
@@ -29,12 +29,35 @@ from sparseopt.penalties.separable import L1, MCP, SCAD
 _HALVINGS = 60
 
 
+@dataclass(frozen=True)
+class RootOfNorm(Term):
+    """The minimum over a block of a quadratic plus a multiple of the norm, by a root in one dimension."""
+
+    def minimise(self, penalty, g, slope, x, vectors, values, scratch):
+        """x <- a minimiser over z of slope.(z - x) + (z - x)'H(z - x) / 2 + the penalty of group g at z.
+
+        H has the eigenvalues `values` and the eigenvectors `vectors`, one after another; without
+        these it is values[0] times the identity.
+        """
+        by_norm(slope, x, vectors, values, penalty.ridge, penalty.alpha * penalty.weight_of(g), scratch)
+
+
+@dataclass(frozen=True)
+class GradientSteps(Term):
+    """The same for any penalty of a block, by proximal gradient steps on the block alone."""
+
+    def minimise(self, penalty, g, slope, x, vectors, values, scratch):
+        """As `RootOfNorm.minimise`."""
+        by_gradient(penalty, g, slope, x, vectors, values, scratch)
+
+
 class BlockPenalty(ProximalTerm):
     """A penalty on groups of coefficients; `BlockDescent` and `ProximalGradient` take it.
 
     A subclass is final. Its fields are those annotated here: the partition, one weight for all
     groups or one a group, the curvature of a ridge, the part of alpha on each coefficient, whether
-    negative coefficients are forbidden, and the penalty of the norm of a group of weight 1.
+    negative coefficients are forbidden, the penalty of the norm of a group of weight 1, and how a
+    block is minimised.
     """
 
     alpha: float
@@ -44,14 +67,7 @@ class BlockPenalty(ProximalTerm):
     resistance: float
     nonnegative: bool
     penalty: Penalty
-
-    @abstractmethod
-    def minimise_block(self, g, slope, x, vectors, values, scratch):
-        """x <- a minimiser over z of slope.(z - x) + (z - x)'H(z - x) / 2 + the penalty of group g at z.
-
-        H has the eigenvalues `values` and the eigenvectors `vectors`, one after another; without
-        these it is values[0] times the identity.
-        """
+    block: Term
 
     def weight_of(self, g):
         """Weight of group g."""
@@ -166,7 +182,7 @@ class BlockPenalty(ProximalTerm):
             reason = f"there are {self.weights.size} weights for {self.groups.count(p)} groups; give one a group"
         return reason and f"{type(self).__name__}: {reason}"
 
-    def _settle(self, penalty, resistance=0.0):
+    def _settle(self, penalty, resistance=0.0, is_root=False):
         """Canonical fields, for constructors."""
         groups = as_partition(self.groups)
         canonical = {
@@ -175,6 +191,7 @@ class BlockPenalty(ProximalTerm):
             "ridge": as_number(self.ridge, "ridge", least=0.0),
             "resistance": resistance,
             "penalty": penalty,
+            "block": RootOfNorm() if is_root and not self.nonnegative else GradientSteps(),
         }
         if not isinstance(self.nonnegative, bool | np.bool_):
             raise TypeError(f"nonnegative must be True or False, got {self.nonnegative!r}.")
@@ -210,18 +227,12 @@ class GroupLasso(BlockPenalty):
     ridge: float = field(default=0.0, kw_only=True)
     resistance: float = field(init=False, repr=False, default=0.0)
     penalty: Penalty = field(init=False, repr=False)
+    block: Term = field(init=False, repr=False)
     is_convex = True
 
     def __post_init__(self):
         object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
-        self._settle(L1(self.alpha))
-
-    def minimise_block(self, g, slope, x, vectors, values, scratch):
-        if self.nonnegative:
-            by_gradient(self, g, slope, x, vectors, values, scratch)
-        else:
-            kink = self.alpha * self.weight_of(g)
-            by_norm(slope, x, vectors, values, self.ridge, kink, scratch)
+        self._settle(L1(self.alpha), is_root=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +261,7 @@ class SparseGroupLasso(BlockPenalty):
     ridge: float = field(default=0.0, kw_only=True)
     resistance: float = field(init=False, repr=False)
     penalty: Penalty = field(init=False, repr=False)
+    block: Term = field(init=False, repr=False)
     is_convex = True
 
     def __post_init__(self):
@@ -260,9 +272,6 @@ class SparseGroupLasso(BlockPenalty):
         object.__setattr__(self, "alpha", alpha)
         object.__setattr__(self, "l1_ratio", ratio)
         self._settle(L1((1.0 - ratio) * alpha), ratio * alpha)
-
-    def minimise_block(self, g, slope, x, vectors, values, scratch):
-        by_gradient(self, g, slope, x, vectors, values, scratch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,15 +296,13 @@ class GroupMCP(BlockPenalty):
     nonnegative: bool = field(init=False, repr=False, default=False)
     resistance: float = field(init=False, repr=False, default=0.0)
     penalty: Penalty = field(init=False, repr=False)
+    block: Term = field(init=False, repr=False)
 
     def __post_init__(self):
         penalty = MCP(self.alpha, self.gamma)
         object.__setattr__(self, "alpha", penalty.alpha)
         object.__setattr__(self, "gamma", penalty.gamma)
         self._settle(penalty)
-
-    def minimise_block(self, g, slope, x, vectors, values, scratch):
-        by_gradient(self, g, slope, x, vectors, values, scratch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,15 +327,13 @@ class GroupSCAD(BlockPenalty):
     nonnegative: bool = field(init=False, repr=False, default=False)
     resistance: float = field(init=False, repr=False, default=0.0)
     penalty: Penalty = field(init=False, repr=False)
+    block: Term = field(init=False, repr=False)
 
     def __post_init__(self):
         penalty = SCAD(self.alpha, self.gamma)
         object.__setattr__(self, "alpha", penalty.alpha)
         object.__setattr__(self, "gamma", penalty.gamma)
         self._settle(penalty)
-
-    def minimise_block(self, g, slope, x, vectors, values, scratch):
-        by_gradient(self, g, slope, x, vectors, values, scratch)
 
 
 def _as_group_weights(weights, groups):
