@@ -22,7 +22,7 @@ _EPOCHS = 6
 _CALLS = 200
 # Part of the distance of all rows to which that of the working set is brought down: while rows
 # still enter, and once none does.
-_DEPTH, _FINAL_DEPTH = 0.05, 0.004
+_DEPTH, _FINAL_DEPTH = 0.05, 0.001
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ def extrapolate(rows, gram, features, W, slope, history):
     step = trial - W
     bent = step @ gram
     row = np.empty(len(W))
-    gain = np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial, row) - value_rows(rows, features, W, row)
+    gain = (
+        np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial, row) - value_rows(rows, features, W, row)
+    )
     if gain < 0.0:
         W[:] = trial
         slope += bent
