@@ -9,7 +9,7 @@ import scipy
 
 from sparseopt.solvers.curved_samples import curvature_of, curvature_operator
 
-# Largest group whose curvature is decomposed. A larger one gets the sum of its eigenvalues as a bound on them.
+# Largest group whose curvature is decomposed; a larger one is bounded by its largest eigenvalue.
 _LARGEST_BLOCK = 500
 # Eigenvalues below this part of the largest are rounding.
 _ROUNDING = 1e-13

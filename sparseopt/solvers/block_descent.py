@@ -19,6 +19,8 @@ _FALL = 0.3
 _STAGE, _LOOK = 3, 12
 # Groups that enter the working set at once: so many, or as many as are nonzero.
 _ENTERING = 40
+# Entries of X that a step may visit, a tenth of a second.
+_CHUNK = 2e8
 # Points that an extrapolation combines.
 _MEMORY = 5
 # Part of the residual at which the minimisation of a polynomial may end.
@@ -43,6 +45,8 @@ class BlockState(State):
     factor: float = np.inf
     curvature: BlockCurvature | None = field(default=None, repr=False)
     damping: float = _DAMPING
+    #: The last points (w, running vector) of one quadratic, for extrapolation.
+    points: list = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +87,14 @@ class BlockDescent(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         loss, target = problem.loss, problem.penalty
+        if state.factor > 1.0:
+            state.points = []
         state.factor = self._next_factor(target, state)
         penalty = target if state.factor == 1.0 else target.strengthened(state.factor)
         outside = _outside(penalty, state)
         groups = _working_set(penalty, state.w, outside)
-        epochs = min(_LOOK if state.factor == 1.0 else _STAGE, max_iterations)
+        visits = loss.n_entries * state.curvature.sizes[groups].sum() / max(state.w.size, 1)
+        epochs = min(_LOOK if state.factor == 1.0 else _STAGE, max_iterations, max(1, int(_CHUNK / max(visits, 1.0))))
         if isinstance(loss, SampleLoss):
             move = self._towards_minimiser(loss, penalty, state, groups, epochs)
         else:
@@ -112,7 +119,7 @@ class BlockDescent(Solver):
     def _cycle(self, model, penalty, state, groups, epochs, tol, part):
         """Epochs until no move exceeds tol, or a part of the largest of the first; returns those of the first and last."""
         state.curvature.learn(model, penalty.groups, groups)
-        points, c, first, move = [], state.curvature, 0.0, 0.0
+        c, first, move = state.curvature, 0.0, 0.0
         for epoch in range(epochs):
             move = descend_blocks(
                 model, penalty, state.w, state.running, groups, c.places, c.vectors, c.values, c.scratch, 1
@@ -122,14 +129,14 @@ class BlockDescent(Solver):
             if move <= max(tol, part * first):
                 break
             if self.accelerated:
-                _extrapolate(model, penalty, state, points)
+                _extrapolate(model, penalty, state)
         return first, move
 
     def _towards_minimiser(self, loss, penalty, state, groups, epochs):
         """A damped Newton step: to the minimiser of the Taylor polynomial, or less far; returns the first move there."""
         old, done = state.w.copy(), state.iterations
         model = expand(loss, old.astype(np.float64), state.damping)
-        state.running = model.start()
+        state.running, state.points = model.start(), []
         state.curvature.forget()
         move, _ = self._cycle(model, penalty, state, groups, epochs, 0.0, _INNER)
         state.iterations = done + 1
@@ -164,12 +171,13 @@ def _working_set(penalty, w, outside):
     return np.sort(np.concatenate([active, entering]))
 
 
-def _extrapolate(model, penalty, state, points):
+def _extrapolate(model, penalty, state):
     """Put the affine combination of the last points with the least residual in place of w, if it is lower.
 
     The points are of epochs one after another; the residual is the difference of two. All is affine
     in them, the running vector of a quadratic too.
     """
+    points = state.points
     points.append((state.w.astype(np.float64), state.running.astype(np.float64)))
     if len(points) <= _MEMORY:
         return
