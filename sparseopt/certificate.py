@@ -29,6 +29,7 @@ from sparseopt.conjugates import (
 from sparseopt.constraints import Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
+from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem
@@ -407,12 +408,9 @@ def stationarity(problem, w, slope):
         curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)
         term.private(w.size).prox_into(w - slope / curvature, 1.0 / curvature, nearest)
         return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
-    moved = [
-        c * abs(x - term.prox_at(j, x - s / c, 1.0 / c))
-        for j, (x, s, c) in enumerate(zip(w, slope, curvatures, strict=True))
-        if c > 1e-300
-    ]
-    return float(max(moved, default=0.0))
+    moved = np.empty(w.size)
+    fixed_point_distances(term, w, slope, curvatures, moved)
+    return float(np.max(moved, initial=0.0))
 
 
 def _sparse_stationarity(problem, w, slope):

@@ -85,7 +85,9 @@ def combine(history, moves, system, weights):
 
 
 @kernel
-def descend_gram(penalty, gram, features, linear, w, slope, points, slopes, moves, system, weights, max_epochs, tol, patience):
+def descend_gram(
+    penalty, gram, features, linear, w, slope, points, slopes, moves, system, weights, max_epochs, tol, patience
+):
     """Epochs on the model from w, in place, with Anderson's extrapolation; returns the last move and epochs.
 
     Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs. `points` and `slopes`
@@ -149,7 +151,7 @@ def fixed_point_distances(penalty, w, slope, curvatures, out):
     """How far each coordinate is from a fixed point of its prox step, times its curvature, into `out`."""
     for j in range(w.size):
         bend = curvatures[j]
-        out[j] = bend * abs(w[j] - penalty.prox_at(j, w[j] - slope[j] / bend, 1.0 / bend)) if bend > 0.0 else 0.0
+        out[j] = bend * abs(w[j] - penalty.prox_at(j, w[j] - slope[j] / bend, 1.0 / bend)) if bend > 1e-300 else 0.0
 
 
 @kernel

@@ -363,7 +363,11 @@ def remembered(loss, name, w, compute):
     last = loss.__dict__.get(name)
     if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
         return last[1]
-    image = compute(w)
+    return remember(loss, name, w, compute(w))
+
+
+def remember(loss, name, w, image):
+    """Keep what belongs to w."""
     image.flags.writeable = False
     object.__setattr__(loss, name, (w.copy(), image))
     return image

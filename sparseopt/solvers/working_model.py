@@ -13,6 +13,7 @@ import numpy as np
 
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, image_into
+from sparseopt.solvers.local_forms import local_form_on
 from sparseopt.solvers.newton import newton_direction, slide
 from sparseopt.solvers.support_system import SupportSystem
 
@@ -22,6 +23,8 @@ _MEMORY = 5
 _CAPACITY = 256
 # Epochs of one call of a kernel at most, and multiplications of one call of `minimise`: a tenth of a second.
 _EPOCHS, _BUDGET = 50, 3e8
+# Epochs in which the signs keep still before Newton steps.
+_PATIENCE = 2
 # Newton steps in a row, at first and at most: a sign pattern that is hard to find takes many.
 _STEPS, _MOST_STEPS = 4, 128
 # Largest support of which eigenvalues are taken where a factorisation fails.
@@ -60,7 +63,7 @@ class WorkingModel(ABC):
         """Make the slopes of the working set, which are exact, those of the model at its point."""
 
     @abstractmethod
-    def descend(self, penalty, tol, *, is_separable):
+    def descend(self, penalty, tol, patience):
         """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move."""
 
     @abstractmethod
@@ -82,17 +85,20 @@ class WorkingModel(ABC):
         the run can be stopped.
         """
         end = self.work + _BUDGET
+        patience = _PATIENCE
         for k in range(rounds if self.size else 0):
             if self.work >= end:
                 break
-            if self.descend(penalty, tol, is_separable=form is not None) <= tol:
+            if self.descend(penalty, tol, patience) <= tol:
                 return True
-            if form is None:
-                continue
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
-                if self._newton(form) is not False:
+                here = local_form_on(penalty, self.features, self.w) if form is None else form
+                went = None if here is None else self._newton(here)
+                if went is not False:
                     break
-            if np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
+            # where Newton steps fail, epochs have to do: extrapolated ones
+            patience = _EPOCHS if went is None else _PATIENCE
+            if form is not None and np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
                 return True
         return self.size == 0
 
@@ -153,7 +159,7 @@ class GramModel(WorkingModel):
         super().__init__()
         self.system = SupportSystem(dtype)
         # rounding of a sum of products, relative to the diagonal
-        self._ridge = 64.0 * float(np.finfo(dtype).eps)
+        self._ridge = 8.0 * float(np.finfo(dtype).eps)
         self._gram = np.empty((0, 0), dtype=dtype)
         self._vectors = np.empty((3, 0))
 
@@ -203,12 +209,10 @@ class GramModel(WorkingModel):
         image_into(self._gram, d, out)
         return out
 
-    def descend(self, penalty, tol, *, is_separable):
+    def descend(self, penalty, tol, patience):
         k = self.size
         points, slopes, moves = np.empty((_MEMORY + 1, k)), np.empty((_MEMORY + 1, k)), np.empty((_MEMORY, k))
         system, weights = np.empty((_MEMORY, _MEMORY)), np.empty(_MEMORY)
-        # signs that keep still for two epochs call for Newton steps
-        patience = 2 if is_separable else _EPOCHS
         move, epochs = descend_gram(
             penalty, self._gram, self.features, self.linear, self.w, self.slope,
             points, slopes, moves, system, weights, max(1, int(min(_EPOCHS, _BUDGET / (3 * k * k)))), tol, patience,
@@ -269,7 +273,7 @@ class ResidualModel(WorkingModel):
     def anchor(self, slopes):
         self._running = self._loss.start(self._w)
 
-    def descend(self, penalty, tol, *, is_separable):
+    def descend(self, penalty, tol, patience):
         entries = 4.0 * self._part.n_entries + self.size  # an entry in its row costs as much as four in a row
         epochs = max(1, int(min(_EPOCHS, _BUDGET / (3 * entries))))
         move, epochs, visits = descend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sparseopt.designs import CenteredDense, Dense
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.losses import LeastSquares
+from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import Penalty, strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
@@ -20,7 +21,7 @@ from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingMod
 # Part of the strength of the penalty to which a model is solved, while it is still a sketch.
 _ROUGH = 0.05
 # And where few features are missing: with Newton steps accuracy costs next to nothing.
-_FINE = 1e-5
+_FINE = 1e-6
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
@@ -94,8 +95,8 @@ class WorkingSet(Solver):
         if isinstance(loss.X, Dense | CenteredDense):
             state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
             state.model = GramModel(state.columns.dtype)
-            if not np.any(w):
-                state.slopes = state.columns.slopes_at_zero
+            if not np.any(w) and state.columns.slopes_at_zero is not None:
+                state.slopes = remember(loss, "_gradient_at_zero", w, state.columns.slopes_at_zero)
         else:
             state.model = ResidualModel(loss, w)
         if state.slopes is None:
@@ -120,12 +121,18 @@ class WorkingSet(Solver):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
         if state.unfinished is None:
-            self._plan(problem, state)
+            self._plan(problem, state, tol)
         penalty, form, local, goal, is_exact = state.unfinished
         state.iterations += 1
         state.residual, state.slope = np.inf, None
-        is_done = state.model.minimise(penalty, local, goal, _ROUNDS if is_exact else _SKETCH)
-        state.w[state.model.features] = state.model.w
+        model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
+        is_done = model.minimise(penalty, local, goal, rounds)
+        state.w[model.features] = model.w
+        if is_done and is_exact and state.columns is not None and state.columns.dtype == np.float32:
+            # once more from exact slopes, which are cheap here and save a look at all of X
+            model.anchor(self._slopes_on(problem.loss, state.w, model.features))
+            is_done = model.minimise(penalty, local, goal, rounds)
+            state.w[model.features] = model.w
         state.patience -= 1
         if is_done or state.patience == 0:
             state.unfinished = None
@@ -136,7 +143,7 @@ class WorkingSet(Solver):
                 self._judge(problem, state, entering=int(np.count_nonzero(distances[~state.is_in])))
         return state
 
-    def _plan(self, problem, state):
+    def _plan(self, problem, state, tol):
         """Let features in, and say what is to be minimised next and how finely."""
         loss, model = problem.loss, state.model
         state.strength = max(1.0, self.shrink * state.strength)
@@ -152,12 +159,14 @@ class WorkingSet(Solver):
             self._extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
         is_nearly_known = is_final and entering <= max(10, support // 10)
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
-        rough = _ROUGH * min(float(np.max(distances, initial=0.0)), scale)
+        goal = _ROUGH * min(float(np.max(distances, initial=0.0)), scale)
+        if is_nearly_known:
+            goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         local = None
         if isinstance(form, SeparableForm):
             local = SeparableForm(*(part[model.features] for part in (form.a, form.b, form.lower, form.upper)))
         state.patience = _PATIENCE if is_nearly_known else 1
-        state.unfinished = penalty, form, local, _FINE * scale if is_nearly_known else rough, is_nearly_known
+        state.unfinished = penalty, form, local, goal, is_nearly_known
 
     def _distances(self, loss, penalty, form, state):
         """Distance of each coordinate to stationarity."""
@@ -167,6 +176,10 @@ class WorkingSet(Solver):
             return out
         fixed_point_distances(penalty, state.w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
         return out
+
+    def _slopes_on(self, loss, w, features):
+        rest = loss.sample_weight.values * (fitted(loss, w) - loss.target)
+        return loss.X.restrict(features).rmatvec(rest)
 
     def _extend(self, state, new):
         if new.size == 0:
