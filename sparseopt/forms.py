@@ -118,6 +118,10 @@ class SeparableForm(ConvexForm):
     def nearest_slope(self, t):
         return np.clip(t, *self.slope_range())
 
+    def restrict(self, features):
+        """The form on some coefficients."""
+        return SeparableForm(self.a[features], self.b[features], self.lower[features], self.upper[features])
+
     def slope_range(self):
         """Smallest and largest t with a finite conjugate, for each coefficient."""
         is_linear = self.b == 0.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparseopt import batched_path
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Constraint
 from sparseopt.forms import SeparableForm
@@ -148,6 +150,8 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
     terms = tuple(penalties)
     if not terms:
         raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")
+    if batched_path.takes(problem, terms, solver):
+        return _in_batches(problem, terms, solver, tol, max_iter, time_limit, progress)
     solutions, w, remaining = [], None, time_limit
     for term in terms:
         if isinstance(term, ProximalTerm):
@@ -162,3 +166,16 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
         if remaining <= 0:
             break
     return Path(tuple(solutions), terms[: len(solutions)])
+
+
+def _in_batches(problem, terms, solver, tol, max_iter, time_limit, progress):
+    start = time.perf_counter()
+    run = batched_path.BatchedPath(problem, terms, solver, tol)
+    while not run.is_done and (remaining := start + time_limit - time.perf_counter()) > 0.0:
+        if run.needs_help:
+            here = replace(problem, penalty=terms[len(run.solutions)])
+            w = run.solutions[-1].w if run.solutions else None
+            run.accept(solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining, progress=progress))
+        else:
+            run.advance()
+    return Path(tuple(run.solutions), terms[: len(run.solutions)])

@@ -359,8 +359,7 @@ def remembered(loss, name, w, compute):
 
     The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
     """
-    name = name if np.any(w) else name + "_at_zero"
-    last = loss.__dict__.get(name)
+    last = loss.__dict__.get(_place(name, w))
     if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
         return last[1]
     return remember(loss, name, w, compute(w))
@@ -369,5 +368,9 @@ def remembered(loss, name, w, compute):
 def remember(loss, name, w, image):
     """Keep what belongs to w."""
     image.flags.writeable = False
-    object.__setattr__(loss, name, (w.copy(), image))
+    object.__setattr__(loss, _place(name, w), (w.copy(), image))
     return image
+
+
+def _place(name, w):
+    return name if np.any(w) else name + "_at_zero"

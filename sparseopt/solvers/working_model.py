@@ -63,6 +63,10 @@ class WorkingModel(ABC):
         """Make the slopes of the working set, which are exact, those of the model at its point."""
 
     @abstractmethod
+    def place(self, w, slopes):
+        """Go to a point at which the slopes are exact."""
+
+    @abstractmethod
     def descend(self, penalty, tol, patience):
         """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move."""
 
@@ -78,13 +82,16 @@ class WorkingModel(ABC):
     def apply(self, free, new, image):
         """Set the free coordinates."""
 
-    def minimise(self, penalty, form, tol, rounds):
+    def minimise(self, penalty, form, tol, rounds, *, is_warm=False):
         """Descend until no move reaches `tol`, with Newton steps where the penalty has a separable form.
 
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
         the run can be stopped.
         """
         end = self.work + _BUDGET
+        if is_warm and form is not None and self.size:
+            # the signs of a neighbour on a path are mostly right
+            self._newton(form)
         patience = _PATIENCE
         for k in range(rounds if self.size else 0):
             if self.work >= end:
@@ -200,6 +207,10 @@ class GramModel(WorkingModel):
         self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
         self._features[: self.size], self._vectors[:, : self.size] = features[: self.size], vectors[:, : self.size]
 
+    def place(self, w, slopes):
+        self.w[:] = w
+        self.anchor(slopes)
+
     def anchor(self, slopes):
         self.slope[:] = slopes
         self.linear[:] = slopes - self._image(self.w)
@@ -269,6 +280,10 @@ class ResidualModel(WorkingModel):
         self._features[self.size : self.size + features.size] = features
         self.size += features.size
         self._part = self._loss.X.restrict(self.features)
+
+    def place(self, w, slopes):
+        self._w[self.features] = w
+        self.anchor(slopes)
 
     def anchor(self, slopes):
         self._running = self._loss.start(self._w)

@@ -96,14 +96,14 @@ class WorkingSet(Solver):
             state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
             state.model = GramModel(state.columns.dtype)
             if not np.any(w) and state.columns.slopes_at_zero is not None:
-                state.slopes = remember(loss, "_gradient_at_zero", w, state.columns.slopes_at_zero)
+                state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero)
         else:
             state.model = ResidualModel(loss, w)
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
         state.strength = self._first_strength(problem, state)
-        self._extend(state, np.flatnonzero(w))
+        self.extend(state, np.flatnonzero(w))
 
     def _first_strength(self, problem, state):
         """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
@@ -156,7 +156,7 @@ class WorkingSet(Solver):
         count = min(max(self.fewest, int(self.growth * support)), int(1.5 * entering) + 10, state.w.size - model.size)
         if entering and count:
             score = np.where(state.is_in, -1.0, np.abs(state.slopes) + outside)
-            self._extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
+            self.extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
         is_nearly_known = is_final and entering <= max(10, support // 10)
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
         goal = _ROUGH * min(float(np.max(distances, initial=0.0)), scale)
@@ -164,7 +164,7 @@ class WorkingSet(Solver):
             goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         local = None
         if isinstance(form, SeparableForm):
-            local = SeparableForm(*(part[model.features] for part in (form.a, form.b, form.lower, form.upper)))
+            local = form.restrict(model.features)
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
 
@@ -181,7 +181,8 @@ class WorkingSet(Solver):
         rest = loss.sample_weight.values * (fitted(loss, w) - loss.target)
         return loss.X.restrict(features).rmatvec(rest)
 
-    def _extend(self, state, new):
+    def extend(self, state, new):
+        """Let features into the working set."""
         if new.size == 0:
             return
         if isinstance(state.model, ResidualModel):
