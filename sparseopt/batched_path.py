@@ -27,9 +27,9 @@ from sparseopt.solvers.working_set import WorkingSet
 # Points in a batch at most, and features that one may bring into the set, as a part of it.
 _LARGEST, _GROWTH = 8, 0.5
 # A feature enters where its slope, were it to grow as fast as the penalty falls, times this, would reach the penalty.
-_FORESIGHT = 0.4
-# Distance to stationarity at which a point is left, as a part of the tolerance and of the penalty.
-_SHARPNESS = 0.3
+_FORESIGHT = 0.1
+# Last move at which a point is left, as a part of the tolerance times the largest slope; less after it did not pass.
+_SHARPNESS = 1.0
 # Rounds of descent and Newton steps for a point, and tries before it is left to `solve`.
 _ROUNDS, _TRIES = 30, 6
 
@@ -53,7 +53,7 @@ class BatchedPath:
         self.solver = WorkingSet() if solver is None else solver
         self.solutions = []
         self._w = np.zeros(problem.n_features)
-        self._batch, self._tries, self._sharpness = 2, 0, _SHARPNESS
+        self._batch, self._tries, self._sharpness = 1, 0, _SHARPNESS
         self._begin()
 
     def _begin(self):

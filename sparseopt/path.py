@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt import batched_path
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, ProximalTerm, Ridged, Weighted
+from sparseopt.penalties import L0, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
 from sparseopt.solve import solve
@@ -25,6 +26,8 @@ class Path(Sequence):
 
     solutions: tuple[Solution, ...]
     terms: tuple
+    #: Part of the deviance that each solution explains, 1 - f(w) / f(0).
+    explained: np.ndarray | None = None
 
     def __getitem__(self, index):
         return self.solutions[index]
@@ -90,7 +93,7 @@ def alpha_max(loss, penalty=None) -> float:
     penalty = L1(1.0) if penalty is None else penalty
     p = loss.n_features
     slope = np.asarray(loss.gradient(np.zeros(p)), dtype=np.float64)
-    bends = np.asarray(loss.curvatures(), dtype=np.float64)
+    bends = np.asarray(loss.curvatures_near(np.zeros(p)), dtype=np.float64)
     gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
     match penalty:
         case MCP(alpha, gamma):
@@ -99,12 +102,26 @@ def alpha_max(loss, penalty=None) -> float:
             return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma + 1.0)) / alpha
         case L0(alpha):
             return float(np.max(gains, initial=0.0)) / alpha
+    if isinstance(penalty, BlockPenalty):
+        return penalty.vanishing_factor(-slope)
     form = convex_form(penalty, p)
     if not isinstance(form, SeparableForm):
-        raise TypeError(f"alpha_max knows no formula for {type(penalty).__name__}; compute it from loss.gradient(0).")
+        return _factor_into_range(form, -slope, penalty)
     push = np.where(form.lower < 0.0, np.abs(slope), np.maximum(-slope, 0.0))
     held = form.a > 0.0
     return float(np.max(push[held] / form.a[held], initial=0.0))
+
+
+def _factor_into_range(form, t, penalty):
+    """The least factor k with t / k in the range of slopes of a homogeneous term."""
+    if form is None or not form.is_homogeneous:
+        raise TypeError(f"alpha_max knows no formula for {type(penalty).__name__}; compute it from loss.gradient(0).")
+    if not np.any(t):
+        return 0.0
+    enlarged = 2.0
+    while (scale := form.largest_scale(enlarged * t)) >= 1.0:
+        enlarged *= 1e3
+    return 1.0 / (enlarged * scale) if scale > 0.0 else np.inf
 
 
 def _price(gains, factor):
@@ -119,8 +136,22 @@ def alpha_grid(loss, count=100, ratio=1e-2, penalty=None):
     return alpha_max(loss, penalty) * np.geomspace(1.0, ratio, count)
 
 
-def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_limit=np.inf, progress=False) -> Path:
+def path(
+    problem,
+    penalties,
+    solver=None,
+    *,
+    tol=1e-6,
+    max_iter=10_000,
+    time_limit=np.inf,
+    explained=1.0,
+    callback=None,
+    progress=False,
+) -> Path:
     """Solve the problem under each penalty in turn, each from the solution before it.
+
+    Least squares under convex penalties on single coefficients are solved in batches, with one
+    product with X for several penalties.
 
     Parameters
     ----------
@@ -129,11 +160,18 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
     penalties : iterable of Penalty or Constraint
         Best from the strongest to the weakest; for example
         ``[L1(alpha) for alpha in alpha_grid(loss)]`` or ``[Cardinality(k) for k in range(1, 11)]``.
-    solver, tol, max_iter, progress
+    solver, tol, max_iter
         As in `solve`, for each problem.
     time_limit : float, default inf
         Seconds for the whole path; problems that come after it are not solved, and the path
         is shorter.
+    explained : float, default 1.0
+        End the path after the first solution that explains this part of the deviance, 1 - f(w) / f(0);
+        glmnet (Friedman et al., 2010) ends at 0.999.
+    callback : callable, optional
+        ``callback(position, solution)`` after each solution; the path ends where it returns True.
+    progress : bool, default False
+        Show how far the path has come on stderr.
 
     Returns
     -------
@@ -150,32 +188,70 @@ def path(problem, penalties, solver=None, *, tol=1e-6, max_iter=10_000, time_lim
     terms = tuple(penalties)
     if not terms:
         raise ValueError("penalties is empty; give at least one penalty, for example L1(0.1).")
+    enough = as_number(explained, "explained", least=0.0)
+    tol = as_number(tol, "tol", least=0.0)
+    end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
     if batched_path.takes(problem, terms, solver):
-        return _in_batches(problem, terms, solver, tol, max_iter, time_limit, progress)
-    solutions, w, remaining = [], None, time_limit
-    for term in terms:
-        if isinstance(term, ProximalTerm):
-            problem = replace(problem, penalty=term)
-        elif isinstance(term, Constraint):
-            problem = replace(problem, constraint=term)
-        else:
-            raise TypeError(f"penalties must hold penalties or constraints, got {type(term).__name__}.")
-        solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining, progress=progress)
+        found = _in_batches(problem, terms, solver, tol, max_iter, end)
+    else:
+        found = _one_by_one(problem, terms, solver, tol, max_iter, end)
+    solutions, shares = [], []
+    null = problem.loss.evaluate(np.zeros(problem.n_features))
+    for here, solution in found:
         solutions.append(solution)
-        w, remaining = solution.w, remaining - solution.seconds
-        if remaining <= 0:
+        fit = solution.certificate.objective - penalty_value(here.penalty, solution.w.ravel().astype(np.float64))
+        shares.append(1.0 - fit / null if null > 0.0 else 0.0)
+        if progress:
+            _show(len(solutions), len(terms), solution)
+        if callback is not None and callback(len(solutions) - 1, solution) is True:
             break
-    return Path(tuple(solutions), terms[: len(solutions)])
+        # 1.0 asks for the whole path, also where rounding says that all is explained
+        if enough < 1.0 and shares[-1] >= enough:
+            break
+    return Path(tuple(solutions), terms[: len(solutions)], np.array(shares))
 
 
-def _in_batches(problem, terms, solver, tol, max_iter, time_limit, progress):
-    start = time.perf_counter()
+def _one_by_one(problem, terms, solver, tol, max_iter, end):
+    w = None
+    for term in terms:
+        problem = _under(problem, term)
+        # the first is solved however little time there is
+        remaining = max(end - time.perf_counter(), 0.0)
+        if w is not None and remaining == 0.0:
+            return
+        solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
+        w = solution.w
+        yield problem, solution
+
+
+def _in_batches(problem, terms, solver, tol, max_iter, end):
     run = batched_path.BatchedPath(problem, terms, solver, tol)
-    while not run.is_done and (remaining := start + time_limit - time.perf_counter()) > 0.0:
+    given = 0
+    while given < len(terms):
+        remaining = max(end - time.perf_counter(), 0.0)
+        if given and remaining == 0.0:
+            return
         if run.needs_help:
-            here = replace(problem, penalty=terms[len(run.solutions)])
-            w = run.solutions[-1].w if run.solutions else None
-            run.accept(solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining, progress=progress))
+            here = _under(problem, terms[given])
+            w = run.solutions[-1].w if given else None
+            run.accept(solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining))
         else:
             run.advance()
-    return Path(tuple(run.solutions), terms[: len(run.solutions)])
+        while given < len(run.solutions):
+            yield _under(problem, terms[given]), run.solutions[given]
+            given += 1
+
+
+def _under(problem, term):
+    """The problem with a penalty or a constraint replaced."""
+    if isinstance(term, PenaltyTerm):
+        return replace(problem, penalty=term)
+    if isinstance(term, Constraint):
+        return replace(problem, constraint=term)
+    raise TypeError(f"penalties must hold penalties or constraints, got {type(term).__name__}.")
+
+
+def _show(position, count, solution):
+    last = position == count
+    sys.stderr.write(f"\rpath: {position} of {count}, support {solution.support.size}" + (" \n" if last else " "))
+    sys.stderr.flush()
