@@ -179,3 +179,29 @@ def test_one_response_is_least_squares():
     single = so.solve(so.Problem(so.LeastSquares(X, Y[:, 0], intercept=True), so.L1(0.1)), tol=1e-10)
     np.testing.assert_allclose(multi.w[:, 0], single.w, atol=1e-8)
     assert multi.intercept[0] == pytest.approx(single.intercept)
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e5, 1e7])
+def test_a_class_may_outweigh_the_others(ratio):
+    """Steps must be judged where objectives differ by rounding only, and rare classes have far intercepts."""
+    weights = np.where(LABELS == 0, ratio, 1.0)
+    loss = so.Multinomial(20.0 * X, LABELS, weights, intercept=True)
+    for alpha in so.alpha_grid(loss, 4, 1e-3):
+        solution = so.solve(so.Problem(loss, so.L1(alpha)), max_iter=25, tol=1e-7)
+        assert solution.status is so.Status.CONVERGED
+        chances = weights[:, None] * loss.probabilities(solution.w.ravel())
+        np.testing.assert_allclose(np.sum(chances, axis=0), np.bincount(LABELS, weights), rtol=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("many", [1.0, -1.0])
+def test_the_intercept_of_unbalanced_classes_is_found(ratio, many):
+    """On two points it is known by hand: at 0 and z, with weights 1 and r, its exponential solves a parabola."""
+    y = np.array([many, -many])
+    loss = so.Logistic(np.array([[0.0], [2.0]]), y, np.array([1.0, ratio]), intercept=True)
+    half = (1.0 - ratio) / 2.0
+    for w in (0.0, 3.0, -3.0):
+        z = many * 2.0 * w
+        # sigma(-b) = r sigma(b + z), that is with e = exp(-b): e (1 + exp(-z) e) = r (1 + e)
+        e = ratio / (half + np.sqrt(half**2 + np.exp(-z) * ratio))
+        assert loss.intercept_at(np.array([w])) == pytest.approx(-many * np.log(e), rel=1e-9)

@@ -251,18 +251,23 @@ class Multinomial(OutputsLoss):
     def evaluate(self, w):
         Z = self.predict(w)
         Z = Z - np.sum(self.targets * Z, axis=1, keepdims=True)  # small where the fit is good
-        top = np.max(Z, axis=1)
-        values = top + np.log(np.sum(np.exp(Z - top[:, None]), axis=1))
+        top = np.argmax(Z, axis=1)[:, None]
+        highest = np.take_along_axis(Z, top, axis=1)
+        values = highest[:, 0] + np.log1p(_sum_without(np.exp(Z - highest), top))
         return float(np.sum(np.ravel(self.weights) * values))
 
     def intercept_at(self, w):
         return np.asarray(self._best_intercepts(self.fitted(w)), dtype=np.float64)
 
     def _best_intercepts(self, Z):
-        """The steps of `FreeConstants` in numpy."""
+        """The steps of `FreeConstants` in numpy, after one of iterative scaling, which is exact for rare classes."""
         q = self.places.q
-        b, last = np.zeros(q), np.inf
-        for _ in range(_NEWTON_STEPS if self.intercept else 0):
+        if not self.intercept:
+            return np.zeros(q, dtype=Z.dtype)
+        expected = np.sum(self.weights * _softmax(Z), axis=0, dtype=np.float64)
+        # the step (Darroch and Ratcliff, 1972) never raises the value
+        b, last = np.log(self._masses() / np.maximum(expected, np.finfo(np.float64).tiny)), np.inf
+        for _ in range(_NEWTON_STEPS):
             P = _softmax(Z + b)
             slope = np.sum(self.weights * (P - self.targets), axis=0, dtype=np.float64)
             largest = np.max(np.abs(slope))
@@ -334,8 +339,18 @@ class _Chances(DualRay):
 
     def conjugate(self, scale):
         Q = scale * self.P + (1.0 - scale) * self.targets
-        entropy = self.weights * Q * np.log(np.where(Q > 0.0, Q, 1.0))
+        top = np.argmax(Q, axis=1)[:, None]
+        logarithms = np.log(np.where(Q > 0.0, Q, 1.0))
+        np.put_along_axis(logarithms, top, np.log1p(-_sum_without(Q, top))[:, None], axis=1)
+        entropy = self.weights * Q * logarithms
         return float(np.sum(entropy)), float(np.sum(np.abs(entropy)))
+
+
+def _sum_without(A, columns):
+    """Sum of each row without one column, as small as it may be beside the entry left out."""
+    A = np.array(A)
+    np.put_along_axis(A, columns, 0.0, axis=1)
+    return np.sum(A, axis=1)
 
 
 def _softmax(Z):

@@ -24,6 +24,8 @@ _ROUNDS = 60
 _FLAT = 1e-12
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
 _HALVINGS, _ARMIJO = 30, 1e-4
+# Objectives that differ by less than this part may differ by rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,22 @@ def _towards(problem, w, chosen, new, slope):
     step, reached = 1.0, w + direction
     expected = float(slope @ direction) + penalty_value(problem.proximal, reached) - before
     for _ in range(_HALVINGS):
-        if problem.objective(reached) <= height + _ARMIJO * step * expected:
+        enough = _ARMIJO * step * expected
+        rise = problem.objective(reached) - height
+        if rise <= enough:
+            return reached
+        if rise <= _ROUNDING * abs(height) and _change(problem, w, reached, slope) <= enough:
             return reached
         step /= 2.0
         reached = w + step * direction
     return w
+
+
+def _change(problem, w, reached, slope):
+    """Change of the objective from w, told by slopes: it keeps its digits where values differ by rounding only.
+
+    The trapezoidal rule is exact for a quadratic loss (Hager and Zhang, 2005).
+    """
+    mean = (slope + np.asarray(problem.loss.gradient(reached), dtype=np.float64)) / 2.0
+    change = penalty_value(problem.proximal, reached) - penalty_value(problem.proximal, w)
+    return float(mean @ (reached - w)) + change

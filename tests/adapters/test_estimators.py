@@ -30,7 +30,7 @@ ESTIMATORS = [
     ours.SparseClassifier(),
     ours.SparseLogisticRegression(),
     ours.SparseRegressorCV(alphas=4, cv=3),
-    ours.SparseClassifierCV(alphas=2, cv=3),
+    ours.SparseClassifierCV(alphas=5, cv=3),
 ]
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((60, 8)) + 1.0
