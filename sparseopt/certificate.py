@@ -41,6 +41,8 @@ _ROUNDING = 1e-14
 _FLOOR = 1e-6
 # Unpenalised coefficients are projected out by least squares while that is cheap.
 _PROJECTION_WORK = 2e9
+# Newton steps that bring slopes of losses which are no sums over samples to zero: a few near an optimum.
+_SETTLING_STEPS = 8
 
 
 class CertificateError(RuntimeError):
@@ -240,7 +242,7 @@ def dual_bound(problem, w, slope):
     if isinstance(problem.loss, Quadratic):
         return _quadratic_bound(problem.loss, form, w, slope)
     if isinstance(problem.loss, DualLoss):
-        return _ray_bound(problem.loss.dual_ray(w), form)
+        return _ray_bound(problem.loss, form, w)
     return _sample_bound(problem.loss, form, w, slope)
 
 
@@ -273,15 +275,48 @@ def _sample_bound(loss, form, w, slope):
     return bound - _ROUNDING * (float(np.sum(np.abs(terms))) + abs(penalty))
 
 
-def _ray_bound(ray, form):
-    if np.any(form.stuck(-ray.slope)):
-        return -np.inf
-    scale = form.largest_scale(-ray.slope)
+def _ray_bound(loss, form, w):
+    """The bound of the slopes at w, after Newton steps on what is free to move, which bring its slopes to zero."""
+    ray, flat = loss.dual_ray(w), np.zeros(w.size, dtype=bool)
+    t = -ray.slope
+    if (basis := form.free_directions()) is not None:
+        ray = _settled_ray(loss, w, np.arange(w.size), basis)
+        if ray is None:
+            return -np.inf
+        t = -ray.slope
+        t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
+    while np.any(stuck := form.stuck(t)):
+        flat |= stuck
+        columns = np.flatnonzero(flat)
+        ray = _settled_ray(loss, w, columns, np.eye(columns.size))
+        if ray is None:
+            return -np.inf
+        t = np.where(flat, 0.0, -ray.slope)
+    scale = form.largest_scale(t)
     if form.is_homogeneous:
         scale = min(scale, ray.best_scale(scale))
     value, size = ray.conjugate(scale)
-    penalty = form.conjugate(form.nearest_slope(-scale * ray.slope))
+    penalty = form.conjugate(form.nearest_slope(scale * t))
     return -value - penalty - _ROUNDING * (size + abs(penalty))
+
+
+def _settled_ray(loss, w, columns, basis):
+    """The ray of slopes that are zero along a basis of the columns, near w; None where that costs too much."""
+    n = loss.n_entries / max(loss.n_features, 1)
+    if n * columns.size**2 > _PROJECTION_WORK:
+        return None
+    w = np.array(w)
+    rounding = 1e-13 * float(np.max(np.abs(loss.gradient(np.zeros_like(w))), initial=0.0))
+    for _ in range(_SETTLING_STEPS):
+        ray = loss.dual_ray(w)
+        rest = basis.T @ ray.slope[columns]
+        if np.all(np.abs(rest) <= rounding * np.sum(np.abs(basis), axis=0)):
+            return ray
+        H = basis.T @ loss.hessian(w, columns) @ basis
+        w[columns] -= basis @ np.linalg.lstsq(H, rest, rcond=1e-12)[0]
+        if not np.all(np.isfinite(w)):
+            break
+    return None
 
 
 def _balanced(v, weights):

@@ -146,3 +146,30 @@ def test_rows_enter_together(penalty):
     assert solution.status is so.Status.CONVERGED
     assert 0 < solution.support.size < P
     assert np.array_equal(solution.support, np.flatnonzero(solution.w.any(axis=1)))
+
+
+def free_of(kind, p):
+    """Penalties that leave something free: coefficients, groups of them, or a common constant."""
+    held = np.ones(p)
+    held[[0, 3]] = 0.0
+    match kind:
+        case "coefficients":
+            return so.Weighted(so.L1(0.05), held)
+        case "signs":
+            return so.Nonnegative(so.Weighted(so.L1(0.05), held))
+        case "groups":
+            return GroupLasso(0.05, 2, weights=held[::2])
+    return so.TotalVariation(0.05)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("kind", ["coefficients", "signs", "groups", "constant"])
+def test_what_is_free_is_proven_all_the_same(loss, kind):
+    problem = so.Problem(loss, free_of(kind, loss.n_features))
+    solution = so.solve(problem, tol=1e-7, max_iter=20_000)
+    assert solution.status is so.Status.CONVERGED
+    noise = np.abs(RNG.standard_normal(loss.n_features))
+    near, far = (so.certify(problem, np.ravel(solution.w) + size * noise).lower_bound for size in (1e-3, 1.0))
+    # what is free settles by Newton steps, which reach their end from near by
+    assert -np.inf < near <= solution.certificate.objective
+    assert far <= solution.certificate.objective
