@@ -29,7 +29,7 @@ ESTIMATORS = [
     ours.L0Regressor(),
     ours.SparseClassifier(),
     ours.SparseLogisticRegression(),
-    ours.SparseRegressorCV(alphas=4, cv=3),
+    ours.SparseRegressorCV(alphas=4, cv=3, tol=1e-10),
     ours.SparseClassifierCV(alphas=5, cv=3),
 ]
 RNG = np.random.default_rng(3)
