@@ -617,6 +617,8 @@ def _problems():
     y = X @ w + 0.1 * random.standard_normal(40)
     sparse_X = sparse.csc_array(np.where(np.abs(X) > 0.5, X, 0.0))
     quadratic = Quadratic(X.T @ X / 40, -X.T @ y / 40)
+    # under a penalty that is flat far from zero, labels that a plane separates have no minimiser
+    inseparable = y + random.standard_normal(40) > 0
     return [
         Problem(LeastSquares(X, y), L1(0.1)),
         Problem(LeastSquares(X.astype(np.float32), y), L1(0.1)),
@@ -627,7 +629,7 @@ def _problems():
         Problem(Multinomial(X, y > 0), L1(0.05)),
         Problem(Cox(X, np.exp(-y), y < 1), L1(0.05)),
         Problem(LeastSquares(sparse_X, y, intercept=True), GroupLasso(0.1, 2)),
-        Problem(Logistic(X, y > 0), GroupMCP(0.05, 5)),
+        Problem(Logistic(X, inseparable), GroupMCP(0.05, 5)),
         Problem(quadratic, L1(0.01), Box(-0.4, 0.4)),
         Problem(LeastSquares(X, y), constraint=Simplex()),
         Problem(LeastSquares(X, y), constraint=Cardinality(3)),

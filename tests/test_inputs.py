@@ -219,12 +219,12 @@ def test_one_class_is_refused_only_with_an_intercept():
         (
             lambda: so.Problem(so.LeastSquares(X, Y), 0.1),
             TypeError,
-            "penalty must be a (Penalty|ProximalTerm), got float",
+            "penalty must be a PenaltyTerm, got float",
         ),
         (
             lambda: so.Problem(so.LeastSquares(X, Y), so.Box(0, 1)),
             TypeError,
-            "penalty must be a (Penalty|ProximalTerm), got Box",
+            "penalty must be a PenaltyTerm, got Box",
         ),
         (
             lambda: so.Problem(so.LeastSquares(X, Y), constraint=so.L1(0.1)),

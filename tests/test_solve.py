@@ -25,9 +25,10 @@ SLOW = so.ProximalGradient(accelerated=False)
 @pytest.mark.parametrize(
     ("problem", "solver"),
     [
-        (LASSO, so.CoordinateDescent),
-        (so.Problem(LASSO.loss, so.MCP(0.1)), so.CoordinateDescent),
-        (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.CoordinateDescent),
+        (LASSO, so.WorkingSet),
+        (so.Problem(LASSO.loss, so.MCP(0.1)), so.WorkingSet),
+        (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.WorkingSet),
+        (so.Problem(so.Huber(X, Y), so.L1(0.1)), so.CoordinateDescent),
         (so.Problem(LASSO.loss, constraint=so.Simplex()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.L1Ball()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.Cardinality(2)), so.HardThresholding),
@@ -167,7 +168,7 @@ def test_trace_progress_and_callback_change_nothing(capsys):
     assert watched.iterations == plain.iterations
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("\rCoordinateDescent: ")
+    assert captured.err.startswith("\rWorkingSet: ")
     assert captured.err.endswith("\n")
     assert "support 2" in captured.err
 

@@ -35,7 +35,8 @@ def hessian(loss, w, columns):
 
 def newton_direction(curvature, slope):
     """The Newton step -H^+ slope, and a basis of the flat directions of H along which the slope points, or None."""
-    scale = np.sqrt(np.maximum(curvature.diagonal(), np.finfo(np.float64).tiny))
+    diagonal = curvature.diagonal()
+    scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     scaled = curvature / np.outer(scale, scale)
     factor, fault = scipy.linalg.lapack.dpotrf(scaled, lower=1)
     if fault == 0 and np.min(factor.diagonal()) > _SAFE_PIVOT:

@@ -29,6 +29,8 @@ _PATIENCE = 2
 _STEPS, _MOST_STEPS = 4, 128
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 1000
+# Curvature, relative to the largest, of a feature whose column is zero.
+_LITTLE = 1e-8
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 
@@ -131,8 +133,10 @@ class WorkingModel(ABC):
                 return None
         self.newton_steps += 1
         self.work += 4.0 * free.size * self.size
-        walls = np.where(direction * signs < 0.0, 0.0, np.where(direction > 0.0, upper, lower))
-        reach = np.divide(walls - x, direction, out=np.full(x.size, np.inf), where=direction != 0.0)
+        ends = np.where(direction > 0.0, upper, lower)
+        walls = np.where(direction * signs < 0.0, np.clip(0.0, lower, upper), ends)
+        with np.errstate(over="ignore"):
+            reach = np.divide(walls - x, direction, out=np.full(x.size, np.inf), where=direction != 0.0)
         first = float(np.min(reach))
         for step in (1.0, 0.5, min(first, 1.0)):
             if self._try(free, np.where(reach <= step, walls, x + step * direction), form) is not None:
@@ -191,7 +195,10 @@ class GramModel(WorkingModel):
         self._gram[first:size, :size] = rows
         self._gram[:first, first:size] = rows[:, :first].T
         own = np.arange(first, size)
-        self._gram[own, own] *= 1.0 + self._ridge
+        diagonal = self._gram[own, own] * (1.0 + self._ridge)
+        # where a column is zero, the penalty alone decides: a little curvature lets descent get there
+        largest = float(self._gram.diagonal()[:size].max(initial=0.0))
+        self._gram[own, own] = np.where(diagonal > 0.0, diagonal, _LITTLE * largest if largest > 0.0 else 1.0)
         self.size = size
         self.w[first:], self.slope[first:] = w, slope
         self.linear[:] = self.slope - self._image(self.w)
@@ -260,11 +267,11 @@ class ResidualModel(WorkingModel):
         self._features = np.empty(w.size, dtype=np.intp)
         self._loss = loss
         self._part = loss.X.restrict(self.features)
-        self._w = w
-        self._running = loss.start(w)
+        self._w = np.array(w, dtype=np.float64)
+        self._running = loss.start(self._w)
         self._active = np.empty(w.size, dtype=np.intp)
         curvatures = loss.curvatures()
-        self._curvatures = np.where(curvatures > 0, curvatures, 1e-8 * curvatures.max(initial=1.0))
+        self._curvatures = np.where(curvatures > 0, curvatures, _LITTLE * curvatures.max(initial=1.0))
         self._weights = np.asarray(loss.sample_weight.values)
 
     @property
@@ -302,6 +309,8 @@ class ResidualModel(WorkingModel):
         """Conjugate gradients with the diagonal as preconditioner."""
         part = self._loss.X.restrict(self.features[free])
         diagonal = self._curvatures[self.features[free]] + ridge[free]
+        if not np.all(diagonal > 0.0):
+            return None
         d, rest = np.zeros(free.size), -force
         scaled = rest / diagonal
         ahead, size = scaled, float(rest @ scaled)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
+from sparseopt.kernels.proximal import prox
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import Penalty, strengthened
@@ -22,6 +23,8 @@ from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingMod
 _ROUGH = 0.05
 # And where few features are missing: with Newton steps accuracy costs next to nothing.
 _FINE = 1e-6
+# A prox step that brings a start into the domain of the penalty and moves nothing else.
+_TINY_STEP = 1e-30
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
@@ -83,7 +86,9 @@ class WorkingSet(Solver):
         return None
 
     def init(self, problem, w):
-        w = np.asarray(w, dtype=np.float64)
+        if not np.isfinite(penalty_value(problem.proximal, w)):
+            # features that lie outside of the penalty's domain would not all enter the working set
+            prox(problem.proximal, w.copy(), _TINY_STEP, w)
         state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
         self._start(problem, state, single=self.single_precision and WorkingColumns.prefer_single(problem.loss.X))
         return state
@@ -170,11 +175,11 @@ class WorkingSet(Solver):
 
     def _distances(self, loss, penalty, form, state):
         """Distance of each coordinate to stationarity."""
-        out = np.empty(state.w.size)
+        out, w = np.empty(state.w.size), state.w.astype(np.float64)
         if isinstance(form, SeparableForm):
-            separable_distances(form.a, form.b, form.lower, form.upper, state.w, state.slopes, out)
+            separable_distances(form.a, form.b, form.lower, form.upper, w, state.slopes, out)
             return out
-        fixed_point_distances(penalty, state.w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
+        fixed_point_distances(penalty, w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
         return out
 
     def _slopes_on(self, loss, w, features):
@@ -197,7 +202,8 @@ class WorkingSet(Solver):
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
             state.slopes = state.slope = np.asarray(problem.loss.gradient(state.w), dtype=np.float64)
-            model.anchor(state.slopes[model.features])
+            # where the problem is float32, so is the point that is looked at
+            model.place(state.w[model.features], state.slopes[model.features])
         else:
             slopes[model.features] = model.slope
             state.slopes, state.slope = slopes, None
@@ -208,12 +214,12 @@ class WorkingSet(Solver):
             if state.columns is not None and state.columns.dtype == np.float32 and problem.loss.dtype == np.float64:
                 self._start(problem, state, single=False)
             else:
-                state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
+                state.descent = CoordinateDescent().init(problem, state.w)
         state.last_exact = state.residual
 
     def _descend(self, problem, state, tol, max_iterations):
         state.descent = CoordinateDescent().step(problem, state.descent, tol, max_iterations)
         done = state.descent
-        state.w, state.residual, state.slope = done.w.astype(np.float64), done.residual, None
+        state.w, state.residual, state.slope = done.w, done.residual, None
         state.iterations += 1
         return state

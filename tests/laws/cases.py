@@ -188,6 +188,8 @@ CONSTRAINTS = [
 ]
 
 SOLVERS = [
+    so.WorkingSet(),
+    so.WorkingSet(single_precision=False, fewest=2),
     so.CoordinateDescent(),
     so.CoordinateDescent(shuffled=True, newton=False),
     so.ProximalGradient(),
