@@ -86,7 +86,8 @@ class BatchedPath:
         self._admit(self._expected(forms))
         points = np.zeros((p, len(problems)), order="F")
         for k, (problem, form) in enumerate(zip(problems, forms, strict=True)):
-            points[:, k] = self._solve(problem, form)
+            # what is looked at is what is returned, also in float32
+            points[:, k] = self._solve(problem, form).astype(problem.dtype)
         images, slopes = self._look(points)
         seconds = (time.perf_counter() - start) / len(problems)
         for k, problem in enumerate(problems):
@@ -155,6 +156,7 @@ class BatchedPath:
             seconds=seconds,
             solver=repr(self.solver),
             feature_names=loss.feature_names,
+            account=self._state.account(),
         )
 
     def _retry(self, form, w, slopes, *, passed):

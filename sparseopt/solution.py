@@ -64,6 +64,9 @@ class Solution:
         Wall time of the run.
     solver : str
         The solver and its options.
+    account : str
+        What the run did: the inner method that was chosen, and how much work it was; empty for
+        solvers without choices.
     trace : tuple of TracePoint
         Empty unless asked for.
     duals : Duals or None
@@ -82,6 +85,7 @@ class Solution:
     trace: tuple = ()
     duals: Duals | None = None
     feature_names: tuple | None = field(default=None, repr=False)
+    account: str = ""
 
     @property
     def support(self):

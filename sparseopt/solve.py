@@ -163,6 +163,7 @@ def solve(
         trace=tuple(points),
         duals=state.duals,
         feature_names=problem.loss.feature_names,
+        account=state.account(),
     )
 
 

@@ -32,6 +32,7 @@ def sweep(penalty, gram, features, w, slope):
     return largest, changes
 
 
+@kernel
 def height(penalty, features, linear, w, slope):
     """Objective of the model at w."""
     total = 0.0
@@ -41,88 +42,21 @@ def height(penalty, features, linear, w, slope):
     return total
 
 
-def combine(history, moves, system, weights):
-    """Weights, summing to one, of the smallest combination of successive moves; whether they were found.
-
-    `history` holds one more row than there are moves. The least squares system is solved in place.
-    """
-    m, k = weights.size, history.shape[1]
-    trace = 0.0
-    for a in range(m):
-        for i in range(k):
-            moves[a, i] = history[a + 1, i] - history[a, i]
-    for a in range(m):
-        for b in range(a + 1):
-            total = 0.0
-            for i in range(k):
-                total += moves[a, i] * moves[b, i]
-            system[a, b] = total
-            system[b, a] = total
-        trace += system[a, a]
-    for a in range(m):
-        system[a, a] += 1e-12 * trace
-        weights[a] = 1.0
-    for a in range(m):
-        if not system[a, a] > 0.0:
-            return False
-        for b in range(a + 1, m):
-            factor = system[b, a] / system[a, a]
-            for c in range(a, m):
-                system[b, c] -= factor * system[a, c]
-            weights[b] -= factor * weights[a]
-    total = 0.0
-    for r in range(m):
-        a = m - 1 - r
-        for c in range(a + 1, m):
-            weights[a] -= system[a, c] * weights[c]
-        weights[a] /= system[a, a]
-        total += weights[a]
-    if not abs(total) > 1e-300:
-        return False
-    for a in range(m):
-        weights[a] /= total
-    return True
-
-
 @kernel
-def descend_gram(
-    penalty, gram, features, linear, w, slope, points, slopes, moves, system, weights, max_epochs, tol, patience
-):
-    """Epochs on the model from w, in place, with Anderson's extrapolation; returns the last move and epochs.
+def descend_gram(penalty, gram, features, w, slope, points, slopes, epochs, tol, patience):
+    """Epochs on the model from w, in place; each leaves a row in `points` and `slopes`; returns the last move and epochs.
 
-    Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs. `points` and `slopes`
-    (rows: one more than `weights`) hold the last iterates; extrapolation is exact for the slope, which is affine.
+    Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs.
     """
-    largest, epochs, stable, filled = 0.0, 0, 0, 0
-    k, m = w.size, weights.size
-    while epochs < max_epochs:
+    largest, stable = 0.0, 0
+    for k in range(epochs):
         largest, changes = sweep(penalty, gram, features, w, slope)
-        epochs += 1
-        if largest <= tol:
-            return largest, epochs
-        stable = stable + 1 if 1000 * changes <= k else 0
-        if stable >= patience and epochs > 1:
-            return largest, epochs
-        for i in range(k):
-            points[filled, i] = w[i]
-            slopes[filled, i] = slope[i]
-        filled += 1
-        if filled <= m:
-            continue
-        filled = 0
-        if not combine(points, moves, system, weights):
-            continue
-        for i in range(k):
-            x, s = 0.0, 0.0
-            for a in range(m):
-                x += weights[a] * points[a + 1, i]
-                s += weights[a] * slopes[a + 1, i]
-            points[0, i] = x
-            slopes[0, i] = s
-        if height(penalty, features, linear, points[0], slopes[0]) < height(penalty, features, linear, w, slope):
-            for i in range(k):
-                w[i] = points[0, i]
-                slope[i] = slopes[0, i]
+        for i in range(w.size):
+            points[U(k), U(i)] = w[U(i)]
+            slopes[U(k), U(i)] = slope[U(i)]
+        stable = stable + 1 if 1000 * changes <= w.size else 0
+        if largest <= tol or (stable >= patience and k > 0):
+            return largest, k + 1
     return largest, epochs
 
 

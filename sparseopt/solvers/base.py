@@ -28,6 +28,10 @@ class State:
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
 
+    def account(self) -> str:
+        """What the run did, in words: its inner method and the work."""
+        return ""
+
 
 class Solver(ABC):
     """A method with its options: a frozen dataclass, only mathematics.

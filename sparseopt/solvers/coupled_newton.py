@@ -8,9 +8,11 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import DualLoss
-from sparseopt.penalties import Penalty
+from sparseopt.losses import DualLoss, Quadratic
+from sparseopt.penalties import BlockPenalty, Penalty
+from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.row_descent import RowEntries, row_distances
 from sparseopt.solvers.working_model import GramModel
 
@@ -20,6 +22,8 @@ _FEWEST = 50
 _DEPTH = 1e-2
 # Rounds of epochs and Newton steps on one model at most.
 _ROUNDS = 60
+# Epochs of block descent in a round.
+_EPOCHS = 100
 # Curvature below this part of the largest is none to divide by.
 _FLAT = 1e-12
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
@@ -33,15 +37,19 @@ class CoupledNewton(Solver):
     """Proximal Newton (Lee, Sun and Saunders, 2014) with the exact second derivative on a working set.
 
     For losses that couple their samples or outputs, `Cox` and `Multinomial`: what is coupled enters
-    one matrix of the size of the working set, on which coordinates are descended. The steps are
-    few, since they converge quadratically.
+    one matrix of the size of the working set, on which coordinates are descended, or the blocks of a
+    penalty on groups. The steps are few, since they converge quadratically.
     """
 
     def rejects(self, problem):
         if not isinstance(problem.loss, DualLoss):
             return "it takes losses that couple samples or outputs, which bring their second derivative as a matrix"
-        if not isinstance(problem.proximal, Penalty):
-            return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together"
+        term = problem.proximal
+        if isinstance(term, BlockPenalty):
+            is_known = convex_form(term, problem.n_features) is not None
+            return None if is_known else "the penalty of groups is not convex, and its fixed points are not measured"
+        if not isinstance(term, Penalty):
+            return "it moves a coordinate or a group at a time; the penalty or the constraint ties all together"
         return None
 
     def init(self, problem, w):
@@ -51,13 +59,14 @@ class CoupledNewton(Solver):
         loss, w = problem.loss, state.w
         slope = np.asarray(loss.gradient(w), dtype=np.float64)
         distance = _distances(problem, w, slope)
-        chosen = _working_set(w, distance)
+        chosen, penalty = _working_set(problem.proximal, w, distance)
         if chosen.size:
             H = loss.hessian(w, chosen)
             diagonal = np.einsum("ii->i", H)
             diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(np.float64).tiny))
             goal = max(_DEPTH * float(np.max(distance)), 0.1 * tol)
-            new = _minimise(problem, chosen, H, w, slope, goal)
+            minimise = _minimise_blocks if isinstance(penalty, BlockPenalty) else _minimise
+            new = minimise(penalty, chosen, H, w, slope, goal)
             state.w = _towards(problem, w, chosen, new, slope)
         state.iterations += 1
         state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
@@ -75,24 +84,47 @@ def _distances(problem, w, slope):
     return row_distances(RowEntries(problem.proximal), w[:, None], slope[:, None], bends)
 
 
-def _working_set(w, distance):
-    """The coefficients in use and the most distant others."""
-    support = np.flatnonzero(w)
-    outside = np.where(w == 0.0, distance, 0.0)
-    count = min(np.count_nonzero(outside), max(_FEWEST, support.size))
-    new = np.argpartition(-outside, count - 1)[:count] if count else support[:0]
-    return np.sort(np.concatenate([support, new]))
+def _working_set(penalty, w, distance):
+    """The coefficients in use and the most distant others, by groups where there are groups; the penalty on these."""
+    if not isinstance(penalty, BlockPenalty):
+        return _in_use_or_distant(w != 0.0, distance, _FEWEST), penalty
+    groups = penalty.groups
+    distances = groups.norms(distance)
+    chosen = _in_use_or_distant(groups.norms(w) > 0.0, distances, max(_FEWEST * distances.size // w.size, 1))
+    if chosen.size == 0:
+        return chosen, penalty
+    everything = np.arange(w.size)
+    return np.concatenate([everything[groups.columns(g)] for g in chosen]), penalty.restricted(chosen)
 
 
-def _minimise(problem, chosen, H, w, slope, goal):
+def _in_use_or_distant(in_use, distance, fewest):
+    outside = np.where(in_use, 0.0, distance)
+    count = min(np.count_nonzero(outside), max(fewest, np.count_nonzero(in_use)))
+    new = np.argpartition(-outside, count - 1)[:count] if count else np.empty(0, dtype=np.intp)
+    return np.sort(np.concatenate([np.flatnonzero(in_use), new]))
+
+
+def _minimise_blocks(penalty, chosen, H, w, slope, goal):
+    """Minimiser of the quadratic model plus a penalty on groups, which are those of the chosen coefficients."""
+    model = Problem(Quadratic(H, slope[chosen] - H @ w[chosen]), penalty)
+    solver = BlockDescent(continuation=False)
+    state = solver.init(model, w[chosen])
+    for _ in range(_ROUNDS):
+        state = solver.step(model, state, goal, _EPOCHS)
+        if state.residual <= goal:
+            break
+    return state.w
+
+
+def _minimise(penalty, chosen, H, w, slope, goal):
     """Minimiser of the quadratic model plus the penalty over the chosen coefficients."""
-    form = convex_form(problem.proximal, w.size)
+    form = convex_form(penalty, w.size)
     local = None
     if isinstance(form, SeparableForm):
         local = SeparableForm(*(part[chosen] for part in (form.a, form.b, form.lower, form.upper)))
     model = GramModel(np.float64)
     model.extend(chosen, H, w[chosen], slope[chosen])
-    model.minimise(problem.proximal, local, goal, _ROUNDS)
+    model.minimise(penalty, local, goal, _ROUNDS)
     return model.w
 
 

@@ -24,17 +24,15 @@ class WorkingColumns:
         design = loss.X
         n = design.shape[0]
         self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
-        self._values = design.values
-        self._means = (
-            design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1], dtype=design.dtype)
-        )
+        self._design = design
         self._target = self._root * loss.target
         self._shadow = None
         self.slopes_at_zero = None
         if single:
             self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
             self.slopes_at_zero = np.empty(design.shape[1])
-            cast_and_pull(self._values, self._means, self._root, -self._target, self._shadow, self.slopes_at_zero)
+            means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
+            cast_and_pull(design.values, means, self._root, -self._target, self._shadow, self.slopes_at_zero)
         # Memory that is not touched is not taken: so many columns can be promised, and are never moved.
         promised = min(design.shape[1], max(4 * n, _AT_LEAST))
         self._matrix = np.empty((n, promised), dtype=np.float32 if single else np.float64, order="F")
@@ -58,7 +56,7 @@ class WorkingColumns:
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
         if self._shadow is None:
-            self._matrix[:, first:size] = self._root[:, None] * (self._values[:, features] - self._means[features])
+            self._matrix[:, first:size] = self._root[:, None] * self._design.restrict(features).to_array()
         else:
             self._matrix[:, first:size] = self._shadow[:, features]
         self._size = size

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from sparseopt.kernels.descent import descend
-from sparseopt.kernels.gram import descend_gram, image_into
+from sparseopt.kernels.gram import descend_gram, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
 from sparseopt.solvers.newton import newton_direction, slide
 from sparseopt.solvers.support_system import SupportSystem
@@ -59,6 +59,10 @@ class WorkingModel(ABC):
     @abstractmethod
     def slope(self):
         """Slope of the model there."""
+
+    @abstractmethod
+    def account(self) -> str:
+        """The method, the size of the set and the work so far, in words."""
 
     @abstractmethod
     def anchor(self, slopes):
@@ -182,6 +186,12 @@ class GramModel(WorkingModel):
     def slope(self):
         return self._vectors[1, : self.size]
 
+    def account(self):
+        return (
+            f"Gram matrix of {self.size} features in {self._gram.dtype}, {self.epochs} epochs, "
+            f"{self.newton_steps} Newton steps from {self.system.factorisations} factorisations"
+        )
+
     @property
     def linear(self):
         """Slope of the model at zero."""
@@ -229,15 +239,37 @@ class GramModel(WorkingModel):
 
     def descend(self, penalty, tol, patience):
         k = self.size
-        points, slopes, moves = np.empty((_MEMORY + 1, k)), np.empty((_MEMORY + 1, k)), np.empty((_MEMORY, k))
-        system, weights = np.empty((_MEMORY, _MEMORY)), np.empty(_MEMORY)
-        move, epochs = descend_gram(
-            penalty, self._gram, self.features, self.linear, self.w, self.slope,
-            points, slopes, moves, system, weights, max(1, int(min(_EPOCHS, _BUDGET / (3 * k * k)))), tol, patience,
-        )  # fmt: skip
-        self.epochs += epochs
-        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
-        return move
+        points, slopes = np.empty((_MEMORY + 1, k)), np.empty((_MEMORY + 1, k))
+        left = max(1, int(min(_EPOCHS, _BUDGET / (3 * k * k))))
+        while True:
+            move, epochs = descend_gram(
+                penalty, self._gram, self.features, self.w, self.slope,
+                points, slopes, min(left, _MEMORY + 1), tol, patience,
+            )  # fmt: skip
+            self.epochs += epochs
+            self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+            left -= epochs
+            if epochs <= _MEMORY or move <= tol or left <= 0:
+                return move
+            self._extrapolate(penalty, points, slopes)
+
+    def _extrapolate(self, penalty, points, slopes):
+        """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).
+
+        The slope is affine in the point, so that it is combined alike.
+        """
+        moves = np.diff(points, axis=0)
+        system = moves @ moves.T
+        system[np.diag_indices(_MEMORY)] += 1e-12 * np.trace(system) + np.finfo(np.float64).tiny
+        weights = np.linalg.solve(system, np.ones(_MEMORY))
+        total = np.sum(weights)
+        if total == 0.0 or not np.isfinite(total):
+            return
+        weights /= total
+        w, slope = weights @ points[1:], weights @ slopes[1:]
+        here = height(penalty, self.features, self.linear, self.w, self.slope)
+        if height(penalty, self.features, self.linear, w, slope) < here:
+            self.w[:], self.slope[:] = w, slope
 
     def direction(self, free, force, ridge):
         return self.system.solve(self._gram, ridge, free, -force)
@@ -281,6 +313,9 @@ class ResidualModel(WorkingModel):
     @property
     def slope(self):
         return self._part.rmatvec(self._running[:-1])
+
+    def account(self):
+        return f"residuals of {self.size} features, {self.epochs} epochs, {self.newton_steps} Newton steps"
 
     def extend(self, features):
         """Add features."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.designs import CenteredDense, Dense
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.kernels.proximal import prox
@@ -23,6 +22,11 @@ from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingMod
 _ROUGH = 0.05
 # And where few features are missing: with Newton steps accuracy costs next to nothing.
 _FINE = 1e-6
+# Part of the entries that are stored from which a Gram matrix pays: at 1/5 both models took the same time on
+# 1000 x 5000, at 1/20 residuals were up to twice as fast; on dense data they were 1 to 7 times slower.
+_DENSE = 0.2
+# Features from which a Gram matrix takes too much memory: a gigabyte in float32.
+_LARGEST_GRAM = 16_384
 # A prox step that brings a start into the domain of the penalty and moves nothing else.
 _TINY_STEP = 1e-30
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
@@ -48,6 +52,13 @@ class WorkingState(State):
     patience: int = 0
     #: Once the model makes no progress, plain coordinate descent has the rest.
     descent: State | None = None
+    #: Looks at all of X.
+    looks: int = 1
+
+    def account(self):
+        if self.descent is not None:
+            return "handed over to CoordinateDescent"
+        return f"{self.model.account()}; {self.looks} looks at X"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +101,22 @@ class WorkingSet(Solver):
             # features that lie outside of the penalty's domain would not all enter the working set
             prox(problem.proximal, w.copy(), _TINY_STEP, w)
         state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
-        self._start(problem, state, single=self.single_precision and WorkingColumns.prefer_single(problem.loss.X))
+        X = problem.loss.X
+        single = self.single_precision and WorkingColumns.prefer_single(X)
+        self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
-    def _start(self, problem, state, *, single):
+    def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
         state.slopes = None
-        if isinstance(loss.X, Dense | CenteredDense):
+        if has_gram:
             state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
             state.model = GramModel(state.columns.dtype)
             if not np.any(w) and state.columns.slopes_at_zero is not None:
-                state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero)
+                state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero).copy()
         else:
-            state.model = ResidualModel(loss, w)
+            state.columns, state.model = None, ResidualModel(loss, w)
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
@@ -159,6 +172,9 @@ class WorkingSet(Solver):
         outside = np.where(state.is_in, 0.0, distances)
         entering, support = np.count_nonzero(outside), np.count_nonzero(state.w)
         count = min(max(self.fewest, int(self.growth * support)), int(1.5 * entering) + 10, state.w.size - model.size)
+        if model.size + count > _LARGEST_GRAM and isinstance(model, GramModel):
+            self._start(problem, state, single=False, has_gram=False)
+            model = state.model
         if entering and count:
             score = np.where(state.is_in, -1.0, np.abs(state.slopes) + outside)
             self.extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
@@ -199,9 +215,10 @@ class WorkingSet(Solver):
     def _look(self, problem, state, *, is_exact):
         """Slopes of the loss in all features: in float32 while they only screen."""
         model = state.model
+        state.looks += 1
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
-            state.slopes = state.slope = np.asarray(problem.loss.gradient(state.w), dtype=np.float64)
+            state.slopes = state.slope = np.array(problem.loss.gradient(state.w), dtype=np.float64)
             # where the problem is float32, so is the point that is looked at
             model.place(state.w[model.features], state.slopes[model.features])
         else:
@@ -212,7 +229,7 @@ class WorkingSet(Solver):
         """Leave a model that makes no progress: from float32 to float64, from there to plain descent."""
         if state.residual > 0.5 * state.last_exact and not entering:
             if state.columns is not None and state.columns.dtype == np.float32 and problem.loss.dtype == np.float64:
-                self._start(problem, state, single=False)
+                self._start(problem, state, single=False, has_gram=True)
             else:
                 state.descent = CoordinateDescent().init(problem, state.w)
         state.last_exact = state.residual

@@ -1,0 +1,41 @@
+"""What solvers with working sets ask of a penalty: where to begin, how far features are from stationarity, which enter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form
+from sparseopt.forms import SeparableForm
+from sparseopt.kernels.gram import fixed_point_distances, separable_distances
+from sparseopt.penalties import strengthened
+
+
+def first_strength(penalty, w, slopes):
+    """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
+    if strengthened(penalty, 1.0) is None:
+        return 1.0
+    form = convex_form(penalty, w.size)
+    if not isinstance(form, SeparableForm):
+        alpha = getattr(penalty, "alpha", None)
+        return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)
+    held = (form.a > 0.0) & (w == 0.0)
+    return max(1.0, float(np.max(np.abs(slopes[held]) / form.a[held], initial=0.0)))
+
+
+def distances(penalty, form, w, slopes, curvatures):
+    """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
+    out = np.empty(w.size)
+    if isinstance(form, SeparableForm):
+        separable_distances(form.a, form.b, form.lower, form.upper, w, slopes, out)
+    else:
+        fixed_point_distances(penalty, w, slopes, curvatures, out)
+    return out
+
+
+def entering_features(is_in, slopes, outside, count):
+    """At most `count` features to let in, those first that violate optimality most, then those with steep slopes."""
+    count = min(count, int(1.5 * np.count_nonzero(outside)) + 10, is_in.size - np.count_nonzero(is_in))
+    if count == 0 or not np.any(outside):
+        return np.empty(0, dtype=np.intp)
+    score = np.where(is_in, -1.0, np.abs(slopes) + outside)
+    return np.sort(np.argpartition(-score, count - 1)[:count])
