@@ -52,7 +52,7 @@ class GradientSteps(Term):
 
 
 class BlockPenalty(ProximalTerm):
-    """A penalty on groups of coefficients; `BlockDescent` and `ProximalGradient` take it.
+    """A penalty on groups of coefficients; `BlockDescent`, `CoupledNewton` and `ProximalGradient` take it.
 
     A subclass is final. Its fields are those annotated here: the partition, one weight for all
     groups or one a group, the curvature of a ridge, the part of alpha on each coefficient, whether
@@ -175,6 +175,16 @@ class BlockPenalty(ProximalTerm):
     def strengthened(self, factor):
         """The same penalty with factor times its alpha."""
         return replace(self, alpha=factor * self.alpha)
+
+    def restricted(self, groups):
+        """The same penalty on some of the groups, whose members follow one another."""
+        sizes = np.array([self.groups.start(g + 1) - self.groups.start(g) for g in groups])
+        if np.all(sizes == sizes[0]):
+            partition = EqualGroups(int(sizes[0]))
+        else:
+            partition = as_partition(np.repeat(np.arange(sizes.size), sizes))
+        weights = self.weights if self.weights.size == 1 else self.weights[groups]
+        return replace(self, groups=partition, weights=weights)
 
     def rejects_size(self, p):
         reason = self.groups.rejects_size(p)

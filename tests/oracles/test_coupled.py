@@ -173,3 +173,22 @@ def test_what_is_free_is_proven_all_the_same(loss, kind):
     # what is free settles by Newton steps, which reach their end from near by
     assert -np.inf < near <= solution.certificate.objective
     assert far <= solution.certificate.objective
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [
+        (LOSSES[2], GroupLasso(0.1, np.arange(P * Q) % 7, [1.0, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0])),
+        (LOSSES[3], SparseGroupLasso(0.1, np.arange(P * Q) % 7)),
+        (LOSSES[1], GroupLasso(0.05, 2, ridge=0.1)),
+        (LOSSES[1], GroupLasso(0.05, 2, nonnegative=True)),
+    ],
+    ids=["free", "sparse", "ridge", "nonnegative"],
+)
+def test_groups_of_coupled_losses_have_one_minimum(loss, penalty):
+    problem = so.Problem(loss, penalty)
+    newton = so.solve(problem, so.CoupledNewton(), max_iter=30, tol=1e-9)
+    gradient = so.solve(problem, so.ProximalGradient(), max_iter=100_000)
+    assert newton.status is gradient.status is so.Status.CONVERGED
+    gap = newton.certificate.objective - gradient.certificate.objective
+    assert abs(gap) <= 1e-6 * gradient.certificate.objective
