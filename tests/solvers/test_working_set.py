@@ -1,0 +1,314 @@
+"""`WorkingSet`: the optimum of plain coordinate descent, its linear algebra, its limits and its float32 copy."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from types import FunctionType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import linalg, sparse
+
+import sparseopt as so
+from sparseopt.conjugates import convex_form
+from sparseopt.kernels import gram as gram_kernels
+from sparseopt.solvers import working_columns
+from sparseopt.solvers.local_forms import local_form
+from sparseopt.solvers.support_system import SupportSystem
+from sparseopt.solvers.working_model import GramModel
+
+RNG = np.random.default_rng(11)
+N, P = 60, 90
+X = RNG.standard_normal((N, P))
+X[:, 7] = 0.0
+X[:, 9] = X[:, 8]
+S = sparse.csc_array(np.where(np.abs(X) > 1.0, X, 0.0))
+THIN = sparse.random_array((N, P), density=0.1, rng=RNG, format="csc")
+Y = X[:, :6] @ [2.0, -1.0, 0.5, 1.0, -0.3, 0.2] + 0.1 * RNG.standard_normal(N) + 1.0
+SAMPLES = RNG.uniform(0.0, 2.0, N)
+SAMPLES[3] = 0.0
+WEIGHTS = RNG.uniform(0.0, 2.0, P)
+WEIGHTS[[0, 5, 7]] = 0.0
+
+
+@dataclass(frozen=True)
+class Shrinkage(so.Penalty):
+    """A user's convex penalty without a convex form."""
+
+    alpha: float
+    is_convex = True
+
+    def value(self, w):
+        return self.alpha * abs(w) + w * w
+
+    def prox(self, v, step):
+        return max(v - step * self.alpha, 0.0) / (1 + 2 * step) + min(v + step * self.alpha, 0.0) / (1 + 2 * step)
+
+
+PENALTIES = [
+    so.L1(0.1),
+    so.L1(1e-3),
+    so.L1(1e3),
+    so.Ridged(so.L1(0.1), 0.2),
+    so.Ridged(so.Zero(), 0.1),
+    so.Weighted(so.L1(0.1), WEIGHTS),
+    so.Weighted(so.L1(0.1), np.zeros(P)),
+    so.Nonnegative(so.L1(0.1)),
+    so.Weighted(so.Ridged(so.L1(0.1), 0.1), WEIGHTS),
+    so.L1(0.0),
+    Shrinkage(0.1),
+]
+LOSSES = [
+    pytest.param(so.LeastSquares(design, Y, weight, intercept), id=f"{name}-{kind}-{intercept}")
+    for (name, design), (kind, weight), intercept in itertools.product(
+        (("dense", X), ("CSC", S), ("thin CSC", THIN), ("float32", X.astype(np.float32))),
+        (("uniform", None), ("weighted", SAMPLES)),
+        (False, True),
+    )
+]
+BOXES = [so.Box(-0.2, 0.3), so.Box(0.1, 1.0), so.Box(-1.0, -0.1), so.Box(0.2, 0.2), so.Box(0.0, np.inf)]
+
+
+def solve_both(problem, w0=None):
+    single = problem.dtype == np.float32
+    tol = 1e-5 if single else 1e-9
+    ours = so.solve(problem, so.WorkingSet(), w0, tol=tol)
+    plain = so.solve(problem, so.CoordinateDescent(), w0, tol=tol, max_iter=100_000)
+    # what both may miss, relative to the start: the tolerance, and rounding of float32
+    return ours, plain, (1e-5 if single else 1e-8) * problem.loss.evaluate(np.zeros(P))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: f"{penalty!r:.30}")
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_optimum_is_that_of_coordinate_descent(loss, penalty):
+    ours, plain, slack = solve_both(so.Problem(loss, penalty))
+    # float32 stalls where the fit is nearly perfect, and says so: plain descent does, too
+    assert ours.status in (so.Status.CONVERGED, plain.status)
+    assert ours.certificate.objective <= plain.certificate.objective + slack
+    assert ours.w.dtype == loss.dtype
+
+
+@pytest.mark.parametrize("box", BOXES, ids=repr)
+@pytest.mark.parametrize("loss", LOSSES[::3])
+def test_a_box_holds_wherever_the_run_begins(loss, box):
+    """Also a box without zero, and a start outside of it."""
+    for penalty, w0 in itertools.product((so.L1(0.1), so.Zero()), (None, np.linspace(-3.0, 3.0, P))):
+        problem = so.Problem(loss, penalty, box)
+        ours, plain, slack = solve_both(problem, w0)
+        assert ours.status is so.Status.CONVERGED
+        assert ours.certificate.objective <= plain.certificate.objective + slack
+        # a bound itself is rounded where w is float32
+        assert problem.violation(ours.w) <= (1e-7 if loss.dtype == np.float32 else 0.0)
+
+
+@pytest.mark.parametrize("penalty", [*PENALTIES, so.MCP(0.1), so.L0(0.01)], ids=lambda penalty: f"{penalty!r:.30}")
+def test_a_start_of_ones_brings_a_column_of_zeros_to_zero(penalty):
+    """The loss says nothing there, so that the penalty alone decides."""
+    solution = so.solve(so.Problem(so.LeastSquares(X, Y), penalty), so.WorkingSet(), np.ones(P), tol=1e-9)
+    is_free = isinstance(penalty, so.Weighted) or penalty == so.L1(0.0)
+    assert abs(solution.w[7]) <= 1e-6 or is_free
+    assert np.all(np.isfinite(solution.w))
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_one_sample_and_one_feature(intercept):
+    for design in (X[:1], X[:, :1], np.zeros((N, 3))):
+        loss = so.LeastSquares(design, Y[: len(design)], intercept=intercept)
+        for penalty in (so.L1(0.1), so.MCP(0.1), so.Nonnegative(so.Zero())):
+            w0 = -np.ones(design.shape[1])
+            solution = so.solve(so.Problem(loss, penalty), so.WorkingSet(), w0)
+            assert solution.status is so.Status.CONVERGED
+            assert np.isfinite(solution.certificate.objective)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("penalty", PENALTIES[:6], ids=lambda penalty: f"{penalty!r:.30}")
+def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, intercept, monkeypatch):
+    """The copy screens and makes a model; what is proven comes from X."""
+    monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+    problem = so.Problem(so.LeastSquares(X, Y, intercept=intercept), penalty)
+    with_copy, without = (
+        so.solve(problem, so.WorkingSet(single_precision=single), tol=1e-10) for single in (True, False)
+    )
+    for solution in (with_copy, without):
+        assert solution.status is so.Status.CONVERGED
+        solution.require(gap=1e-9)
+    lowest = min(with_copy.certificate.objective, without.certificate.objective)
+    assert max(with_copy.certificate.objective, without.certificate.objective) <= lowest * (1 + 2e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), dtype=st.sampled_from([np.float32, np.float64]), is_curved=st.booleans())
+def test_a_system_follows_any_change_of_the_support(seed, dtype, is_curved):
+    random = np.random.default_rng(seed)
+    size = int(random.integers(1, 40))
+    basis = random.standard_normal((2 * size + 5, size))
+    gram = (basis.T @ basis / len(basis) + 0.1 * np.eye(size)).astype(dtype)
+    ridge = np.full(size, 0.3 if is_curved else 0.0)
+    system, support = SupportSystem(dtype), random.random(size) < 0.5
+    for _ in range(12):
+        support ^= random.random(size) < random.choice([0.02, 0.1, 0.5])
+        chosen, right = np.flatnonzero(support), random.standard_normal(support.sum())
+        if chosen.size == 0:
+            continue
+        exact = np.linalg.solve(
+            gram[np.ix_(chosen, chosen)].astype(np.float64) + 1e-300 + np.diag(ridge[chosen]), right
+        )
+        found = system.solve(gram, ridge, chosen, right)
+        # condition number below 100 times the precision
+        accuracy = 1e-3 if dtype == np.float32 else 1e-9
+        np.testing.assert_allclose(found, exact, atol=accuracy * np.abs(exact).max())
+    assert system.factorisations <= 13
+
+
+def test_an_indefinite_system_is_refused():
+    gram = np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert SupportSystem(np.float64).solve(gram, np.zeros(2), np.arange(2), np.ones(2)) is None
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), dtype=st.sampled_from([np.float32, np.float64]))
+def test_the_slope_of_a_model_is_its_gradient_after_any_operations(seed, dtype):
+    random = np.random.default_rng(seed)
+    design = random.standard_normal((30, 40)).astype(dtype)
+    model, penalty = GramModel(dtype), so.L1(1.0)
+    features = random.permutation(40)
+    for batch in np.split(features, np.sort(random.choice(np.arange(1, 40), 3, replace=False))):
+        known = np.append(model.features, batch)
+        model.extend(
+            batch, design[:, batch].T @ design[:, known], random.standard_normal(batch.size), np.ones(batch.size)
+        )
+        for operation in random.permutation(3):
+            if operation == 0:
+                model.descend(penalty, 1e-3, 2)
+            elif operation == 1:
+                model.anchor(random.standard_normal(model.size))
+            else:
+                model.minimise(penalty, convex_form(penalty, 40).restrict(model.features), 1e-6, 3)
+            gram = model._gram[: model.size, : model.size].astype(np.float64)
+            scale = np.abs(gram) @ np.abs(model.w) + np.abs(model.linear)
+            error = np.abs(model.slope - gram @ model.w - model.linear)
+            # slopes are sums of at most some thousand float64 terms, whatever the precision of the matrix
+            assert np.all(error <= 1e-11 * scale.max() + 1e-300)
+
+
+@pytest.mark.parametrize(
+    "penalty", [so.L1(0.3), so.MCP(0.3), so.Weighted(so.L1(0.3), WEIGHTS)], ids=lambda p: f"{p!r:.20}"
+)
+def test_compiled_descent_is_plain_descent(penalty):
+    k = 25
+    chosen = np.arange(k)
+    gram, linear = X[:, :k].T @ X[:, :k] / N + 1e-3 * np.eye(k), -X[:, :k].T @ Y / N
+    # the function as written, with the plain functions of its module
+    plain_descent = FunctionType(gram_kernels.descend_gram.py_func.__code__, vars(gram_kernels))
+    ends = []
+    for descend in (gram_kernels.descend_gram, plain_descent):
+        w, slope = np.zeros(k), linear.copy()
+        points, slopes = np.zeros((30, k)), np.zeros((30, k))
+        with np.errstate(all="ignore"):
+            move, epochs = descend(penalty, gram, chosen, w, slope, points, slopes, 30, 1e-12, 100)
+        np.testing.assert_allclose(slope, gram @ w + linear, atol=1e-12)
+        ends.append((epochs, move, w, slope, points, slopes))
+    assert ends[0][0] == ends[1][0]
+    for compiled, plain in zip(*ends, strict=True):
+        # sums in another order
+        np.testing.assert_allclose(compiled, plain, atol=1e-12)
+
+
+def recovery_problem(seed, penalty):
+    random = np.random.default_rng(seed)
+    design = random.standard_normal((100, 200))
+    for j in range(1, 200):
+        design[:, j] = 0.5 * design[:, j - 1] + np.sqrt(0.75) * design[:, j]
+    truth = np.zeros(200)
+    truth[::20] = random.choice([-1.0, 1.0], 10) * random.uniform(0.5, 2.0, 10)
+    return so.Problem(so.LeastSquares(design, design @ truth + 0.3 * random.standard_normal(100)), penalty)
+
+
+@pytest.mark.parametrize("penalty", [so.MCP(0.15), so.SCAD(0.15), so.Ridged(so.MCP(0.15), 0.05)], ids=repr)
+def test_continuation_ends_no_worse_than_descent_from_zero(penalty):
+    """A promise of experience, not of theory: on signals that can be recovered."""
+    for seed in range(6):
+        problem = recovery_problem(seed, penalty)
+        ours, plain = (
+            so.solve(problem, solver).certificate.objective for solver in (so.WorkingSet(), so.CoordinateDescent())
+        )
+        assert ours <= 1.01 * plain
+
+
+@pytest.mark.parametrize(
+    "penalty", [so.MCP(0.4), so.SCAD(0.4, 3.0), so.Nonnegative(so.MCP(0.4)), so.Ridged(so.SCAD(0.4), 0.2)], ids=repr
+)
+def test_the_piece_of_a_folded_penalty_has_its_slope(penalty):
+    w = np.array([1e-3, 0.1, 0.39, 0.5, 0.9, 1.3, 2.0])
+    if not isinstance(penalty, so.Nonnegative):
+        w = np.append(w, -w)
+    form, h = local_form(penalty, w), 1e-6
+    for j, x in enumerate(w):
+        assert form.lower[j] <= x <= form.upper[j]
+        slope = (penalty.value(x + h) - penalty.value(x - h)) / (2 * h)
+        assert slope == pytest.approx(form.a[j] * np.sign(x) + form.b[j] * x, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["AR(0.9999)", "Hilbert"])
+def test_columns_that_are_nearly_the_same_are_certified(name):
+    random = np.random.default_rng(0)
+    if name == "Hilbert":
+        design = linalg.hilbert(60)
+    else:
+        design = random.standard_normal((100, 150))
+        for j in range(1, 150):
+            design[:, j] = 0.9999 * design[:, j - 1] + np.sqrt(1 - 0.9999**2) * design[:, j]
+    loss = so.LeastSquares(design, design[:, ::7].sum(axis=1) + 0.01 * random.standard_normal(len(design)))
+    for part in (1e-1, 1e-3, 1e-5):
+        problem = so.Problem(loss, so.L1(part * so.alpha_max(loss)))
+        so.solve(problem, so.WorkingSet(), tol=1e-8).require(gap=1e-8)
+
+
+def long_problem():
+    """Correlated columns and next to no penalty: seconds of work."""
+    random = np.random.default_rng(1)
+    design = np.cumsum(random.standard_normal((600, 3000)), axis=1)
+    loss = so.LeastSquares(design, random.standard_normal(600))
+    return so.Problem(loss, so.L1(1e-5 * so.alpha_max(loss)))
+
+
+def test_a_time_limit_is_kept_on_a_long_problem():
+    problem = long_problem()
+    so.solve(problem, so.WorkingSet(), max_iter=2)
+    start = time.perf_counter()
+    solution = so.solve(problem, so.WorkingSet(), tol=0.0, max_iter=10**6, time_limit=0.2)
+    assert solution.status is so.Status.TIME_LIMIT
+    assert time.perf_counter() - start < 0.5
+
+
+def test_a_callback_stops_the_run_and_cannot_write():
+    seen = []
+
+    def callback(iterations, w):
+        with pytest.raises(ValueError, match="read-only"):
+            w[0] = 1.0
+        seen.append(iterations)
+        return len(seen) == 2
+
+    solution = so.solve(long_problem(), so.WorkingSet(), tol=0.0, callback=callback)
+    assert solution.status is so.Status.STOPPED
+    assert seen == sorted(set(seen))
+    assert solution.iterations == seen[-1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_the_iteration_limit_is_kept(limit):
+    solution = so.solve(so.Problem(so.LeastSquares(X, Y), so.L1(1e-4)), so.WorkingSet(), tol=0.0, max_iter=limit)
+    assert solution.iterations <= limit
+
+
+def test_from_the_solution_a_run_takes_one_iteration_or_two():
+    """The start is kept, not thrown away."""
+    problem = so.Problem(so.LeastSquares(X, Y), so.L1(0.05))
+    w = so.solve(problem, so.WorkingSet(), tol=1e-12).w
+    again = so.solve(problem, so.WorkingSet(), w, tol=1e-6)
+    assert again.iterations <= 2
+    np.testing.assert_allclose(again.w, w, atol=1e-9)
