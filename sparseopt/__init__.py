@@ -80,6 +80,7 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent as Coordinate
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet

@@ -22,6 +22,7 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
+from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet
@@ -47,6 +48,7 @@ def default_solver(problem):
     least squares and SLOPE           SlopeWorkingSet
     linear rows                       OperatorSplitting
     least squares and a penalty       WorkingSet
+    a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
     a penalty on groups               BlockDescent
     a projection (simplex, L1 ball)   ProximalGradient
@@ -65,7 +67,8 @@ def default_solver(problem):
             if solver.rejects(problem) is None:
                 return solver
     if isinstance(problem.proximal, Penalty):
-        return CoordinateDescent() if WorkingSet().rejects(problem) else WorkingSet()
+        quick = (solver for solver in (WorkingSet(), ProxNewton()) if solver.rejects(problem) is None)
+        return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
 
 

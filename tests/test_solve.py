@@ -28,7 +28,7 @@ SLOW = so.ProximalGradient(accelerated=False)
         (LASSO, so.WorkingSet),
         (so.Problem(LASSO.loss, so.MCP(0.1)), so.WorkingSet),
         (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.WorkingSet),
-        (so.Problem(so.Huber(X, Y), so.L1(0.1)), so.CoordinateDescent),
+        (so.Problem(so.Huber(X, Y), so.L1(0.1)), so.ProxNewton),
         (so.Problem(LASSO.loss, constraint=so.Simplex()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.L1Ball()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.Cardinality(2)), so.HardThresholding),

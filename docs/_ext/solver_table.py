@@ -45,6 +45,7 @@ PROBLEMS = {
 SOLVERS = (
     so.ProximalGradient(),
     so.CoordinateDescent(),
+    so.ProxNewton(),
     so.BlockDescent(),
     so.HardThresholding(),
     so.OperatorSplitting(),

@@ -192,6 +192,8 @@ SOLVERS = [
     so.WorkingSet(single_precision=False, fewest=2),
     so.CoordinateDescent(),
     so.CoordinateDescent(shuffled=True, newton=False),
+    so.ProxNewton(),
+    so.ProxNewton(single_precision=False, shrink=0.5, fewest=1, growth=0.5),
     so.ProximalGradient(),
     so.ProximalGradient(accelerated=False),
     so.ProximalGradient(monotone=True, restarts=False),

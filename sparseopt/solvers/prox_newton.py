@@ -1,0 +1,324 @@
+"""Proximal Newton steps on working sets, for losses that are sums over samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form
+from sparseopt.designs import Dense
+from sparseopt.forms import ConvexForm, SeparableForm
+from sparseopt.kernels.columns import penalty_on
+from sparseopt.losses import SampleLoss
+from sparseopt.losses.samples import fitted, remember
+from sparseopt.penalties import Penalty, strengthened
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.sample_models import DenseModels, SampleModels, SparseModels
+from sparseopt.solvers.working_plan import distances, entering_features, first_strength
+
+# Part of the strength of the penalty to which a stage is solved, while features are missing.
+_ROUGH = 0.05
+# And at the end: what is left of the largest slope.
+_FINE = 1e-6
+# Part of the distance to stationarity that a model is left with: it is only a model.
+_DEPTH = 0.1
+# Part of the strength from which the slope of a feature at zero keeps it in a new model.
+_NEAR = 0.9
+# Rounds of descent and Newton steps on a model.
+_ROUNDS = 20
+# Steps in one stage at most, and multiplications of one call: a tenth of a second.
+_STEPS, _BUDGET = 30, 1e9
+# Halvings of a step that does not bring the objective down as it should (Armijo, 1966), and what rounding may hide.
+_HALVINGS, _ARMIJO, _SLACK = 40, 1e-4, 1e-14
+# Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one fails, and growth.
+_LEAST, _DAMPED, _GROWTH = 1e-7, 1e-3, 10.0
+# Differences of slopes over less than this, relative to the fitted values, are rounding.
+_NARROW = 1e-8
+
+
+class SamplePoint:
+    """A loss on samples at one point, by the fitted values there."""
+
+    def __init__(self, loss, y, eta):
+        self.loss, self.y = loss, y
+        # a trial point may be so far out that the loss is beyond all numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.eta = eta + loss.constant.settled(loss, eta)
+            self.z = loss.offset.added_to(self.eta)
+            self.height = float(np.sum(loss.sample_weight.values * loss.value(y, self.z), dtype=np.float64))
+
+    @property
+    def slopes(self):
+        """Slope of the loss in each fitted value."""
+        return np.asarray(self.loss.sample_weight.values * self.loss.slope(self.y, self.z), dtype=np.float64)
+
+    def bends(self, spread, damping):
+        """Second derivative in each fitted value, at least `damping` of the bound on it, or of the largest.
+
+        It is the mean on both sides as far as `spread`, which tells a loss with kinks in its slope how many samples
+        a step will carry across them.
+        """
+        loss, y, z = self.loss, self.y, self.z
+        if spread > _NARROW * (1.0 + np.max(np.abs(z))):
+            bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
+        else:
+            bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
+        bound = loss.smoothness()
+        bends = np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
+        return np.asarray(loss.sample_weight.values * bends, dtype=np.float64)
+
+
+@dataclass
+class Stage:
+    """What is to be minimised on the working set at present, and how finely."""
+
+    penalty: Penalty
+    form: ConvexForm | None
+    goal: float
+    #: Whether the penalty has its full strength and nearly no feature is missing.
+    is_last: bool
+    steps: int = 0
+    #: Distance to stationarity before the last step with the present model; infinite where there was none.
+    last: float = np.inf
+
+
+@dataclass
+class NewtonState(State):
+    """State with the models, and the slopes of the loss in all features."""
+
+    models: SampleModels | None = None
+    point: SamplePoint | None = field(default=None, repr=False)
+    is_in: np.ndarray | None = None
+    slopes: np.ndarray | None = None
+    #: Curvature of the loss in each feature, where the penalty has no form; for distances.
+    curvatures: np.ndarray | None = None
+    #: Factor of the penalty's alpha: it comes down to 1.
+    strength: float = 1.0
+    #: How far the last step moved the fitted values, and the least curvature.
+    spread: float = 0.0
+    damping: float = _LEAST
+    stage: Stage | None = None
+    last_exact: float = np.inf
+    #: Once steps make no progress, plain coordinate descent has the rest.
+    descent: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxNewton(Solver):
+    """Proximal Newton on working sets (Lee, Sun and Saunders, 2014; Friedman et al., 2010), for losses on samples.
+
+    The strength of the penalty comes down from where w = 0 is optimal, and features enter a working
+    set as in `WorkingSet`. On the set the loss is replaced by a quadratic with the slopes and curvatures of
+    the samples; it is minimised with the penalty, and a line search on the objective itself says how far
+    to go. A quadratic keeps its curvature for as long as steps with it are quick enough, which only needs
+    new slopes (quasi-Newton; compare Massias et al., 2020).
+
+    Parameters
+    ----------
+    single_precision : bool, default True
+        Keep a float32 copy of a dense float64 X (half its memory) for screening and for the models; the
+        last steps start from float64 slopes, and all that is proven is float64. False saves the memory.
+    shrink : float, default 0.25
+        Factor of the penalty's strength from one stage to the next.
+    fewest : int, default 100
+        Features that may enter at once, however small the support.
+    growth : float, default 1.5
+        Features that may enter at once, as a part of the support.
+    """
+
+    single_precision: bool = True
+    shrink: float = 0.25
+    fewest: int = 100
+    growth: float = 1.5
+
+    def rejects(self, problem):
+        term = problem.proximal
+        if term is None or not isinstance(term, Penalty):
+            return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+        if not isinstance(problem.loss, SampleLoss):
+            return f"it takes losses on samples such as Logistic or Poisson, not {type(problem.loss).__name__}; WorkingSet is for LeastSquares"
+        return None
+
+    def init(self, problem, w):
+        w, form = np.array(w, dtype=np.float64), convex_form(problem.proximal, w.size)
+        if isinstance(form, SeparableForm):
+            w = np.clip(w, form.lower, form.upper)
+        state = NewtonState(w=w)
+        self._start(problem, state, single=self.single_precision and DenseModels.prefer_single(problem.loss))
+        return state
+
+    def _start(self, problem, state, *, single):
+        """New models at state.w, with the support as working set."""
+        loss, w = problem.loss, state.w
+        state.point = SamplePoint(loss, loss.y.astype(np.float64), np.array(fitted(loss, w), dtype=np.float64))
+        v = state.point.slopes
+        state.models = DenseModels(loss, v, single=single) if isinstance(loss.X, Dense) else SparseModels(loss)
+        if state.models.slopes_at_start is not None:
+            state.slopes = np.array(remember(loss, "_gradient", w, state.models.slopes_at_start))
+        else:
+            state.slopes = np.array(loss.gradient(w), dtype=np.float64)
+        if not isinstance(convex_form(problem.proximal, w.size), SeparableForm):
+            state.curvatures = np.asarray(loss.curvatures_near(w), dtype=np.float64)
+        state.is_in, state.last_exact, state.stage = w != 0.0, np.inf, None
+        state.strength = first_strength(problem.proximal, w, state.slopes)
+
+    def step(self, problem, state, tol, max_iterations):
+        if state.descent is not None:
+            return self._descend(problem, state, tol, max_iterations)
+        if state.stage is None:
+            self._plan(problem, state, tol)
+        state.residual, state.slope = np.inf, None
+        if self._improve(problem, state, max_iterations):
+            self._look(problem, state)
+        return state
+
+    def _plan(self, problem, state, tol):
+        """Let features in, and say what is to be minimised next and how finely."""
+        state.strength = max(1.0, self.shrink * state.strength)
+        is_final = state.strength == 1.0
+        penalty = problem.proximal if is_final else strengthened(problem.proximal, state.strength)
+        form = convex_form(penalty, state.w.size)
+        missing = distances(penalty, form, state.w, state.slopes, state.curvatures)
+        largest = float(np.max(missing, initial=0.0))
+        missing[state.is_in] = 0.0
+        entering, support = np.count_nonzero(missing), np.count_nonzero(state.w)
+        count = state.models.eagerness * max(self.fewest, int(self.growth * support))
+        new = entering_features(state.is_in, state.slopes, missing, count)
+        is_last = is_final and entering <= max(10, support // 10)
+        scale = float(np.max(np.abs(state.slopes), initial=0.0))
+        goal = _ROUGH * min(largest, scale)
+        if is_last:
+            goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
+        state.stage = Stage(penalty, form, goal, is_last)
+        if is_last and state.models.model is not None:
+            state.models.extend(new, state.w[new], state.point.slopes)
+            state.is_in[new] = True
+            self._place(state, state.models.model.w)
+        else:
+            self._renew(state, new)
+
+    def _renew(self, state, new):
+        """A model with the curvatures of the point, on the support, what is nearly in it, and new features."""
+        stage, keep = state.stage, state.w != 0.0
+        steep = stage.form.a if isinstance(stage.form, SeparableForm) else 0.0
+        keep |= state.is_in & (np.abs(state.slopes) >= _NEAR * steep)
+        keep[new] = True
+        features = np.flatnonzero(keep)
+        state.models.renew(
+            features, state.w[features], state.point.slopes, state.point.bends(state.spread, state.damping)
+        )
+        state.is_in, stage.last = keep, np.inf
+        self._place(state, state.w[features])
+
+    def _place(self, state, w):
+        """Bring the model to the point."""
+        models = state.models
+        models.place(w, state.point.slopes, is_exact=state.stage.is_last)
+        state.slopes[models.model.features] = models.model.slope
+
+    def _improve(self, problem, state, max_iterations):
+        """Proximal Newton steps on the working set; whether the stage is over."""
+        stage, models, work = state.stage, state.models, 0.0
+        for _ in range(max_iterations):
+            distance = self._distance(state)
+            if distance <= stage.goal or stage.steps >= _STEPS:
+                break
+            if self._is_slow(state, distance):
+                self._renew(state, np.empty(0, dtype=np.intp))
+                distance = self._distance(state)
+            stage.last = distance
+            stage.steps += 1
+            state.iterations += 1
+            if not self._advance(problem, state, distance):
+                break
+            work += models.model.size * problem.loss.y.size
+            if work > _BUDGET:
+                return False
+        return True
+
+    def _distance(self, state):
+        """Largest distance to stationarity on the working set."""
+        stage, model = state.stage, state.models.model
+        if isinstance(stage.form, SeparableForm):
+            missing = stage.form.restrict(model.features).subgradient_distance(model.w, state.slopes[model.features])
+        else:
+            missing = distances(stage.penalty, None, state.w, state.slopes, state.curvatures)[model.features]
+        return float(np.max(missing, initial=0.0))
+
+    def _is_slow(self, state, distance):
+        """Whether at the present pace the old curvatures will cost more steps than new ones."""
+        stage = state.stage
+        if stage.last <= distance:
+            return True
+        return (
+            stage.last < np.inf and np.log(stage.goal / distance) < np.log(distance / stage.last) * state.models.cost()
+        )
+
+    def _advance(self, problem, state, distance):
+        """One step to the minimiser of the model, or part of the way; whether the objective has fallen."""
+        loss, stage, models = problem.loss, state.stage, state.models
+        model = models.model
+        features, before, slope = model.features, np.array(model.w), state.slopes[model.features]
+        local = stage.form.restrict(features) if isinstance(stage.form, SeparableForm) else None
+        model.minimise(stage.penalty, local, max(_DEPTH * distance, 0.3 * stage.goal), _ROUNDS)
+        move = model.w - before
+        image, height = models.image(move), state.point.height
+        at_start = self._penalty(state, local, before)
+        gain = min(float(slope @ move) + self._penalty(state, local, before + move) - at_start, 0.0)
+        slack, step = _SLACK * abs(height + at_start), 1.0
+        for _ in range(_HALVINGS):
+            w = before + step * move
+            point = SamplePoint(loss, state.point.y, state.point.eta + step * image)
+            fall = height - point.height + at_start - self._penalty(state, local, w)
+            if fall >= -_ARMIJO * step * gain - slack:
+                break
+            step /= 2.0
+        else:
+            w, point, step = before, state.point, 0.0
+        state.w[features], state.point = w, point
+        self._place(state, w)
+        state.spread = float(np.mean(np.abs(step * image)))
+        if step == 1.0:
+            state.damping = max(_LEAST, state.damping / _GROWTH)
+        elif step < 0.5:
+            # the curvature changes too much on the way
+            stage.last, state.damping = 0.0, max(_DAMPED, _GROWTH * state.damping)
+        return step > 0.0 or state.damping <= 1.0
+
+    def _penalty(self, state, local, w):
+        """The penalty at a point of the working set."""
+        if local is not None:
+            return float(np.sum(local.a * np.abs(w) + local.b * w * w / 2))
+        return penalty_on(state.stage.penalty, state.models.model.features, w)
+
+    def _look(self, problem, state):
+        """Slopes of the loss in all features: exact ones at the end."""
+        loss, stage, state.stage = problem.loss, state.stage, None
+        if not stage.is_last:
+            state.slopes = state.models.screen(state.point.slopes)
+            return
+        state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
+        state.slopes = state.slope.copy()
+        state.point = SamplePoint(loss, state.point.y, np.array(fitted(loss, state.w), dtype=np.float64))
+        missing = distances(stage.penalty, stage.form, state.w, state.slopes, state.curvatures)
+        state.residual = float(np.max(missing, initial=0.0))
+        if state.residual > 0.5 * state.last_exact and not np.any(missing[~state.is_in]):
+            self._give_up(problem, state)
+        state.last_exact = state.residual
+
+    def _give_up(self, problem, state):
+        """Leave models that make no progress: from float32 to float64, from there to plain descent."""
+        if state.models.is_single:
+            residual, slope = state.residual, state.slope
+            self._start(problem, state, single=False)
+            state.residual, state.slope = residual, slope
+        else:
+            state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
+
+    def _descend(self, problem, state, tol, max_iterations):
+        done = state.descent = CoordinateDescent().step(problem, state.descent, tol, max_iterations)
+        state.w, state.residual, state.slope = done.w.astype(np.float64), done.residual, None
+        state.iterations = state.iterations + 1
+        return state

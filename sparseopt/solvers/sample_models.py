@@ -1,0 +1,167 @@
+"""Quadratic models of a loss on samples on a working set: the curvature of each sample is a weight.
+
+At a point where the samples have the slopes v_i and the curvatures h_i, the model of a change d of
+the coefficients is
+
+    sum_i v_i x_i d + h_i (x_i d - m d)**2 / 2
+
+with m the means of the columns under the weights h where there is an intercept, zero otherwise:
+so the intercept is minimised out. The curvatures may be those of an earlier point. The model bends
+a little wrong then, but its slopes are right, so that steps to its minimiser still go down.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from sparseopt.designs import Dense
+from sparseopt.kernels.gram import cast_and_pull
+from sparseopt.solvers.curved_model import CurvedModel
+from sparseopt.solvers.working_model import GramModel, WorkingModel
+
+# Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
+_WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Squares of columns from which float32 has too little range.
+_EXTREME = 1e24
+
+
+class SampleModels(ABC):
+    """The models of one run, one after another, and the products with X that go with them."""
+
+    #: The present one.
+    model: WorkingModel | None = None
+    #: Slopes of the loss at the start of the run, where a look at X has shown them already.
+    slopes_at_start: np.ndarray | None = None
+    #: Whether the models are float32, though X is not.
+    is_single = False
+    #: How many times as many features may enter at once as where each costs a row of a Gram matrix.
+    eagerness = 1
+
+    @abstractmethod
+    def renew(self, features, w, v, weights):
+        """A new model on the features, with the curvatures `weights` of the samples."""
+
+    @abstractmethod
+    def extend(self, features, w, v):
+        """Add features to the model, which keeps its curvatures."""
+
+    @abstractmethod
+    def place(self, w, v, *, is_exact):
+        """Bring the model to the point w where the samples have the slopes v; float32 will do if not `is_exact`."""
+
+    @abstractmethod
+    def image(self, move):
+        """What the fitted values gain by a move on the working set, less the intercept."""
+
+    @abstractmethod
+    def cost(self):
+        """What a new model costs, in steps of the present one."""
+
+    @abstractmethod
+    def screen(self, v):
+        """Slopes of all features, good enough to choose features by."""
+
+
+class DenseModels(SampleModels):
+    """Models with the Gram matrix of the weighted columns in memory; all in float32, if `single`."""
+
+    def __init__(self, loss, v, *, single):
+        self._values, self._has_intercept = loss.X.values, loss.intercept
+        self._shadow = None
+        n, p = self._values.shape
+        self.is_single = single
+        self._dtype = np.dtype(np.float32 if single else np.float64)
+        if single:
+            self._shadow = np.empty((n, p), dtype=np.float32, order="F")
+            self.slopes_at_start = np.empty(p)
+            means, root = np.zeros(p), np.ones(n)
+            cast_and_pull(self._values, means, root, v, self._shadow, self.slopes_at_start)
+
+    @staticmethod
+    def prefer_single(loss):
+        """Whether a copy in float32 pays."""
+        X = loss.X
+        if not isinstance(X, Dense) or X.dtype != np.float64 or not _WORTH_A_COPY <= X.n_entries <= _TOO_LARGE:
+            return False
+        sizes = X.squares[X.squares > 0.0]
+        return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
+
+    def renew(self, features, w, v, weights):
+        # relative to the largest, so that float32 holds them
+        self._unit = float(np.max(weights)) or 1.0
+        self._weights = (weights / self._unit).astype(self._dtype)
+        self._columns, self._exact = self._take(features), None
+        half = self._centred(self._columns) * np.sqrt(self._weights)
+        self.model = GramModel(self._dtype)
+        self.model.extend(features, self._in_units(half @ half.T), w, self._slopes(self._columns, v))
+
+    def extend(self, features, w, v):
+        new = self._take(features)
+        self._columns, self._exact = np.concatenate([self._columns, new]), None
+        rows = (self._centred(new) * self._weights) @ self._columns.T
+        self.model.extend(features, self._in_units(rows), w, self._slopes(new, v))
+
+    def place(self, w, v, *, is_exact):
+        self.model.w[:] = w
+        if is_exact and self.is_single:
+            if self._exact is None:
+                self._exact = self._values.T[self.model.features]
+            self.model.anchor(self._exact @ v)
+        else:
+            self.model.anchor(self._slopes(self._columns, v))
+
+    def image(self, move):
+        return (move.astype(self._dtype) @ self._columns).astype(np.float64)
+
+    def cost(self):
+        return 8.0
+
+    def screen(self, v):
+        return self._slopes((self._values if self._shadow is None else self._shadow).T, v)
+
+    def _slopes(self, rows, v):
+        unit = float(np.max(np.abs(v), initial=0.0)) or 1.0
+        return np.vecdot(rows, (v / unit).astype(self._dtype)).astype(np.float64) * unit
+
+    def _take(self, features):
+        return (self._values if self._shadow is None else self._shadow).T[features].astype(self._dtype, copy=False)
+
+    def _centred(self, columns):
+        if not self._has_intercept:
+            return columns
+        means = columns @ self._weights / np.sum(self._weights)
+        return columns - means[:, None]
+
+    def _in_units(self, rows):
+        return rows * self._dtype.type(self._unit)
+
+
+class SparseModels(SampleModels):
+    """Models through the columns of a sparse X, in float64."""
+
+    eagerness = 5
+
+    def __init__(self, loss):
+        self._design, self._has_intercept = loss.X, loss.intercept
+
+    def renew(self, features, w, v, weights):
+        full = np.zeros(self._design.shape[1])
+        full[features] = w
+        self.model = CurvedModel(self._design, features, full, v, weights, has_intercept=self._has_intercept)
+
+    def extend(self, features, w, v):
+        self.model.extend(features)
+
+    def place(self, w, v, *, is_exact):
+        self.model.place(w, v)
+
+    def image(self, move):
+        return self.model.image(move)
+
+    def cost(self):
+        return 1.0
+
+    def screen(self, v):
+        return np.asarray(self._design.rmatvec(v), dtype=np.float64)
