@@ -9,6 +9,8 @@ from sparseopt.kernels.gram import cast_and_pull
 
 # Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
 _WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
+_LEAST, _MOST = 1e-20, 1e20
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
 
@@ -32,7 +34,10 @@ class WorkingColumns:
             self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
             self.slopes_at_zero = np.empty(design.shape[1])
             means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
-            cast_and_pull(design.values, means, self._root, -self._target, self._shadow, self.slopes_at_zero)
+            squares = cast_and_pull(design.values, means, self._root, -self._target, self._shadow, self.slopes_at_zero)
+            single = _LEAST < squares / design.shape[1] < _MOST and float(self._target @ self._target) < _MOST
+        if not single:
+            self._shadow = None
         # Memory that is not touched is not taken: so many columns can be promised, and are never moved.
         promised = min(design.shape[1], max(4 * n, _AT_LEAST))
         self._matrix = np.empty((n, promised), dtype=np.float32 if single else np.float64, order="F")

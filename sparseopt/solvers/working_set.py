@@ -8,6 +8,7 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
+from sparseopt.inputs import as_count, as_number
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.kernels.proximal import prox
 from sparseopt.losses import LeastSquares
@@ -84,6 +85,11 @@ class WorkingSet(Solver):
         Features that may enter at once, however small the support.
     growth : float, default 0.6
         Features that may enter at once, as a part of the support.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a factor outside of (0, 1), `fewest` below 1, or a negative `growth`.
     """
 
     single_precision: bool = True
@@ -91,6 +97,15 @@ class WorkingSet(Solver):
     concave_shrink: float = 0.85
     fewest: int = 100
     growth: float = 0.6
+
+    def __post_init__(self):
+        for name in ("shrink", "concave_shrink"):
+            if not 0.0 < as_number(getattr(self, name), name) < 1.0:
+                raise ValueError(
+                    f"{name} must be between 0 and 1, got {getattr(self, name)}: the strength has to fall."
+                )
+        as_count(self.fewest, "fewest", least=1)
+        as_number(self.growth, "growth", least=0.0)
 
     def rejects(self, problem):
         term = problem.proximal

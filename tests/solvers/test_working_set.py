@@ -139,6 +139,27 @@ def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, interce
     assert max(with_copy.certificate.objective, without.certificate.objective) <= lowest * (1 + 2e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e-25, 1e25, 1e60])
+def test_scales_beyond_float32_are_solved_without_a_copy(scale, monkeypatch):
+    monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+    for loss in (so.LeastSquares(scale * X, Y), so.LeastSquares(X, scale * Y, intercept=True)):
+        so.solve(so.Problem(loss, so.L1(0.1 * so.alpha_max(loss))), so.WorkingSet()).require(gap=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shrink": 1.0}, "shrink must be between 0 and 1"),
+        ({"concave_shrink": 0.0}, "concave_shrink must be between 0 and 1"),
+        ({"fewest": 0}, "fewest must be at least 1"),
+        ({"growth": -0.1}, "growth must be at least 0"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        so.WorkingSet(**options)
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**6), dtype=st.sampled_from([np.float32, np.float64]), is_curved=st.booleans())
 def test_a_system_follows_any_change_of_the_support(seed, dtype, is_curved):
