@@ -60,10 +60,12 @@ def regressions(draw, storages=(np.asarray, sparse.csc_array)):
 @pytest.mark.parametrize(
     "solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__
 )
-@pytest.mark.parametrize("loss", [so.LeastSquares, so.Huber])
-@given(problem=regressions(), alpha=st.sampled_from([0.01, 0.1, 0.5]))
-def test_any_lasso_is_certified(loss, solver, problem, alpha):
-    X, y, intercept = problem
+@pytest.mark.parametrize(
+    ("loss", "storages"), [(so.LeastSquares, (np.asarray, sparse.csc_array)), (so.Huber, (np.asarray,))]
+)
+@given(data=st.data(), alpha=st.sampled_from([0.01, 0.1, 0.5]))
+def test_any_lasso_is_certified(loss, storages, solver, data, alpha):
+    X, y, intercept = data.draw(regressions(storages))
     solution = so.solve(so.Problem(loss(X, y, intercept=intercept), so.L1(alpha)), solver, max_iter=100_000)
     assert solution.status is so.Status.CONVERGED
     assert solution.certificate.proof == "duality"
