@@ -45,6 +45,7 @@ PROBLEMS = {
 SOLVERS = (
     so.ProximalGradient(),
     so.CoordinateDescent(),
+    so.WorkingSet(),
     so.ProxNewton(),
     so.BlockDescent(),
     so.HardThresholding(),
