@@ -15,8 +15,8 @@ from sparseopt.solvers.working_model import WorkingModel
 
 # Epochs of one call of the kernel at most, and entries that it may visit: a tenth of a second.
 _EPOCHS, _BUDGET = 50, 1e8
-# Moves that are combined in Anderson's extrapolation.
-_MEMORY = 5
+# Moves that are combined in Anderson's extrapolation, and epochs in one move.
+_MEMORY, _AT_ONCE = 5, 2
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 0.03, 50
 
@@ -52,26 +52,27 @@ class CurvedModel(WorkingModel):
     the weights sum to one; here they sum to H, and its means are sqrt(H) times the means under h.
     """
 
-    def __init__(self, design, features, w, v, weights, *, has_intercept):
+    def __init__(self, design, *, has_intercept):
         super().__init__()
         n, p = design.shape
-        self._features = np.array(features)
-        self.size = features.size
-        self._w = w
-        self._design = design
-        self._root = np.sqrt(weights)
-        self._running = np.zeros(n + 1)
+        self._design, self._has_intercept = design, has_intercept
+        self._w, self._running = np.zeros(p), np.zeros(n + 1)
         self._squares, self._sums = np.zeros(p), np.zeros(p)
-        self._active = np.empty(p, dtype=np.intp)
-        self._entries = np.empty(design.n_entries)
-        self._total = float(np.sqrt(np.sum(weights))) if has_intercept else 0.0
-        one = Uniform(np.float64(1.0))
+        self._entries, self._active = np.empty(design.n_entries), np.empty(p, dtype=np.intp)
+        # one term for all models: a kernel takes long to tell the type of a new one
         scaled = CSC(self._entries, design.indices, design.indptr, n)
         if has_intercept:
             scaled = CenteredCSC(self._entries, design.indices, design.indptr, n, self._sums)
-        self._quadratic = Squares(scaled, one)
+        self._quadratic = Squares(scaled, Uniform(np.float64(1.0)))
+
+    def renew(self, features, w, v, weights):
+        """Begin again with other features and curvatures, at the point w where the samples have the slopes v."""
+        self._features, self.size = np.array(features), features.size
+        self._root = np.sqrt(weights)
+        self._total = float(np.sqrt(np.sum(weights))) if self._has_intercept else 0.0
+        self._w[:] = 0.0
         self._scale(self._features)
-        self.place(w[features], v)
+        self.place(w, v)
 
     def _scale(self, features):
         design = self._design
@@ -81,7 +82,7 @@ class CurvedModel(WorkingModel):
         if self._total > 0.0:
             self._sums[features] /= self._total
             self._squares[features] -= self._sums[features] ** 2
-        largest = float(np.max(self._squares, initial=0.0))
+        largest = float(np.max(self._squares[self._features], initial=0.0))
         self._squares[features] = np.maximum(self._squares[features], 1e-8 * largest if largest > 0.0 else 1.0)
 
     @property
@@ -95,11 +96,6 @@ class CurvedModel(WorkingModel):
     def account(self):
         return f"columns of {self.size} features, {self.epochs} epochs, {self.newton_steps} Newton steps"
 
-    @property
-    def curvatures(self):
-        """Curvature of the model in each coefficient of the working set."""
-        return self._squares[self.features]
-
     def _pull(self, features):
         out = np.empty(features.size)
         pull_columns(self._quadratic.X, features, self._running, out)
@@ -111,30 +107,30 @@ class CurvedModel(WorkingModel):
         self.size = self._features.size
         self._scale(features)
 
-    def anchor(self, slopes):
-        raise NotImplementedError
-
-    def place(self, w, v):
-        """Go to a point where the samples have the slopes v."""
+    def place(self, w, slopes):
         self._w[self.features] = w
-        self._running[:-1] = np.divide(v, self._root, out=np.zeros_like(v), where=self._root > 0.0)
-        self._running[-1] = 0.0
+        self.anchor(slopes)
 
-    def image(self, move):
-        """What the fitted values gain by a move, less the intercept."""
-        out = np.zeros(self._running.size)
-        push_columns(self._quadratic.X, self.features, move, self._quadratic.one, out)
-        return np.divide(out[:-1], self._root, out=np.zeros(out.size - 1), where=self._root > 0.0)
+    def anchor(self, slopes):
+        """Take the slopes of the samples at the present point, from which those of the features follow."""
+        self._running[:-1] = np.divide(slopes, self._root, out=np.zeros_like(slopes), where=self._root > 0.0)
+        self._running[-1] = 0.0
+        self._anchor = self._running.copy()
+
+    def image(self):
+        """What the fitted values have gained since the model was placed, less the intercept."""
+        gain = (self._running - self._anchor)[:-1]
+        return np.divide(gain, self._root, out=np.zeros_like(gain), where=self._root > 0.0)
 
     def descend(self, penalty, tol, patience):
         entries = 4.0 * self._design.n_entries * (self.size / self._w.size) + self.size
         features, points = self.features, []
         for _ in range(max(1, int(min(_EPOCHS, _BUDGET / entries)))):
             move, _, _ = descend(
-                self._quadratic, penalty, self._w, self._running, self._squares, features, self._active, 1, tol
+                self._quadratic, penalty, self._w, self._running, self._squares, features, self._active, _AT_ONCE, tol
             )
-            self.epochs += 1
-            self.work += entries
+            self.epochs += _AT_ONCE
+            self.work += entries * _AT_ONCE
             if move <= tol:
                 break
             points.append(np.concatenate([self._w[features], self._running]))
@@ -164,6 +160,8 @@ class CurvedModel(WorkingModel):
         """Conjugate gradients with the diagonal as preconditioner."""
         columns, ridge = self.features[free], ridge[free]
         diagonal = self._squares[columns] + ridge
+        if not np.all(diagonal > 0.0):
+            return None
         d, rest = np.zeros(free.size), -force
         scaled = rest / diagonal
         ahead, size = scaled, float(rest @ scaled)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.designs import Dense
 from sparseopt.forms import ConvexForm, SeparableForm
+from sparseopt.inputs import as_count, as_number
 from sparseopt.kernels.columns import penalty_on
+from sparseopt.kernels.proximal import prox
 from sparseopt.losses import SampleLoss
 from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import Penalty, strengthened
@@ -34,6 +36,8 @@ _STEPS, _BUDGET = 30, 1e9
 _HALVINGS, _ARMIJO, _SLACK = 40, 1e-4, 1e-14
 # Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one fails, and growth.
 _LEAST, _DAMPED, _GROWTH = 1e-7, 1e-3, 10.0
+# Step of a prox that only brings a point into the domain of the penalty.
+_TINY_STEP = 1e-30
 # Differences of slopes over less than this, relative to the fitted values, are rounding.
 _NARROW = 1e-8
 
@@ -103,6 +107,12 @@ class NewtonState(State):
     last_exact: float = np.inf
     #: Once steps make no progress, plain coordinate descent has the rest.
     descent: State | None = None
+    renewals: int = 0
+
+    def account(self):
+        if self.descent is not None:
+            return "handed over to CoordinateDescent"
+        return f"{self.renewals} models in {self.iterations} steps, the last by {self.models.model.account()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +131,9 @@ class ProxNewton(Solver):
         Keep a float32 copy of a dense float64 X (half its memory) for screening and for the models; the
         last steps start from float64 slopes, and all that is proven is float64. False saves the memory.
     shrink : float, default 0.25
-        Factor of the penalty's strength from one stage to the next.
+        Factor of the strength of a convex penalty from one stage to the next.
+    concave_shrink : float, default 0.85
+        The same for other penalties: going slowly finds better minima.
     fewest : int, default 100
         Features that may enter at once, however small the support.
     growth : float, default 1.5
@@ -130,8 +142,18 @@ class ProxNewton(Solver):
 
     single_precision: bool = True
     shrink: float = 0.25
+    concave_shrink: float = 0.85
     fewest: int = 100
     growth: float = 1.5
+
+    def __post_init__(self):
+        for name in ("shrink", "concave_shrink"):
+            if not 0.0 < as_number(getattr(self, name), name) < 1.0:
+                raise ValueError(
+                    f"{name} must be between 0 and 1, got {getattr(self, name)}: the strength has to fall."
+                )
+        as_count(self.fewest, "fewest", least=1)
+        as_number(self.growth, "growth", least=0.0)
 
     def rejects(self, problem):
         term = problem.proximal
@@ -142,9 +164,10 @@ class ProxNewton(Solver):
         return None
 
     def init(self, problem, w):
-        w, form = np.array(w, dtype=np.float64), convex_form(problem.proximal, w.size)
-        if isinstance(form, SeparableForm):
-            w = np.clip(w, form.lower, form.upper)
+        w = np.array(w, dtype=np.float64)
+        if not np.isfinite(penalty_value(problem.proximal, w)):
+            # features that lie outside of the penalty's domain would not all enter the working set
+            prox(problem.proximal, w.copy(), _TINY_STEP, w)
         state = NewtonState(w=w)
         self._start(problem, state, single=self.single_precision and DenseModels.prefer_single(problem.loss))
         return state
@@ -176,7 +199,8 @@ class ProxNewton(Solver):
 
     def _plan(self, problem, state, tol):
         """Let features in, and say what is to be minimised next and how finely."""
-        state.strength = max(1.0, self.shrink * state.strength)
+        shrink = self.shrink if problem.proximal.is_convex else self.concave_shrink
+        state.strength = max(1.0, shrink * state.strength)
         is_final = state.strength == 1.0
         penalty = problem.proximal if is_final else strengthened(problem.proximal, state.strength)
         form = convex_form(penalty, state.w.size)
@@ -192,7 +216,7 @@ class ProxNewton(Solver):
         if is_last:
             goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         state.stage = Stage(penalty, form, goal, is_last)
-        if is_last and state.models.model is not None:
+        if is_last and state.models.model is not None and state.models.model.size:
             state.models.extend(new, state.w[new], state.point.slopes)
             state.is_in[new] = True
             self._place(state, state.models.model.w)
@@ -210,7 +234,9 @@ class ProxNewton(Solver):
             features, state.w[features], state.point.slopes, state.point.bends(state.spread, state.damping)
         )
         state.is_in, stage.last = keep, np.inf
-        self._place(state, state.w[features])
+        state.renewals += 1
+        if stage.is_last and state.models.is_single:
+            self._place(state, state.w[features])
 
     def _place(self, state, w):
         """Bring the model to the point."""

@@ -53,7 +53,7 @@ class SampleModels(ABC):
 
     @abstractmethod
     def image(self, move):
-        """What the fitted values gain by a move on the working set, less the intercept."""
+        """What the fitted values gain by the move that the model has made, less the intercept."""
 
     @abstractmethod
     def cost(self):
@@ -144,12 +144,11 @@ class SparseModels(SampleModels):
     eagerness = 5
 
     def __init__(self, loss):
-        self._design, self._has_intercept = loss.X, loss.intercept
+        self._design = loss.X
+        self.model = CurvedModel(loss.X, has_intercept=loss.intercept)
 
     def renew(self, features, w, v, weights):
-        full = np.zeros(self._design.shape[1])
-        full[features] = w
-        self.model = CurvedModel(self._design, features, full, v, weights, has_intercept=self._has_intercept)
+        self.model.renew(features, w, v, weights)
 
     def extend(self, features, w, v):
         self.model.extend(features)
@@ -158,7 +157,7 @@ class SparseModels(SampleModels):
         self.model.place(w, v)
 
     def image(self, move):
-        return self.model.image(move)
+        return self.model.image()
 
     def cost(self):
         return 1.0

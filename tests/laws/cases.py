@@ -193,7 +193,7 @@ SOLVERS = [
     so.CoordinateDescent(),
     so.CoordinateDescent(shuffled=True, newton=False),
     so.ProxNewton(),
-    so.ProxNewton(single_precision=False, shrink=0.5, fewest=1, growth=0.5),
+    so.ProxNewton(single_precision=False, shrink=0.5, fewest=1, growth=0.0),
     so.ProximalGradient(),
     so.ProximalGradient(accelerated=False),
     so.ProximalGradient(monotone=True, restarts=False),
