@@ -20,6 +20,7 @@ from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.operator_splitting import OperatorSplitting
+from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 
 # The processor whose code runs on nearly every server since 2015 (x86-64 psABI, level 3).
@@ -38,7 +39,7 @@ def combinations():
     def add(loss, penalty, *solvers, constraint=None):
         found.extend((Problem(loss, penalty, constraint), solver) for solver in solvers)
 
-    descent, gradient = CoordinateDescent(), ProximalGradient()
+    descent, gradient, newton = CoordinateDescent(), ProximalGradient(), ProxNewton()
     for storage in (np.asfortranarray, sparse.csc_array):
         for intercept in (False, True):
             least_squares = LeastSquares(storage(X), y, intercept=intercept)
@@ -46,8 +47,8 @@ def combinations():
                 add(least_squares, penalty, descent)
             add(least_squares, L1(0.1), gradient)
             add(LeastSquares(storage(X.astype(np.float32)), y, intercept=intercept), L1(0.1), descent)
-            add(Logistic(storage(X), labels, intercept=intercept), L1(0.1), descent, gradient)
-            add(Logistic(storage(X), labels, intercept=intercept), Ridged(L1(0.1), 0.1), descent)
+            add(Logistic(storage(X), labels, intercept=intercept), L1(0.1), newton, descent, gradient)
+            add(Logistic(storage(X), labels, intercept=intercept), Ridged(L1(0.1), 0.1), newton, descent)
             add(Huber(storage(X), y, intercept=intercept), L1(0.1), descent)
         add(LeastSquares(storage(X), y), Zero(), descent, constraint=Box(0.0, 1.0))
     add(LeastSquares(X, y), Zero(), gradient, constraint=Simplex())

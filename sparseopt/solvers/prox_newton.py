@@ -192,6 +192,8 @@ class ProxNewton(Solver):
             return self._descend(problem, state, tol, max_iterations)
         if state.stage is None:
             self._plan(problem, state, tol)
+            if state.descent is not None:
+                return self._descend(problem, state, tol, max_iterations)
         state.residual, state.slope = np.inf, None
         if self._improve(problem, state, max_iterations):
             self._look(problem, state)
@@ -210,6 +212,9 @@ class ProxNewton(Solver):
         entering, support = np.count_nonzero(missing), np.count_nonzero(state.w)
         count = state.models.eagerness * max(self.fewest, int(self.growth * support))
         new = entering_features(state.is_in, state.slopes, missing, count)
+        if state.models.is_full(np.count_nonzero(state.is_in) + new.size):
+            state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
+            return
         is_last = is_final and entering <= max(10, support // 10)
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
         goal = _ROUGH * min(largest, scale)

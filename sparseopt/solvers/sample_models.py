@@ -23,6 +23,8 @@ from sparseopt.solvers.working_model import GramModel, WorkingModel
 
 # Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
 _WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Features from which a Gram matrix takes too much memory: a gigabyte in float32.
+_LARGEST_GRAM = 16_384
 # Squares of columns from which float32 has too little range.
 _EXTREME = 1e24
 
@@ -54,6 +56,10 @@ class SampleModels(ABC):
     @abstractmethod
     def image(self, move):
         """What the fitted values gain by the move that the model has made, less the intercept."""
+
+    @abstractmethod
+    def is_full(self, size):
+        """Whether a working set of this size takes too much memory."""
 
     @abstractmethod
     def cost(self):
@@ -115,6 +121,9 @@ class DenseModels(SampleModels):
     def image(self, move):
         return (move.astype(self._dtype) @ self._columns).astype(np.float64)
 
+    def is_full(self, size):
+        return size > _LARGEST_GRAM
+
     def cost(self):
         return 8.0
 
@@ -158,6 +167,9 @@ class SparseModels(SampleModels):
 
     def image(self, move):
         return self.model.image()
+
+    def is_full(self, size):
+        return False
 
     def cost(self):
         return 1.0
