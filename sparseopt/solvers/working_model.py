@@ -31,6 +31,8 @@ _STEPS, _MOST_STEPS = 4, 128
 _EIGEN = 1000
 # Curvature, relative to the largest, of a feature whose column is zero.
 _LITTLE = 1e-8
+# Rounds after which a model is given up whose precision does not do for Newton steps.
+_COARSE = 4
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 
@@ -43,6 +45,8 @@ class WorkingModel(ABC):
         self.epochs = 0
         self.newton_steps = 0
         self.work = 0.0
+        #: Newton steps failed for want of precision.
+        self.is_too_coarse = False
         self._features = np.empty(_CAPACITY, dtype=np.intp)
 
     @property
@@ -98,9 +102,10 @@ class WorkingModel(ABC):
         if is_warm and form is not None and self.size:
             # the signs of a neighbour on a path are mostly right
             self._newton(form)
+        self.is_too_coarse = False
         patience = _PATIENCE
         for k in range(rounds if self.size else 0):
-            if self.work >= end:
+            if self.work >= end or (self.is_too_coarse and k >= _COARSE):
                 break
             if self.descend(penalty, tol, patience) <= tol:
                 return True
@@ -275,6 +280,8 @@ class GramModel(WorkingModel):
         return self.system.solve(self._gram, ridge, free, -force)
 
     def singular_direction(self, free, force, ridge):
+        if self._gram.dtype == np.float32:
+            self.is_too_coarse = True
         if free.size > _EIGEN or self._gram.dtype == np.float32:
             return None, None
         self.work += 10.0 * free.size**3

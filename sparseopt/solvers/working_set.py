@@ -9,7 +9,6 @@ import numpy as np
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.kernels.proximal import prox
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.samples import fitted, remember
@@ -18,6 +17,7 @@ from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
+from sparseopt.solvers.working_plan import distances, entering_features, first_strength
 
 # Part of the strength of the penalty to which a model is solved, while it is still a sketch.
 _ROUGH = 0.05
@@ -139,20 +139,13 @@ class WorkingSet(Solver):
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
-        state.strength = self._first_strength(problem, state)
+        if w.size <= self.fewest and problem.proximal.is_convex:
+            # all features at once: there is nothing to choose
+            state.strength = 1.0
+            self.extend(state, np.arange(w.size))
+            return
+        state.strength = first_strength(problem.proximal, w, state.slopes)
         self.extend(state, np.flatnonzero(w))
-
-    def _first_strength(self, problem, state):
-        """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
-        penalty = problem.proximal
-        if strengthened(penalty, 1.0) is None:
-            return 1.0
-        form = convex_form(penalty, state.w.size)
-        if not isinstance(form, SeparableForm):
-            alpha = getattr(penalty, "alpha", None)
-            return 1.0 if not alpha else max(1.0, float(np.max(np.abs(state.slopes))) / alpha)
-        held = (form.a > 0.0) & (state.w == 0.0)
-        return max(1.0, float(np.max(np.abs(state.slopes[held]) / form.a[held], initial=0.0)))
 
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
@@ -170,14 +163,19 @@ class WorkingSet(Solver):
             model.anchor(self._slopes_on(problem.loss, state.w, model.features))
             is_done = model.minimise(penalty, local, goal, rounds)
             state.w[model.features] = model.w
+        if is_exact and not is_done and model.is_too_coarse:
+            # float32 cannot tell the support's matrix from a singular one
+            state.unfinished = None
+            self._start(problem, state, single=False, has_gram=True)
+            return state
         state.patience -= 1
         if is_done or state.patience == 0:
             state.unfinished = None
             self._look(problem, state, is_exact=is_exact)
             if state.strength == 1.0 and state.slope is not None:
-                distances = self._distances(problem.loss, penalty, form, state)
-                state.residual = float(np.max(distances, initial=0.0))
-                self._judge(problem, state, entering=int(np.count_nonzero(distances[~state.is_in])))
+                violations = self._distances(problem.loss, penalty, form, state)
+                state.residual = float(np.max(violations, initial=0.0))
+                self._judge(problem, state, entering=int(np.count_nonzero(violations[~state.is_in])))
         return state
 
     def _plan(self, problem, state, tol):
@@ -188,19 +186,17 @@ class WorkingSet(Solver):
         is_final = state.strength == 1.0
         penalty = problem.proximal if is_final else strengthened(problem.proximal, state.strength)
         form = convex_form(penalty, state.w.size)
-        distances = self._distances(loss, penalty, form, state)
-        outside = np.where(state.is_in, 0.0, distances)
+        violations = self._distances(loss, penalty, form, state)
+        outside = np.where(state.is_in, 0.0, violations)
         entering, support = np.count_nonzero(outside), np.count_nonzero(state.w)
-        count = min(max(self.fewest, int(self.growth * support)), int(1.5 * entering) + 10, state.w.size - model.size)
-        if model.size + count > _LARGEST_GRAM and isinstance(model, GramModel):
+        new = entering_features(state.is_in, state.slopes, outside, max(self.fewest, int(self.growth * support)))
+        if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self._start(problem, state, single=False, has_gram=False)
-            model = state.model
-        if entering and count:
-            score = np.where(state.is_in, -1.0, np.abs(state.slopes) + outside)
-            self.extend(state, np.sort(np.argpartition(-score, count - 1)[:count]))
+            model, new = state.model, new[~state.is_in[new]]
+        self.extend(state, new)
         is_nearly_known = is_final and entering <= max(10, support // 10)
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
-        goal = _ROUGH * min(float(np.max(distances, initial=0.0)), scale)
+        goal = _ROUGH * min(float(np.max(violations, initial=0.0)), scale)
         if is_nearly_known:
             goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         local = None
@@ -210,13 +206,8 @@ class WorkingSet(Solver):
         state.unfinished = penalty, form, local, goal, is_nearly_known
 
     def _distances(self, loss, penalty, form, state):
-        """Distance of each coordinate to stationarity."""
-        out, w = np.empty(state.w.size), state.w.astype(np.float64)
-        if isinstance(form, SeparableForm):
-            separable_distances(form.a, form.b, form.lower, form.upper, w, state.slopes, out)
-            return out
-        fixed_point_distances(penalty, w, state.slopes, np.asarray(loss.curvatures(), dtype=np.float64), out)
-        return out
+        curvatures = None if isinstance(form, SeparableForm) else np.asarray(loss.curvatures(), dtype=np.float64)
+        return distances(penalty, form, state.w.astype(np.float64), state.slopes, curvatures)
 
     def _slopes_on(self, loss, w, features):
         rest = loss.sample_weight.values * (fitted(loss, w) - loss.target)
