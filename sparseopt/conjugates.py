@@ -48,7 +48,18 @@ class SupportFunction(ConvexForm):
 
 
 def convex_form(penalty, p):
-    """The convex form of a penalty (or of a set's indicator) on p coefficients; None where it has none."""
+    """The convex form of a penalty (or of a set's indicator) on p coefficients; None where it has none.
+
+    The last one is kept with the penalty: a run asks for it a dozen times.
+    """
+    kept = penalty.__dict__.get("_convex_form")
+    if kept is None or kept[0] != p:
+        kept = p, _convex_form(penalty, p)
+        object.__setattr__(penalty, "_convex_form", kept)
+    return kept[1]
+
+
+def _convex_form(penalty, p):
     match penalty:
         case Simplex() | L1Ball():
             return SupportFunction(penalty)

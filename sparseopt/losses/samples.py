@@ -373,4 +373,4 @@ def remember(loss, name, w, image):
 
 
 def _place(name, w):
-    return name if np.any(w) else name + "_at_zero"
+    return name if w.any() else name + "_at_zero"
