@@ -65,7 +65,7 @@ class SamplePoint:
         a step will carry across them.
         """
         loss, y, z = self.loss, self.y, self.z
-        if spread > _NARROW * (1.0 + np.max(np.abs(z))):
+        if spread > _NARROW * np.max(np.abs(z)):
             bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
         else:
             bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
@@ -333,6 +333,8 @@ class ProxNewton(Solver):
         state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.slopes = state.slope.copy()
         state.point = SamplePoint(loss, state.point.y, np.array(fitted(loss, state.w), dtype=np.float64))
+        if state.curvatures is not None and not loss.has_bounded_curvature:
+            state.curvatures = np.asarray(loss.curvatures_near(state.w), dtype=np.float64)
         missing = distances(stage.penalty, stage.form, state.w, state.slopes, state.curvatures)
         state.residual = float(np.max(missing, initial=0.0))
         if state.residual > 0.5 * state.last_exact and not np.any(missing[~state.is_in]):

@@ -72,6 +72,16 @@ def test_any_lasso_is_certified(loss, storages, solver, data, alpha):
     assert -1e-12 <= solution.certificate.relative_gap <= 1e-6
 
 
+@pytest.mark.parametrize("loss", [so.Huber, so.Quantile])
+@given(data=st.data(), alpha=st.sampled_from([0.01, 0.1, 0.5]))
+def test_proximal_newton_certifies_any_data(loss, data, alpha):
+    X, y, intercept = data.draw(regressions((np.asarray, sparse.csc_array)))
+    solution = so.solve(so.Problem(loss(X, y, intercept=intercept), so.L1(alpha)), so.ProxNewton(), max_iter=100_000)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.proof == "duality"
+    assert -1e-12 <= solution.certificate.relative_gap <= 1e-6
+
+
 @given(problem=regressions(), alpha=st.sampled_from([0.01, 0.1, 0.5]))
 def test_any_logistic_regression_is_certified(problem, alpha):
     X, y, intercept = problem
@@ -131,9 +141,15 @@ def test_the_order_of_rows_and_columns_does_not_matter(term, seed):
 
 
 @pytest.mark.parametrize(
-    "solver", [so.CoordinateDescent(), so.ProximalGradient()], ids=lambda solver: type(solver).__name__
+    ("loss", "solver"),
+    [
+        (so.LeastSquares, so.CoordinateDescent()),
+        (so.LeastSquares, so.ProximalGradient()),
+        (so.Huber, so.CoordinateDescent()),
+        (so.Huber, so.ProximalGradient()),
+        (so.Huber, so.ProxNewton()),
+    ],
 )
-@pytest.mark.parametrize("loss", [so.LeastSquares, so.Huber])
 @given(x=st.integers(-20, 20), y=st.integers(-20, 20))
 def test_units_are_free(loss, solver, x, y):
     """In other units, by powers of two, every number of the run scales exactly: a constant with a unit would show."""

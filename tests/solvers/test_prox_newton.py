@@ -238,3 +238,24 @@ def test_what_it_refuses_in_words():
     groups = so.Problem(so.Logistic(X, LABELS), so.GroupLasso(0.1, 5))
     assert "ties coordinates" in so.ProxNewton().rejects(groups)
     assert so.ProxNewton().rejects(replace(groups, penalty=so.L1(0.1))) is None
+
+
+@pytest.mark.parametrize("option", [{"shrink": 1.0}, {"concave_shrink": 0.0}, {"fewest": 0}, {"growth": -1.0}])
+def test_options_are_checked_at_the_door(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        so.ProxNewton(**option)
+
+
+def test_a_start_outside_of_the_domain_is_brought_into_it():
+    problem = so.Problem(so.Logistic(X, LABELS), so.Nonnegative(so.L1(0.01)))
+    solution = so.solve(problem, so.ProxNewton(), np.full(P, -1.0))
+    assert solution.status is so.Status.CONVERGED
+    assert np.min(solution.w) >= 0.0
+
+
+def test_a_gram_matrix_that_is_too_large_is_left_to_coordinate_descent(monkeypatch):
+    monkeypatch.setattr("sparseopt.solvers.sample_models._LARGEST_GRAM", 5)
+    loss = so.Logistic(X, LABELS)
+    solution = so.solve(so.Problem(loss, so.L1(0.05 * so.alpha_max(loss))), so.ProxNewton())
+    assert solution.status is so.Status.CONVERGED
+    assert "CoordinateDescent" in solution.account
