@@ -28,9 +28,11 @@ _PATIENCE = 2
 # Newton steps in a row, at first and at most: a sign pattern that is hard to find takes many.
 _STEPS, _MOST_STEPS = 4, 128
 # Largest support of which eigenvalues are taken where a factorisation fails.
-_EIGEN = 1000
+_EIGEN = 600
 # Curvature, relative to the largest, of a feature whose column is zero.
 _LITTLE = 1e-8
+# Multiplications that take as long as what a Newton step does besides: borders of its system, and Python.
+_OVERHEAD = 1.5e6
 # Rounds after which a model is given up whose precision does not do for Newton steps.
 _COARSE = 4
 # Conjugate gradients end at this part of their first residual, or after so many steps.
@@ -112,7 +114,7 @@ class WorkingModel(ABC):
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
                 here = local_form_on(penalty, self.features, self.w) if form is None else form
                 went = None if here is None else self._newton(here)
-                if went is not False:
+                if went is not False or self.work >= end:
                     break
             # where Newton steps fail, epochs have to do: extrapolated ones
             patience = _EPOCHS if went is None else _PATIENCE
@@ -141,7 +143,7 @@ class WorkingModel(ABC):
             if direction is None:
                 return None
         self.newton_steps += 1
-        self.work += 4.0 * free.size * self.size
+        self.work += _OVERHEAD + 4.0 * free.size * self.size
         ends = np.where(direction > 0.0, upper, lower)
         walls = np.where(direction * signs < 0.0, np.clip(0.0, lower, upper), ends)
         with np.errstate(over="ignore"):
