@@ -266,7 +266,8 @@ class Multinomial(OutputsLoss):
             return np.zeros(q, dtype=Z.dtype)
         expected = np.sum(self.weights * _softmax(Z), axis=0, dtype=np.float64)
         # the step (Darroch and Ratcliff, 1972) never raises the value
-        b, last = np.log(self._masses() / np.maximum(expected, np.finfo(np.float64).tiny)), np.inf
+        masses, tiny = self._masses(), np.finfo(np.float64).tiny
+        b, last = np.log(masses / np.maximum(expected, tiny)), np.inf
         for _ in range(_NEWTON_STEPS):
             P = _softmax(Z + b)
             slope = np.sum(self.weights * (P - self.targets), axis=0, dtype=np.float64)
@@ -277,6 +278,10 @@ class Multinomial(OutputsLoss):
             mass = np.sum(self.weights * P, axis=0, dtype=np.float64)
             H = np.diag(mass) - np.asarray(P.T @ (self.weights * P), dtype=np.float64)
             step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
+            if not np.max(np.abs(step)) < 1e300:
+                # one class has all the chance at every sample: there is no curvature to go by
+                b = b + np.log(masses / np.maximum(mass, tiny))
+                continue
             reach = np.max(step) - np.min(step)
             if not reach > 0.0:
                 break
