@@ -14,7 +14,7 @@ from scipy import linalg, sparse
 import sparseopt as so
 from sparseopt.conjugates import convex_form
 from sparseopt.kernels import gram as gram_kernels
-from sparseopt.solvers import working_columns
+from sparseopt.solvers import working_columns, working_set
 from sparseopt.solvers.local_forms import local_form
 from sparseopt.solvers.support_system import SupportSystem
 from sparseopt.solvers.working_model import GramModel
@@ -333,3 +333,25 @@ def test_from_the_solution_a_run_takes_one_iteration_or_two():
     again = so.solve(problem, so.WorkingSet(), w, tol=1e-6)
     assert again.iterations <= 2
     np.testing.assert_allclose(again.w, w, atol=1e-9)
+
+
+def test_the_account_tells_which_model_the_cost_decided_for():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((80, 200)), rng.standard_normal(80)
+    thin = sparse.random(400, 900, 0.01, format="csc", random_state=0)
+    dense = so.solve(so.Problem(so.LeastSquares(X, y), so.L1(0.1)), so.WorkingSet())
+    few = so.solve(so.Problem(so.LeastSquares(thin, rng.standard_normal(400)), so.L1(1e-4)), so.WorkingSet())
+    assert dense.account.startswith("Gram matrix")
+    assert few.account.startswith("residuals")
+
+
+def test_a_set_that_outgrows_the_gram_matrix_goes_on_with_residuals(monkeypatch):
+    rng = np.random.default_rng(4)
+    X, y = rng.standard_normal((300, 500)), rng.standard_normal(300)
+    problem = so.Problem(so.LeastSquares(X, y), so.L1(0.01))
+    expected = so.solve(problem, so.WorkingSet(), tol=1e-9)
+    monkeypatch.setattr(working_set, "_LARGEST_GRAM", 150)
+    found = so.solve(problem, so.WorkingSet(), tol=1e-9)
+    assert found.account.startswith("residuals")
+    assert found.certificate.relative_gap <= 1e-9
+    np.testing.assert_allclose(found.w, expected.w, atol=1e-4)
