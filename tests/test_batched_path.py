@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import sparseopt as so
 from scipy import sparse
+
+import sparseopt as so
 from sparseopt import batched_path
 
 RNG = np.random.default_rng(7)
