@@ -11,6 +11,7 @@ from sparseopt.designs import CSC, CenteredCSC, Design
 from sparseopt.kernels.columns import penalty_on, pull_columns, push_columns, scale_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.losses.samples import Uniform
+from sparseopt.solvers.newton import conjugate_gradients
 from sparseopt.solvers.working_model import WorkingModel
 
 # Epochs of one call of the kernel at most, and entries that it may visit: a tenth of a second.
@@ -159,30 +160,15 @@ class CurvedModel(WorkingModel):
     def direction(self, free, force, ridge):
         """Conjugate gradients with the diagonal as preconditioner."""
         columns, ridge = self.features[free], ridge[free]
-        diagonal = self._squares[columns] + ridge
-        if not np.all(diagonal > 0.0):
-            return None
-        d, rest = np.zeros(free.size), -force
-        scaled = rest / diagonal
-        ahead, size = scaled, float(rest @ scaled)
-        goal = _CG_ACCURACY**2 * size
         out = np.empty(free.size)
-        for _ in range(_CG_STEPS):
+
+        def multiply(d):
             image = np.zeros(self._running.size)
-            push_columns(self._quadratic.X, columns, ahead, self._quadratic.one, image)
+            push_columns(self._quadratic.X, columns, d, self._quadratic.one, image)
             pull_columns(self._quadratic.X, columns, image, out)
-            image = out + ridge * ahead
-            bend = float(ahead @ image)
-            if not bend > 0.0:
-                break
-            d += (size / bend) * ahead
-            rest = rest - (size / bend) * image
-            scaled = rest / diagonal
-            last, size = size, float(rest @ scaled)
-            if size <= goal:
-                break
-            ahead = scaled + (size / last) * ahead
-        return d
+            return out + ridge * d
+
+        return conjugate_gradients(multiply, self._squares[columns] + ridge, -force, _CG_ACCURACY, _CG_STEPS)
 
     def bend(self, free, move):
         image = np.zeros(self._running.size)

@@ -143,3 +143,29 @@ def slide(x, a, lower, upper, flat):
         basis = (basis - np.outer(basis @ row, row) * (2.0 / (row @ row)))[:, 1:]
         basis[hit] = 0.0
     return x
+
+
+def conjugate_gradients(multiply, diagonal, right, accuracy, iterations):
+    """Solve H d = right until the residual has fallen to a part `accuracy`, by multiply(d) = H d (Hestenes and Stiefel, 1952).
+
+    `diagonal` is that of H, the preconditioner; None where it is not positive.
+    """
+    if not np.all(diagonal > 0.0):
+        return None
+    d, rest = np.zeros(right.size), right
+    scaled = rest / diagonal
+    ahead, size = scaled, float(rest @ scaled)
+    goal = accuracy**2 * size
+    for _ in range(iterations):
+        image = multiply(ahead)
+        bend = float(ahead @ image)
+        if not bend > 0.0:
+            break
+        d += (size / bend) * ahead
+        rest = rest - (size / bend) * image
+        scaled = rest / diagonal
+        last, size = size, float(rest @ scaled)
+        if size <= goal:
+            break
+        ahead = scaled + (size / last) * ahead
+    return d

@@ -14,7 +14,7 @@ import numpy as np
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
-from sparseopt.solvers.newton import newton_direction, slide
+from sparseopt.solvers.newton import conjugate_gradients, newton_direction, slide
 from sparseopt.solvers.support_system import SupportSystem
 
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
@@ -351,27 +351,13 @@ class ResidualModel(WorkingModel):
 
     def direction(self, free, force, ridge):
         """Conjugate gradients with the diagonal as preconditioner."""
-        part = self._loss.X.restrict(self.features[free])
-        diagonal = self._curvatures[self.features[free]] + ridge[free]
-        if not np.all(diagonal > 0.0):
-            return None
-        d, rest = np.zeros(free.size), -force
-        scaled = rest / diagonal
-        ahead, size = scaled, float(rest @ scaled)
-        goal = _CG_ACCURACY**2 * size
-        for _ in range(_CG_STEPS):
-            image = part.rmatvec(self._weights * part.matvec(ahead)) + ridge[free] * ahead
-            bend = float(ahead @ image)
-            if not bend > 0.0:
-                break
-            d += (size / bend) * ahead
-            rest = rest - (size / bend) * image
-            scaled = rest / diagonal
-            last, size = size, float(rest @ scaled)
-            if size <= goal:
-                break
-            ahead = scaled + (size / last) * ahead
-        return d
+        columns, ridge = self.features[free], ridge[free]
+        part = self._loss.X.restrict(columns)
+
+        def multiply(d):
+            return part.rmatvec(self._weights * part.matvec(d)) + ridge * d
+
+        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -force, _CG_ACCURACY, _CG_STEPS)
 
     def bend(self, free, move):
         image = self._loss.X.restrict(self.features[free]).matvec(move)
