@@ -5,6 +5,7 @@ A suite is a folder with `objective.py`, `datasets/` and `solvers/`. Each file h
 """
 
 import itertools
+from abc import abstractmethod
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,13 +38,13 @@ class GradedObjective(BaseObjective):
         """The y of the problem."""
         return y
 
+    @abstractmethod
     def largest_alpha(self):
         """The least alpha whose solution is zero."""
-        raise NotImplementedError
 
+    @abstractmethod
     def grade(self, w, alpha):
         """Value of the objective at w, and the measure."""
-        raise NotImplementedError
 
     def get_objective(self):
         return {"X": self.X, "y": self.y, "alpha": self.alpha, "alpha_max": self.alpha_max, **self.rest}
@@ -97,9 +98,9 @@ class TunedSolver(BaseSolver):
     #: What it is tuned by, from loose to tight, in its own unit.
     tolerances = decades(2, 16)
 
+    @abstractmethod
     def fit(self, problem, tolerance):
         """The coefficients that the solver returns at this tolerance."""
-        raise NotImplementedError
 
     def rejects(self, problem):
         """Why it cannot take this problem, or None."""

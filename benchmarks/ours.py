@@ -1,5 +1,7 @@
 """Our entries: a suite says how its problem is built, and which names of sparseopt it needs."""
 
+from abc import abstractmethod
+
 import numpy as np
 import sparseopt
 
@@ -24,9 +26,9 @@ class OurSolver(TunedSolver):
     def is_extra(self):
         return self.method != "default"
 
+    @abstractmethod
     def build(self, problem):
         """The `Problem` at problem.alpha."""
-        raise NotImplementedError
 
     def needed(self, problem):
         """Names that this problem needs."""
@@ -52,13 +54,13 @@ class OurSolver(TunedSolver):
 class OurPath(OurSolver):
     """`sparseopt.path`; a suite says how the penalty is made from alpha."""
 
+    @abstractmethod
     def build(self, problem):
         """The `Problem` at problem.alphas[0]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def penalty(self, problem, alpha):
         """The penalty at one strength."""
-        raise NotImplementedError
 
     def fit(self, problem, tolerance):
         penalties = [self.penalty(problem, alpha) for alpha in problem.alphas]
