@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form, penalty_value
+from sparseopt.conjugates import convex_form
 from sparseopt.designs import Dense
 from sparseopt.forms import ConvexForm, SeparableForm
-from sparseopt.inputs import as_count, as_number
 from sparseopt.kernels.columns import penalty_on
-from sparseopt.kernels.proximal import prox
 from sparseopt.losses import SampleLoss
 from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import Penalty, strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.sample_models import DenseModels, SampleModels, SparseModels
-from sparseopt.solvers.working_plan import distances, entering_features, first_strength
+from sparseopt.solvers.working_plan import (
+    check_options,
+    distances,
+    enter_domain,
+    entering_features,
+    first_strength,
+    inseparable,
+)
 
 # Part of the strength of the penalty to which a stage is solved, while features are missing.
 _ROUGH = 0.05
@@ -36,8 +41,6 @@ _STEPS, _BUDGET = 30, 1e9
 _HALVINGS, _ARMIJO, _SLACK = 40, 1e-4, 1e-14
 # Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one fails, and growth.
 _LEAST, _DAMPED, _GROWTH = 1e-7, 1e-3, 10.0
-# Step of a prox that only brings a point into the domain of the penalty.
-_TINY_STEP = 1e-30
 # Differences of slopes over less than this, relative to the fitted values, are rounding.
 _NARROW = 1e-8
 
@@ -147,27 +150,18 @@ class ProxNewton(Solver):
     growth: float = 1.5
 
     def __post_init__(self):
-        for name in ("shrink", "concave_shrink"):
-            if not 0.0 < as_number(getattr(self, name), name) < 1.0:
-                raise ValueError(
-                    f"{name} must be between 0 and 1, got {getattr(self, name)}: the strength has to fall."
-                )
-        as_count(self.fewest, "fewest", least=1)
-        as_number(self.growth, "growth", least=0.0)
+        check_options(self)
 
     def rejects(self, problem):
-        term = problem.proximal
-        if term is None or not isinstance(term, Penalty):
-            return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+        if reason := inseparable(problem):
+            return reason
         if not isinstance(problem.loss, SampleLoss):
             return f"it takes losses on samples such as Logistic or Poisson, not {type(problem.loss).__name__}; WorkingSet is for LeastSquares"
         return None
 
     def init(self, problem, w):
         w = np.array(w, dtype=np.float64)
-        if not np.isfinite(penalty_value(problem.proximal, w)):
-            # features that lie outside of the penalty's domain would not all enter the working set
-            prox(problem.proximal, w.copy(), _TINY_STEP, w)
+        enter_domain(problem.proximal, w)
         state = NewtonState(w=w)
         self._start(problem, state, single=self.single_precision and DenseModels.prefer_single(problem.loss))
         return state

@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
+from sparseopt.inputs import as_count, as_number
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
-from sparseopt.penalties import strengthened
+from sparseopt.kernels.proximal import prox
+from sparseopt.penalties import Penalty, strengthened
+
+# Step of a prox that brings a point into the domain of the penalty and moves nothing else.
+_TINY_STEP = 1e-30
+
+
+def check_options(solver):
+    """Refuse options of a solver with working sets that are out of range."""
+    for name in ("shrink", "concave_shrink"):
+        if not 0.0 < as_number(getattr(solver, name), name) < 1.0:
+            raise ValueError(f"{name} must be between 0 and 1, got {getattr(solver, name)}: the strength has to fall.")
+    as_count(solver.fewest, "fewest", least=1)
+    as_number(solver.growth, "growth", least=0.0)
+
+
+def inseparable(problem):
+    """Why features cannot be chosen one at a time, or None."""
+    if isinstance(problem.proximal, Penalty):
+        return None
+    return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+
+
+def enter_domain(penalty, w):
+    """Bring w, in place, to where the penalty is finite: features outside would not all enter the working set."""
+    if not np.isfinite(penalty_value(penalty, w)):
+        prox(penalty, w.copy(), _TINY_STEP, w)
 
 
 def first_strength(penalty, w, slopes):

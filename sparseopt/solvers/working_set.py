@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form, penalty_value
+from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
-from sparseopt.inputs import as_count, as_number
-from sparseopt.kernels.proximal import prox
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.samples import fitted, remember
-from sparseopt.penalties import Penalty, strengthened
+from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
-from sparseopt.solvers.working_plan import distances, entering_features, first_strength
+from sparseopt.solvers.working_plan import (
+    check_options,
+    distances,
+    enter_domain,
+    entering_features,
+    first_strength,
+    inseparable,
+)
 
 # Part of the strength of the penalty to which a model is solved, while it is still a sketch.
 _ROUGH = 0.05
@@ -28,8 +33,6 @@ _FINE = 1e-6
 _DENSE = 0.2
 # Features from which a Gram matrix takes too much memory: a gigabyte in float32.
 _LARGEST_GRAM = 16_384
-# A prox step that brings a start into the domain of the penalty and moves nothing else.
-_TINY_STEP = 1e-30
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
@@ -99,26 +102,17 @@ class WorkingSet(Solver):
     growth: float = 0.6
 
     def __post_init__(self):
-        for name in ("shrink", "concave_shrink"):
-            if not 0.0 < as_number(getattr(self, name), name) < 1.0:
-                raise ValueError(
-                    f"{name} must be between 0 and 1, got {getattr(self, name)}: the strength has to fall."
-                )
-        as_count(self.fewest, "fewest", least=1)
-        as_number(self.growth, "growth", least=0.0)
+        check_options(self)
 
     def rejects(self, problem):
-        term = problem.proximal
-        if term is None or not isinstance(term, Penalty):
-            return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+        if reason := inseparable(problem):
+            return reason
         if not isinstance(problem.loss, LeastSquares):
             return f"it has no quadratic model of {type(problem.loss).__name__}"
         return None
 
     def init(self, problem, w):
-        if not np.isfinite(penalty_value(problem.proximal, w)):
-            # features that lie outside of the penalty's domain would not all enter the working set
-            prox(problem.proximal, w.copy(), _TINY_STEP, w)
+        enter_domain(problem.proximal, w)
         state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
         X = problem.loss.X
         single = self.single_precision and WorkingColumns.prefer_single(X)
