@@ -88,6 +88,10 @@ class Design(Term):
     def to_array(self):
         """The matrix, centred if it is, as a dense float64 array; for a few columns."""
 
+    @abstractmethod
+    def columns_as_rows(self, columns):
+        """Some columns, centred if the matrix is, one a row of a new dense float64 array."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(Design):
@@ -164,6 +168,9 @@ class Dense(Design):
 
     def to_array(self):
         return self.values.astype(np.float64)
+
+    def columns_as_rows(self, columns):
+        return self.values.T[columns].astype(np.float64, copy=False)
 
     def restrict(self, columns):
         return Dense(np.asfortranarray(self.values[:, columns]))
@@ -256,6 +263,9 @@ class CSC(Design):
     def to_array(self):
         return self.matrix.toarray().astype(np.float64)
 
+    def columns_as_rows(self, columns):
+        return np.ascontiguousarray(self.restrict(columns).to_array().T)
+
     def restrict(self, columns):
         part = self.matrix[:, columns]
         return CSC(
@@ -337,6 +347,9 @@ class CenteredDense(Design):
 
     def to_array(self):
         return self.values.astype(np.float64) - self.means
+
+    def columns_as_rows(self, columns):
+        return self.values.T[columns] - self.means[columns, None].astype(np.float64)
 
     def restrict(self, columns):
         return CenteredDense(np.asfortranarray(self.values[:, columns]), self.means[columns])
@@ -427,6 +440,9 @@ class CenteredCSC(Design):
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64) - self.means
+
+    def columns_as_rows(self, columns):
+        return np.ascontiguousarray(self.restrict(columns).to_array().T)
 
     def restrict(self, columns):
         part = self.matrix[:, columns]

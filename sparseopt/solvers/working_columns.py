@@ -5,21 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
-from sparseopt.kernels.gram import cast_and_pull
+from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull
 
-# Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
-_WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
+_WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
 
 
+# Entries that are copied at once, so that they are still near when they are scaled.
+_AT_ONCE = 1 << 15
+
+
 class WorkingColumns:
     """sqrt(s_i) (x_ij - mean_j) for the features of a working set, dense and side by side.
 
-    With `single`, X is copied once in float32: half of its memory. That copy serves the Gram
-    matrix and screening, which may be a little off; whatever is proven comes from X.
+    With `single` they are float32, and all of X is rounded once to integers of 16 bits: a quarter
+    of its memory. That sketch only says which features are worth a look; whatever is proven comes
+    from X.
     """
 
     def __init__(self, loss, *, single):
@@ -28,25 +33,33 @@ class WorkingColumns:
         self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
         self._design = design
         self._target = self._root * loss.target
-        self._shadow = None
+        self._sketch = None
         self.slopes_at_zero = None
         if single:
-            self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
-            self.slopes_at_zero = np.empty(design.shape[1])
-            means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
-            squares = cast_and_pull(design.values, means, self._root, -self._target, self._shadow, self.slopes_at_zero)
-            single = _LEAST < squares / design.shape[1] < _MOST and float(self._target @ self._target) < _MOST
-        if not single:
-            self._shadow = None
+            single = self._take_sketch(design)
         # Memory that is not touched is not taken: so many columns can be promised, and are never moved.
         promised = min(design.shape[1], max(4 * n, _AT_LEAST))
         self._matrix = np.empty((n, promised), dtype=np.float32 if single else np.float64, order="F")
         self._size = 0
 
+    def _take_sketch(self, design):
+        """Make the sketch, and the slopes at zero on the way; whether float32 has the range for this data."""
+        p = design.shape[1]
+        sketch, self._units = np.empty(design.shape, dtype=np.int16, order="F"), np.empty(p)
+        self.slopes_at_zero = np.empty(p)
+        means = design.means if isinstance(design, CenteredDense) else np.zeros(p)
+        squares = sketch_and_pull(
+            design.values, means, self._root, -self._target, sketch, self._units, self.slopes_at_zero
+        )
+        if not (_LEAST < squares / p < _MOST and float(self._target @ self._target) < _MOST):
+            return False
+        self._sketch = sketch
+        return True
+
     @staticmethod
     def prefer_single(design):
-        """Whether a copy in float32 pays."""
-        return isinstance(design, Dense | CenteredDense) and _WORTH_A_COPY <= design.n_entries <= _TOO_LARGE
+        """Whether a sketch pays."""
+        return isinstance(design, Dense | CenteredDense) and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
 
     @property
     def dtype(self):
@@ -60,16 +73,20 @@ class WorkingColumns:
             matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size)), dtype=self.dtype, order="F")
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
-        if self._shadow is None:
-            self._matrix[:, first:size] = self._root[:, None] * self._design.restrict(features).to_array()
-        else:
-            self._matrix[:, first:size] = self._shadow[:, features]
+        width = max(1, _AT_ONCE // len(self._root))
+        for start in range(0, features.size, width):
+            block = features[start : start + width]
+            columns = self._design.columns_as_rows(block)
+            columns *= self._root
+            self._matrix.T[first + start : first + start + block.size] = columns
         self._size = size
         return self._matrix[:, first:size].T @ self._matrix[:, :size]
 
     def screen(self, w):
-        """Slopes of the loss in all features, in float32; None without a copy of X."""
-        if self._shadow is None:
+        """Slopes of the loss in all features, roughly; None without a sketch of X."""
+        if self._sketch is None:
             return None
         rest = self._matrix[:, : self._size] @ w.astype(np.float32) - self._target.astype(np.float32)
-        return np.vecdot(self._shadow.T, rest).astype(np.float64)
+        slopes = np.empty(self._units.size)
+        pull_sketch(self._sketch, self._units, rest, slopes)
+        return slopes

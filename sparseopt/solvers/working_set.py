@@ -77,8 +77,8 @@ class WorkingSet(Solver):
     Parameters
     ----------
     single_precision : bool, default True
-        Keep a float32 copy of a dense float64 X (half its memory) for screening and for the model; the
-        last looks and all that is proven are float64. False saves the memory.
+        Screen with a copy of a dense float64 X in 16 bits (a quarter of its memory), and keep the model in
+        float32; the last looks and all that is proven are float64. False saves the memory.
     shrink : float, default 0.4
         Factor of the strength of a convex penalty from one iteration to the next.
     concave_shrink : float, default 0.85

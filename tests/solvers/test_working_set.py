@@ -127,7 +127,7 @@ def test_one_sample_and_one_feature(intercept):
 @pytest.mark.parametrize("penalty", PENALTIES[:6], ids=lambda penalty: f"{penalty!r:.30}")
 def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, intercept, monkeypatch):
     """The copy screens and makes a model; what is proven comes from X."""
-    monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+    monkeypatch.setattr(working_columns, "_WORTH_A_SKETCH", 1)
     problem = so.Problem(so.LeastSquares(X, Y, intercept=intercept), penalty)
     with_copy, without = (
         so.solve(problem, so.WorkingSet(single_precision=single), tol=1e-10) for single in (True, False)
@@ -141,7 +141,7 @@ def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, interce
 
 @pytest.mark.parametrize("scale", [1e-60, 1e-25, 1e25, 1e60])
 def test_scales_beyond_float32_are_solved_without_a_copy(scale, monkeypatch):
-    monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+    monkeypatch.setattr(working_columns, "_WORTH_A_SKETCH", 1)
     for loss in (so.LeastSquares(scale * X, Y), so.LeastSquares(X, scale * Y, intercept=True)):
         so.solve(so.Problem(loss, so.L1(0.1 * so.alpha_max(loss))), so.WorkingSet()).require(gap=1e-6)
 
