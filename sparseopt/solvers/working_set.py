@@ -218,7 +218,7 @@ class WorkingSet(Solver):
         state.is_in[new] = True
 
     def _look(self, problem, state, *, is_exact):
-        """Slopes of the loss in all features: in float32 while they only screen."""
+        """Slopes of the loss in all features: rough ones while they only screen."""
         model = state.model
         state.looks += 1
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
