@@ -37,13 +37,14 @@ def commit():
 
 
 def kept_rows(name, title, rows, out=RESULTS):
-    """The rows of a saved table whose problems are not among these rows."""
+    """The rows of a saved table whose problems are not among these rows; what an older table lacks is empty."""
     file = out / f"{name}.json"
     if not file.exists():
         return []
     new = {(row.get("dataset"), row.get("alpha")) for row in rows}
     saved = json.loads(file.read_text())["tables"].get(title, [])
-    return [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
+    kept = [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
+    return [{column: row.get(column) for column in rows[0]} for row in kept] if rows else kept
 
 
 def save(name, tables, out=RESULTS, unread=()):
