@@ -109,6 +109,7 @@ class FolderDataset(LevelledDataset):
     name = "File"
     parameters = {"file": [None]}
     parameter_template = "{file.name}"
+    levels = (10, 100)
 
     def get_data(self):
         return stored(self.file)

@@ -99,7 +99,8 @@ class PathObjective(GradedObjective):
 class LevelledDataset(BaseDataset):
     """Data, and the parts of alpha_max at which our runner looks at them."""
 
-    levels = (10, 100)
+    #: An attribute of the class or one of its parameters, which no attribute of this class may hide.
+    levels: tuple
     test_parameters = {}
 
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -121,6 +122,10 @@ def curves_of(problem, objective, contestants, targets, patience):
         except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
             reasons[contestant] = f"{type(failure).__name__}: {failure}"[:200]
         reached = [point["CPU s"] for point in curves.get(contestant, ()) if point[objective.measure] <= min(targets)]
+        if curve := curves.get(contestant):
+            nearest = min(point[objective.measure] for point in curve)
+            spent = sum(point["CPU s"] for point in curve)
+            print(f"  {contestant.name}: {len(curve)} runs in {spent:.3g} s, to {nearest:.1e}", flush=True)
         fastest = min([fastest, *reached])
     ordered = {c: sorted(curve, key=lambda point: -point["tolerance"]) for c, curve in curves.items() if curve}
     return ordered, reasons
@@ -242,7 +247,9 @@ def main(name, arguments=None):
     finally:
         # what is measured so far is kept, whatever ended it
         for host in hosts[1:]:
-            tables["versions elsewhere"] = [host.versions(PACKAGES)]
+            # it may have been ended with us
+            with suppress(ChildProcessError):
+                tables["versions elsewhere"] = [host.versions(PACKAGES)]
             host.close()
         if tables["races"] and (options.out or not options.quick):
             publish(suite, tables, options)
