@@ -12,7 +12,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 
 from benchmarks.grammar import instances
-from benchmarks.measure import ROOT, cpu_seconds, find_version
+from benchmarks.measure import ROOT, find_version
 
 
 class Host:
@@ -54,7 +54,7 @@ class Host:
         """CPU seconds of a run; a host that replaces one that crashed warms up first."""
         if name not in self.entered:
             self.enter(name)
-        return cpu_seconds(lambda: self.solvers[name].run(tolerance))
+        return self.solvers[name].timed_run(tolerance)
 
     def result(self, name):
         """What the last run found."""

@@ -1,5 +1,6 @@
 """Designs and signals that the suites share, real data that come with scikit-learn, and files of a folder."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,14 @@ def noisy(values, rng, ratio=5.0):
 
 def standardized(X):
     """Columns of mean 0 and variance 1, without those that are constant."""
-    X = X - X.mean(axis=0)
-    size = np.sqrt(np.mean(X**2, axis=0))
+    # in place as far as it goes: some of these are most of the memory
+    X = np.array(X, dtype=np.float64, order="F")
+    X -= X.mean(axis=0)
+    size = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
     varies = size > 1e-10 * size.max()
-    return np.asfortranarray(X[:, varies] / size[varies])
+    X = X if varies.all() else np.asfortranarray(X[:, varies])
+    X /= size[varies]
+    return X
 
 
 def real(source, degree):
@@ -68,21 +73,28 @@ def real(source, degree):
 
 
 def stored(file):
-    """(X, y) of an .npz or libsvm file; a dense X is standardised, a sparse one is as it is.
+    """X, y and whether y is classes, of an .npz or libsvm file; a dense X is standardised, a sparse one is as it is.
 
-    An .npz file holds `X` or the CSC parts `data`, `indices`, `indptr`, `shape`, and `y`.
+    An .npz file holds `X` or the CSC parts `data`, `indices`, `indptr`, `shape`, and `y`; `meta`, where it is
+    there, is JSON with the `task`: binary, multiclass, regression or counts. Without it, two values are classes.
     """
     if file.suffix != ".npz":
         from sklearn.datasets import load_svmlight_file
 
         X, y = load_svmlight_file(str(file))
-        return sparse.csc_matrix(X), y
+        return {"X": sparse.csc_matrix(X), "y": y, "has_classes": np.unique(y).size == 2}
     with np.load(file, allow_pickle=False) as parts:
         y = np.asarray(parts["y"], dtype=np.float64)
+        task = json.loads(str(parts["meta"])).get("task") if "meta" in parts else None
         if "X" in parts:
-            return standardized(np.asarray(parts["X"], dtype=np.float64)), y
-        columns = parts["data"].astype(np.float64), parts["indices"].astype(np.int32), parts["indptr"].astype(np.int32)
-        return sparse.csc_matrix(columns, shape=tuple(parts["shape"])), y
+            X = standardized(parts["X"])
+        else:
+            columns = (
+                parts["data"].astype(np.float64),
+                *(parts[name].astype(np.int32) for name in ("indices", "indptr")),
+            )
+            X = sparse.csc_matrix(columns, shape=tuple(parts["shape"]))
+    return {"X": X, "y": y, "has_classes": task in {"binary", "multiclass"} if task else np.unique(y).size == 2}
 
 
 def two_classes(y):
@@ -97,10 +109,10 @@ class FolderDataset(LevelledDataset):
     name = "File"
     parameters = {"file": [None]}
     parameter_template = "{file.name}"
+    levels = (10, 100)
 
     def get_data(self):
-        X, y = stored(self.file)
-        return {"X": X, "y": y}
+        return stored(self.file)
 
 
 def folder_datasets(folder):

@@ -4,7 +4,6 @@ import json
 from importlib import import_module
 
 from benchmarks.grammar import instances
-from benchmarks.measure import cpu_seconds
 from benchmarks.suite import Suite
 
 # Later calls are made until they have taken so many seconds, at most so many of them.
@@ -18,7 +17,7 @@ def main(suite, module, solver, dataset, over, tolerance, quick, folder):
     data = next(candidate for candidate in candidates if repr(candidate) == dataset).get_data()
     run = next(candidate for candidate in instances(import_module(module).Solver) if repr(candidate) == solver)
     run.set_objective(**suite.objective_on(data, int(over)).get_objective())
-    calls = [cpu_seconds(lambda: run.run(float(tolerance))) for _ in range(2)]
+    calls = [run.timed_run(float(tolerance)) for _ in range(2)]
     while len(calls) <= LATER_CALLS and sum(calls[1:]) < LATER_SECONDS:
-        calls.append(cpu_seconds(lambda: run.run(float(tolerance))))
+        calls.append(run.timed_run(float(tolerance)))
     print(json.dumps(calls))

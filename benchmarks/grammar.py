@@ -11,10 +11,17 @@ from types import SimpleNamespace
 import numpy as np
 from benchopt import BaseDataset, BaseObjective, BaseSolver
 
+from benchmarks.measure import cpu_seconds
+
 
 def decades(first, last, steps=2):
     """Tolerances 10**-first ... 10**-last, so many a decade."""
     return tuple(10 ** (-k / steps) for k in range(first * steps, last * steps + 1))
+
+
+def towards(problem, points):
+    """The alpha of a problem alone, or so many of them from alpha_max down to it."""
+    return np.array([problem.alpha]) if points == 1 else np.geomspace(problem.alpha_max, problem.alpha, points)
 
 
 class GradedObjective(BaseObjective):
@@ -28,8 +35,15 @@ class GradedObjective(BaseObjective):
     #: The key of `evaluate_result` that solvers are tuned to, and the levels that count.
     measure = "relative_gap"
     targets = (1e-6,)
+    #: Whether y is classes, so that files with the other kind of target are left out; None where both are taken.
+    of_classes = None
 
-    def set_data(self, X, y, **rest):
+    def skip(self, X, y, has_classes=None, **rest):
+        if None in (has_classes, self.of_classes) or has_classes == self.of_classes:
+            return False, None
+        return True, "its target is classes" if has_classes else "its target is numbers, not classes"
+
+    def set_data(self, X, y, has_classes=None, **rest):
         self.X, self.y, self.rest = X, self.as_target(y), rest
         self.alpha_max = self.largest_alpha()
         self.alpha = self.alpha_max / self.alpha_max_over
@@ -85,7 +99,8 @@ class PathObjective(GradedObjective):
 class LevelledDataset(BaseDataset):
     """Data, and the parts of alpha_max at which our runner looks at them."""
 
-    levels = (10, 100)
+    #: An attribute of the class or one of its parameters, which no attribute of this class may hide.
+    levels: tuple
     test_parameters = {}
 
 
@@ -97,6 +112,8 @@ class TunedSolver(BaseSolver):
     is_extra = False
     #: What it is tuned by, from loose to tight, in its own unit.
     tolerances = decades(2, 16)
+    #: CPU seconds of the last run, where it was in a process of the solver's own.
+    own_seconds = None
 
     @abstractmethod
     def fit(self, problem, tolerance):
@@ -119,6 +136,11 @@ class TunedSolver(BaseSolver):
     def run(self, tolerance):
         # benchopt starts with a tolerance of its own that some solvers refuse
         self.w = self.fit(self.problem, min(tolerance, self.tolerances[0]))
+
+    def timed_run(self, tolerance):
+        """CPU seconds of a run."""
+        seconds = cpu_seconds(lambda: self.run(tolerance))
+        return seconds if self.own_seconds is None else self.own_seconds
 
     def get_result(self):
         return {"w": self.w}

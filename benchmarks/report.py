@@ -3,6 +3,7 @@
 import csv
 import json
 import platform
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +14,7 @@ from benchmarks.measure import find_version
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "sparseopt", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "copt", "adelie", "sortedl1", "pycasso",
-    "blitzl1", "python-glmnet", "glum", "cyanure", "scikit-survival", "benchopt",
+    "blitzl1", "python-glmnet", "glum", "cyanure", "modopt", "pyproximal", "scikit-survival", "benchopt",
 )  # fmt: skip
 
 
@@ -25,7 +26,7 @@ def setting():
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: found for name in PACKAGES if (found := find_version(name))},
+        "versions": {name: found for name in PACKAGES if (found := find_version(name))} | _glmnet_version(),
         "threads": 1,
     }
 
@@ -37,13 +38,14 @@ def commit():
 
 
 def kept_rows(name, title, rows, out=RESULTS):
-    """The rows of a saved table whose problems are not among these rows."""
+    """The rows of a saved table whose problems are not among these rows; what an older table lacks is empty."""
     file = out / f"{name}.json"
     if not file.exists():
         return []
     new = {(row.get("dataset"), row.get("alpha")) for row in rows}
     saved = json.loads(file.read_text())["tables"].get(title, [])
-    return [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
+    kept = [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
+    return [{column: row.get(column) for column in rows[0]} for row in kept] if rows else kept
 
 
 def save(name, tables, out=RESULTS, unread=()):
@@ -96,6 +98,15 @@ def _processor():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _glmnet_version():
+    """The version of R's glmnet, where there is one."""
+    if shutil.which("Rscript") is None:
+        return {}
+    ask = ["Rscript", "-e", "cat(as.character(packageVersion('glmnet')))"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return {"glmnet of R": done.stdout} if done.returncode == 0 else {}
 
 
 def _git(*arguments):

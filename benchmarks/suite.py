@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,9 +23,13 @@ from benchmarks.data import folder_datasets
 from benchmarks.grammar import instances
 from benchmarks.measure import in_fork, in_new_process, race
 from benchmarks.report import PACKAGES, RESULTS, commit, kept_rows, markdown, save
+from benchmarks.standing import is_peer, score
 
-# A solver that is so many times slower than the fastest is tuned no longer than its patience.
+# Runs that take at most so many times the fastest solver's keep its pace: their solver is tuned for longer,
+# and they race. So long a patience, in runs of the fastest solver, is the least that any solver gets.
 PACE = 10
+# Runs of less than so many seconds are repeated whatever their pace is.
+RESOLUTION = 0.01
 FIRST = "import sys; from benchmarks.first_call import main; main(*sys.argv[1:])"
 
 
@@ -103,36 +108,54 @@ def curves_of(problem, objective, contestants, targets, patience):
             if reason := contestant.enter():
                 reasons[contestant] = reason
                 continue
-            curve = tune(contestant, objective, targets, patience, PACE * fastest)
+            # large problems take longer, for all
+            allowed = max(patience, PACE * fastest) if np.isfinite(fastest) else patience
+            curve = tune(contestant, objective, targets, allowed, PACE * fastest)
             points = []
             curves[contestant] = points
-            # another interpreter ends by itself what takes too long
-            for point in in_fork(curve, 2 * patience + 10) if isinstance(contestant.host, Host) else curve:
+            silence = 2 * allowed + 10
+            if isinstance(contestant.host, Elsewhere):
+                # it ends by itself what takes too long
+                contestant.host.patience = silence
+            for point in in_fork(curve, silence) if isinstance(contestant.host, Host) else curve:
                 points.append(point)  # noqa: PERF402 (those before a failure are kept)
         except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
             reasons[contestant] = f"{type(failure).__name__}: {failure}"[:200]
         reached = [point["CPU s"] for point in curves.get(contestant, ()) if point[objective.measure] <= min(targets)]
+        if curve := curves.get(contestant):
+            nearest = min(point[objective.measure] for point in curve)
+            spent = sum(point["CPU s"] for point in curve)
+            print(f"  {contestant.name}: {len(curve)} runs in {spent:.3g} s, to {nearest:.1e}", flush=True)
         fastest = min([fastest, *reached])
     ordered = {c: sorted(curve, key=lambda point: -point["tolerance"]) for c, curve in curves.items() if curve}
     return ordered, reasons
 
 
+def point_at(curve, measure, target):
+    """The loosest point of a curve that reaches the target; without one, the nearest."""
+    reached = (point for point in curve if point[measure] <= target)
+    return next(reached, None) or min(curve, key=lambda point: point[measure])
+
+
 def compete(label, objective, curves, target, options):
     """Rows of the race to one target on one problem, fastest first."""
-    measure, runners, rows = objective.measure, {}, []
-    for contestant, curve in curves.items():
-        reached = next((point for point in curve if point[measure] <= target), None)
-        point = reached or curve[-1]
+    measure, runners, times, rows = objective.measure, {}, {}, []
+    chosen = {contestant: point_at(curve, measure, target) for contestant, curve in curves.items()}
+    fastest = min((point["CPU s"] for point in chosen.values() if point[measure] <= target), default=0.0)
+    for contestant, point in chosen.items():
         rows.append({
             **label, "target": target, "solver": contestant.name, "tolerance": point["tolerance"],
-            measure: point[measure], "objective": point["value"],
-            "above the best": None, "support": point["support_size"],
+            "reached": point[measure], "objective": point["value"],
+            "above the best": None, "support": point["support_size"], "single run s": point["CPU s"],
             "CPU s": None, "fastest s": None, "times the fastest": None, "runs": 0, "commit": commit(),
         })  # fmt: skip
-        if reached:
-            runners[contestant.name] = lambda run=contestant.run, tolerance=point["tolerance"]: run(tolerance)
+        if point[measure] <= target:
+            # one that is far behind has its time from tuning
+            times[contestant.name] = [point["CPU s"]]
+            if point["CPU s"] <= PACE * max(fastest, RESOLUTION) or not is_peer(rows[-1]):
+                runners[contestant.name] = lambda run=contestant.run, tolerance=point["tolerance"]: run(tolerance)
     # a contestant's run is its own clock: it may be another process's
-    times = race(runners, options.repeats, budget=options.budget, clock=lambda call, _: call())
+    times |= race(runners, options.repeats, budget=options.budget, clock=lambda call, _: call())
     best = min((median(t) for t in times.values()), default=None)
     lowest = min(row["objective"] for row in rows) if rows else None
     for row in rows:
@@ -173,6 +196,7 @@ def options_of(suite, arguments):
     add("--target", nargs="*", type=float, metavar="G", help="levels to reach, in place of the suite's own")
     add("--all", action="store_true", help="also our plain variants, and peers that are slower by far")
     add("--data", metavar="FOLDER", help="the .npz and libsvm files of a folder, in place of the suite's datasets")
+    add("--name", help="name of the results (default the suite's; with --data that and the folder's)")
     add("--other-python", metavar="PATH", help="interpreter for the peers that cannot be installed beside us")
     add("--repeats", type=int, default=7, help="runs of each solver in the race (default 7)")
     add("--budget", type=float, default=1.5, help="CPU seconds after which a solver races no more (default 1.5)")
@@ -180,7 +204,8 @@ def options_of(suite, arguments):
         "--patience",
         type=float,
         default=4.0,
-        help="CPU seconds of tuning; three times as long for runs at most 10 times the fastest (default 4)",
+        help="CPU seconds of tuning, at least ten runs of the fastest solver; "
+        "three times as long for runs at most 10 times the fastest (default 4)",
     )
     add(
         "--quick", action="store_true", help="tiny data and two runs: shows that all works, and saves nothing by itself"
@@ -189,6 +214,8 @@ def options_of(suite, arguments):
     add("--keep", action="store_true", help="keep the saved rows of problems that are not run now")
     add("--out", type=Path, help="directory of the results (default benchmarks/results)")
     options = parser.parse_args(arguments)
+    if options.name is None:
+        options.name = f"{suite.name}-{Path(options.data).resolve().name}" if options.data else suite.name
     if options.quick:
         options.repeats, options.patience = min(options.repeats, 2), min(options.patience, 1.0)
     return options
@@ -220,7 +247,9 @@ def main(name, arguments=None):
     finally:
         # what is measured so far is kept, whatever ended it
         for host in hosts[1:]:
-            tables["versions elsewhere"] = [host.versions(PACKAGES)]
+            # it may have been ended with us
+            with suppress(ChildProcessError):
+                tables["versions elsewhere"] = [host.versions(PACKAGES)]
             host.close()
         if tables["races"] and (options.out or not options.quick):
             publish(suite, tables, options)
@@ -259,8 +288,10 @@ def publish(suite, tables, options):
 
     out = options.out or RESULTS
     if options.keep:
-        tables = {title: kept_rows(suite.name, title, rows, out) + rows for title, rows in tables.items()}
-    save(suite.name, {title: rows for title, rows in tables.items() if rows}, out, unread=("curves",))
+        tables = {title: kept_rows(options.name, title, rows, out) + rows for title, rows in tables.items()}
+    tables = {"score": [score(tables["races"])], **tables}
+    print(markdown(tables["score"]), flush=True)
+    save(options.name, {title: rows for title, rows in tables.items() if rows}, out, unread=("curves",))
     measure, target = suite.objective.measure, min(row["target"] for row in tables["races"])
-    plot_times(tables["races"], target, out / f"{suite.name}-times.svg")
-    plot_curves(tables["curves"], measure, target, out / f"{suite.name}-curves.svg")
+    plot_times(tables["races"], target, out / f"{options.name}-times.svg")
+    plot_curves(tables["curves"], measure, target, out / f"{options.name}-curves.svg")

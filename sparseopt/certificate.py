@@ -31,6 +31,8 @@ from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
+from sparseopt.losses.base import kept
+from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem
 
@@ -153,26 +155,48 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         return _certify_composed(problem, w, duals)
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
-    objective = problem.objective(w)
+    here = examine(problem, w)
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
-    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
-    dual = dual_bound(problem, w, slope)
-    if dual > bound:
-        bound, proof = dual, "duality"
+    if here.bound > bound:
+        bound, proof = here.bound, "duality"
     return Certificate(
-        objective=objective,
+        objective=here.objective,
         lower_bound=float(bound),
         violation=problem.violation(w),
-        stationarity=stationarity(problem, w, slope),
+        stationarity=stationarity(problem, w, here.slope),
         proof=proof,
-        reference=max(abs(objective), _FLOOR * abs(problem.objective(np.zeros_like(w)))),
+        reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
         w=w,
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality."""
+
+    objective: float
+    slope: np.ndarray
+    bound: float
+
+
+def examine(problem, w):
+    """The examination of a float64 point from the data; that of the last one is kept, since a run ends where it was proven."""
+    return remembered(problem, "_examination", w, lambda w: _examine(problem, w))
+
+
+def _examine(problem, w):
+    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    return Examination(problem.objective(w), slope, dual_bound(problem, w, slope))
+
+
+def objective_at_zero(problem):
+    """The objective at w = 0, computed once."""
+    return kept(problem, "_objective_at_zero", lambda: problem.objective(np.zeros(problem.n_features)))
+
+
 def _certify_composed(problem, w, duals):
     """What the multipliers of the rows of A prove of w for loss(w) + penalty(A w); zeros where none are given."""
-    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
+    objective, start = problem.objective(w), objective_at_zero(problem)
     _, A = problem.penalty.composition(w.size)
     u = np.zeros(A.shape[0]) if duals is None else duals.rows
     bound = composed_bound(problem, w, u)
@@ -190,7 +214,7 @@ def _certify_composed(problem, w, duals):
 
 def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
-    objective, start = problem.objective(w), problem.objective(np.zeros(problem.n_features))
+    objective, start = problem.objective(w), objective_at_zero(problem)
     unproven = Certificate(
         objective=objective,
         lower_bound=-np.inf,
@@ -259,7 +283,7 @@ def _sample_bound(loss, form, w, slope):
             return -np.inf
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     flat = np.zeros(t.size, dtype=bool)
-    while np.any(stuck := form.stuck(t)):
+    while (stuck := form.stuck(t)).any():
         flat |= stuck
         v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
@@ -269,10 +293,9 @@ def _sample_bound(loss, form, w, slope):
     if form.is_homogeneous:
         scale = _best_scale(loss, v, weights, scale)
     v, t = scale * v, form.nearest_slope(scale * t)
-    terms = weights * loss_conjugate(loss, v) * np.ones_like(v)
+    terms = np.multiply(weights, loss_conjugate(loss, v), out=np.empty_like(v))
     penalty = form.conjugate(t)
-    bound = -float(np.sum(terms)) - penalty
-    return bound - _ROUNDING * (float(np.sum(np.abs(terms))) + abs(penalty))
+    return -float(terms.sum()) - penalty - _ROUNDING * (float(np.abs(terms).sum()) + abs(penalty))
 
 
 def _ray_bound(loss, form, w):
@@ -354,11 +377,11 @@ def _orthogonal(loss, v, weights, A):
 
 def _best_scale(loss, v, weights, largest):
     """The factor of the residual with the best bound: for least squares the bound is a parabola in it."""
-    squares = float(np.sum(weights * v * v))
-    if not isinstance(loss, LeastSquares) or squares == 0.0:
+    if not isinstance(loss, LeastSquares):
         return largest
-    best = -float(np.sum(weights * v * loss.target)) / squares
-    return float(np.clip(best, 0.0, largest))
+    mass = weights * v
+    squares = float((mass * v).sum())
+    return min(max(-float((mass * loss.target).sum()) / squares, 0.0), largest) if squares > 0.0 else largest
 
 
 def _quadratic_bound(loss, form, w, slope):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -80,21 +81,33 @@ class SeparableForm(ConvexForm):
     lower: np.ndarray
     upper: np.ndarray
 
-    @property
+    @cached_property
+    def is_plain(self):
+        """Whether g_j(w) = a_j |w| and no more, as for the lasso, whose formulas are short."""
+        is_free = self.lower.max(initial=-np.inf) == -np.inf and self.upper.min(initial=np.inf) == np.inf
+        return bool(is_free and not self.b.any())
+
+    @cached_property
     def is_homogeneous(self):
         """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
+        if self.is_plain:
+            return True
         lower, upper = self.lower, self.upper
         is_cone = ((lower == 0.0) | (lower == -np.inf)) & ((upper == 0.0) | (upper == np.inf))
         return bool(np.all((self.b == 0.0) & is_cone))
 
     def value(self, w):
         """g(w), infinite outside of the bounds."""
-        if np.any(w < self.lower) or np.any(w > self.upper):
+        if self.is_plain:
+            return float((self.a * np.abs(w)).sum())
+        if (w < self.lower).any() or (w > self.upper).any():
             return np.inf
         return float(np.sum(self.a * np.abs(w) + self.b * w * w / 2))
 
     def conjugate(self, t):
         """sup over w of t.w - g(w); infinite where t leaves the range of slopes."""
+        if self.is_plain:
+            return 0.0 if (np.abs(t) <= self.a).all() else np.inf
         excess = np.sign(t) * np.maximum(np.abs(t) - self.a, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             free = np.where(excess == 0.0, 0.0, excess / self.b)
@@ -105,25 +118,30 @@ class SeparableForm(ConvexForm):
         return float(np.sum(t * best - self.a * np.abs(best) - self.b * best * best / 2))
 
     def stuck(self, t):
-        least, largest = self.slope_range()
+        least, largest = self.slope_range
         return ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
 
     def largest_scale(self, t):
-        least, largest = self.slope_range()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            above = np.where(t > largest, largest / t, 1.0)
-            below = np.where(t < least, least / t, 1.0)
-        return float(min(above.min(initial=1.0), below.min(initial=1.0)))
+        least, largest = self.slope_range
+        outside = (t > largest) | (t < least)
+        if not outside.any():
+            return 1.0
+        ends = np.where(t > 0.0, largest, least)
+        return float((ends[outside] / t[outside]).min())
 
     def nearest_slope(self, t):
-        return np.clip(t, *self.slope_range())
+        least, largest = self.slope_range
+        return np.minimum(np.maximum(t, least), largest)
 
     def restrict(self, features):
         """The form on some coefficients."""
         return SeparableForm(self.a[features], self.b[features], self.lower[features], self.upper[features])
 
+    @cached_property
     def slope_range(self):
         """Smallest and largest t with a finite conjugate, for each coefficient."""
+        if self.is_plain:
+            return -self.a, self.a
         is_linear = self.b == 0.0
         least = np.where(is_linear & np.isinf(self.lower), -self.a, -np.inf)
         largest = np.where(is_linear & np.isinf(self.upper), self.a, np.inf)
@@ -131,6 +149,9 @@ class SeparableForm(ConvexForm):
 
     def subgradient_distance(self, w, slope):
         """Distance of -slope to the subdifferential of g at w, for each coefficient."""
+        if self.is_plain:
+            at_zero = np.maximum(np.abs(slope) - self.a, 0.0)
+            return np.where(w == 0.0, at_zero, np.abs(slope + np.copysign(self.a, w)))
         t = -slope - self.b * w
         nearest = np.where(w == 0.0, np.clip(t, -self.a, self.a), self.a * np.sign(w))
         rest = t - nearest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Problem:
         """Distance of w to the constraint; 0.0 inside."""
         return 0.0 if self.constraint is None else self.constraint.violation(np.asarray(w, dtype=np.float64).ravel())
 
-    @property
+    @cached_property
     def proximal(self):
         """The term whose prox is that of penalty + indicator of the constraint; None if no formula is known."""
         match self.constraint:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import CompilationError
-from sparseopt.certificate import certify, dual_bound, is_composed, knows_dual, needs_multipliers
+from sparseopt.certificate import certify, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss
@@ -33,6 +33,8 @@ from sparseopt.solvers.working_set import WorkingSet
 _ROUNDING = 8.0
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
+# Solvers are frozen, so that one of each serves all runs.
+_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -58,16 +60,16 @@ def default_solver(problem):
         return HardThresholding()
     if is_composed(problem):
         return Splitting()
-    if SlopeWorkingSet().rejects(problem) is None:
-        return SlopeWorkingSet()
+    if _SORTED.rejects(problem) is None:
+        return _SORTED
     if needs_multipliers(problem):
         return OperatorSplitting()
     if isinstance(problem.loss, DualLoss):
-        for solver in (RowDescent(), CoupledNewton()):
+        for solver in _COUPLED:
             if solver.rejects(problem) is None:
                 return solver
     if isinstance(problem.proximal, Penalty):
-        quick = (solver for solver in (WorkingSet(), ProxNewton()) if solver.rejects(problem) is None)
+        quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
 
@@ -225,10 +227,10 @@ class _Watch:
             self.goal = tol
             return
         zero = np.zeros(problem.n_features)
-        slope = np.abs(np.asarray(problem.loss.gradient(zero), dtype=np.float64))
-        self.scale = float(np.max(slope, initial=0.0))
+        slope = np.asarray(problem.loss.gradient(zero), dtype=np.float64)
+        self.scale = float(np.abs(slope).max(initial=0.0))
         self.rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * self.scale
-        self.at_zero = abs(problem.objective(zero))
+        self.at_zero = abs(objective_at_zero(problem))
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
         self.next_look = 0
@@ -245,11 +247,10 @@ class _Watch:
         if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
             return None
         w = np.asarray(state.w, dtype=np.float64)
-        objective = self.problem.objective(w)
-        reference = max(abs(objective), 1e-6 * self.at_zero)
-        slope = np.asarray(self.problem.loss.gradient(w), dtype=np.float64)
+        here = examine(self.problem, w)
+        reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound
-        gap = abs(objective - dual_bound(self.problem, w, slope))
+        gap = abs(here.objective - here.bound)
         self.gap = 0.0 if gap == 0.0 else gap / reference
         if self.gap <= self.tol and self.problem.violation(w) <= self.tol:
             return Status.CONVERGED

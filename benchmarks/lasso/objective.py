@@ -10,6 +10,7 @@ class Objective(GradedObjective):
     """The lasso to a common relative duality gap."""
 
     name = "Lasso"
+    of_classes = False
 
     def as_target(self, y):
         return y - y.mean()

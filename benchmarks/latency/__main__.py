@@ -21,30 +21,45 @@ print(json.dumps(time.process_time() - start))
 """
 FIRST = "import sys; from benchmarks.latency.first_solve import main; main(*sys.argv[1:])"
 DENSE, SINGLE, CSC = "dense float64", "dense float32", "CSC float64"
+#: Solver, loss, penalty and the storages of X.
+OURS = [
+    ("WorkingSet", "LeastSquares", "L1", (DENSE, SINGLE, CSC)),
+    ("WorkingSet", "LeastSquares + intercept", "L1", (DENSE, CSC)),
+    ("WorkingSet", "LeastSquares", "MCP", (DENSE, CSC)),
+    ("WorkingSet", "LeastSquares", "SCAD", (DENSE,)),
+    ("WorkingSet", "LeastSquares", "Ridged(L1)", (DENSE,)),
+    ("WorkingSet", "LeastSquares", "Nonnegative(L1)", (DENSE,)),
+    ("path", "LeastSquares", "L1", (DENSE, CSC)),
+    ("ProxNewton", "Logistic", "L1", (DENSE, SINGLE, CSC)),
+    ("ProxNewton", "Logistic + intercept", "L1", (DENSE, CSC)),
+    ("ProxNewton", "Logistic", "MCP", (DENSE,)),
+    ("ProxNewton", "Huber", "L1", (DENSE,)),
+    ("ProxNewton", "Poisson", "L1", (DENSE, CSC)),
+    ("path", "Logistic", "L1", (DENSE,)),
+    ("BlockDescent", "LeastSquares", "GroupLasso", (DENSE, CSC)),
+    ("BlockDescent", "Logistic", "GroupLasso", (DENSE, CSC)),
+    ("RowDescent", "MultiResponse", "GroupLasso of rows", (DENSE, CSC)),
+    ("RowDescent", "MultiResponse", "L1", (DENSE,)),
+    ("CoupledNewton", "Cox", "L1", (DENSE, CSC)),
+    ("CoupledNewton", "Multinomial", "L1", (DENSE, CSC)),
+    ("CoupledNewton", "Multinomial", "GroupLasso of rows", (DENSE,)),
+    ("SlopeWorkingSet", "LeastSquares", "SLOPE", (DENSE, CSC)),
+    ("Splitting", "LeastSquares", "TrendFiltering", (DENSE, CSC)),
+    # FISTA
+    ("ProximalGradient", "LeastSquares", "L1", (DENSE, SINGLE, CSC)),
+    ("ProximalGradient", "Logistic", "L1", (DENSE, CSC)),
+    ("ProximalGradient", "LeastSquares", "Simplex", (DENSE,)),
+    ("CoordinateDescent", "LeastSquares", "L1", (DENSE, SINGLE, CSC)),
+    ("CoordinateDescent", "LeastSquares + intercept", "L1", (DENSE, CSC)),
+    ("CoordinateDescent", "LeastSquares", "L0", (DENSE,)),
+    ("CoordinateDescent", "LeastSquares", "Weighted(L1)", (DENSE,)),
+    ("CoordinateDescent", "Logistic", "L1", (DENSE, CSC)),
+    ("CoordinateDescent", "Huber", "MCP", (DENSE,)),
+    ("HardThresholding", "LeastSquares", "Cardinality", (DENSE,)),
+    ("HardThresholding", "Logistic", "Cardinality", (DENSE,)),
+]
 CASES = [
-    *(
-        ("sparseopt", solver, "LeastSquares", "L1", storage)
-        for solver in ("CoordinateDescent", "ProximalGradient")
-        for storage in (DENSE, SINGLE, CSC)
-    ),
-    *(
-        ("sparseopt", solver, "Logistic", "L1", storage)
-        for solver in ("CoordinateDescent", "ProximalGradient")
-        for storage in (DENSE, CSC)
-    ),
-    *(
-        ("sparseopt", "CoordinateDescent", f"{loss} + intercept", "L1", storage)
-        for loss in ("LeastSquares", "Logistic")
-        for storage in (DENSE, CSC)
-    ),
-    *(
-        ("sparseopt", "CoordinateDescent", "LeastSquares", penalty, DENSE)
-        for penalty in ("L0", "MCP", "SCAD", "Ridged(L1)", "Weighted(L1)", "Nonnegative(L1)")
-    ),
-    ("sparseopt", "CoordinateDescent", "Huber", "MCP", DENSE),
-    ("sparseopt", "ProximalGradient", "LeastSquares", "Simplex", DENSE),
-    ("sparseopt", "HardThresholding", "LeastSquares", "Cardinality", DENSE),
-    ("sparseopt", "HardThresholding", "Logistic", "Cardinality", DENSE),
+    *(("sparseopt", *combination, storage) for *combination, storages in OURS for storage in storages),
     ("skglm", "AndersonCD", "LeastSquares", "L1", DENSE),
     ("skglm", "AndersonCD", "LeastSquares", "L1", CSC),
     ("skglm", "AndersonCD", "LeastSquares", "MCP", DENSE),
@@ -73,21 +88,42 @@ def first_solves(case, rounds):
     }
 
 
+def slowest(firsts):
+    """Of each figure the slowest of our combinations."""
+    rows = [row for row in firsts if row["library"] == "sparseopt"]
+    found = []
+    for figure in ("cold first s", "warm first s", "warm first - second s"):
+        worst = max(rows, key=lambda row: row[figure])
+        combination = ", ".join(worst[part] for part in ("solver", "loss", "penalty", "storage"))
+        found.append({"figure": figure, "largest": worst[figure], "of": combination, "combinations": len(rows)})
+    return found
+
+
 def main():
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description="First calls in new processes.")
     parser.add_argument("--rounds", type=int, default=5, help="processes for each figure (default 5)")
     parser.add_argument("--only", default="", help="only cases that contain this text; nothing is saved then")
+    parser.add_argument(
+        "--quick", action="store_true", help="one process a figure, our combinations alone, nothing saved"
+    )
     options = parser.parse_args()
     chosen = [case for case in CASES if options.only in " ".join(case)]
+    if options.quick:
+        options.rounds, chosen = 1, [case for case in chosen if case[0] == "sparseopt"]
     firsts = []
     for case in chosen:
         firsts.append(first_solves(case, options.rounds))
         print(markdown(firsts).splitlines()[-1], flush=True)
-    if options.only:
+    if options.only or options.quick:
         return
-    tables = {"import after numpy, scipy.sparse and numba": imports(options.rounds), "first solves": firsts}
-    print(markdown(next(iter(tables.values()))))
+    tables = {
+        "import after numpy, scipy.sparse and numba": imports(options.rounds),
+        "slowest of ours": slowest(firsts),
+        "first solves": firsts,
+    }
+    print(markdown(tables["import after numpy, scipy.sparse and numba"]))
+    print(markdown(tables["slowest of ours"]))
     save("latency", tables)
 
 

@@ -15,41 +15,37 @@ from benchmarks.measure import cpu_seconds
 LATER = 20
 
 
-def data(loss, storage):
+def data(storage):
     """A small problem: its solution costs nothing, so that what is left is the machinery."""
     kind, dtype = storage.split()
     rng = np.random.default_rng(0)
     X = rng.standard_normal((100, 50))
-    y = X[:, :5].sum(axis=1) + rng.standard_normal(100)
-    if loss == "Logistic":
-        y = np.sign(y)
+    score = X[:, :5].sum(axis=1) + rng.standard_normal(100)
     if kind == "CSC":
         X[np.abs(X) < 1] = 0
-        return sparse.csc_array(X.astype(dtype)), y.astype(dtype)
-    return np.asfortranarray(X.astype(dtype)), y.astype(dtype)
+        return sparse.csc_array(X.astype(dtype)), score
+    return np.asfortranarray(X.astype(dtype)), score
 
 
 def ours(solver, loss, penalty, storage):
-    """One of our solvers."""
+    """One of our solvers; the solver "path" is a path of ten alphas."""
     import sparseopt as so
 
-    penalties = {
-        "L1": so.L1(0.1),
-        "L0": so.L0(0.1),
-        "MCP": so.MCP(0.1),
-        "SCAD": so.SCAD(0.1),
-        "Ridged(L1)": so.Ridged(so.L1(0.1), 0.1),
-        "Weighted(L1)": so.Weighted(so.L1(0.1), np.linspace(1, 2, 50)),
-        "Nonnegative(L1)": so.Nonnegative(so.L1(0.1)),
-    }
+    from benchmarks.combinations import loss_of, penalty_of
+
     constraints = {"Cardinality": so.Cardinality(5), "Simplex": so.Simplex()}
     loss, _, intercept = loss.partition(" + ")
-    X, y = data(loss, storage)
+    X, score = data(storage)
+    options = {"intercept": True} if intercept else {}
 
     def call():
-        term = getattr(so, loss)(X, y, intercept=bool(intercept))
-        problem = so.Problem(term, penalties.get(penalty, so.Zero()), constraints.get(penalty))
-        so.solve(problem, getattr(so, solver)(), tol=1e-4)
+        term = penalty_of(penalty, 0.1, X.shape[1])
+        problem = so.Problem(loss_of(loss, X, score, **options), term or so.Zero(), constraints.get(penalty))
+        if solver == "path":
+            alphas = np.geomspace(1.0, 0.1, 10)
+            so.path(problem, [penalty_of(penalty, alpha, X.shape[1]) for alpha in alphas], tol=1e-4)
+        else:
+            so.solve(problem, getattr(so, solver)(), tol=1e-4)
 
     return call
 
@@ -58,7 +54,8 @@ def skglm(solver, loss, penalty, storage):
     """One of skglm's solvers, called without its estimators, which would add to its time."""
     from skglm import datafits, penalties, solvers
 
-    X, y = data(loss, storage)
+    X, score = data(storage)
+    y = np.sign(score) if loss == "Logistic" else score
     X = sparse.csc_matrix(X) if sparse.issparse(X) else X
     datafit = {"LeastSquares": datafits.Quadratic, "Logistic": datafits.Logistic}[loss]
     term = {"L1": partial(penalties.L1, 0.1), "MCP": partial(penalties.MCPenalty, 0.1, 3.0)}[penalty]
@@ -74,7 +71,7 @@ def sklearn(_solver, _loss, _penalty, storage):
     """scikit-learn's lasso, compiled ahead of time."""
     from sklearn.linear_model import Lasso
 
-    X, y = data("LeastSquares", storage)
+    X, y = data(storage)
 
     def call():
         Lasso(alpha=0.1, fit_intercept=False, tol=1e-4).fit(X, y)

@@ -11,6 +11,7 @@ class Objective(GradedObjective):
     """Logistic regression with an L1 penalty to a common relative duality gap."""
 
     name = "L1 logistic regression"
+    of_classes = True
     parameters = {"alpha_max_over": [10, 30]}
 
     def as_target(self, y):

@@ -1,4 +1,4 @@
-"""Growth of a process's peak memory over one solve of a dense problem, printed as JSON."""
+"""Growth of a process's peak memory over one solve, printed as JSON."""
 
 import json
 import resource
@@ -7,6 +7,9 @@ import sys
 import numpy as np
 import scipy.linalg  # noqa: F401 (loaded by some solvers when they need it: code, not data)
 import sparseopt as so
+from scipy import sparse
+
+from benchmarks.combinations import loss_of, penalty_of
 
 
 def peak():
@@ -15,28 +18,43 @@ def peak():
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def problem(solver, loss, intercept, X, y):
-    """The problem that this solver is measured on."""
-    term = getattr(so, loss)(X, np.sign(y) if loss == "Logistic" else y, intercept=intercept)
+def problem(solver, loss, penalty, intercept, X, score):
+    """The problem that this solver is measured on, at a tenth of the alpha that makes it zero where it has one."""
+    term = loss_of(loss, X, score, **({"intercept": True} if intercept else {}))
     if solver == "HardThresholding":
         return so.Problem(term, constraint=so.Cardinality(10))
-    return so.Problem(term, so.L1(so.alpha_max(term) / 5))
+    p = X.shape[1]
+    if penalty == "TrendFiltering":
+        return so.Problem(term, penalty_of(penalty, np.abs(X.T @ score).max() / (10 * score.size), p))
+    largest = so.alpha_max(term, penalty_of(penalty, 1.0, p))
+    return so.Problem(term, penalty_of(penalty, largest / 5, p))
 
 
-def normal(n, p):
-    """A Fortran-ordered X, filled column by column so that nothing else of its size ever exists, and y."""
+def normal(storage, n, p):
+    """X, filled so that nothing else of its size ever exists, and a score of the samples."""
     rng = np.random.default_rng(0)
-    X = np.empty((n, p), order="F")
-    for j in range(p):
-        X[:, j] = rng.standard_normal(n)
+    if storage == "CSC":
+        # one entry in ten
+        starts = np.arange(p + 1, dtype=np.int32) * (n // 10)
+        rows = np.concatenate([np.arange(j % 10, n, 10, dtype=np.int32)[: n // 10] for j in range(p)])
+        X = sparse.csc_array((rng.standard_normal(rows.size), rows, starts), shape=(n, p))
+    else:
+        X = np.empty((n, p), order="F")
+        for j in range(p):
+            X[:, j] = rng.standard_normal(n)
     return X, X[:, :10].sum(axis=1) + rng.standard_normal(n)
 
 
-def main(solver, loss, intercept, n, p):
+def size_of(X):
+    """Bytes of X."""
+    return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if sparse.issparse(X) else X.nbytes
+
+
+def main(solver, loss, penalty, storage, intercept, n, p):
     """Solve a small problem, which loads all code, then the large one."""
     method = getattr(so, solver)()
-    so.solve(problem(solver, loss, intercept == "True", *normal(60, 20)), method)
-    X, y = normal(int(n), int(p))
+    so.solve(problem(solver, loss, penalty, intercept == "True", *normal(storage, 60, 20)), method)
+    X, score = normal(storage, int(n), int(p))
     before = peak()
-    solution = so.solve(problem(solver, loss, intercept == "True", X, y), method)
-    print(json.dumps({"growth": peak() - before, "X": X.nbytes, "status": solution.status.name}))
+    solution = so.solve(problem(solver, loss, penalty, intercept == "True", X, score), method)
+    print(json.dumps({"growth": peak() - before, "X": size_of(X), "status": solution.status.name}))

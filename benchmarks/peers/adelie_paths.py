@@ -10,11 +10,6 @@ from benchmarks.grammar import decades
 TOLERANCES = decades(7, 20)
 
 
-def towards(problem, points):
-    """The alpha of a problem alone, or the last of so many from alpha_max down."""
-    return np.array([problem.alpha]) if points == 1 else np.geomspace(problem.alpha_max, problem.alpha, points)
-
-
 def path(X, glm, alphas, tolerance, groups=None, penalty=None):
     """Coefficients for each alpha, shape (alphas, p), without intercept; a GLM of many responses has p k of them."""
     matrix = adelie.matrix.sparse if sparse.issparse(X) else adelie.matrix.dense

@@ -24,6 +24,8 @@ from sparseopt.losses.base import Loss, kept, rebuilt
 # At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
 # where most are halvings.
 _NEWTON_STEPS = 100
+# What is remembered for w = 0 has a name that ends so; points up to this size are compared by copies of their bytes.
+_AT_ZERO, _SHORT = "_at_zero", 10_000
 
 
 def has_vanished(slope, last, scale):
@@ -354,23 +356,28 @@ def fitted(loss, w):
     return remembered(loss, "_fitted", w, loss.X.matvec)
 
 
-def remembered(loss, name, w, compute):
-    """compute(w), kept for the last w and for w = 0, which every run asks for.
+def remembered(holder, name, w, compute):
+    """compute(w), kept with a loss or a problem for the last w and for w = 0, which every run asks for.
 
-    The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
+    An array is shared and read-only; one assignment replaces it, so that threads may share the holder.
     """
-    last = loss.__dict__.get(_place(name, w))
-    if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
-        return last[1]
-    return remember(loss, name, w, compute(w))
+    for place in (name, name + _AT_ZERO):
+        last = holder.__dict__.get(place)
+        if last is not None and _is_same(last[0], w):
+            return last[1]
+    return remember(holder, name, w, compute(w))
 
 
-def remember(loss, name, w, image):
+def remember(holder, name, w, image):
     """Keep what belongs to w."""
-    image.flags.writeable = False
-    object.__setattr__(loss, _place(name, w), (w.copy(), image))
+    if isinstance(image, np.ndarray):
+        image.flags.writeable = False
+    object.__setattr__(holder, name if w.any() else name + _AT_ZERO, (w.copy(), image))
     return image
 
 
-def _place(name, w):
-    return name if w.any() else name + "_at_zero"
+def _is_same(w, other):
+    """Whether two points are the same, of the same type; of short ones the bytes are sooner compared than the numbers."""
+    if w.dtype != other.dtype:
+        return False
+    return w.tobytes() == other.tobytes() if w.size <= _SHORT else np.array_equal(w, other)

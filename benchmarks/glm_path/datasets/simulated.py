@@ -8,12 +8,18 @@ from benchmarks.grammar import LevelledDataset
 
 
 class Dataset(LevelledDataset):
-    """An autoregressive design; y is drawn from the model."""
+    """An autoregressive design, wide, for two of the models tall as well; y is drawn from the model."""
 
     name = "Simulated"
-    parameters = {"model": list(MODELS), "n_samples, n_features": [(500, 2000)]}
+    parameters = {
+        "model, n_samples, n_features": [
+            *((model, 500, 2000) for model in MODELS),
+            ("multi-response", 10_000, 300),
+            ("SLOPE", 10_000, 300),
+        ]
+    }
     parameter_template = "{model}, {n_samples} x {n_features}"
-    test_parameters = {"n_samples, n_features": [(60, 40)]}
+    test_parameters = {"model, n_samples, n_features": [(model, 60, 40) for model in MODELS]}
     levels = (20,)
 
     def get_data(self):

@@ -19,7 +19,7 @@ NAMES = {
 class Solver(OurPath):
     """`tol` is the relative duality gap of each point."""
 
-    parameters = {"method": ["default", "WorkingSet", "ProxNewton", "ProximalGradient"]}
+    parameters = {"method": ["default", "WorkingSet", "ProxNewton", "FISTA"]}
 
     def needed(self, problem):
         return NAMES[problem.model]

@@ -3,8 +3,8 @@
 import adelie
 import numpy as np
 
-from benchmarks.grammar import TunedSolver
-from benchmarks.peers.adelie_paths import TOLERANCES, path, towards
+from benchmarks.grammar import TunedSolver, towards
+from benchmarks.peers.adelie_paths import TOLERANCES, path
 
 
 class Solver(TunedSolver):

@@ -8,7 +8,7 @@ from benchmarks.ours import OurSolver
 class Solver(OurSolver):
     """`tol` is the relative duality gap."""
 
-    parameters = {"method": ["default", "WorkingSet", "BlockDescent", "ProximalGradient"]}
+    parameters = {"method": ["default", "WorkingSet", "BlockDescent", "FISTA"]}
     needs = ("GroupLasso",)
 
     def build(self, problem):

@@ -7,7 +7,7 @@ from benchmarks.grammar import LevelledDataset
 
 
 class Dataset(LevelledDataset):
-    """An autoregressive design: wide, ill conditioned, or tall."""
+    """An autoregressive design: wide, ill conditioned, tall, or twenty times as large."""
 
     name = "Correlated"
     parameters = {
@@ -16,6 +16,8 @@ class Dataset(LevelledDataset):
             (1000, 5000, 0.95, (10, 30)),
             (1000, 5000, 0.99, (10, 30)),
             (20_000, 500, 0.5, (100,)),
+            (5000, 20_000, 0.95, (10,)),
+            (5000, 20_000, 0.99, (10,)),
         ]
     }
     parameter_template = "{n_samples} x {n_features}, rho {rho}"

@@ -5,7 +5,10 @@ from benchmarks.grammar import LevelledDataset
 
 
 class Dataset(LevelledDataset):
-    """442 patients, 1797 images of digits (is it an eight?), 569 tumours; columns of unit variance."""
+    """442 patients, 1797 images of digits (is it an eight?), 569 tumours; columns of unit variance.
+
+    The larger of two degrees has some twenty times as many entries, or more.
+    """
 
     name = "Real"
     parameters = {
@@ -13,6 +16,9 @@ class Dataset(LevelledDataset):
             ("diabetes", 3, (10, 100)),
             ("digits", 2, (10, 100)),
             ("breast_cancer", 2, (10, 100)),
+            ("diabetes", 6, (10, 100)),
+            ("digits", 3, (10,)),
+            ("breast_cancer", 4, (10,)),
         ]
     }
     parameter_template = "{source}, degree {degree}"

@@ -1,4 +1,4 @@
-"""sortedl1 with a constant sequence, which is the lasso: hybrid coordinate descent (Larsson et al., 2023)."""
+"""sortedl1 with a constant sequence, which is the lasso: hybrid coordinate descent (Larsson et al., 2023), and FISTA."""
 
 import numpy as np
 from sortedl1 import Slope
@@ -11,9 +11,16 @@ class Solver(TunedSolver):
 
     name = "sortedl1"
     requirements = ["pip::sortedl1"]
+    parameters = {"method": ["hybrid", "FISTA"]}
+    parameter_template = "{method}"
+
+    @property
+    def is_extra(self):
+        return self.method == "FISTA"
 
     def fit(self, problem, tolerance):
         model = Slope(
-            lam=np.ones(problem.X.shape[1]), alpha=problem.alpha, fit_intercept=False, tol=tolerance, max_iter=1_000_000
-        )
+            lam=np.ones(problem.X.shape[1]), alpha=problem.alpha, fit_intercept=False, tol=tolerance,
+            max_iter=1_000_000, solver=self.method.lower(),
+        )  # fmt: skip
         return model.fit(problem.X, problem.y).coef_.ravel()

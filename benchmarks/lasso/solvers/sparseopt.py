@@ -8,7 +8,7 @@ from benchmarks.ours import OurSolver
 class Solver(OurSolver):
     """`tol` is the relative duality gap."""
 
-    parameters = {"method": ["default", "WorkingSet", "CoordinateDescent", "ProximalGradient", "ISTA"]}
+    parameters = {"method": ["default", "WorkingSet", "CoordinateDescent", "FISTA", "ISTA"]}
 
     def build(self, problem):
         return Problem(LeastSquares(problem.X, problem.y), L1(problem.alpha))

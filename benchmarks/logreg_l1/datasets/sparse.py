@@ -4,11 +4,12 @@ from benchmarks.lasso.datasets import sparse
 
 
 class Dataset(sparse.Dataset):
-    """CSC matrices with about twenty entries a column."""
+    """CSC matrices with ten to twenty entries a column; the last has a million of them."""
 
     parameters = {
         "n_samples, n_features, density, levels": [
             (2000, 5000, 1e-2, (10, 30)),
             (20_000, 100_000, 1e-3, (10,)),
+            (10_000, 1_000_000, 1e-3, (10,)),
         ]
     }

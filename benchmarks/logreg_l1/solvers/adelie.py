@@ -2,8 +2,8 @@
 
 import adelie
 
-from benchmarks.grammar import TunedSolver
-from benchmarks.peers.adelie_paths import TOLERANCES, path, towards
+from benchmarks.grammar import TunedSolver, towards
+from benchmarks.peers.adelie_paths import TOLERANCES, path
 
 
 class Solver(TunedSolver):

@@ -1,5 +1,6 @@
-"""scikit-learn: liblinear's coordinate descent (Yuan et al., 2012), and SAGA (Defazio et al., 2014)."""
+"""scikit-learn: liblinear (Yuan et al., 2012), SAGA (Defazio et al., 2014), and newton-cd of its next version."""
 
+import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.grammar import TunedSolver
@@ -10,12 +11,16 @@ class Solver(TunedSolver):
 
     name = "scikit-learn"
     requirements = ["pip::scikit-learn"]
-    parameters = {"method": ["liblinear", "saga"]}
+    parameters = {"method": ["liblinear", "saga", "newton-cd"]}
     parameter_template = "{method}"
 
     @property
     def is_extra(self):
         return self.method == "saga"
+
+    def rejects(self, problem):
+        (known,) = LogisticRegression._parameter_constraints["solver"]  # noqa: SLF001 (it says so nowhere else)
+        return None if self.method in known.options else f"scikit-learn {sklearn.__version__} has no {self.method}"
 
     def fit(self, problem, tolerance):
         model = LogisticRegression(

@@ -8,7 +8,7 @@ from benchmarks.ours import OurSolver
 class Solver(OurSolver):
     """`tol` is the relative duality gap."""
 
-    parameters = {"method": ["default", "WorkingSet", "ProxNewton", "CoordinateDescent", "ProximalGradient"]}
+    parameters = {"method": ["default", "WorkingSet", "ProxNewton", "CoordinateDescent", "FISTA"]}
 
     def build(self, problem):
         return Problem(Logistic(problem.X, problem.y), L1(problem.alpha))

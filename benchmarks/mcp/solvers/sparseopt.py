@@ -8,7 +8,7 @@ from benchmarks.ours import OurSolver
 class Solver(OurSolver):
     """`tol` is the largest residual, relative to the slope at zero."""
 
-    parameters = {"method": ["default", "WorkingSet", "CoordinateDescent", "ProximalGradient"]}
+    parameters = {"method": ["default", "WorkingSet", "CoordinateDescent", "FISTA"]}
 
     def build(self, problem):
         return Problem(LeastSquares(problem.X, problem.y), MCP(problem.alpha, problem.gamma))

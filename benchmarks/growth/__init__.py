@@ -1,0 +1,1 @@
+"""How the cost of a solve grows with the entries of X, where the support stays the same."""

@@ -1,0 +1,14 @@
+"""R's glmnet, at once or along a path of 20 alphas."""
+
+from benchmarks.grammar import towards
+from benchmarks.peers.glmnet_r import GlmnetSolver
+
+
+class Solver(GlmnetSolver):
+    """Iteratively reweighted coordinate descent."""
+
+    parameters = {"points": [1, 20]}
+    parameter_template = "{points} alphas"
+
+    def fit(self, problem, tolerance):
+        return self.found(problem, towards(problem, self.points), tolerance, "binomial")[-1]
