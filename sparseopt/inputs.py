@@ -29,10 +29,9 @@ def as_design(X, name="X"):
     if sparse.issparse(array):
         return _sparse_design(array, name)
     design = Dense(array)
-    lengths = np.sqrt(design.squares)
-    kind = array.dtype.type
+    squares, kind = design.squares, array.dtype.type
     # one look at X is enough, unless a length is suspicious
-    if not np.all((lengths < _LARGEST[kind]) & (lengths > math.sqrt(len(array)) * _SMALLEST[kind])):
+    if not (squares.max() < _LARGEST[kind] ** 2 and squares.min() > len(array) * _SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
     return design
 
@@ -74,6 +73,8 @@ def as_floats(values, name):
     array = np.asarray(values)
     if type(array) is not np.ndarray:
         array = np.asarray(array).view(np.ndarray)
+    if array.dtype == np.float64:
+        return array
     if array.dtype.kind == "c":
         raise ValueError(f"{name} is complex; only real data is supported: pass its real part or stack both parts.")
     if array.dtype.kind in "Mm":
@@ -219,11 +220,10 @@ def _as_vector(values, n_samples, name):
         raise ValueError(f"{name} must be 1-D, got shape {vector.shape}; pass one column, or its ravel().")
     if vector.size != n_samples:
         raise ValueError(f"{name} has {vector.size} entries for {n_samples} samples; their lengths must match.")
-    if not np.all(np.isfinite(vector)):
+    size, kind = np.abs(vector).max(initial=0.0), vector.dtype.type
+    if not size < np.inf:
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ValueError(f"{name} contains NaN or infinity in row {i}; drop or impute such values.")
-    size = np.abs(vector).max(initial=0.0)
-    kind = vector.dtype.type
     if size > _LARGEST[kind] or 0 < size < _SMALLEST[kind]:
         raise ValueError(
             f"{name}: its magnitude {size:.3g} is out of the range [{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}]; rescale it."
@@ -233,10 +233,10 @@ def _as_vector(values, n_samples, name):
 
 def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     """A real number as a float, or an error that names it."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | np.ndarray) or np.ndim(value) != 0:
+    if type(value) is not float and not _is_real(value):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)
-    if np.isnan(number) or (finite and np.isinf(number)):
+    if math.isnan(number) or (finite and math.isinf(number)):
         raise ValueError(f"{name} must be finite, got {number}.")
     if number < least:
         raise ValueError(
@@ -245,6 +245,12 @@ def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     if number <= above:
         raise ValueError(f"{name} must be greater than {above:g}, got {number:g}.")
     return number
+
+
+def _is_real(value):
+    """Whether a value is one real number; a truth value is none."""
+    is_number = isinstance(value, numbers.Real | np.ndarray) and not isinstance(value, bool | np.bool_)
+    return is_number and np.ndim(value) == 0
 
 
 def as_count(value, name, *, least=0):
@@ -258,11 +264,11 @@ def as_count(value, name, *, least=0):
 
 def as_coefficients(w, shape, dtype, name="w0"):
     """A private copy of coefficients as one vector; a matrix may come as its vector in C order."""
-    array = np.asarray(as_floats(w, name))
-    if array.shape not in {shape, (math.prod(shape),)}:
+    array = as_floats(w, name)
+    if array.shape != shape and array.shape != (math.prod(shape),):
         raise ValueError(
             f"{name} has shape {array.shape}, but the problem has {shape[0]} features: pass shape {shape}."
         )
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         raise ValueError(f"{name} contains NaN or infinity.")
     return np.array(array, dtype=dtype, order="C").ravel()

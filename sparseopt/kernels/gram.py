@@ -44,16 +44,17 @@ def height(penalty, features, linear, w, slope):
 
 @kernel
 def descend_gram(penalty, gram, features, w, slope, points, slopes, epochs, tol, patience):
-    """Epochs on the model from w, in place; each leaves a row in `points` and `slopes`; returns the last move and epochs.
+    """Epochs on the model from w, in place; the last ones leave rows in `points` and `slopes`; returns the last move and epochs.
 
     Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs.
     """
     largest, stable = 0.0, 0
     for k in range(epochs):
         largest, changes = sweep(penalty, gram, features, w, slope)
+        row = k % len(points)
         for i in range(w.size):
-            points[U(k), U(i)] = w[U(i)]
-            slopes[U(k), U(i)] = slope[U(i)]
+            points[U(row), U(i)] = w[U(i)]
+            slopes[U(row), U(i)] = slope[U(i)]
         stable = stable + 1 if 1000 * changes <= w.size else 0
         if largest <= tol or (stable >= patience and k > 0):
             return largest, k + 1

@@ -30,7 +30,8 @@ class WorkingColumns:
     def __init__(self, loss, *, single):
         design = loss.X
         n = design.shape[0]
-        self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
+        self._root = np.empty(n)
+        self._root[:] = np.sqrt(np.asarray(loss.sample_weight.values, dtype=np.float64))
         self._design = design
         self._target = self._root * loss.target
         self._sketch = None

@@ -20,7 +20,7 @@ from sparseopt.solvers.support_system import SupportSystem
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
 _MEMORY = 5
 # A first allocation, in features.
-_CAPACITY = 256
+_CAPACITY = 64
 # Epochs of one call of a kernel at most, and multiplications of one call of `minimise`: a tenth of a second.
 _EPOCHS, _BUDGET = 50, 3e8
 # Epochs in which the signs keep still before Newton steps.
@@ -33,6 +33,8 @@ _EIGEN = 600
 _LITTLE = 1e-8
 # Multiplications that take as long as what a Newton step does besides: borders of its system, and Python.
 _OVERHEAD = 1.5e6
+# And of descent, whose multiplications are half as quick, and as long as what it does besides for a coordinate.
+_SLOWNESS, _VISIT = 2.0, 20.0
 # Rounds after which a model is given up whose precision does not do for Newton steps.
 _COARSE = 4
 # Conjugate gradients end at this part of their first residual, or after so many steps.
@@ -70,6 +72,11 @@ class WorkingModel(ABC):
     def account(self) -> str:
         """The method, the size of the set and the work so far, in words."""
 
+    @property
+    def spare_epochs(self):
+        """Epochs of descent that together cost no more than a Newton step: many on a small model."""
+        return 0
+
     @abstractmethod
     def anchor(self, slopes):
         """Make the slopes of the working set, which are exact, those of the model at its point."""
@@ -80,7 +87,10 @@ class WorkingModel(ABC):
 
     @abstractmethod
     def descend(self, penalty, tol, patience):
-        """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move."""
+        """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move.
+
+        They are due when the signs have kept still for `patience` epochs, where those are few, or else after as many.
+        """
 
     @abstractmethod
     def direction(self, free, force, ridge):
@@ -101,11 +111,11 @@ class WorkingModel(ABC):
         the run can be stopped.
         """
         end = self.work + _BUDGET
-        if is_warm and form is not None and self.size:
+        patience = max(_PATIENCE, self.spare_epochs)
+        if is_warm and form is not None and self.size and patience < _EPOCHS:
             # the signs of a neighbour on a path are mostly right
             self._newton(form)
         self.is_too_coarse = False
-        patience = _PATIENCE
         for k in range(rounds if self.size else 0):
             if self.work >= end or (self.is_too_coarse and k >= _COARSE):
                 break
@@ -117,7 +127,7 @@ class WorkingModel(ABC):
                 if went is not False or self.work >= end:
                     break
             # where Newton steps fail, epochs have to do: extrapolated ones
-            patience = _EPOCHS if went is None else _PATIENCE
+            patience = max(_EPOCHS if went is None else _PATIENCE, self.spare_epochs)
             if form is not None and np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
                 return True
         return self.size == 0
@@ -200,6 +210,10 @@ class GramModel(WorkingModel):
         )
 
     @property
+    def spare_epochs(self):
+        return int(_OVERHEAD / (_SLOWNESS * max(self.size, 1) * (_VISIT + self.size / 2)))
+
+    @property
     def linear(self):
         """Slope of the model at zero."""
         return self._vectors[2, : self.size]
@@ -211,11 +225,13 @@ class GramModel(WorkingModel):
         self._features[first:size] = features
         self._gram[first:size, :size] = rows
         self._gram[:first, first:size] = rows[:, :first].T
-        own = np.arange(first, size)
-        diagonal = self._gram[own, own] * (1.0 + self._ridge)
-        # where a column is zero, the penalty alone decides: a little curvature lets descent get there
-        largest = float(self._gram.diagonal()[:size].max(initial=0.0))
-        self._gram[own, own] = np.where(diagonal > 0.0, diagonal, _LITTLE * largest if largest > 0.0 else 1.0)
+        diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
+        own = diagonal[first:size]
+        own *= 1.0 + self._ridge
+        if not own.min() > 0.0:
+            # where a column is zero, the penalty alone decides: a little curvature lets descent get there
+            largest = float(diagonal[:size].max())
+            own[~(own > 0.0)] = _LITTLE * largest if largest > 0.0 else 1.0
         self.size = size
         self.w[first:], self.slope[first:] = w, slope
         self.linear[:] = self.slope - self._image(self.w)
@@ -245,18 +261,20 @@ class GramModel(WorkingModel):
         return out
 
     def descend(self, penalty, tol, patience):
-        k = self.size
-        points, slopes = np.empty((_MEMORY + 1, k)), np.empty((_MEMORY + 1, k))
-        left = max(1, int(min(_EPOCHS, _BUDGET / (3 * k * k))))
+        k, rows = self.size, _MEMORY + 1
+        points, slopes = np.empty((2, rows, k))
+        left = max(1, int(min(_EPOCHS if patience < rows else patience, _BUDGET / (3 * k * k))))
+        # where epochs are quicker than an extrapolation, there are several times as many between two
+        at_once = rows * max(1, self.spare_epochs // (rows * _MEMORY))
         while True:
             move, epochs = descend_gram(
                 penalty, self._gram, self.features, self.w, self.slope,
-                points, slopes, min(left, _MEMORY + 1), tol, patience,
+                points, slopes, min(left, at_once), tol, patience,
             )  # fmt: skip
             self.epochs += epochs
             self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
             left -= epochs
-            if epochs <= _MEMORY or move <= tol or left <= 0:
+            if epochs < at_once or move <= tol or left <= 0:
                 return move
             self._extrapolate(penalty, points, slopes)
 
