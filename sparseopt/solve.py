@@ -12,7 +12,7 @@ from sparseopt._jit import CompilationError
 from sparseopt.certificate import certify, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
-from sparseopt.losses import DualLoss
+from sparseopt.losses import DualLoss, LeastSquares
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
@@ -29,6 +29,9 @@ from sparseopt.solvers.slope_working_set import SlopeWorkingSet
 from sparseopt.solvers.splitting import Splitting
 from sparseopt.solvers.working_set import WorkingSet
 
+# Entries of X up to which plain descent is quicker than working sets, where these cannot begin with all features:
+# 1.1 to 3.9 times on designs from 120 x 500 to 1000 x 5000 (sparse); at 300 x 1000 (dense) both take the same time.
+_LITTLE = 130_000
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
@@ -50,6 +53,7 @@ def default_solver(problem):
     least squares and SLOPE           SlopeWorkingSet
     linear rows                       OperatorSplitting
     least squares and a penalty       WorkingSet
+    the same on little data           CoordinateDescent
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
     a penalty on groups               BlockDescent
@@ -69,9 +73,19 @@ def default_solver(problem):
             if solver.rejects(problem) is None:
                 return solver
     if isinstance(problem.proximal, Penalty):
+        if _is_little(problem):
+            return CoordinateDescent()
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+
+
+def _is_little(problem):
+    """Whether all features are visited in less time than a working set takes to be chosen."""
+    if not (isinstance(problem.loss, LeastSquares) and problem.proximal.is_convex):
+        return False
+    p = problem.n_features
+    return p > WorkingSet.fewest and problem.loss.n_entries + p <= _LITTLE
 
 
 def solve(

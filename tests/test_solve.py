@@ -28,6 +28,8 @@ SLOW = so.ProximalGradient(accelerated=False)
         (LASSO, so.WorkingSet),
         (so.Problem(LASSO.loss, so.MCP(0.1)), so.WorkingSet),
         (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.WorkingSet),
+        (so.Problem(so.LeastSquares(np.ones((5, 101)), np.ones(5)), so.L1(0.1)), so.CoordinateDescent),
+        (so.Problem(so.LeastSquares(np.ones((5, 101)), np.ones(5)), so.MCP(0.1)), so.WorkingSet),
         (so.Problem(so.Huber(X, Y), so.L1(0.1)), so.ProxNewton),
         (so.Problem(LASSO.loss, constraint=so.Simplex()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.L1Ball()), so.ProximalGradient),

@@ -228,7 +228,7 @@ class GramModel(WorkingModel):
         diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
         own = diagonal[first:size]
         own *= 1.0 + self._ridge
-        if not own.min() > 0.0:
+        if not own.min(initial=np.inf) > 0.0:
             # where a column is zero, the penalty alone decides: a little curvature lets descent get there
             largest = float(diagonal[:size].max())
             own[~(own > 0.0)] = _LITTLE * largest if largest > 0.0 else 1.0

@@ -117,9 +117,13 @@ class WorkingSet(Solver):
         enter_domain(problem.proximal, w)
         state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
         X = problem.loss.X
-        single = self.single_precision and WorkingColumns.prefer_single(X)
+        single = self.single_precision and WorkingColumns.prefer_single(X) and not self._takes_all(problem)
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
+
+    def _takes_all(self, problem):
+        """Whether all features enter at once: there is nothing to choose, and nothing to sketch."""
+        return problem.n_features <= self.fewest and problem.proximal.is_convex
 
     def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
@@ -135,8 +139,7 @@ class WorkingSet(Solver):
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
-        if w.size <= self.fewest and problem.proximal.is_convex:
-            # all features at once: there is nothing to choose
+        if self._takes_all(problem):
             state.strength = 1.0
             self.extend(state, np.arange(w.size))
             return
