@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import dsyrk, ssyrk
 
 from sparseopt.designs import CenteredDense, Dense
-from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull
+from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull, take_columns
 
 # Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
 _WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
@@ -15,7 +16,9 @@ _LEAST, _MOST = 1e-20, 1e20
 _AT_LEAST = 1024
 
 
-# Entries that are copied at once, so that they are still near when they are scaled.
+# As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
+_FEW = 4
+# Entries that are copied at once, so that they are still near when they are multiplied.
 _AT_ONCE = 1 << 15
 
 
@@ -34,6 +37,7 @@ class WorkingColumns:
         self._root[:] = np.sqrt(np.asarray(loss.sample_weight.values, dtype=np.float64))
         self._design = design
         self._target = self._root * loss.target
+        self._means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
         self._sketch = None
         self.slopes_at_zero = None
         if single:
@@ -48,9 +52,8 @@ class WorkingColumns:
         p = design.shape[1]
         sketch, self._units = np.empty(design.shape, dtype=np.int16, order="F"), np.empty(p)
         self.slopes_at_zero = np.empty(p)
-        means = design.means if isinstance(design, CenteredDense) else np.zeros(p)
         squares = sketch_and_pull(
-            design.values, means, self._root, -self._target, sketch, self._units, self.slopes_at_zero
+            design.values, self._means, self._root, -self._target, sketch, self._units, self.slopes_at_zero
         )
         if not (_LEAST < squares / p < _MOST and float(self._target @ self._target) < _MOST):
             return False
@@ -74,14 +77,28 @@ class WorkingColumns:
             matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size)), dtype=self.dtype, order="F")
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
-        width = max(1, _AT_ONCE // len(self._root))
-        for start in range(0, features.size, width):
-            block = features[start : start + width]
-            columns = self._design.columns_as_rows(block)
-            columns *= self._root
-            self._matrix.T[first + start : first + start + block.size] = columns
+        new = self._matrix[:, first:size]
+        if isinstance(self._design, Dense | CenteredDense):
+            take_columns(self._design.values, self._means, self._root, features, new)
+        else:
+            new[:] = self._root[:, None] * self._design.restrict(features).to_array()
         self._size = size
-        return self._matrix[:, first:size].T @ self._matrix[:, :size]
+        rows = np.empty((features.size, size), dtype=self.dtype)
+        rows[:, :first] = new.T @ self._matrix[:, :first]
+        # of their products with each other, half is enough
+        own = (ssyrk if self.dtype == np.float32 else dsyrk)(1.0, new, trans=1, lower=1)
+        rows[:, first:] = own + np.tril(own, -1).T
+        return rows
+
+    def are_rough(self, size):
+        """Whether exact slopes of the working set are worth their time: they are few, and those at hand rounded to float32."""
+        return self.dtype == np.float32 and _FEW * size <= self._design.shape[1]
+
+    def exact_slopes(self, features, rest):
+        """Products of some columns with a vector of one entry a sample, in float64."""
+        width = max(1, _AT_ONCE // rest.size)
+        blocks = (features[start : start + width] for start in range(0, features.size, width))
+        return np.concatenate([self._design.columns_as_rows(block) @ rest for block in blocks])
 
     def screen(self, w):
         """Slopes of the loss in all features, roughly; None without a sketch of X."""

@@ -157,9 +157,9 @@ class WorkingSet(Solver):
         model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
         is_done = model.minimise(penalty, local, goal, rounds)
         state.w[model.features] = model.w
-        if is_done and is_exact and state.columns is not None and state.columns.dtype == np.float32:
+        if is_done and is_exact and state.columns is not None and state.columns.are_rough(model.size):
             # once more from exact slopes, which are cheap here and save a look at all of X
-            model.anchor(self._slopes_on(problem.loss, state.w, model.features))
+            model.anchor(state.columns.exact_slopes(model.features, self._rest(problem.loss, state.w)))
             is_done = model.minimise(penalty, local, goal, rounds)
             state.w[model.features] = model.w
         if is_exact and not is_done and model.is_too_coarse:
@@ -209,9 +209,9 @@ class WorkingSet(Solver):
         curvatures = None if isinstance(form, SeparableForm) else np.asarray(loss.curvatures(), dtype=np.float64)
         return distances(penalty, form, state.w.astype(np.float64), state.slopes, curvatures)
 
-    def _slopes_on(self, loss, w, features):
-        rest = loss.sample_weight.values * (fitted(loss, w) - loss.target)
-        return loss.X.restrict(features).rmatvec(rest)
+    def _rest(self, loss, w):
+        """Slope of the loss in each fitted value."""
+        return loss.sample_weight.values * (fitted(loss, w) - loss.target)
 
     def extend(self, state, new):
         """Let features into the working set."""
