@@ -21,7 +21,7 @@ class Host:
     def __init__(self):
         self.solvers = {}
         self.problem = {}
-        self.entered = set()
+        self.entered, self.compiled = set(), set()
 
     def offer(self, module):
         """(name, is_extra, tolerances) of each solver of a module; or, in words, what is not installed."""
@@ -48,7 +48,12 @@ class Host:
         solver.set_objective(**self.problem)
         solver.warm_up()
         self.entered.add(name)
+        self.compiled.add(name)
         return None
+
+    def can_try(self, name):
+        """Whether its warm-up can be tried in a fork: what compiles or starts a process there is lost."""
+        return name in self.compiled and self.solvers[name].own_seconds is None
 
     def run(self, name, tolerance):
         """CPU seconds of a run; a host that replaces one that crashed warms up first."""

@@ -23,23 +23,27 @@ def compared(problem, rows):
     ours = min((row for row in rows if row["solver"] in OURS), key=lambda row: OURS.index(row["solver"]), default=None)
     peers = [row for row in rows if is_peer(row)]
     best = min((row for row in peers if row["CPU s"]), key=lambda row: row["CPU s"], default=None)
-    nearest = min((row for row in peers if row["reached"] is not None), key=lambda row: row["reached"], default=None)
+    nearest = min((row for row in peers if row.get("reached")), key=lambda row: row["reached"], default=None)
     own = ours and ours["CPU s"]
     return {
         "problem": f"{dataset}, {alpha}",
         "to": f"{target:g}",
-        "sparseopt s": own or (f"at {ours['reached']:.1g} after {ours['single run s']:.2g} s" if ours else None),
-        "best peer": best["solver"] if best else _fell_short(nearest),
+        "sparseopt s": own or _fell_short(ours),
+        "best peer": best["solver"]
+        if best
+        else f"none; {nearest['solver']} {_fell_short(nearest)}"
+        if nearest
+        else "none",
         "its s": best["CPU s"] if best else None,
         "times as fast": best["CPU s"] / own if own and best else None,
     }
 
 
-def _fell_short(nearest):
-    """In words, how far the nearest of the peers came."""
-    if nearest is None:
-        return "no peer takes it"
-    return f"none; {nearest['solver']} at {nearest['reached']:.1g} after {nearest['single run s']:.2g} s"
+def _fell_short(row):
+    """In words, how far a solver has come that has not reached the target."""
+    if row is None or not row.get("reached"):
+        return "not reached"
+    return f"at {row['reached']:.1g} after {row['single run s']:.2g} s"
 
 
 def score(rows):

@@ -98,25 +98,35 @@ def next_place(points, measure, target, size):
     return None if failing == size - 1 else min(failing + jump, size - 1)
 
 
+def enter(contestant, seconds):
+    """Warm up; or why it cannot take the problem. Where it can be tried, one that takes longer than this is ended."""
+    host = contestant.host
+    if isinstance(host, Host) and host.can_try(contestant.name):
+        for reason in in_fork((call() for call in [contestant.enter]), seconds):
+            if reason:
+                return reason
+    return contestant.enter()
+
+
 def curves_of(problem, objective, contestants, targets, patience):
     """The curve of each contestant, loose to tight, and for those that did not end one the reason, in words."""
     curves, reasons, fastest = {}, {}, float("inf")
     for host in dict.fromkeys(contestant.host for contestant in contestants):
         host.hold(problem)
     for contestant in contestants:
+        # large problems take longer, for all
+        allowed = max(patience, PACE * fastest) if np.isfinite(fastest) else patience
+        silence = 2 * allowed + 10
+        if isinstance(contestant.host, Elsewhere):
+            # it ends by itself what takes too long
+            contestant.host.patience = silence
         try:
-            if reason := contestant.enter():
+            if reason := enter(contestant, silence):
                 reasons[contestant] = reason
                 continue
-            # large problems take longer, for all
-            allowed = max(patience, PACE * fastest) if np.isfinite(fastest) else patience
             curve = tune(contestant, objective, targets, allowed, PACE * fastest)
             points = []
             curves[contestant] = points
-            silence = 2 * allowed + 10
-            if isinstance(contestant.host, Elsewhere):
-                # it ends by itself what takes too long
-                contestant.host.patience = silence
             for point in in_fork(curve, silence) if isinstance(contestant.host, Host) else curve:
                 points.append(point)  # noqa: PERF402 (those before a failure are kept)
         except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)

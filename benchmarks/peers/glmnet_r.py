@@ -28,7 +28,9 @@ class Session:
             self.write_data(problem.X, problem.y)
             atexit.register(self.close)
         command = ["Rscript", str(SCRIPT), str(self.folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
 
     def write_data(self, X, y):
         """The files that the script reads, in Fortran order."""

@@ -16,7 +16,7 @@ class Dataset(LevelledDataset):
             ("diabetes", 3, (10, 100)),
             ("digits", 2, (10, 100)),
             ("breast_cancer", 2, (10, 100)),
-            ("diabetes", 6, (10, 100)),
+            ("diabetes", 6, (10,)),
             ("digits", 3, (10,)),
             ("breast_cancer", 4, (10,)),
         ]
