@@ -302,9 +302,10 @@ class ProxNewton(Solver):
             step /= 2.0
         else:
             w, point, step = before, state.point, 0.0
+        # the image may hold a large constant, which the intercept takes off
+        state.spread = float(np.mean(np.abs(point.eta - state.point.eta)))
         state.w[features], state.point = w, point
         self._place(state, w)
-        state.spread = float(np.mean(np.abs(step * image)))
         if step == 1.0:
             state.damping = max(_LEAST, state.damping / _GROWTH)
         elif step < 0.5:

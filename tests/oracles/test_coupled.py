@@ -192,3 +192,20 @@ def test_groups_of_coupled_losses_have_one_minimum(loss, penalty):
     assert newton.status is gradient.status is so.Status.CONVERGED
     gap = newton.certificate.objective - gradient.certificate.objective
     assert abs(gap) <= 1e-6 * gradient.certificate.objective
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_groups_of_columns_of_any_unit(unit):
+    """The second derivative goes with the square of the unit, far beyond what users may lend."""
+    plain, scaled = (so.Multinomial(size * X, CLASSES, intercept=True) for size in (1.0, unit))
+    solved = [so.solve(so.Problem(loss, GroupLasso(0.3 * so.alpha_max(loss), Q))) for loss in (plain, scaled)]
+    assert all(solution.status is so.Status.CONVERGED for solution in solved)
+    assert solved[1].certificate.objective == pytest.approx(solved[0].certificate.objective, rel=2e-6)
+
+
+def test_where_steps_make_no_progress_a_plain_method_has_the_rest(monkeypatch):
+    monkeypatch.setattr("sparseopt.solvers.coupled_newton._towards", lambda problem, w, *rest: w)
+    for penalty in (so.L1(0.05), GroupLasso(0.1, 2)):
+        solution = so.solve(so.Problem(LOSSES[1], penalty), so.CoupledNewton())
+        assert solution.status is so.Status.CONVERGED
+        assert solution.account == "handed over to a plain method"
