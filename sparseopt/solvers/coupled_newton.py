@@ -18,6 +18,7 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowEntries, row_distances
 from sparseopt.solvers.working_model import GramModel
+from sparseopt.solvers.working_plan import no_worse_than_zero
 
 # Coefficients that enter at once: at least so many, or as many as there are in use.
 _FEWEST = 50
@@ -66,7 +67,7 @@ class CoupledNewton(Solver):
         return None
 
     def init(self, problem, w):
-        return CoupledState(w=np.asarray(w, dtype=np.float64))
+        return CoupledState(w=no_worse_than_zero(problem, np.asarray(w, dtype=np.float64)))
 
     def step(self, problem, state, tol, max_iterations):
         if state.plain is not None:

@@ -103,7 +103,8 @@ class Splitting(Solver):
             u=np.zeros_like(z),
             rho=size / steepness if size > 0.0 and steepness > 0.0 else 1.0,
             steepness=np.sqrt(steepness),
-            ridge=_RIDGE * max(size / w.size, 1e-300),
+            # where the loss sees no coefficient, A'A alone is what is made regular
+            ridge=_RIDGE * (size or steepness or 1.0) / w.size,
         )
         state.solve = _factorised(H, A, state.rho, state.ridge)
         return state
