@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.designs import CenteredDense, Dense
+from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.kernels.gram import cast_and_pull
 
 # Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
@@ -26,7 +26,7 @@ class WorkingColumns:
         design = loss.X
         n = design.shape[0]
         self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
-        self._design = design
+        self._design, self._is_centred = design, loss.intercept
         self._target = self._root * loss.target
         self._shadow = None
         self.slopes_at_zero = None
@@ -65,7 +65,11 @@ class WorkingColumns:
         else:
             self._matrix[:, first:size] = self._shadow[:, features]
         self._size = size
-        return self._matrix[:, first:size].T @ self._matrix[:, :size]
+        rows = self._matrix[:, first:size].T @ self._matrix[:, :size]
+        if self._is_centred:
+            own = np.einsum("ii->i", rows[:, first:])
+            own[:] = held_curvature(own.astype(self._design.dtype), self._design.means[features])
+        return rows
 
     def screen(self, w):
         """Slopes of the loss in all features, in float32; None without a copy of X."""
