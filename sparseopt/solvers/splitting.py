@@ -153,12 +153,16 @@ class Splitting(Solver):
         if residual > 0.03 or state.iterations < state.next_look:
             return
         state.next_look = state.iterations + max(_CHUNK, state.iterations // 4)
-        bound = composed_bound(problem, state.w, state.u)
-        objective = problem.objective(state.w)
-        reference = max(abs(objective), 1e-6 * abs(problem.objective(np.zeros_like(state.w))))
-        gap = objective - bound
-        if gap <= tol * reference or (bound == -np.inf and residual <= tol):
-            state.status = Status.CONVERGED
+        reference = 1e-6 * abs(problem.objective(np.zeros_like(state.w)))
+
+        def is_done(w):
+            bound, objective = composed_bound(problem, w, state.u), problem.objective(w)
+            return objective - bound <= tol * max(abs(objective), reference) or (bound == -np.inf and residual <= tol)
+
+        if is_done(state.w):
+            # what is returned is rounded where the data is float32
+            rounded = state.w.astype(problem.dtype).astype(np.float64)
+            state.status = Status.CONVERGED if is_done(rounded) else Status.STALLED
 
 
 def _curvature_matrix(loss, *, only_kind=False):
