@@ -21,6 +21,8 @@ from sparseopt._jit import Term
 # Rows from which one dot product a column is quicker than BLAS's product with the transpose: 1.0 against 1.7 ms
 # for 40 MB.
 _TALL = 200
+# The least curvature of a column, relative to the square of its mean, in units of rounding.
+_HELD = 100.0
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -355,9 +357,10 @@ class CenteredDense(Design):
         return CenteredDense(np.asfortranarray(self.values[:, columns]), self.means[columns])
 
     def weighted_squares(self, weights):
-        """sum_i weights_i x_ij**2 for each centred column j, without a copy of X."""
+        """sum_i weights_i x_ij**2 for each centred column j, without a copy of X; more than rounding, as `held_curvature` says."""
         rows = np.broadcast_to(np.asarray(weights, dtype=self.dtype), self.shape[0])
-        return np.concatenate([rows @ _centered_block(self, block, rows) ** 2 for block in _blocks(self.shape)])
+        squares = np.concatenate([rows @ _centered_block(self, block, rows) ** 2 for block in _blocks(self.shape)])
+        return held_curvature(squares, self.means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -450,7 +453,7 @@ class CenteredCSC(Design):
         return CenteredCSC(part.data, indices, indptr, self.n_rows, self.means[columns])
 
     def weighted_squares(self, weights):
-        """sum_i weights_i x_ij**2 for each centred column j; the weights sum to one."""
+        """sum_i weights_i x_ij**2 for each centred column j; the weights sum to one. More than rounding, as `held_curvature` says."""
         rows = np.broadcast_to(np.asarray(weights, dtype=self.dtype), self.n_rows)
         total = rows.sum(dtype=np.float64)
         centered = np.zeros(self.shape[1])
@@ -459,7 +462,16 @@ class CenteredCSC(Design):
         squares = sparse.csc_array((entries * entries, self.indices, self.indptr), shape=self.shape)
         pattern = sparse.csc_array((np.ones_like(self.data), self.indices, self.indptr), shape=self.shape)
         centered += squares.T @ rows + np.maximum(total - pattern.T @ rows, 0.0) * self.means**2
-        return centered.astype(self.dtype)
+        return held_curvature(centered.astype(self.dtype), self.means)
+
+
+def held_curvature(squares, means, total=1.0):
+    """Squares of centred columns, no less than what keeps rounding harmless; `total` is the sum of the weights.
+
+    Of a column that is constant, centring leaves rounding. Its slope is rounding too, of the size of its mean, and
+    divided by so little it would be a step without end.
+    """
+    return np.maximum(squares, _HELD * np.finfo(squares.dtype).eps * total * means * means).astype(squares.dtype)
 
 
 def centered(design, weights):

@@ -129,11 +129,32 @@ def _price(gains, factor):
     return float(np.sqrt(2.0 * np.max(gains, initial=0.0) / factor))
 
 
-def alpha_grid(loss, count=100, ratio=1e-2, penalty=None):
-    """`count` strengths from `alpha_max` down to `ratio` times it, evenly spaced in the logarithm."""
+def alpha_grid(loss, count=100, ratio=None, penalty=None):
+    """Strengths from `alpha_max` down, evenly spaced in the logarithm: the grid of glmnet (Friedman et al., 2010).
+
+    Parameters
+    ----------
+    loss : Loss
+    count : int, default 100
+    ratio : float > 0, optional
+        The last strength over the first. By default that of glmnet: 1e-2 where there are fewer rows
+        than columns, 1e-4 elsewhere.
+    penalty : Penalty, default L1(1.0)
+        As in `alpha_max`.
+
+    Returns
+    -------
+    array of shape (count,)
+    """
     count = as_count(count, "count", least=1)
-    ratio = as_number(ratio, "ratio", above=0.0)
+    ratio = _usual_ratio(loss) if ratio is None else as_number(ratio, "ratio", above=0.0)
     return alpha_max(loss, penalty) * np.geomspace(1.0, ratio, count)
+
+
+def _usual_ratio(loss):
+    """Without more rows than columns the weakest penalties only fit noise; a quadratic does not tell its rows."""
+    design = getattr(loss, "X", None)
+    return 1e-4 if design is not None and design.shape[0] >= design.shape[1] else 1e-2
 
 
 def path(

@@ -203,10 +203,11 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     if state.status is not None:
         return state, state.status, points
     while True:
-        state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
-        if not np.all(np.isfinite(state.w)):
-            state.w, state.status = first, Status.DIVERGED
-        status = state.status or watch.judge(state)
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a status for it
+            state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
+            if not np.all(np.isfinite(state.w)):
+                state.w, state.status = first, Status.DIVERGED
+            status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start
         if status is None and state.iterations >= limits.iterations:
             status = Status.ITERATION_LIMIT
@@ -260,9 +261,17 @@ class _Watch:
             return None
         if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
             return None
+<<<<<<< HEAD
         w = np.asarray(state.w, dtype=np.float64)
         here = examine(self.problem, w)
         reference = max(abs(here.objective), 1e-6 * self.at_zero)
+=======
+        # the point that would be returned, which is rounded where the data is float32
+        w = np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
+        objective = self.problem.objective(w)
+        reference = max(abs(objective), 1e-6 * self.at_zero)
+        slope = np.asarray(self.problem.loss.gradient(w), dtype=np.float64)
+>>>>>>> audit
         # outside of the set a point may lie below every bound
         gap = abs(here.objective - here.bound)
         self.gap = 0.0 if gap == 0.0 else gap / reference

@@ -128,8 +128,10 @@ def test_labels_that_are_not_binary_are_refused(labels, message):
 
 
 def test_one_class_is_refused_only_with_an_intercept():
-    with pytest.raises(ValueError, match="y has one class only, so that the intercept would be infinite"):
-        so.Logistic(X, np.ones(8), intercept=True)
+    halves = np.repeat([0.0, 1.0], 4)
+    for labels, weights in ((np.ones(8), None), (halves, halves)):
+        with pytest.raises(ValueError, match="y has one class only where it has weight, so that the intercept would"):
+            so.Logistic(X, labels, weights, intercept=True)
     assert so.solve(so.Problem(so.Logistic(X, np.ones(8)), so.L1(0.1))).status is so.Status.CONVERGED
 
 

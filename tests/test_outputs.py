@@ -205,3 +205,19 @@ def test_the_intercept_of_unbalanced_classes_is_found(ratio, many):
         # sigma(-b) = r sigma(b + z), that is with e = exp(-b): e (1 + exp(-z) e) = r (1 + e)
         e = ratio / (half + np.sqrt(half**2 + np.exp(-z) * ratio))
         assert loss.intercept_at(np.array([w])) == pytest.approx(-many * np.log(e), rel=1e-9)
+
+
+def test_a_row_that_the_loss_does_not_see_goes_to_zero():
+    design = X.copy()
+    design[:, 2] = 0.0
+    for penalty in (so.L1(0.1), GroupLasso(0.1, Q)):
+        solution = so.solve(so.Problem(so.LeastSquares(design, Y), penalty), w0=np.ones((P, Q)))
+        assert solution.status is so.Status.CONVERGED
+        assert 2 not in solution.support
+
+
+def test_columns_that_are_nearly_the_same():
+    """Differences of 1e-4: epochs alone would take millions."""
+    design = X[:, :1] + 1e-4 * X
+    problem = so.Problem(so.LeastSquares(design, Y, intercept=True), so.L1(1e-6))
+    assert so.solve(problem).status is so.Status.CONVERGED

@@ -68,6 +68,9 @@ def test_a_grid_falls_evenly_from_alpha_max():
     grid = so.alpha_grid(LOSSES["least squares"], 5, 1e-2)
     assert grid[0] == pytest.approx(so.alpha_max(LOSSES["least squares"]), rel=1e-15)
     np.testing.assert_allclose(grid[1:] / grid[:-1], 10**-0.5)
+    assert so.alpha_grid(LOSSES["sparse"], 7)[-1] == pytest.approx(1e-4 * so.alpha_max(LOSSES["sparse"]))
+    for loss in (so.LeastSquares(X.T, np.arange(10.0)), so.Quadratic(np.eye(2), np.ones(2))):
+        assert so.alpha_grid(loss)[-1] == pytest.approx(1e-2 * so.alpha_max(loss))
     with pytest.raises(ValueError, match="count must be at least 1"):
         so.alpha_grid(LOSSES["least squares"], 0)
     with pytest.raises(ValueError, match="ratio must be greater than 0"):

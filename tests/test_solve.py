@@ -338,3 +338,22 @@ def test_infeasible_and_unbounded_are_statuses_with_a_ray():
     )
     assert unbounded.status is so.Status.UNBOUNDED
     assert unbounded.certificate.proof == "unbounded ray"
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("kind", [so.LeastSquares, so.Huber], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("size", [1.0, 1e6])
+def test_a_constant_column_beside_an_intercept_stays_where_it_does_no_harm(kind, storage, size):
+    """Nothing holds it, and centring leaves rounding of it: no step divides by that."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((50, 5))
+    X[:, 2] = size
+    y = X[:, 0] + random.standard_normal(50)
+    loss, without = (kind(storage(A), y, intercept=True) for A in (X, X * [1.0, 1.0, 0.0, 1.0, 1.0]))
+    for penalty in (so.Zero(), so.Weighted(so.L1(0.1), [1.0, 1.0, 0.0, 1.0, 1.0])):
+        best = so.solve(so.Problem(without, penalty), tol=1e-8).certificate.objective
+        for w0 in (None, np.ones(5)):
+            solution = so.solve(so.Problem(loss, penalty), w0=w0)
+            assert solution.status is so.Status.CONVERGED
+            assert abs(solution.w[2]) <= 1.0 + 1e3 / size
+            assert solution.certificate.objective == pytest.approx(best, rel=1e-5)

@@ -11,7 +11,7 @@ from sparseopt.losses.samples import SampleLoss, prepare
 
 
 def as_labels(loss):
-    """The two kinds of labels as -1 and 1 in the loss, in place; returns those that occur, as they were given."""
+    """The two kinds of labels as -1 and 1 in the loss, in place."""
     labels = np.unique(loss.y)
     if not (np.all(np.isin(labels, (-1, 1))) or np.all(np.isin(labels, (0, 1)))):
         shown = ", ".join(f"{label:g}" for label in labels[:4])
@@ -19,7 +19,6 @@ def as_labels(loss):
             f"y must be binary, in {{-1, 1}} or {{0, 1}}, got the values {shown}...; encode the classes first."
         )
     object.__setattr__(loss, "y", np.where(loss.y > 0, 1, -1).astype(loss.dtype))
-    return labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +30,12 @@ class Logistic(SampleLoss):
 
     def __post_init__(self):
         prepare(self, self.X, self.y)
-        labels = as_labels(self)
-        if self.intercept and labels.size < 2:
+        as_labels(self)
+        counted = self.y[np.broadcast_to(self.sample_weight.values, self.y.size) > 0]
+        if self.intercept and np.all(counted == counted[0]):
             raise ValueError(
-                "y has one class only, so that the intercept would be infinite; give both classes or intercept=False."
+                "y has one class only where it has weight, so that the intercept would be infinite; "
+                "give both classes or intercept=False."
             )
 
     def value(self, y, z):

@@ -121,6 +121,13 @@ class Quadratic(Loss):
         return rebuilt(self, Q=Q, c=self.c[columns])
 
 
+def quadratic_model(Q, c):
+    """The quadratic of a dense Q and c that a solver has computed, past the door: of any scale, and as rounding left it."""
+    model = object.__new__(Quadratic)
+    model.__setstate__({"Q": Dense(np.asfortranarray(Q)), "c": c, "intercept": False})
+    return model
+
+
 def _is_symmetric(matrix):
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)

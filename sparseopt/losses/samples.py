@@ -33,9 +33,9 @@ def has_vanished(slope, last, scale):
     return abs(slope) <= 1e-15 * scale or last <= abs(slope) <= 1e-10 * scale
 
 
-def towards_root(b, slope, bend, low, high, is_slow):
-    """Newton step to the root of an increasing slope, or the middle of the bracket where that fails or is slow."""
-    new = b - slope / bend
+def towards_root(b, slope, bend, low, high, is_slow, stride):
+    """`stride` Newton steps to the root of an increasing slope, or the middle of the bracket where that fails or is slow."""
+    new = b - stride * slope / bend
     is_bracketed = low > -np.inf and high < np.inf
     if is_bracketed and (is_slow or not low < new < high):
         return low + (high - low) / 2
@@ -120,7 +120,7 @@ class FreeConstant(Term):
 
     def best(self, loss, eta, b):
         """Minimiser over b of sum_i s_i phi(y_i, eta_i + b), by Newton steps within a bracket."""
-        low, high, last, steepest = -np.inf, np.inf, np.inf, 0.0
+        low, high, last, steepest, stride = -np.inf, np.inf, np.inf, 0.0, 1.0
         for _ in range(_NEWTON_STEPS):
             slope, bend, scale = 0.0, 0.0, 0.0
             for i in range(loss.y.size):
@@ -134,14 +134,17 @@ class FreeConstant(Term):
             steepest = max(steepest, abs(slope))
             # where the second derivative is next to nothing, no step is longer than the first could be
             least = 1e-3 * loss.smoothness() * abs(slope) / steepest
-            b = towards_root(b, slope, max(bend, least), low, high, abs(slope) > last / 2)
+            is_slow = abs(slope) > last / 2
+            # far out a slope may not change for thousands of steps
+            stride = 2.0 * stride if is_slow else 1.0
+            b = towards_root(b, slope, max(bend, least), low, high, is_slow, stride)
             last = abs(slope)
         return b
 
     def settled(self, loss, eta):
         """The same in numpy, in float64."""
         eta = loss.offset.added_to(eta)
-        b, low, high, last, steepest = 0.0, -np.inf, np.inf, np.inf, 0.0
+        b, low, high, last, steepest, stride = 0.0, -np.inf, np.inf, np.inf, 0.0, 1.0
         for _ in range(_NEWTON_STEPS):
             slopes = loss.sample_weight.values * loss.slope(loss.y, eta + b)
             slope = np.sum(slopes, dtype=np.float64)
@@ -152,7 +155,10 @@ class FreeConstant(Term):
             steepest = max(steepest, abs(slope))
             # where the second derivative is next to nothing, no step is longer than the first could be
             least = 1e-3 * loss.smoothness() * abs(slope) / steepest
-            b = towards_root(b, slope, max(bend, least), low, high, abs(slope) > last / 2)
+            is_slow = abs(slope) > last / 2
+            # far out a slope may not change for thousands of steps
+            stride = 2.0 * stride if is_slow else 1.0
+            b = towards_root(b, slope, max(bend, least), low, high, is_slow, stride)
             last = abs(slope)
         return b
 

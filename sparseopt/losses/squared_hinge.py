@@ -15,8 +15,9 @@ from sparseopt.losses.samples import SampleLoss, prepare
 class SquaredHinge(SampleLoss):
     """Half the weighted mean of max(1 - y_i z_i, 0)**2 with y_i in {-1, 1} and z_i = x_i w + b + offset_i.
 
-    Parameters are those of `LeastSquares`; y may also be 0/1 or boolean. Scikit-learn's LinearSVC with C
-    and without an intercept is Ridged(Zero(), 1 / (2 C n)), with penalty="l1" it is L1(1 / (2 C n)).
+    The loss of L2-SVMs (Chang, Hsieh and Lin, 2008). Parameters are those of `LeastSquares`; y may also be 0/1 or
+    boolean. Scikit-learn's LinearSVC with C and without an intercept is Ridged(Zero(), 1 / (2 C n)), with
+    penalty="l1" it is L1(1 / (2 C n)).
     """
 
     has_conjugate: ClassVar[bool] = True

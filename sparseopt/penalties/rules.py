@@ -14,7 +14,7 @@ from sparseopt.penalties.separable import L0, L1, MCP, SCAD, Zero
 
 @dataclass(frozen=True)
 class Ridged(Penalty):
-    """penalty(w) + beta w**2 / 2: elastic net from L1, L0L2 from L0.
+    """penalty(w) + beta w**2 / 2: elastic net from L1 (Zou and Hastie, 2005), L0L2 from L0.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Weighted(Penalty):
 
 @dataclass(frozen=True)
 class Nonnegative(Penalty):
-    """penalty(w) for w >= 0, infinite below.
+    """penalty(w) for w >= 0, infinite below (Slawski and Hein, 2013).
 
     Right for a penalty that is convex (the prox of its restriction is the clipped prox) or
     symmetric (the prox of a negative v is 0); any other is refused.

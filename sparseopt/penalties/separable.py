@@ -53,7 +53,7 @@ class L1(Penalty):
 
 @dataclass(frozen=True)
 class L0(Penalty):
-    """alpha for each nonzero coefficient.
+    """alpha for each nonzero coefficient (Natarajan, 1995).
 
     Parameters
     ----------

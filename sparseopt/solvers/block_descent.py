@@ -12,6 +12,7 @@ from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_curvature import BlockCurvature, unknown
 from sparseopt.solvers.curved_samples import expand, height_of, slopes_of
+from sparseopt.solvers.working_plan import no_worse_than_zero
 
 # From one stage of the continuation to the next the strength falls to this part of what would make all zero.
 _FALL = 0.3
@@ -82,6 +83,8 @@ class BlockDescent(Solver):
         return None
 
     def init(self, problem, w):
+        if isinstance(problem.loss, SampleLoss):
+            w = no_worse_than_zero(problem, w)
         slopes = np.array(problem.loss.gradient(w.astype(np.float64)), dtype=np.float64)
         return BlockState(w=w, slopes=slopes, curvature=unknown(problem.penalty.groups, w.size))
 

@@ -8,13 +8,17 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import DualLoss, Quadratic
+from sparseopt.losses import DualLoss
+from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowEntries, row_distances
 from sparseopt.solvers.working_model import GramModel
+from sparseopt.solvers.working_plan import no_worse_than_zero
 
 # Coefficients that enter at once: at least so many, or as many as there are in use.
 _FEWEST = 50
@@ -30,6 +34,16 @@ _FLAT = 1e-12
 _HALVINGS, _ARMIJO = 30, 1e-4
 # Objectives that differ by less than this part may differ by rounding.
 _ROUNDING = 1e-9
+
+
+@dataclass
+class CoupledState(State):
+    """State with that of the plain method that has the rest, once steps make no progress."""
+
+    plain: State | None = None
+
+    def account(self):
+        return "" if self.plain is None else "handed over to a plain method"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +67,11 @@ class CoupledNewton(Solver):
         return None
 
     def init(self, problem, w):
-        return State(w=np.asarray(w, dtype=np.float64))
+        return CoupledState(w=no_worse_than_zero(problem, np.asarray(w, dtype=np.float64)))
 
     def step(self, problem, state, tol, max_iterations):
+        if state.plain is not None:
+            return _plainly(problem, state, tol, max_iterations)
         loss, w = problem.loss, state.w
         slope = np.asarray(loss.gradient(w), dtype=np.float64)
         distance = _distances(problem, w, slope)
@@ -68,10 +84,24 @@ class CoupledNewton(Solver):
             minimise = _minimise_blocks if isinstance(penalty, BlockPenalty) else _minimise
             new = minimise(penalty, chosen, H, w, slope, goal)
             state.w = _towards(problem, w, chosen, new, slope)
+            if state.w is w:
+                # a penalty that is not convex may rise on the way to the minimiser of the model
+                state.plain = _plain_method(problem).init(problem, w.astype(problem.dtype))
         state.iterations += 1
         state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.residual = float(np.max(_distances(problem, state.w, state.slope), initial=0.0))
         return state
+
+
+def _plain_method(problem):
+    return ProximalGradient() if isinstance(problem.proximal, BlockPenalty) else CoordinateDescent()
+
+
+def _plainly(problem, state, tol, max_iterations):
+    done = state.plain = _plain_method(problem).step(problem, state.plain, tol, max_iterations)
+    state.w, state.residual, state.slope = done.w.astype(np.float64), done.residual, None
+    state.iterations += 1
+    return state
 
 
 def _distances(problem, w, slope):
@@ -106,7 +136,7 @@ def _in_use_or_distant(in_use, distance, fewest):
 
 def _minimise_blocks(penalty, chosen, H, w, slope, goal):
     """Minimiser of the quadratic model plus a penalty on groups, which are those of the chosen coefficients."""
-    model = Problem(Quadratic(H, slope[chosen] - H @ w[chosen]), penalty)
+    model = Problem(quadratic_model(H, slope[chosen] - H @ w[chosen]), penalty)
     solver = BlockDescent(continuation=False)
     state = solver.init(model, w[chosen])
     for _ in range(_ROUNDS):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CSC, CenteredCSC, Design
+from sparseopt.designs import CSC, CenteredCSC, Design, held_curvature
 from sparseopt.kernels.columns import penalty_on, pull_columns, push_columns, scale_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.losses.samples import Uniform
@@ -82,7 +82,8 @@ class CurvedModel(WorkingModel):
         )
         if self._total > 0.0:
             self._sums[features] /= self._total
-            self._squares[features] -= self._sums[features] ** 2
+            rest = self._squares[features] - self._sums[features] ** 2
+            self._squares[features] = held_curvature(rest, self._sums[features])
         largest = float(np.max(self._squares[self._features], initial=0.0))
         self._squares[features] = np.maximum(self._squares[features], 1e-8 * largest if largest > 0.0 else 1.0)
 

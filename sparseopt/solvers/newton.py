@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from sparseopt.designs import held_curvature
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic, SampleLoss
 
 # Curvature below this part of the largest counts as none.
@@ -15,6 +16,7 @@ _SAFE_PIVOT = 1e-4
 
 def hessian(loss, w, columns):
     """Second derivative of f at w in the given coordinates, in float64."""
+    means, total = 0.0, 1.0
     match loss:
         case Quadratic():
             block = loss.Q.matrix[:, columns][columns]
@@ -24,13 +26,19 @@ def hessian(loss, w, columns):
         case LeastSquares():
             part = loss.X.restrict(columns).to_array()
             rows = np.asarray(loss.sample_weight.values, dtype=np.float64)
+            means = loss.X.means[columns].astype(np.float64) if loss.intercept else 0.0
         case SampleLoss():
             part = loss.X.restrict(columns).to_array()
             bend = loss.curvature(loss.y.astype(np.float64), loss.predict(w))
             rows = np.asarray(loss.sample_weight.values, dtype=np.float64) * bend
             if loss.intercept and rows.sum() > 0:
-                part = part - rows @ part / rows.sum()
-    return part.T @ (part * np.broadcast_to(rows, part.shape[0])[:, None])
+                total = rows.sum()
+                means = rows @ part / total
+                part = part - means
+    H = part.T @ (part * np.broadcast_to(rows, part.shape[0])[:, None])
+    diagonal = np.einsum("ii->i", H)
+    diagonal[:] = held_curvature(diagonal, means, total)
+    return H
 
 
 def newton_direction(curvature, slope):

@@ -23,6 +23,7 @@ from sparseopt.solvers.working_plan import (
     entering_features,
     first_strength,
     inseparable,
+    no_worse_than_zero,
 )
 
 # Part of the strength of the penalty to which a stage is solved, while features are missing.
@@ -35,12 +36,14 @@ _DEPTH = 0.1
 _NEAR = 0.9
 # Rounds of descent and Newton steps on a model.
 _ROUNDS = 20
-# Steps in one stage at most, and multiplications of one call: a tenth of a second.
-_STEPS, _BUDGET = 30, 1e9
+# Steps in one stage at most; multiplications of one call, a tenth of a second; and what a try of a step costs at least.
+_STEPS, _BUDGET, _TRIAL = 30, 1e9, 1e7
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966), and what rounding may hide.
 _HALVINGS, _ARMIJO, _SLACK = 40, 1e-4, 1e-14
 # Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one fails, and growth.
 _LEAST, _DAMPED, _GROWTH = 1e-7, 1e-3, 10.0
+# Parts less than this are rounding.
+_ROUNDING = 1e-16
 # Differences of slopes over less than this, relative to the fitted values, are rounding.
 _NARROW = 1e-8
 
@@ -105,6 +108,8 @@ class NewtonState(State):
     strength: float = 1.0
     #: How far the last step moved the fitted values, and the least curvature.
     spread: float = 0.0
+    #: Points that the last step has tried on its line.
+    trials: int = 0
     damping: float = _LEAST
     stage: Stage | None = None
     last_exact: float = np.inf
@@ -162,7 +167,7 @@ class ProxNewton(Solver):
     def init(self, problem, w):
         w = np.array(w, dtype=np.float64)
         enter_domain(problem.proximal, w)
-        state = NewtonState(w=w)
+        state = NewtonState(w=no_worse_than_zero(problem, w))
         self._start(problem, state, single=self.single_precision and DenseModels.prefer_single(problem.loss))
         return state
 
@@ -258,7 +263,7 @@ class ProxNewton(Solver):
             state.iterations += 1
             if not self._advance(problem, state, distance):
                 break
-            work += models.model.size * problem.loss.y.size
+            work += models.model.size * problem.loss.y.size + _TRIAL * state.trials
             if work > _BUDGET:
                 return False
         return True
@@ -278,7 +283,8 @@ class ProxNewton(Solver):
         if stage.last <= distance:
             return True
         return (
-            stage.last < np.inf and np.log(stage.goal / distance) < np.log(distance / stage.last) * state.models.cost()
+            stage.last < np.inf
+            and np.log(max(stage.goal / distance, _ROUNDING)) < np.log(distance / stage.last) * state.models.cost()
         )
 
     def _advance(self, problem, state, distance):
@@ -293,7 +299,8 @@ class ProxNewton(Solver):
         at_start = self._penalty(state, local, before)
         gain = min(float(slope @ move) + self._penalty(state, local, before + move) - at_start, 0.0)
         slack, step = _SLACK * abs(height + at_start), 1.0
-        for _ in range(_HALVINGS):
+        for trial in range(_HALVINGS):
+            state.trials = trial + 1
             w = before + step * move
             point = SamplePoint(loss, state.point.y, state.point.eta + step * image)
             fall = height - point.height + at_start - self._penalty(state, local, w)
@@ -302,9 +309,10 @@ class ProxNewton(Solver):
             step /= 2.0
         else:
             w, point, step = before, state.point, 0.0
+        # the image may hold a large constant, which the intercept takes off
+        state.spread = float(np.mean(np.abs(point.eta - state.point.eta)))
         state.w[features], state.point = w, point
         self._place(state, w)
-        state.spread = float(np.mean(np.abs(step * image)))
         if step == 1.0:
             state.damping = max(_LEAST, state.damping / _GROWTH)
         elif step < 0.5:

@@ -13,6 +13,8 @@ from sparseopt.losses import MultiResponse
 from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.working_plan import enter_domain
 
 # Rows that enter at once: at least so many, or as many as there are in use.
 _FEWEST = 100
@@ -82,6 +84,11 @@ class RowState(State):
     bends: np.ndarray | None = None
     #: How far each row is from a fixed point.
     distance: np.ndarray | None = None
+    #: Once epochs make little progress, coordinate descent has the rest, which knows Newton steps.
+    descent: State | None = None
+
+    def account(self):
+        return "" if self.descent is None else "handed over to CoordinateDescent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +116,17 @@ class RowDescent(Solver):
         return None
 
     def init(self, problem, w):
-        bends = problem.loss.X.weighted_squares(problem.loss.sample_weight.values)
-        return RowState(w=np.asarray(w, dtype=np.float64), bends=np.asarray(bends, dtype=np.float64))
+        bends = np.asarray(problem.loss.X.weighted_squares(problem.loss.sample_weight.values), dtype=np.float64)
+        w = np.asarray(w, dtype=np.float64)
+        # rows that the loss does not see stay where they begin: where the penalty is least
+        w.reshape(bends.size, -1)[bends == 0.0] = 0.0
+        if isinstance(problem.proximal, Penalty):
+            enter_domain(problem.proximal, w)
+        return RowState(w=w, bends=bends)
 
     def step(self, problem, state, tol, max_iterations):
+        if state.descent is not None:
+            return self._descend(problem, state, tol, max_iterations)
         loss, q = problem.loss, problem.loss.places.q
         rows = row_term(problem.proximal, q)
         W = state.w.reshape(-1, q)
@@ -128,7 +142,16 @@ class RowDescent(Solver):
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.slope = slope
         state.distance = row_distances(rows, W, slope.reshape(-1, q), state.bends)
-        state.residual = float(np.max(state.distance, initial=0.0))
+        last, state.residual = state.residual, float(np.max(state.distance, initial=0.0))
+        if not has_grown and state.residual > 0.5 * last and isinstance(problem.proximal, Penalty):
+            state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
+        return state
+
+    def _descend(self, problem, state, tol, max_iterations):
+        done = state.iterations, state.descent.iterations
+        state.descent = CoordinateDescent().step(problem, state.descent, tol, max_iterations)
+        state.w, state.residual, state.slope = state.descent.w.astype(np.float64), state.descent.residual, None
+        state.iterations = done[0] + state.descent.iterations - done[1]
         return state
 
     def _extend(self, loss, state, W, distance):

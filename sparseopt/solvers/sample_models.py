@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sparseopt.designs import Dense
+from sparseopt.designs import Dense, held_curvature
 from sparseopt.kernels.gram import cast_and_pull
 from sparseopt.solvers.curved_model import CurvedModel
 from sparseopt.solvers.working_model import GramModel, WorkingModel
@@ -101,13 +101,13 @@ class DenseModels(SampleModels):
         self._columns, self._exact = self._take(features), None
         half = self._centred(self._columns) * np.sqrt(self._weights)
         self.model = GramModel(self._dtype)
-        self.model.extend(features, self._in_units(half @ half.T), w, self._slopes(self._columns, v))
+        self.model.extend(features, self._in_units(self._held(half @ half.T)), w, self._slopes(self._columns, v))
 
     def extend(self, features, w, v):
         new = self._take(features)
         self._columns, self._exact = np.concatenate([self._columns, new]), None
         rows = (self._centred(new) * self._weights) @ self._columns.T
-        self.model.extend(features, self._in_units(rows), w, self._slopes(new, v))
+        self.model.extend(features, self._in_units(self._held(rows)), w, self._slopes(new, v))
 
     def place(self, w, v, *, is_exact):
         self.model.w[:] = w
@@ -142,6 +142,15 @@ class DenseModels(SampleModels):
             return columns
         means = columns @ self._weights / np.sum(self._weights)
         return columns - means[:, None]
+
+    def _held(self, rows):
+        """Products of the last columns with all, in place, the squares among them more than rounding."""
+        if self._has_intercept:
+            last = np.arange(len(rows))
+            places = last + rows.shape[1] - len(rows)
+            means = self._columns[places] @ self._weights / np.sum(self._weights)
+            rows[last, places] = held_curvature(rows[last, places], means, np.sum(self._weights))
+        return rows
 
     def _in_units(self, rows):
         return rows * self._dtype.type(self._unit)

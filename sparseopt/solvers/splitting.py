@@ -103,7 +103,8 @@ class Splitting(Solver):
             u=np.zeros_like(z),
             rho=size / steepness if size > 0.0 and steepness > 0.0 else 1.0,
             steepness=np.sqrt(steepness),
-            ridge=_RIDGE * max(size / w.size, 1e-300),
+            # where the loss sees no coefficient, A'A alone is what is made regular
+            ridge=_RIDGE * (size or steepness or 1.0) / w.size,
         )
         state.solve = _factorised(H, A, state.rho, state.ridge)
         return state
@@ -152,12 +153,16 @@ class Splitting(Solver):
         if residual > 0.03 or state.iterations < state.next_look:
             return
         state.next_look = state.iterations + max(_CHUNK, state.iterations // 4)
-        bound = composed_bound(problem, state.w, state.u)
-        objective = problem.objective(state.w)
-        reference = max(abs(objective), 1e-6 * abs(problem.objective(np.zeros_like(state.w))))
-        gap = objective - bound
-        if gap <= tol * reference or (bound == -np.inf and residual <= tol):
-            state.status = Status.CONVERGED
+        reference = 1e-6 * abs(problem.objective(np.zeros_like(state.w)))
+
+        def is_done(w):
+            bound, objective = composed_bound(problem, w, state.u), problem.objective(w)
+            return objective - bound <= tol * max(abs(objective), reference) or (bound == -np.inf and residual <= tol)
+
+        if is_done(state.w):
+            # what is returned is rounded where the data is float32
+            rounded = state.w.astype(problem.dtype).astype(np.float64)
+            state.status = Status.CONVERGED if is_done(rounded) else Status.STALLED
 
 
 def _curvature_matrix(loss, *, only_kind=False):

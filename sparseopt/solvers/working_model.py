@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from sparseopt.designs import held_curvature
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
@@ -332,6 +333,9 @@ class ResidualModel(WorkingModel):
         curvatures = loss.curvatures()
         self._curvatures = np.where(curvatures > 0, curvatures, _LITTLE * curvatures.max(initial=1.0))
         self._weights = np.asarray(loss.sample_weight.values)
+        # constant columns, whose products with themselves are rounding
+        means = loss.X.means if loss.intercept else np.zeros(w.size)
+        self._is_flat = curvatures <= held_curvature(np.zeros_like(curvatures), means)
 
     @property
     def w(self):
@@ -370,12 +374,12 @@ class ResidualModel(WorkingModel):
     def direction(self, free, force, ridge):
         """Conjugate gradients with the diagonal as preconditioner."""
         columns, ridge = self.features[free], ridge[free]
-        part = self._loss.X.restrict(columns)
+        part, moves = self._loss.X.restrict(columns), ~self._is_flat[columns] | (ridge > 0.0)
 
         def multiply(d):
-            return part.rmatvec(self._weights * part.matvec(d)) + ridge * d
+            return moves * (part.rmatvec(self._weights * part.matvec(d)) + ridge * d)
 
-        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -force, _CG_ACCURACY, _CG_STEPS)
+        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -moves * force, _CG_ACCURACY, _CG_STEPS)
 
     def bend(self, free, move):
         image = self._loss.X.restrict(self.features[free]).matvec(move)

@@ -37,6 +37,21 @@ def enter_domain(penalty, w):
         prox(penalty, w.copy(), _TINY_STEP, w)
 
 
+def no_worse_than_zero(problem, w):
+    """The start w, or zero where that has the lower objective: far out, where losses have no curvature, steps are short."""
+    if not np.any(w):
+        return w
+    zero = np.zeros_like(w)
+    if isinstance(problem.proximal, Penalty):
+        enter_domain(problem.proximal, zero)
+    with np.errstate(over="ignore", invalid="ignore"):  # so far out that the loss is beyond all numbers
+        here, there = (
+            problem.loss.evaluate(v.astype(np.float64)) + penalty_value(problem.proximal, v.astype(np.float64))
+            for v in (w, zero)
+        )
+    return zero if not here <= there else w
+
+
 def first_strength(penalty, w, slopes):
     """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
     if strengthened(penalty, 1.0) is None:

@@ -295,3 +295,26 @@ def test_what_is_lent_stays_as_it_is(kind, y):
     so.solve(so.Problem(kind(lent[0], lent[1], lent[2], True, offset=lent[3]), so.L1(0.05)))
     for array, before in zip(lent, (X, y, WEIGHTS, OFFSET), strict=True):
         np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("kind", [so.Huber, so.Quantile])
+@pytest.mark.parametrize("height", [1e5, -1e9, 1e13])
+def test_targets_far_from_zero_have_the_intercept_of_those_near_by(kind, height):
+    """No slope of these losses tells how far its root is; the compiled search is that of the numpy one."""
+    scale = abs(height) * 1e-12  # the rounding of targets of this size
+    width = {"delta": 1.0} if kind is so.Huber else {"smoothing": 1.0}
+    near, far = (kind(X, y, intercept=True, **width) for y in (Y, Y + height))
+    w = W + 0.1
+    assert far.intercept_at(w) - height == pytest.approx(near.intercept_at(w), abs=1e-9 + scale)
+    u, slope = np.zeros(N + 1), np.zeros(P)
+    far.backward(w, far.image(w), u, slope)
+    assert abs(np.sum(u[:-1])) <= 1e-9 + scale
+
+
+def test_columns_far_from_zero_are_those_near_by_where_there_is_an_intercept():
+    solved = [
+        so.solve(so.Problem(so.Huber(X + height, Y, intercept=True, delta=0.5), so.L1(0.02))) for height in (0.0, 1e6)
+    ]
+    assert all(solution.status is so.Status.CONVERGED for solution in solved)
+    assert solved[1].certificate.objective == pytest.approx(solved[0].certificate.objective, rel=2e-6)
+    assert solved[1].iterations <= 2 * solved[0].iterations

@@ -129,8 +129,16 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
-@pytest.mark.parametrize("penalty", [so.L1(0.05), so.Ridged(so.L1(0.02), 0.1), so.Nonnegative(so.L1(0.05))], ids=repr)
+# every loss with L1, and a rule with a loss: each pair costs three compilations
+PAIRS = [
+    *((loss, so.L1(0.05)) for loss in LOSSES),
+    (LOSSES[0], so.Nonnegative(so.L1(0.05))),
+    (LOSSES[2], so.Ridged(so.L1(0.02), 0.1)),
+    (LOSSES[3], so.Nonnegative(so.L1(0.05))),
+]
+
+
+@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
 def test_solvers_agree_within_their_gaps(loss, penalty):
     problem = so.Problem(loss, penalty)
     solvers = [*SOLVERS, so.RowDescent()] if isinstance(loss, so.MultiResponse) else SOLVERS
@@ -192,3 +200,20 @@ def test_groups_of_coupled_losses_have_one_minimum(loss, penalty):
     assert newton.status is gradient.status is so.Status.CONVERGED
     gap = newton.certificate.objective - gradient.certificate.objective
     assert abs(gap) <= 1e-6 * gradient.certificate.objective
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_groups_of_columns_of_any_unit(unit):
+    """The second derivative goes with the square of the unit, far beyond what users may lend."""
+    plain, scaled = (so.Multinomial(size * X, CLASSES, intercept=True) for size in (1.0, unit))
+    solved = [so.solve(so.Problem(loss, GroupLasso(0.3 * so.alpha_max(loss), Q))) for loss in (plain, scaled)]
+    assert all(solution.status is so.Status.CONVERGED for solution in solved)
+    assert solved[1].certificate.objective == pytest.approx(solved[0].certificate.objective, rel=2e-6)
+
+
+def test_where_steps_make_no_progress_a_plain_method_has_the_rest(monkeypatch):
+    monkeypatch.setattr("sparseopt.solvers.coupled_newton._towards", lambda problem, w, *rest: w)
+    for penalty in (so.L1(0.05), GroupLasso(0.1, 2)):
+        solution = so.solve(so.Problem(LOSSES[1], penalty), so.CoupledNewton())
+        assert solution.status is so.Status.CONVERGED
+        assert solution.account == "handed over to a plain method"

@@ -113,3 +113,19 @@ def test_others_refuse_a_composition_in_words(solver):
 def test_what_makes_no_sense_is_refused_in_words(make, fault, words):
     with pytest.raises(fault, match=words):
         make()
+
+
+def test_where_the_loss_sees_nothing_the_penalty_alone_decides():
+    for design in (np.zeros((N, P)), sparse.csc_array((N, P))):
+        problem = so.Problem(so.LeastSquares(design, Y, intercept=True), so.TrendFiltering(0.1))
+        solution = so.solve(problem, w0=np.arange(P) ** 2.0)
+        assert solution.status is so.Status.CONVERGED
+
+
+def test_converged_means_the_rounded_point_that_is_returned():
+    """Coefficients of 1e3 that differ by little: in float32 their differences are rounding."""
+    signal = (1e3 + np.linspace(0.0, 1.0, P)).astype(np.float32)
+    problem = so.Problem(so.LeastSquares(np.eye(P, dtype=np.float32), signal), so.TrendFiltering(0.01))
+    solution = so.solve(problem)
+    assert solution.status is so.Status.STALLED
+    assert solution.certificate.relative_gap > 1e-6
