@@ -158,6 +158,8 @@ class BlockPenalty(ProximalTerm):
 
     def pulls(self, t):
         """How strongly t = -f'(w) pulls at each group: the norm of what its coefficients do not resist."""
+        if self.resistance == 0.0 and not self.nonnegative:
+            return self.groups.norms(t)
         rest = (t if self.nonnegative else np.abs(t)) - self.resistance
         return self.groups.norms(np.maximum(rest, 0.0))
 

@@ -14,9 +14,8 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.inputs import as_count
 
-
 # Largest entries of a vector whose squares stay in range, with those of all that matters beside them.
-_LEAST, _MOST = 1e-100, 1e100
+_LEAST, _MOST = 1e-30, 1e100
 
 
 class Partition(Term):
@@ -59,7 +58,7 @@ class Partition(Term):
         top = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))
         if not 0.0 < top < np.inf:
             return self.sums(np.abs(values))
-        if _LEAST < top < _MOST:
+        if values.dtype == np.float64 and _LEAST < top < _MOST:
             return np.sqrt(self.sums(values * values))
         unit = 2.0 ** np.floor(np.log2(top))
         return unit * np.sqrt(self.sums((values / unit) ** 2))

@@ -12,7 +12,7 @@ through the columns of A or, once that is cheaper, through the Gram matrix A'A.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -306,8 +306,10 @@ class CopiedModel(BlockModel):
         return self.dtype != loss.dtype
 
     def begin(self, loss, groups, w, slopes):
-        self._extend(groups)
-        self._anchor(w, slopes, groups)
+        if self.is_safe:
+            self._extend(groups)
+        if self.is_safe:
+            self._anchor(w, slopes, groups)
         return self.is_safe
 
     def slopes_at(self, loss, w):
@@ -328,7 +330,7 @@ class CopiedModel(BlockModel):
             self._matrix = matrix
         columns = self._matrix[:, first:size]
         least, most = cast_columns(self._design.matrix, self._means, self._root, self.features[first:], columns)
-        if self.dtype == np.float32 and not (_LEAST < least and most < _MOST):
+        if self.dtype == np.float32 and not (least > _LEAST and most < _MOST):
             self.is_safe = False
 
     def _anchor(self, w, slopes, groups):
