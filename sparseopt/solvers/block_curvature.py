@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 from scipy.sparse.linalg import aslinearoperator
 
+from sparseopt.kernels.columns import multiply_neighbours
 from sparseopt.solvers.curved_samples import curvature_operator, curvatures_of
 
 # Largest group whose curvature is decomposed; a larger one is bounded by its largest eigenvalue.
@@ -60,8 +61,8 @@ class BlockCurvature:
                 rows = places[:, None] + np.arange(d)
                 blocks = gram[rows[:, :, None], rows[:, None, :]]
             else:
-                parts = (columns[:, first : first + d] for first in places)
-                blocks = np.stack([part.T @ part for part in parts])
+                blocks = np.empty((alike.size, d, d))
+                multiply_neighbours(columns, places, blocks)
             # what float32 cannot tell from zero is bounded from above
             least, rounding = (0.0, _ROUNDING) if is_double else (_SINGLE_ROUNDING, _SINGLE_ROUNDING)
             self._decompose(alike, blocks.astype(np.float64), rounding, least)
