@@ -4,7 +4,7 @@ Of a block x with slope s, minimise over z
 
     s.(z - x) + (z - x)'H(z - x) / 2 + g(z)
 
-No vectors stand for a multiple of the identity. scratch has three rows at least as long as x.
+No vectors stand for a diagonal matrix. scratch has three rows at least as long as x.
 """
 
 import math
@@ -62,17 +62,30 @@ def norm_at_minimum(b, values, ridge, kink, start):
             h += part * part
             fall += part * part * (bend / (bend * rho + kink))
         new = max(rho + (math.sqrt(h) - 1.0) * h / fall, least)
-        is_done = abs(new - rho) <= 1e-14 * rho
+        # Newton's next error is the square of this one
+        is_done = abs(new - rho) <= 1e-8 * rho
         rho = new
         if is_done:
             break
     return rho
 
 
+def stays_zero(slope, x, kink):
+    """Whether x is zero and no slope is steep enough to move it; some that are not are left to a closer look."""
+    total = 0.0
+    for i in range(x.size):
+        if x[i] != 0.0:
+            return False
+        total += abs(slope[i])
+    return total <= kink
+
+
 def by_norm(slope, x, vectors, values, ridge, kink, scratch):
     """x <- the minimiser for g(z) = ridge norm(z)**2 / 2 + kink norm(z), by a root in one dimension."""
     d = x.size
     u, b = scratch[0, :d], scratch[1, :d]
+    if stays_zero(slope, x, kink):
+        return
     rotate(vectors, x, u)
     rotate(vectors, slope, b)
     top, squares = 0.0, 0.0
@@ -96,9 +109,9 @@ def by_gradient(penalty, g, slope, x, vectors, values, scratch):
     """x <- nearly the minimiser for the penalty of group g, by proximal gradient steps on the block alone."""
     d = x.size
     move, u, v = scratch[0, :d], scratch[1, :d], scratch[2, :d]
-    bend = 0.0
+    bend, least = 0.0, values[0]
     for i in range(d):
-        bend = max(bend, values[i])
+        bend, least = max(bend, values[i]), min(least, values[i])
         move[i] = 0.0
     first = 0.0
     for _ in range(100):
@@ -115,7 +128,7 @@ def by_gradient(penalty, g, slope, x, vectors, values, scratch):
             last = max(last, abs(new - move[i]))
             move[i] = new
         first = max(first, last)
-        if last <= 1e-3 * first or vectors.size == 0:
+        if last <= 1e-3 * first or least == bend:
             break
     for i in range(d):
         x[i] = u[i]

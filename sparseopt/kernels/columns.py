@@ -47,3 +47,67 @@ def penalty_on(penalty, columns, w):
         if w[U(k)] != 0:
             total += penalty.value_at(columns[U(k)], w[U(k)])
     return total
+
+
+@kernel
+def cast_columns(values, means, root, columns, out):
+    """root_i (x_ij - mean_j) of some columns into `out`, in its precision; returns the least and largest sum of squares."""
+    least, most = np.inf, 0.0
+    for k in range(columns.size):
+        j = U(columns[U(k)])
+        mean, square = means[j], 0.0
+        for i in range(values.shape[0]):
+            entry = root[U(i)] * (values[U(i), j] - mean)
+            out[U(i), U(k)] = entry
+            square += entry * entry
+        least = min(least, square) if square > 0.0 else least
+        most = max(most, square)
+    return least, most
+
+
+@kernel
+def multiply_blocks(data, indices, indptr, weights, features, scratch, blocks, sums):
+    """Weighted products of the columns of each group with one another, and their sums, for a CSC matrix.
+
+    `features` has a row of columns for each group; `scratch` has an entry a row, and is zero before and after.
+    """
+    for g in range(features.shape[0]):
+        for b in range(features.shape[1]):
+            j, total = U(features[g, b]), 0.0
+            for q in range(U(indptr[j]), U(indptr[j + U(1)])):
+                i = U(indices[q])
+                entry = weights[i] * data[q]
+                scratch[i] = entry
+                total += entry
+            sums[g, b] = total
+            for a in range(b + 1):
+                j2, product = U(features[g, a]), 0.0
+                for q in range(U(indptr[j2]), U(indptr[j2 + U(1)])):
+                    product += data[q] * scratch[U(indices[q])]
+                blocks[g, a, b] = product
+                blocks[g, b, a] = product
+            for q in range(U(indptr[j]), U(indptr[j + U(1)])):
+                scratch[U(indices[q])] = 0.0
+
+
+@kernel
+def multiply_neighbours(columns, places, blocks):
+    """Products of the columns of each group with one another; those of group g begin at places[g]."""
+    zero = columns.dtype.type(0)
+    for g in range(places.size):
+        first = U(places[g])
+        for b in range(blocks.shape[1]):
+            j, a = first + U(b), 0
+            while a <= b:
+                # three at a time: a column that is read once serves them all
+                one, two, three = first + U(a), first + U(min(a + 1, b)), first + U(min(a + 2, b))
+                s, t, u = zero, zero, zero
+                for i in range(columns.shape[0]):
+                    x = columns[U(i), j]
+                    s += x * columns[U(i), one]
+                    t += x * columns[U(i), two]
+                    u += x * columns[U(i), three]
+                blocks[g, a, b], blocks[g, b, a] = s, s
+                blocks[g, min(a + 1, b), b], blocks[g, b, min(a + 1, b)] = t, t
+                blocks[g, min(a + 2, b), b], blocks[g, b, min(a + 2, b)] = u, u
+                a += 3

@@ -87,6 +87,8 @@ class GroupForm(ConvexForm):
     def _rest(self, t):
         if self.nonnegative:
             return np.maximum(t - self.c, 0.0)
+        if self.c == 0.0:
+            return t
         return np.sign(t) * np.maximum(np.abs(t) - self.c, 0.0)
 
     def _excess(self, t):

@@ -119,6 +119,18 @@ class BlockPenalty(ProximalTerm):
                 j = self.groups.member(k)
                 out[j] = scale * out[j] if scale != 0.0 else 0.0
 
+    def value_block(self, g, x):
+        """Penalty of the coefficients of group g."""
+        top, squares, total = 0.0, 0.0, 0.0
+        for i in range(x.size):
+            if self.nonnegative and x[i] < 0.0:
+                return math.inf
+            top = max(abs(x[i]), top)
+            total += self.resistance * abs(x[i])
+        for i in range(x.size):
+            squares += (x[i] / top) ** 2 if top != 0.0 else 0.0
+        return total + self.value_of_norm(g, top * math.sqrt(squares))
+
     def evaluate(self, w):
         total = 0.0
         for g in range(self.groups.count(w.size)):
@@ -146,6 +158,8 @@ class BlockPenalty(ProximalTerm):
 
     def pulls(self, t):
         """How strongly t = -f'(w) pulls at each group: the norm of what its coefficients do not resist."""
+        if self.resistance == 0.0 and not self.nonnegative:
+            return self.groups.norms(t)
         rest = (t if self.nonnegative else np.abs(t)) - self.resistance
         return self.groups.norms(np.maximum(rest, 0.0))
 

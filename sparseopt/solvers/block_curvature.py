@@ -6,21 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy
+from scipy.sparse.linalg import aslinearoperator
 
-from sparseopt.solvers.curved_samples import curvature_of, curvature_operator
+from sparseopt.kernels.columns import multiply_neighbours
+from sparseopt.solvers.curved_samples import curvature_operator, curvatures_of
 
 # Largest group whose curvature is decomposed; a larger one is bounded by its largest eigenvalue.
 _LARGEST_BLOCK = 500
 # Eigenvalues below this part of the largest are rounding.
-_ROUNDING = 1e-13
+_ROUNDING, _SINGLE_ROUNDING = 1e-13, 1e-6
 
 
 @dataclass
 class BlockCurvature:
     """Eigenvalues and eigenvectors of each group known so far, as kernels take them."""
 
-    #: Coefficients of each group, and where its eigenvectors would begin.
+    #: Coefficients of each group, where its eigenvalues begin, and where its eigenvectors would.
     sizes: np.ndarray
+    firsts: np.ndarray
     offsets: np.ndarray
     #: Where they begin; -1 for none.
     places: np.ndarray
@@ -36,39 +39,81 @@ class BlockCurvature:
     def learn(self, model, partition, groups):
         """Decompose the curvature of the model in those of the groups that are not known yet."""
         new = groups[~self.is_known[groups]]
-        self.is_known[new] = True
-        for d in np.unique(self.sizes[new]):
-            alike = new[self.sizes[new] == d]
+        for d, alike in self._by_size(new):
             if d > _LARGEST_BLOCK:
                 for g in alike:
-                    first = partition.start(g)
-                    # a flat group may have any: there the penalty alone decides
-                    self.values[first : first + d] = _largest_curvature(model, partition.columns(g)) or 1.0
+                    self._bound(g, _largest_eigenvalue(curvature_operator(model, partition.columns(g))))
+            else:
+                self._decompose(alike, curvatures_of(model, partition, alike), _ROUNDING)
+
+    def learn_columns(self, groups, where, columns, gram):
+        """The same for the model |A w|**2 / 2; the columns of group g stand in A at where[g], `gram` is A'A or None."""
+        new = groups[~self.is_known[groups]]
+        is_double = columns.dtype == np.float64
+        for d, alike in self._by_size(new):
+            places = where[alike]
+            if d > _LARGEST_BLOCK:
+                for g, first in zip(alike, places, strict=True):
+                    part = aslinearoperator(columns[:, first : first + d])
+                    self._bound(g, _largest_eigenvalue(part.T @ part))
                 continue
-            blocks = np.stack([curvature_of(model, partition.columns(g)) for g in alike])
-            values, vectors = np.linalg.eigh(blocks)
-            values = np.where(values > _ROUNDING * values[:, -1:], values, 0.0)
-            for k in np.flatnonzero(np.any(np.diagonal(blocks, axis1=1, axis2=2) == 0.0, axis=1)):
-                values[k], vectors[k] = _decomposed_apart(blocks[k])
-            self.places[alike] = self.offsets[alike]
-            for g, spectrum, basis in zip(alike, values, vectors, strict=True):
-                first, place = partition.start(g), self.places[g]
-                self.values[first : first + d] = spectrum
-                self.vectors[place : place + d * d] = basis.T.ravel()
+            if gram is not None:
+                rows = places[:, None] + np.arange(d)
+                blocks = gram[rows[:, :, None], rows[:, None, :]]
+            else:
+                blocks = np.empty((alike.size, d, d))
+                multiply_neighbours(columns, places, blocks)
+            # what float32 cannot tell from zero is bounded from above
+            least, rounding = (0.0, _ROUNDING) if is_double else (_SINGLE_ROUNDING, _SINGLE_ROUNDING)
+            self._decompose(alike, blocks.astype(np.float64), rounding, least)
+
+    def _by_size(self, groups):
+        """Sizes, and the groups of each, which are known from now on."""
+        self.is_known[groups] = True
+        return [(int(d), groups[self.sizes[groups] == d]) for d in np.unique(self.sizes[groups])]
+
+    def _bound(self, g, largest):
+        # a flat group may have any curvature: there the penalty alone decides
+        self.values[self.firsts[g] : self.firsts[g] + self.sizes[g]] = largest or 1.0
+
+    def _decompose(self, groups, blocks, rounding, least=0.0):
+        """Eigenvalues and eigenvectors of the blocks of some groups of one size; small ones become a part of the largest."""
+        d = blocks.shape[1]
+        diagonal = np.diagonal(blocks, axis1=1, axis2=2)
+        has_zero = np.any(diagonal == 0.0, axis=1)
+        is_diagonal = np.count_nonzero(blocks, axis=(1, 2)) == np.count_nonzero(diagonal, axis=1)
+        rows = self.firsts[groups][:, None] + np.arange(d)
+        largest = np.max(diagonal[is_diagonal], axis=1, initial=0.0, keepdims=True)
+        # a column of zeros is given a curvature, to which nothing pulls, so that its coefficient returns to zero
+        spectrum = np.where(diagonal[is_diagonal] > 0.0, diagonal[is_diagonal], np.where(largest > 0.0, largest, 1.0))
+        self.values[rows[is_diagonal]] = spectrum
+        self.places[groups[is_diagonal]] = -1
+        mixed = groups[~is_diagonal]
+        if mixed.size == 0:
+            return
+        values, vectors = np.linalg.eigh(blocks[~is_diagonal])
+        top = values[:, -1:]
+        values = np.where(values > rounding * top, values, least * top)
+        for k in np.flatnonzero(has_zero[~is_diagonal]):
+            values[k], vectors[k] = _decomposed_apart(blocks[~is_diagonal][k])
+        self.places[mixed] = self.offsets[mixed]
+        self.values[rows[~is_diagonal]] = values
+        self.vectors[self.offsets[mixed][:, None] + np.arange(d * d)] = vectors.transpose(0, 2, 1).reshape(-1, d * d)
 
 
 def unknown(partition, p):
     """Nothing is known yet of the groups of p coefficients."""
-    sizes = partition.sizes(p)
+    sizes = partition.sizes(p).astype(np.intp)
     offsets = np.concatenate([[0], np.cumsum(np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0))])
     return BlockCurvature(
         sizes=sizes,
+        firsts=np.cumsum(sizes) - sizes,
         offsets=offsets,
         places=np.full(sizes.size, -1),
         vectors=np.empty(offsets[-1]),
         values=np.empty(p),
         is_known=np.zeros(sizes.size, dtype=bool),
-        scratch=np.empty((5, int(sizes.max(initial=1)))),
+        scratch=np.empty((6, int(sizes.max(initial=1)))),
     )
 
 
@@ -86,9 +131,8 @@ def _decomposed_apart(block):
     return values, vectors
 
 
-def _largest_curvature(model, columns):
-    """The largest eigenvalue of the curvature in many coefficients (Lanczos, with a fixed start), to rounding from above."""
-    apply = curvature_operator(model, columns)
+def _largest_eigenvalue(apply):
+    """The largest eigenvalue of an operator (Lanczos, with a fixed start), to rounding from above."""
     start = np.random.default_rng(0).standard_normal(apply.shape[0])
     if not np.any(apply @ start):
         return 0.0

@@ -6,24 +6,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.kernels.blocks import descend_blocks
+from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_curvature import BlockCurvature, unknown
-from sparseopt.solvers.curved_samples import expand, height_of, slopes_of
+from sparseopt.solvers.block_models import BlockModel, CopiedModel, WholeModel
+from sparseopt.solvers.curved_samples import expand
 from sparseopt.solvers.working_plan import no_worse_than_zero
 
 # From one stage of the continuation to the next the strength falls to this part of what would make all zero.
-_FALL = 0.3
-# Epochs of a stage at most, and between two looks at all groups.
+_FALL = 0.1
+# Epochs on a polynomial at most, in a stage and between two looks at all groups.
 _STAGE, _LOOK = 3, 12
-# Groups that enter the working set at once: so many, or as many as are nonzero.
-_ENTERING = 40
+# The same on a quadratic loss, while many groups enter and once few do.
+_SKETCH, _ROUNDS = 6, 60
+# Part of the distance from stationarity to which it is then minimised: while many groups enter, once few do, and where
+# epochs cost next to nothing beside a look at all of X.
+_ROUGH, _MEDIUM, _FINE = 0.2, 1e-3, 1e-6
+# Groups that enter the working set at once: so many, or as many as are nonzero, or one coefficient for so many samples.
+_ENTERING, _SAMPLES = 40, 10
 # Entries of X that a step may visit, a tenth of a second.
 _CHUNK = 2e8
-# Points that an extrapolation combines.
-_MEMORY = 5
+# Entries of X from which columns are copied in float32, and up to which they are copied at all (1 GB).
+_WORTH_SINGLE, _TOO_LARGE = 1e5, 2**28
 # Part of the residual at which the minimisation of a polynomial may end.
 _INNER = 0.1
 # Damping of the curvature of a loss that is no quadratic, as a part of the bound on it: least, and its
@@ -31,23 +36,27 @@ _INNER = 0.1
 _DAMPING, _GROWTH = 1e-3, 10.0
 # A step to the minimiser of a polynomial is shortened to no less than this part of it.
 _SHORTEST = 1e-10
-# Relative rounding of an objective.
-_SLACK = 1e-15
+# Relative rounding of an objective, and of slopes in float32.
+_SLACK, _ROUNDING = 1e-15, 1e-7
 
 
 @dataclass
 class BlockState(State):
-    """State with the running vector of the quadratic that is minimised, and its curvature in each group met."""
+    """State with the model that is minimised."""
 
-    running: np.ndarray | None = None
+    model: BlockModel | None = field(default=None, repr=False)
     #: Gradient of the loss at w, read off the running vector or computed from the data.
     slopes: np.ndarray | None = None
     #: Factor of alpha that the continuation has reached.
     factor: float = np.inf
-    curvature: BlockCurvature | None = field(default=None, repr=False)
     damping: float = _DAMPING
-    #: The last points (w, running vector) of one quadratic, for extrapolation.
-    points: list = field(default_factory=list, repr=False)
+    #: Distance to stationarity when slopes were last exact at the full strength.
+    last_exact: float = np.inf
+    #: Looks at all of X.
+    looks: int = 1
+
+    def account(self):
+        return f"{self.model.account()}; {self.looks} looks at X"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +67,13 @@ class BlockDescent(Solver):
     curvature only the norm of the solution is unknown, the root of a function of one variable (Qin
     et al., 2013; Yang and Hastie, 2024). Groups of a working set are cycled, which all groups may
     enter after each look at the gradient; alpha falls in stages from where all is zero; sequences
-    of points are extrapolated where that lowers the objective (Bertrand and Massias, 2021). A loss
-    that is no quadratic is replaced by its Taylor polynomial, again after each look (Lee et al.,
-    2014), and the step to the polynomial's minimiser is shortened until the objective falls.
+    of points are extrapolated where that lowers the objective (Bertrand and Massias, 2021).
+
+    Least squares on a dense X work on a copy of the columns in use, in float32 (X itself gives the exact
+    slopes in which each minimisation starts), and on their Gram matrix once it costs no more than
+    the epochs without it did. A loss that is no quadratic is replaced by its Taylor polynomial, again
+    after each look (Lee et al., 2014), and the step to the polynomial's minimiser is shortened until
+    the objective falls.
 
     Parameters
     ----------
@@ -68,10 +81,13 @@ class BlockDescent(Solver):
         Let alpha fall in stages where many groups are pulled from zero.
     accelerated : bool, default True
         Extrapolate.
+    single_precision : bool, default True
+        Copy columns of a dense float64 X in float32, of an X that is not tiny. What is proven is float64.
     """
 
     continuation: bool = True
     accelerated: bool = True
+    single_precision: bool = True
 
     def rejects(self, problem):
         if not isinstance(problem.proximal, BlockPenalty):
@@ -83,65 +99,105 @@ class BlockDescent(Solver):
         return None
 
     def init(self, problem, w):
-        if isinstance(problem.loss, SampleLoss):
+        loss, groups = problem.loss, problem.penalty.groups
+        if isinstance(loss, SampleLoss):
             w = no_worse_than_zero(problem, w)
-        slopes = np.array(problem.loss.gradient(w.astype(np.float64)), dtype=np.float64)
-        return BlockState(w=w, slopes=slopes, curvature=unknown(problem.penalty.groups, w.size))
+        slopes = np.array(loss.gradient(w.astype(np.float64)), dtype=np.float64)
+        state = BlockState(w=w, slopes=slopes)
+        is_dense = isinstance(loss, LeastSquares) and isinstance(loss.X, Dense | CenteredDense)
+        if is_dense and loss.n_entries <= _TOO_LARGE:
+            single = loss.dtype == np.float32 or (self.single_precision and loss.n_entries >= _WORTH_SINGLE)
+            state.model = CopiedModel(loss, groups, single=single)
+        else:
+            state.model = WholeModel(loss, groups, w.size)
+        return state
 
     def step(self, problem, state, tol, max_iterations):
         loss, target = problem.loss, problem.penalty
-        if state.factor > 1.0:
-            state.points = []
-        state.factor = self._next_factor(target, state)
+        outside = _outside(target, state)
+        # where there are many samples a coefficient, groups are told apart at once
+        room = max(_ENTERING, int(loss.image_size / _SAMPLES / np.mean(state.model.curvature.sizes)))
+        state.factor = self._next_factor(target, state, np.count_nonzero(outside) <= room)
         penalty = target if state.factor == 1.0 else target.strengthened(state.factor)
-        outside = _outside(penalty, state)
-        groups = _working_set(penalty, state.w, outside)
-        visits = loss.n_entries * state.curvature.sizes[groups].sum() / max(state.w.size, 1)
-        epochs = min(_LOOK if state.factor == 1.0 else _STAGE, max_iterations, max(1, int(_CHUNK / max(visits, 1.0))))
-        if isinstance(loss, SampleLoss):
-            move = self._towards_minimiser(loss, penalty, state, groups, epochs)
-        else:
-            if state.running is None or state.factor == 1.0:
-                state.running = loss.start(state.w)
-            _, move = self._cycle(loss, penalty, state, groups, epochs, 0.3 * tol, 0.0)
-        if state.factor > 1.0 and not isinstance(loss, SampleLoss):
-            state.slopes = slopes_of(loss, state.running)
-            return state
-        state.slopes = np.array(loss.gradient(state.w.astype(np.float64)), dtype=np.float64)
+        if state.factor > 1.0:
+            outside = _outside(penalty, state)
+        groups, has_all = _working_set(penalty, state.w, outside, room)
+        if not isinstance(loss, SampleLoss):
+            return self._on_quadratic(problem, penalty, state, groups, outside, has_all, tol, max_iterations)
+        epochs = min(_LOOK if state.factor == 1.0 else _STAGE, self._limit(loss, state, groups, max_iterations))
+        move = self._towards_minimiser(loss, penalty, state, groups, epochs)
+        self._look(loss, state)
         if state.factor == 1.0:
             state.slope = state.slopes
             state.residual = max(move, float(np.max(_outside(penalty, state), initial=0.0)))
         return state
 
-    def _next_factor(self, penalty, state):
-        if not self.continuation or state.factor == 1.0:
-            return 1.0
-        rest = np.where(penalty.groups.spread(penalty.groups.norms(state.w), state.w.size) > 0.0, 0.0, state.slopes)
-        return max(1.0, _FALL * min(state.factor, penalty.vanishing_factor(-rest)))
+    def _on_quadratic(self, problem, penalty, state, groups, outside, has_all, tol, max_iterations):
+        """Minimise a quadratic on a working set: roughly while it grows, then as finely as a look at all of X is worth."""
+        loss, model = problem.loss, state.model
+        entering = int(np.count_nonzero(model.where[groups] < 0))
+        if not model.begin(loss, groups, state.w, state.slopes):
+            return self._in_double(problem, state)
+        is_nearly_known = state.factor == 1.0 and (
+            groups.size == model.where.size or entering <= max(3, groups.size // 10) or (model.is_quick and has_all)
+        )
+        distance = max(float(np.max(outside, initial=0.0)), model.distance(penalty, state.slopes[model.features]))
+        goal = _ROUGH * distance
+        if is_nearly_known:
+            goal = _nearly(penalty, distance, state, tol, _FINE if model.is_quick else _MEDIUM)
+        epochs = min(_ROUNDS if is_nearly_known else _SKETCH, self._limit(loss, state, groups, max_iterations))
+        self._descend(state, penalty, goal, 0.0, epochs)
+        state.residual, state.slope = np.inf, None
+        if not is_nearly_known:
+            state.slopes = model.slopes_at(loss, state.w)
+            return state
+        self._look(loss, state)
+        state.slope, outside = state.slopes, _outside(penalty, state)
+        state.residual = max(float(np.max(outside, initial=0.0)), model.distance(penalty, state.slopes[model.features]))
+        if state.residual > 0.5 * state.last_exact and not np.any(outside) and model.is_coarse(loss):
+            return self._in_double(problem, state)
+        state.last_exact = state.residual
+        return state
 
-    def _cycle(self, model, penalty, state, groups, epochs, tol, part):
-        """Epochs until no move exceeds tol, or a part of the largest of the first; returns those of the first and last."""
-        state.curvature.learn(model, penalty.groups, groups)
-        c, first, move = state.curvature, 0.0, 0.0
-        for epoch in range(epochs):
-            move = descend_blocks(
-                model, penalty, state.w, state.running, groups, c.places, c.vectors, c.values, c.scratch, 1
-            )
-            state.iterations += 1
-            first = move if epoch == 0 else first
-            if move <= max(tol, part * first):
-                break
-            if self.accelerated:
-                _extrapolate(model, penalty, state)
-        return first, move
+    def _limit(self, loss, state, groups, max_iterations):
+        """Epochs that one step may take."""
+        visits = 2.0 * loss.n_entries * state.model.curvature.sizes[groups].sum() / max(state.w.size, 1)
+        return min(max_iterations, max(1, int(_CHUNK / max(visits, 1.0))))
+
+    def _in_double(self, problem, state):
+        """Go on in float64: float32 has come to its end."""
+        state.model = CopiedModel(problem.loss, problem.penalty.groups, single=False)
+        state.last_exact = np.inf
+        return state
+
+    def _look(self, loss, state):
+        """Slopes of the loss in all features, from the data."""
+        state.looks += 1
+        state.slopes = np.array(loss.gradient(state.w.astype(np.float64)), dtype=np.float64)
+
+    def _next_factor(self, penalty, state, has_room):
+        if not self.continuation or has_room or state.factor == 1.0:
+            return 1.0
+        if state.factor < np.inf:
+            return max(1.0, _FALL * state.factor)
+        rest = np.where(penalty.groups.spread(penalty.groups.norms(state.w), state.w.size) > 0.0, 0.0, state.slopes)
+        return max(1.0, _FALL * penalty.vanishing_factor(-rest))
+
+    def _descend(self, state, penalty, goal, part, epochs):
+        """Epochs until no move exceeds the goal, or a part of the largest of the first; the first's and the last's."""
+        model, before = state.model, state.model.epochs
+        moves = model.descend(penalty, goal, part, epochs, accelerated=self.accelerated)
+        state.iterations += model.epochs - before
+        state.w[model.features] = model.w
+        return moves
 
     def _towards_minimiser(self, loss, penalty, state, groups, epochs):
         """A damped Newton step: to the minimiser of the Taylor polynomial, or less far; returns the first move there."""
         old, done = state.w.copy(), state.iterations
-        model = expand(loss, old.astype(np.float64), state.damping)
-        state.running, state.points = model.start(), []
-        state.curvature.forget()
-        move, _ = self._cycle(model, penalty, state, groups, epochs, 0.0, _INNER)
+        polynomial = expand(loss, old.astype(np.float64), state.damping)
+        state.model.curvature.forget()
+        state.model.cycle(polynomial, groups, state.w, polynomial.start())
+        move, _ = self._descend(state, penalty, 0.0, _INNER, epochs)
         state.iterations = done + 1
         height = _objective(loss, penalty, old)
         limit, direction, step = height + _SLACK * abs(height), state.w - old, 1.0
@@ -151,6 +207,14 @@ class BlockDescent(Solver):
             state.w[:] = old + step * direction
         state.damping = min(1.0, _GROWTH * state.damping) if step < 1.0 else max(_DAMPING, state.damping / _GROWTH)
         return move
+
+
+def _nearly(penalty, distance, state, tol, part):
+    """To what distance from stationarity to go: a part of it and of the penalty's slopes, then what the gap asks for."""
+    if state.last_exact < np.inf:
+        return 0.3 * tol
+    slope = float(np.max(penalty.thresholds(state.w.size))) + penalty.resistance
+    return max(part * (min(distance, slope) if slope > 0.0 else distance), _ROUNDING * distance)
 
 
 def _objective(loss, penalty, w):
@@ -164,35 +228,12 @@ def _outside(penalty, state):
     return np.where(is_zero, np.maximum(penalty.pulls(-state.slopes) - penalty.thresholds(state.w.size), 0.0), 0.0)
 
 
-def _working_set(penalty, w, outside):
-    """The nonzero groups, and the zero ones that are pulled most beyond their threshold."""
+def _working_set(penalty, w, outside, room):
+    """The nonzero groups and the zero ones that are pulled most beyond their threshold; whether these are all of them."""
     active = np.flatnonzero(penalty.groups.norms(w) > 0.0)
     entering = np.flatnonzero(outside > 0.0)
-    room = max(_ENTERING, active.size)
-    if entering.size > room:
+    room = max(room, active.size)
+    has_all = entering.size <= room
+    if not has_all:
         entering = entering[np.argpartition(-outside[entering], room)[:room]]
-    return np.sort(np.concatenate([active, entering]))
-
-
-def _extrapolate(model, penalty, state):
-    """Put the affine combination of the last points with the least residual in place of w, if it is lower.
-
-    The points are of epochs one after another; the residual is the difference of two. All is affine
-    in them, the running vector of a quadratic too.
-    """
-    points = state.points
-    points.append((state.w.astype(np.float64), state.running.astype(np.float64)))
-    if len(points) <= _MEMORY:
-        return
-    W, U = (np.array(part) for part in zip(*points, strict=True))
-    points.clear()
-    moves = np.diff(W, axis=0)
-    largest = np.max(np.abs(moves))
-    if largest == 0.0:
-        return
-    products = (moves / largest) @ (moves / largest).T
-    factors = np.linalg.solve(products + 1e-12 * np.trace(products) * np.eye(_MEMORY), np.ones(_MEMORY))
-    factors /= np.sum(factors)
-    w, running = factors @ W[1:], factors @ U[1:]
-    if height_of(model, w, running) + penalty.measure(w) < height_of(model, W[-1], U[-1]) + penalty.measure(W[-1]):
-        state.w[:], state.running[:] = w, running
+    return np.sort(np.concatenate([active, entering])), has_all

@@ -16,10 +16,14 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term
-from sparseopt.designs import CenteredCSC, Design
+from sparseopt.designs import CSC, CenteredCSC, Design
+from sparseopt.kernels.columns import multiply_blocks
 from sparseopt.losses import Quadratic
 from sparseopt.losses.samples import PerSample
 from sparseopt.overlapping import Repeated
+
+# A difference of squares below this part of them is computed anew, term by term.
+_CANCELLED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,28 @@ def expand(loss, w, damping):
     )
 
 
+def curvatures_of(model, partition, groups):
+    """The second derivatives of a quadratic in the coefficients of each of some groups of one size, in float64."""
+    if isinstance(model, Quadratic) or not isinstance(model.X, CSC | CenteredCSC):
+        return np.stack([curvature_of(model, partition.columns(g)) for g in groups])
+    X, shift = model.X, 1.0 if isinstance(model.X, CenteredCSC) else 0.0
+    if isinstance(model, CurvedSamples):
+        shift = model.yielding
+    weights = np.broadcast_to(np.asarray(model.sample_weight.values, dtype=np.float64), X.n_rows)
+    d = partition.start(groups[0] + 1) - partition.start(groups[0])
+    features = partition.member(partition.start(groups)[:, None] + np.arange(d))
+    blocks, sums = np.empty((groups.size, d, d)), np.empty((groups.size, d))
+    multiply_blocks(X.data, X.indices, X.indptr, weights, features, np.zeros(X.n_rows), blocks, sums)
+    if shift > 0.0:
+        squares = np.diagonal(blocks, axis1=1, axis2=2).copy()
+        blocks -= shift * sums[:, :, None] * sums[:, None, :]
+        rest = np.diagonal(blocks, axis1=1, axis2=2)
+        # where little is left of the squares, the difference is rounding
+        for k in np.flatnonzero(np.any(rest < _CANCELLED * squares, axis=1)):
+            blocks[k] = curvature_of(model, features[k])
+    return blocks
+
+
 def curvature_of(model, columns):
     """The second derivative of a quadratic in some coefficients, in float64."""
     if isinstance(model, Quadratic):
@@ -98,10 +124,10 @@ def curvature_operator(model, columns):
     return sparse.linalg.LinearOperator((p, p), matvec=apply, dtype=np.float64)
 
 
-def height_of(model, w, running):
-    """The value of a quadratic, up to a constant, from the running vector."""
+def height_of(model, features, w, running):
+    """The value of a quadratic, up to a constant, from the running vector; the coefficients outside of `features` are zero."""
     if isinstance(model, Quadratic):
-        return float(w @ (running + model.c)) / 2
+        return float(w @ (running + model.c)[features]) / 2
     rows, u = np.asarray(model.sample_weight.values, dtype=np.float64), _unshifted(model, running)
     if rows.ndim == 0:
         return float(u @ u / rows) / 2

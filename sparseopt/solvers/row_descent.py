@@ -39,13 +39,7 @@ class RowBlocks(Term):
 
     def value(self, j, x):
         """Penalty of row j."""
-        top, squares, total = 0.0, 0.0, 0.0
-        for k in range(x.size):
-            top = max(top, abs(x[k]))
-            total += self.penalty.resistance * abs(x[k])
-        for k in range(x.size):
-            squares += (x[k] / top) ** 2 if top != 0.0 else 0.0
-        return total + self.penalty.value_of_norm(j, top * squares**0.5)
+        return self.penalty.value_block(j, x)
 
 
 @dataclass(frozen=True)

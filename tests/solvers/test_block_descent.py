@@ -215,3 +215,93 @@ def test_groups_must_fit_the_coefficients():
         so.GroupLasso(0.1, "pairs")
     with pytest.raises(ValueError, match="l1_ratio must be at most 1"):
         so.SparseGroupLasso(0.1, 3, 1.5)
+
+
+def wide_and_tall():
+    """Problems large enough for columns in float32: more columns than rows, and many more rows than columns."""
+    random = np.random.default_rng(5)
+    for n, p in ((200, 600), (2500, 60)):
+        A = random.standard_normal((n, p)) + 0.3 * random.standard_normal((n, 1))
+        yield A, A[:, :10] @ random.standard_normal(10) + random.standard_normal(n)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda a: so.GroupLasso(a, 5),
+        lambda a: so.GroupLasso(a, 5, nonnegative=True),
+        lambda a: so.SparseGroupLasso(a, 5),
+        lambda a: so.GroupLasso(a, 4, ridge=0.1),
+    ],
+    ids=["plain", "nonnegative", "sparse", "ridged"],
+)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_columns_their_gram_matrix_and_the_sparse_loop_find_the_same_optimum(kind, intercept, monkeypatch):
+    for A, y in wide_and_tall():
+        for over in (5.0, 50.0):
+            loss = so.LeastSquares(A, y, intercept=intercept)
+            slope = -np.asarray(loss.gradient(np.zeros(A.shape[1])))
+            penalty = kind(kind(1.0).vanishing_factor(slope) / over)
+            objectives = []
+            for pace in (0.0, np.inf):  # a Gram matrix costs more than anything, and nothing
+                with np.errstate(divide="ignore"):
+                    monkeypatch.setattr("sparseopt.solvers.block_models._PACE", np.float64(pace))
+                    found = so.solve(so.Problem(loss, penalty), so.BlockDescent(), tol=1e-8)
+                assert found.status is so.Status.CONVERGED
+                assert found.account.startswith("columns" if pace == 0.0 else ("Gram matrix", "columns"))
+                objectives.append(found.certificate.objective)
+            whole = so.LeastSquares(sparse.csc_array(A), y, intercept=intercept)
+            found = so.solve(so.Problem(whole, penalty), so.BlockDescent(), tol=1e-8)
+            assert found.account.startswith("residuals")
+            objectives.append(found.certificate.objective)
+            # each gap is at most 1e-8 of the objective
+            np.testing.assert_allclose(objectives, objectives[0], rtol=2e-8)
+
+
+def test_a_gram_matrix_is_taken_where_it_is_cheap_and_said_so():
+    (A, y), (B, z) = wide_and_tall()
+    few = so.solve(so.Problem(so.LeastSquares(B, z), so.GroupLasso(0.1, 5)))
+    assert few.account.startswith("Gram matrix of ")
+    assert "float32" in few.account
+    assert "looks at X" in few.account
+    penalty = so.GroupLasso(1.0, 5)
+    most = penalty.vanishing_factor(-so.LeastSquares(A, y).gradient(np.zeros(600)))
+    many = so.solve(so.Problem(so.LeastSquares(A, y), penalty.strengthened(most / 200)))
+    assert many.account.startswith("columns of ")
+    double = so.solve(so.Problem(so.LeastSquares(B, z), so.GroupLasso(0.1, 5)), so.BlockDescent(single_precision=False))
+    assert "float64" in double.account
+
+
+@pytest.mark.parametrize("kind", [so.GroupLasso, so.GroupMCP, so.SparseGroupLasso])
+def test_rows_that_repeat_change_nothing(kind):
+    """The tall problem of a wide one's rows again and again has the same solution, by another method."""
+    (A, y), _ = wide_and_tall()
+    A = A[:, :40]
+    tall = so.solve(so.Problem(so.LeastSquares(np.tile(A, (30, 1)), np.tile(y, 30)), kind(0.2, 4)), tol=1e-9)
+    short = so.solve(so.Problem(so.LeastSquares(A, y), kind(0.2, 4)), tol=1e-9)
+    np.testing.assert_allclose(tall.w, short.w, atol=1e-6)
+
+
+def test_what_float32_cannot_hold_or_tell_apart_is_solved_in_float64():
+    _, (A, y) = wide_and_tall()
+    for size in (1e-25, 1e25):
+        found = so.solve(so.Problem(so.LeastSquares(size * A, y), so.GroupLasso(0.1 * size, 5)))
+        assert found.status is so.Status.CONVERGED
+        assert "float64" in found.account
+    twins = A.copy()
+    twins[:, 1::2] = A[:, ::2] * (1.0 + 1e-9)
+    found = so.solve(so.Problem(so.LeastSquares(twins, y), so.GroupLasso(1e-3, 4)), tol=1e-9)
+    assert found.status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+def test_large_means_do_not_disturb_curvatures(storage):
+    """The curvature of centred sparse columns is a difference of large numbers."""
+    A = X + 1e6
+    A[:, 4] = 1e6
+    loss = so.LeastSquares(storage(A), Y, intercept=True)
+    plain = X.copy()
+    plain[:, 4] = 0.0
+    found = so.solve(so.Problem(loss, so.GroupLasso(0.1, LISTED)), so.BlockDescent(), tol=1e-6)
+    expected = so.solve(so.Problem(so.LeastSquares(plain, Y, intercept=True), so.GroupLasso(0.1, LISTED)), tol=1e-9)
+    assert found.certificate.objective == pytest.approx(expected.certificate.objective, rel=1e-5)
