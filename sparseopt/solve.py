@@ -261,17 +261,10 @@ class _Watch:
             return None
         if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
             return None
-<<<<<<< HEAD
-        w = np.asarray(state.w, dtype=np.float64)
-        here = examine(self.problem, w)
-        reference = max(abs(here.objective), 1e-6 * self.at_zero)
-=======
         # the point that would be returned, which is rounded where the data is float32
         w = np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
-        objective = self.problem.objective(w)
-        reference = max(abs(objective), 1e-6 * self.at_zero)
-        slope = np.asarray(self.problem.loss.gradient(w), dtype=np.float64)
->>>>>>> audit
+        here = examine(self.problem, w)
+        reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound
         gap = abs(here.objective - here.bound)
         self.gap = 0.0 if gap == 0.0 else gap / reference

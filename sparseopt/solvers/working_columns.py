@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.blas import dsyrk, ssyrk
 
-<<<<<<< HEAD
-from sparseopt.designs import CenteredDense, Dense
-from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull, take_columns
-=======
 from sparseopt.designs import CenteredDense, Dense, held_curvature
-from sparseopt.kernels.gram import cast_and_pull
->>>>>>> audit
+from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull, take_columns
 
 # Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
 _WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
@@ -19,8 +14,6 @@ _WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
 _LEAST, _MOST = 1e-20, 1e20
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
-
-
 # As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
 _FEW = 4
 # Entries that are copied at once, so that they are still near when they are multiplied.
@@ -38,14 +31,9 @@ class WorkingColumns:
     def __init__(self, loss, *, single):
         design = loss.X
         n = design.shape[0]
-<<<<<<< HEAD
         self._root = np.empty(n)
         self._root[:] = np.sqrt(np.asarray(loss.sample_weight.values, dtype=np.float64))
-        self._design = design
-=======
-        self._root = np.sqrt(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
         self._design, self._is_centred = design, loss.intercept
->>>>>>> audit
         self._target = self._root * loss.target
         self._means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
         self._sketch = None
@@ -93,11 +81,13 @@ class WorkingColumns:
         else:
             new[:] = self._root[:, None] * self._design.restrict(features).to_array()
         self._size = size
-<<<<<<< HEAD
         rows = np.empty((features.size, size), dtype=self.dtype)
         rows[:, :first] = new.T @ self._matrix[:, :first]
         # of their products with each other, half is enough
         own = (ssyrk if self.dtype == np.float32 else dsyrk)(1.0, new, trans=1, lower=1)
+        if self._is_centred:
+            diagonal = np.einsum("ii->i", own)
+            diagonal[:] = held_curvature(diagonal.astype(self._design.dtype), self._design.means[features])
         rows[:, first:] = own + np.tril(own, -1).T
         return rows
 
@@ -110,13 +100,6 @@ class WorkingColumns:
         width = max(1, _AT_ONCE // rest.size)
         blocks = (features[start : start + width] for start in range(0, features.size, width))
         return np.concatenate([self._design.columns_as_rows(block) @ rest for block in blocks])
-=======
-        rows = self._matrix[:, first:size].T @ self._matrix[:, :size]
-        if self._is_centred:
-            own = np.einsum("ii->i", rows[:, first:])
-            own[:] = held_curvature(own.astype(self._design.dtype), self._design.means[features])
-        return rows
->>>>>>> audit
 
     def screen(self, w):
         """Slopes of the loss in all features, roughly; None without a sketch of X."""
