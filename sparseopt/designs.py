@@ -10,6 +10,7 @@ holds the common shift of a centred sparse design, whose zeros would otherwise b
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from sparseopt._jit import Term
 _TALL = 200
 # The least curvature of a column, relative to the square of its mean, in units of rounding.
 _HELD = 100.0
+# Neighbouring nonzeros, on average, from which products with slices of X are quicker than a copy of the columns.
+_LONG = 4
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -159,8 +162,8 @@ class Dense(Design):
         if columns is None:
             return _product(self.values, w)
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
-        for block in _blocks((self.shape[0], columns.size)):
-            total += _product(self.values[:, columns[block]], w[columns[block]])
+        for block in _runs(columns) or (columns[b] for b in _blocks((self.shape[0], columns.size))):
+            total += _product(self.values[:, block], w[block])
         return total
 
     def rmatvec(self, u):
@@ -519,6 +522,15 @@ def _few_nonzeros(w):
     """The nonzero places (rows, of a matrix) of w where they are so few that a copy of their columns is cheaper than all of X."""
     columns = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
     return columns if 2 * columns.size <= len(w) else None
+
+
+def _runs(columns):
+    """Slices of neighbours, which need no copy, that make up some columns in order; None where they are short."""
+    ends = np.flatnonzero(np.diff(columns) != 1) + 1
+    if columns.size < _LONG * (ends.size + 1):
+        return None
+    edges = [0, *ends.tolist(), columns.size]
+    return [slice(columns[a], columns[b - 1] + 1) for a, b in itertools.pairwise(edges)]
 
 
 def _product(matrix, vector):
