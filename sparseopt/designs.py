@@ -251,7 +251,7 @@ class CSC(Design):
         return _sparse_product(self, w)
 
     def rmatvec(self, u):
-        return self.matrix.T @ u
+        return _transposed(self) @ u
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64)
@@ -423,7 +423,7 @@ class CenteredCSC(Design):
         return _sparse_product(self, w) - self.means @ w
 
     def rmatvec(self, u):
-        return self.matrix.T @ u - np.multiply.outer(self.means, u.sum(axis=0))
+        return _transposed(self) @ u - np.multiply.outer(self.means, u.sum(axis=0))
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64) - self.means
@@ -480,6 +480,13 @@ def _as_scipy(design):
         matrix = sparse.csc_array((design.data, design.indices, design.indptr), shape=design.shape)
         object.__setattr__(design, "_matrix", matrix)
     return design.__dict__["_matrix"]
+
+
+def _transposed(design):
+    """Its transpose, made once as well."""
+    if "_transpose" not in design.__dict__:
+        object.__setattr__(design, "_transpose", _as_scipy(design).T)
+    return design.__dict__["_transpose"]
 
 
 def _sparse_product(design, w):
