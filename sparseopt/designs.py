@@ -11,6 +11,7 @@ holds the common shift of a centred sparse design, whose zeros would otherwise b
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -444,6 +445,21 @@ class CenteredCSC(Design):
         pattern = sparse.csc_array((np.ones_like(self.data), self.indices, self.indptr), shape=self.shape)
         centered += squares.T @ rows + np.maximum(total - pattern.T @ rows, 0.0) * self.means**2
         return centered.astype(self.dtype)
+
+
+@contextmanager
+def keeping_copies(design):
+    """While this lasts, what a solver copies from the design is there for the next one: runs on a path are many."""
+    object.__setattr__(design, "_copies", {})
+    try:
+        yield
+    finally:
+        design.__dict__.pop("_copies", None)
+
+
+def copies_of(design):
+    """The copies that are kept with the design, by name; an empty dictionary of no consequence where none are."""
+    return design.__dict__.get("_copies", {})
 
 
 def centered(design, weights):

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sparseopt.designs import Dense
+from sparseopt.designs import Dense, copies_of
 from sparseopt.kernels.gram import cast_and_pull
 from sparseopt.solvers.curved_model import CurvedModel
 from sparseopt.solvers.working_model import GramModel, WorkingModel
@@ -83,10 +83,13 @@ class DenseModels(SampleModels):
         self._dtype = np.dtype(np.float32 if single else np.float64)
         self._memory, self._size = np.empty((0, n), dtype=self._dtype), 0
         if single:
+            self._shadow = copies_of(loss.X).get("single")
+        if single and self._shadow is None:
             self._shadow = np.empty((n, p), dtype=np.float32, order="F")
             self.slopes_at_start = np.empty(p)
             means, root = np.zeros(p), np.ones(n)
             cast_and_pull(self._values, means, root, v, self._shadow, self.slopes_at_start)
+            copies_of(loss.X)["single"] = self._shadow
 
     @staticmethod
     def prefer_single(loss):
