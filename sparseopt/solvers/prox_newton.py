@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class SamplePoint:
             self.z = loss.offset.added_to(self.eta)
             self.height = float(np.sum(loss.sample_weight.values * loss.value(y, self.z), dtype=np.float64))
 
-    @property
+    @cached_property
     def slopes(self):
         """Slope of the loss in each fitted value."""
         return np.asarray(self.loss.sample_weight.values * self.loss.slope(self.y, self.z), dtype=np.float64)
@@ -88,6 +89,8 @@ class Stage:
     #: Whether the penalty has its full strength and nearly no feature is missing.
     is_last: bool
     steps: int = 0
+    #: The form on the working set.
+    local: SeparableForm | None = None
 
 
 @dataclass
@@ -222,6 +225,7 @@ class ProxNewton(Solver):
             if new.size:
                 state.models.extend(new, state.w[new], state.point.slopes)
                 state.is_in[new] = True
+            self._restrict(state)
             self._place(state, model.w)
         else:
             self._renew(state, new)
@@ -248,10 +252,17 @@ class ProxNewton(Solver):
         state.models.renew(
             features, state.w[features], state.point.slopes, state.point.bends(state.spread, state.damping)
         )
+        self._restrict(state)
         state.is_in, state.pace = keep, 0.0
         state.renewals += 1
         if stage.is_last and state.models.is_single:
             self._place(state, state.w[features])
+
+    def _restrict(self, state):
+        """Bring the form of the penalty to the features of the model."""
+        stage = state.stage
+        if isinstance(stage.form, SeparableForm):
+            stage.local = stage.form.restrict(state.models.model.features)
 
     def _place(self, state, w):
         """Bring the model to the point."""
@@ -285,10 +296,8 @@ class ProxNewton(Solver):
     def _distance(self, state):
         """Largest distance to stationarity on the working set."""
         stage, features = state.stage, state.models.model.features
-        if isinstance(stage.form, SeparableForm):
-            missing = distances(
-                stage.penalty, stage.form.restrict(features), state.w[features], state.slopes[features], None
-            )
+        if stage.local is not None:
+            missing = distances(stage.penalty, stage.local, state.w[features], state.slopes[features], None)
         else:
             missing = distances(stage.penalty, None, state.w, state.slopes, state.curvatures)[features]
         return float(np.max(missing, initial=0.0))
@@ -303,7 +312,7 @@ class ProxNewton(Solver):
         loss, stage, models = problem.loss, state.stage, state.models
         model = models.model
         features, before, slope = model.features, np.array(model.w), state.slopes[model.features]
-        local = stage.form.restrict(features) if isinstance(stage.form, SeparableForm) else None
+        local = stage.local
         model.minimise(stage.penalty, local, max(_DEPTH * distance, 0.3 * stage.goal), _ROUNDS)
         move = model.w - before
         image, height = models.image(move), state.point.height
@@ -331,7 +340,7 @@ class ProxNewton(Solver):
     def _penalty(self, state, local, w):
         """The penalty at a point of the working set."""
         if local is not None:
-            return float(np.sum(local.a * np.abs(w) + local.b * w * w / 2))
+            return float(local.a @ np.abs(w) + (local.b * w) @ w / 2)
         return penalty_on(state.stage.penalty, state.models.model.features, w)
 
     def _look(self, problem, state):
