@@ -160,16 +160,14 @@ class DenseModels(SampleModels):
         self._size = size
 
     def _products(self, first):
-        """Weighted products of the columns from `first` on with all of them, the means taken off with an intercept.
-
-        A block of samples at a time, which stays in the cache.
-        """
+        """Weighted products of the columns from `first` on with all of them, the means taken off with an intercept."""
         columns, weights = self._columns, self._weights
-        root = np.sqrt(weights)
-        total = np.zeros((self._size - first, self._size), dtype=self._dtype)
-        for block in _blocks(weights.size, self._size):
-            part = columns[:, block] * root[block]
-            total += part[first:] @ part.T
+        if first == 0:
+            # the same matrix twice: BLAS does half of the work
+            half = columns * np.sqrt(weights)
+            total = half @ half.T
+        else:
+            total = (columns[first:] * weights) @ columns.T
         if self._has_intercept:
             sums = columns @ weights
             total -= np.outer(sums[first:] / np.sum(weights), sums)

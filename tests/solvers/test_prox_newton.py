@@ -289,8 +289,8 @@ def test_it_goes_as_fine_as_the_gap_needs(tol):
     assert solution.iterations <= so.solve(problem, so.ProxNewton(), tol=1e-12).iterations
 
 
-def test_the_best_intercept_is_taken_off_a_gram_matrix_in_blocks(monkeypatch):
-    """Blocks of samples and of columns, small enough that there are many."""
+def test_columns_are_taken_and_multiplied_in_blocks(monkeypatch):
+    """Small enough that there are many."""
     monkeypatch.setattr("sparseopt.solvers.sample_models._CACHED", 64)
     for design in (X, X.astype(np.float32)):
         loss = so.Logistic(design, LABELS, sample_weight=WEIGHTS, intercept=True)
