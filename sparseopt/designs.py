@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -263,7 +264,7 @@ class CSC(Design):
         return _sparse_product(self, w)
 
     def rmatvec(self, u):
-        return self.matrix.T @ u
+        return _transposed(self) @ u
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64)
@@ -442,7 +443,7 @@ class CenteredCSC(Design):
         return _sparse_product(self, w) - self.means @ w
 
     def rmatvec(self, u):
-        return self.matrix.T @ u - np.multiply.outer(self.means, u.sum(axis=0))
+        return _transposed(self) @ u - np.multiply.outer(self.means, u.sum(axis=0))
 
     def to_array(self):
         return self.matrix.toarray().astype(np.float64) - self.means
@@ -475,6 +476,21 @@ def held_curvature(squares, means, total=1.0):
     divided by so little it would be a step without end.
     """
     return np.maximum(squares, _HELD * np.finfo(squares.dtype).eps * total * means * means).astype(squares.dtype)
+
+
+@contextmanager
+def keeping_copies(design):
+    """While this lasts, what a solver copies from the design is there for the next one: runs on a path are many."""
+    object.__setattr__(design, "_copies", {})
+    try:
+        yield
+    finally:
+        design.__dict__.pop("_copies", None)
+
+
+def copies_of(design):
+    """The copies that are kept with the design, by name; an empty dictionary of no consequence where none are."""
+    return design.__dict__.get("_copies", {})
 
 
 def centered(design, weights):
@@ -511,6 +527,13 @@ def _as_scipy(design):
         matrix = sparse.csc_array((design.data, design.indices, design.indptr), shape=design.shape)
         object.__setattr__(design, "_matrix", matrix)
     return design.__dict__["_matrix"]
+
+
+def _transposed(design):
+    """Its transpose, made once as well."""
+    if "_transpose" not in design.__dict__:
+        object.__setattr__(design, "_transpose", _as_scipy(design).T)
+    return design.__dict__["_transpose"]
 
 
 def _sparse_product(design, w):

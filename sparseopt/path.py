@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from sparseopt import batched_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint
+from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
 from sparseopt.penalties import L0, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
@@ -233,16 +235,17 @@ def path(
 
 
 def _one_by_one(problem, terms, solver, tol, max_iter, end):
-    w = None
-    for term in terms:
-        problem = _under(problem, term)
-        # the first is solved however little time there is
-        remaining = max(end - time.perf_counter(), 0.0)
-        if w is not None and remaining == 0.0:
-            return
-        solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
-        w = solution.w
-        yield problem, solution
+    w, design = None, getattr(problem.loss, "X", None)
+    with nullcontext() if design is None else keeping_copies(design):
+        for term in terms:
+            problem = _under(problem, term)
+            # the first is solved however little time there is
+            remaining = max(end - time.perf_counter(), 0.0)
+            if w is not None and remaining == 0.0:
+                return
+            solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
+            w = solution.w
+            yield problem, solution
 
 
 def _in_batches(problem, terms, solver, tol, max_iter, end):

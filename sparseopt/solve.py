@@ -198,6 +198,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     points = []
     first = w.copy()
     state = solver.init(problem, w)
+    state.tolerance = limits.tol
     watch = _Watch(problem, limits.tol)
     shown = _Progress(solver) if progress else None
     if state.status is not None:

@@ -1,11 +1,14 @@
 """Bad input is refused at the door, in words that name what, where and what to do; odd but good input is taken."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.inputs import as_design
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((8, 3))
@@ -380,3 +383,16 @@ def test_more_columns_than_rows_and_one_of_each():
                 ).certificate.relative_gap
                 <= 1e-6
             )
+
+
+@pytest.mark.parametrize(
+    "columns", [[[0, 2], [1], []], [[], [2, 0], [1]], [[0, 0], [], [1]]], ids=["sorted", "not", "twice"]
+)
+def test_columns_of_a_sparse_matrix_are_sorted_and_without_duplicates(columns):
+    indptr = np.cumsum([0, *map(len, columns)])
+    indices = np.array([i for column in columns for i in column], dtype=np.int32)
+    lent = sparse.csc_array((np.arange(1.0, indices.size + 1), indices, indptr), shape=(3, 3))
+    design = as_design(lent)
+    np.testing.assert_array_equal(design.to_array(), lent.toarray())
+    for start, end in pairwise(design.indptr):
+        assert np.all(np.diff(design.indices[start:end]) > 0)

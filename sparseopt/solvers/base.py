@@ -25,6 +25,8 @@ class State:
     status: Status | None = None
     #: Gradient of the loss at w, where the step has just computed it from the data in float64.
     slope: np.ndarray | None = None
+    #: The tolerance that the run was asked for, which `solve` sets; zero while unknown.
+    tolerance: float = 0.0
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
 

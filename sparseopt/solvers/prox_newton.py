@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -28,8 +29,9 @@ from sparseopt.solvers.working_plan import (
 
 # Part of the strength of the penalty to which a stage is solved, while features are missing.
 _ROUGH = 0.05
-# And at the end: what is left of the largest slope.
+# And at the end: what is left of the largest slope, where nothing is known of the gap, and at the least.
 _FINE = 1e-6
+_FINEST = 1e-9
 # Part of the distance to stationarity that a model is left with: it is only a model.
 _DEPTH = 0.1
 # Part of the strength from which the slope of a feature at zero keeps it in a new model.
@@ -59,7 +61,7 @@ class SamplePoint:
             self.z = loss.offset.added_to(self.eta)
             self.height = float(np.sum(loss.sample_weight.values * loss.value(y, self.z), dtype=np.float64))
 
-    @property
+    @cached_property
     def slopes(self):
         """Slope of the loss in each fitted value."""
         return np.asarray(self.loss.sample_weight.values * self.loss.slope(self.y, self.z), dtype=np.float64)
@@ -90,8 +92,8 @@ class Stage:
     #: Whether the penalty has its full strength and nearly no feature is missing.
     is_last: bool
     steps: int = 0
-    #: Distance to stationarity before the last step with the present model; infinite where there was none.
-    last: float = np.inf
+    #: The form on the working set.
+    local: SeparableForm | None = None
 
 
 @dataclass
@@ -112,6 +114,8 @@ class NewtonState(State):
     trials: int = 0
     damping: float = _LEAST
     stage: Stage | None = None
+    #: What the last step with the present model left of the distance to stationarity; zero before the first.
+    pace: float = 0.0
     last_exact: float = np.inf
     #: Once steps make no progress, plain coordinate descent has the rest.
     descent: State | None = None
@@ -183,7 +187,7 @@ class ProxNewton(Solver):
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         if not isinstance(convex_form(problem.proximal, w.size), SeparableForm):
             state.curvatures = np.asarray(loss.curvatures_near(w), dtype=np.float64)
-        state.is_in, state.last_exact, state.stage = w != 0.0, np.inf, None
+        state.is_in, state.last_exact, state.stage, state.pace = w != 0.0, np.inf, None, 0.0
         state.strength = first_strength(problem.proximal, w, state.slopes)
 
     def step(self, problem, state, tol, max_iterations):
@@ -218,14 +222,30 @@ class ProxNewton(Solver):
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
         goal = _ROUGH * min(largest, scale)
         if is_last:
-            goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
+            goal = min(goal, self._sufficient(state, form, scale), 0.3 * tol)
+            goal = max(goal, 4.0 * np.finfo(np.float64).eps * scale)
         state.stage = Stage(penalty, form, goal, is_last)
-        if is_last and state.models.model is not None and state.models.model.size:
-            state.models.extend(new, state.w[new], state.point.slopes)
-            state.is_in[new] = True
-            self._place(state, state.models.model.w)
+        model = state.models.model
+        if is_last and model is not None and model.size and not self._is_slow(state, largest):
+            if new.size:
+                state.models.extend(new, state.w[new], state.point.slopes)
+                state.is_in[new] = True
+            self._restrict(state)
+            self._place(state, model.w)
         else:
             self._renew(state, new)
+
+    def _sufficient(self, state, form, scale):
+        """Distance to stationarity that should do for the gap that the run is asked for.
+
+        Slopes that are d too large for a|w| have to be scaled by a / (a + d), which costs a bound d |w|_1.
+        """
+        size = float(np.sum(np.abs(state.w)))
+        if not isinstance(form, SeparableForm) or state.tolerance == 0.0 or size == 0.0:
+            return _FINE * scale
+        objective = state.point.height + form.value(state.w)
+        # where the fit is nearly perfect, the run will say how fine it has to be
+        return max(0.8 * state.tolerance * objective / size, _FINEST * scale)
 
     def _renew(self, state, new):
         """A model with the curvatures of the point, on the support, what is nearly in it, and new features."""
@@ -237,10 +257,17 @@ class ProxNewton(Solver):
         state.models.renew(
             features, state.w[features], state.point.slopes, state.point.bends(state.spread, state.damping)
         )
-        state.is_in, stage.last = keep, np.inf
+        self._restrict(state)
+        state.is_in, state.pace = keep, 0.0
         state.renewals += 1
         if stage.is_last and state.models.is_single:
             self._place(state, state.w[features])
+
+    def _restrict(self, state):
+        """Bring the form of the penalty to the features of the model."""
+        stage = state.stage
+        if isinstance(stage.form, SeparableForm):
+            stage.local = stage.form.restrict(state.models.model.features)
 
     def _place(self, state, w):
         """Bring the model to the point."""
@@ -251,18 +278,21 @@ class ProxNewton(Solver):
     def _improve(self, problem, state, max_iterations):
         """Proximal Newton steps on the working set; whether the stage is over."""
         stage, models, work = state.stage, state.models, 0.0
+        distance = self._distance(state)
         for _ in range(max_iterations):
-            distance = self._distance(state)
             if distance <= stage.goal or stage.steps >= _STEPS:
                 break
             if self._is_slow(state, distance):
                 self._renew(state, np.empty(0, dtype=np.intp))
                 distance = self._distance(state)
-            stage.last = distance
             stage.steps += 1
             state.iterations += 1
             if not self._advance(problem, state, distance):
                 break
+            reached = self._distance(state)
+            # where the step was cut short, the curvature changes too much on the way
+            state.pace = max(state.pace, reached / distance) if distance > 0.0 else 0.0
+            distance = reached
             work += models.model.size * problem.loss.y.size + _TRIAL * state.trials
             if work > _BUDGET:
                 return False
@@ -270,21 +300,18 @@ class ProxNewton(Solver):
 
     def _distance(self, state):
         """Largest distance to stationarity on the working set."""
-        stage, model = state.stage, state.models.model
-        if isinstance(stage.form, SeparableForm):
-            missing = stage.form.restrict(model.features).subgradient_distance(model.w, state.slopes[model.features])
+        stage, features = state.stage, state.models.model.features
+        if stage.local is not None:
+            missing = distances(stage.penalty, stage.local, state.w[features], state.slopes[features], None)
         else:
-            missing = distances(stage.penalty, None, state.w, state.slopes, state.curvatures)[model.features]
+            missing = distances(stage.penalty, None, state.w, state.slopes, state.curvatures)[features]
         return float(np.max(missing, initial=0.0))
 
     def _is_slow(self, state, distance):
         """Whether at the present pace the old curvatures will cost more steps than new ones."""
-        stage = state.stage
-        if stage.last <= distance:
-            return True
-        return (
-            stage.last < np.inf
-            and np.log(max(stage.goal / distance, _ROUNDING)) < np.log(distance / stage.last) * state.models.cost()
+        goal, pace = state.stage.goal, state.pace
+        return pace >= 1.0 or (
+            pace > 0.0 and np.log(max(goal / distance, _ROUNDING)) < np.log(pace) * state.models.cost()
         )
 
     def _advance(self, problem, state, distance):
@@ -292,7 +319,7 @@ class ProxNewton(Solver):
         loss, stage, models = problem.loss, state.stage, state.models
         model = models.model
         features, before, slope = model.features, np.array(model.w), state.slopes[model.features]
-        local = stage.form.restrict(features) if isinstance(stage.form, SeparableForm) else None
+        local = stage.local
         model.minimise(stage.penalty, local, max(_DEPTH * distance, 0.3 * stage.goal), _ROUNDS)
         move = model.w - before
         image, height = models.image(move), state.point.height
@@ -313,17 +340,17 @@ class ProxNewton(Solver):
         state.spread = float(np.mean(np.abs(point.eta - state.point.eta)))
         state.w[features], state.point = w, point
         self._place(state, w)
+        state.pace = 0.0
         if step == 1.0:
             state.damping = max(_LEAST, state.damping / _GROWTH)
         elif step < 0.5:
-            # the curvature changes too much on the way
-            stage.last, state.damping = 0.0, max(_DAMPED, _GROWTH * state.damping)
+            state.pace, state.damping = 1.0, max(_DAMPED, _GROWTH * state.damping)
         return step > 0.0 or state.damping <= 1.0
 
     def _penalty(self, state, local, w):
         """The penalty at a point of the working set."""
         if local is not None:
-            return float(np.sum(local.a * np.abs(w) + local.b * w * w / 2))
+            return float(local.a @ np.abs(w) + (local.b * w) @ w / 2)
         return penalty_on(state.stage.penalty, state.models.model.features, w)
 
     def _look(self, problem, state):

@@ -160,7 +160,7 @@ class WorkingModel(ABC):
         with np.errstate(over="ignore"):
             reach = np.divide(walls - x, direction, out=np.full(x.size, np.inf), where=direction != 0.0)
         first = float(np.min(reach))
-        for step in (1.0, 0.5, min(first, 1.0)):
+        for step in _shorter_and_shorter(reach):
             if self._try(free, np.where(reach <= step, walls, x + step * direction), form) is not None:
                 return step == 1.0 and first > 1.0
         return None
@@ -178,6 +178,18 @@ class WorkingModel(ABC):
     def singular_direction(self, free, force, ridge):
         """A Newton step by eigenvalues, and directions in which the model is flat; both None where that costs too much."""
         return None, None
+
+
+def _shorter_and_shorter(reach):
+    """Parts of a Newton step to try: in full, half, then with fewer and fewer coordinates that get to their wall."""
+    yield 1.0
+    yield 0.5
+    stops = np.sort(reach[reach < 0.5])
+    count = stops.size // 2
+    while count > 0:
+        yield float(stops[count])
+        count //= 4
+    yield min(float(np.min(reach)), 1.0)
 
 
 class GramModel(WorkingModel):

@@ -259,3 +259,43 @@ def test_a_gram_matrix_that_is_too_large_is_left_to_coordinate_descent(monkeypat
     solution = so.solve(so.Problem(loss, so.L1(0.05 * so.alpha_max(loss))), so.ProxNewton())
     assert solution.status is so.Status.CONVERGED
     assert "CoordinateDescent" in solution.account
+
+
+def test_a_path_copies_x_once_and_keeps_nothing(monkeypatch):
+    """The float32 copy lasts as long as the path, however it ends."""
+    from sparseopt.solvers import sample_models
+
+    wide = RNG.standard_normal((200, 600))
+    loss = so.Logistic(wide, np.sign(wide[:, 0] + RNG.standard_normal(200)))
+    casts = []
+    cast = sample_models.cast_and_pull
+    monkeypatch.setattr(sample_models, "cast_and_pull", lambda *arguments: casts.append(1) or cast(*arguments))
+    penalties = [so.L1(alpha) for alpha in so.alpha_grid(loss, 10, 0.1)]
+    found = so.path(so.Problem(loss), penalties)
+    assert found.largest_gap <= 1e-6
+    assert len(casts) == 1
+    assert "_copies" not in vars(loss.X)
+    so.path(so.Problem(loss), penalties, callback=lambda k, _: k == 2)
+    assert "_copies" not in vars(loss.X)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-9])
+def test_it_goes_as_fine_as_the_gap_needs(tol):
+    """One look at all features is enough where the distance to stationarity foretells the gap."""
+    loss = so.Logistic(X, LABELS)
+    problem = so.Problem(loss, so.L1(0.05 * so.alpha_max(loss)))
+    solution = so.solve(problem, so.ProxNewton(), tol=tol)
+    assert solution.certificate.relative_gap <= tol
+    assert solution.iterations <= so.solve(problem, so.ProxNewton(), tol=1e-12).iterations
+
+
+def test_columns_are_taken_and_multiplied_in_blocks(monkeypatch):
+    """Small enough that there are many."""
+    monkeypatch.setattr("sparseopt.solvers.sample_models._CACHED", 64)
+    for design in (X, X.astype(np.float32)):
+        loss = so.Logistic(design, LABELS, sample_weight=WEIGHTS, intercept=True)
+        problem = so.Problem(loss, so.L1(0.02 * so.alpha_max(loss)))
+        tol = 1e-9 if design is X else 1e-4
+        solution = so.solve(problem, so.ProxNewton(), tol=tol)
+        assert solution.status is so.Status.CONVERGED
+        assert "CoordinateDescent" not in solution.account
