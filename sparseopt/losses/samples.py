@@ -357,7 +357,7 @@ def fitted(loss, w):
 def remembered(loss, name, w, compute):
     """compute(w), kept for the last w and for w = 0, which every run asks for.
 
-    The vector is shared and read-only; one assignment replaces it, so that threads may share a loss.
+    It is shared, an array is read-only; one assignment replaces it, so that threads may share a loss.
     """
     last = loss.__dict__.get(_place(name, w))
     if last is not None and last[0].dtype == w.dtype and np.array_equal(last[0], w):
@@ -367,7 +367,8 @@ def remembered(loss, name, w, compute):
 
 def remember(loss, name, w, image):
     """Keep what belongs to w."""
-    image.flags.writeable = False
+    if isinstance(image, np.ndarray):
+        image.flags.writeable = False
     object.__setattr__(loss, _place(name, w), (w.copy(), image))
     return image
 
