@@ -9,6 +9,7 @@ import numpy as np
 from sparseopt._jit import Term, exp
 from sparseopt.forms import DualRay
 from sparseopt.inputs import as_responses
+from sparseopt.losses.class_curvature import hold_rows, second_derivative
 from sparseopt.losses.outputs import Grid, OutputsLoss
 from sparseopt.losses.samples import prepare_design, remembered
 
@@ -305,29 +306,25 @@ class Multinomial(OutputsLoss):
         return (b - np.mean(b)).astype(Z.dtype)
 
     def hessian(self, w, columns):
-        features, outputs = self.places.feature(columns), self.places.output(columns)
-        rows, place = np.unique(features, return_inverse=True)
-        part, P = self.X.restrict(rows).to_array(), self.probabilities(np.asarray(w, dtype=np.float64))
-        chances = self.weights * P
+        order = np.argsort(self.places.output(columns), kind="stable")
         H = np.empty((columns.size, columns.size))
-        members = [np.flatnonzero(outputs == k) for k in range(self.places.q)]
-        mixed = [chances[:, k, None] * part[:, place[index]] for k, index in enumerate(members)]
-        for k, index in enumerate(members):
-            for h in range(k + 1):
-                other = part[:, place[members[h]]]
-                block = -(mixed[k] * P[:, h, None]).T @ other
-                if h == k:
-                    block += mixed[k].T @ other
-                H[np.ix_(index, members[h])] = block
-                H[np.ix_(members[h], index)] = block.T
-        if self.intercept:
-            bent = np.zeros((self.places.q, columns.size))
-            for k, index in enumerate(members):
-                bent[:, index] = -P.T @ mixed[k]
-                bent[k, index] += np.sum(mixed[k], axis=0)
-            constant = np.diag(np.sum(chances, axis=0)) - P.T @ chances
-            H -= bent.T @ np.linalg.lstsq(constant, bent, rcond=1e-12)[0]
+        H[np.ix_(order, order)] = self._second_derivative(w, columns[order], np.dtype(np.float64))
         return H
+
+    def arranged(self, columns):
+        return columns[np.argsort(self.places.output(columns), kind="stable")]
+
+    def model_hessian(self, w, columns, dtype):
+        H = self._second_derivative(w, columns, dtype)
+        hold_rows(H, self.places.feature(columns), self.places.q)
+        return H
+
+    def _second_derivative(self, w, columns, dtype):
+        """In coefficients that are arranged."""
+        rows, place = np.unique(self.places.feature(columns), return_inverse=True)
+        A = np.ascontiguousarray(self.X.restrict(rows).to_array().T, dtype=dtype)[place]
+        P, weights = self._at(np.asarray(w, dtype=np.float64)).P, np.ravel(self.weights)
+        return second_derivative(A, self.places.output(columns), P, weights, intercept=self.intercept)
 
     def dual_ray(self, w):
         w = np.asarray(w)

@@ -1,0 +1,144 @@
+"""The problem on a working set of coefficients, or of groups of them: its point, exact slopes there, and a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form
+from sparseopt.forms import SeparableForm
+from sparseopt.kernels.columns import penalty_on
+from sparseopt.losses import Quadratic
+from sparseopt.problem import Problem
+from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.working_model import GramModel
+from sparseopt.solvers.working_plan import distances, entering_features
+
+# Coefficients that may enter at once, beside as many as there are in use.
+_FEWEST = 50
+# Rounds of epochs and Newton steps on one model at most, and epochs of block descent in a round.
+_ROUNDS, _EPOCHS = 60, 100
+# Curvature below this part of the largest is none to divide by.
+_FLAT = 1e-12
+
+
+class Part(ABC):
+    """The problem with all coefficients but some fixed at zero."""
+
+    def __init__(self, problem, coefficients, w, slope):
+        self.coefficients = coefficients
+        self.loss = problem.loss.restrict(coefficients)
+        self.x, self.slope = w[coefficients], slope[coefficients]
+        #: The second derivative of the last `renew`.
+        self.H = None
+
+    @abstractmethod
+    def distance(self):
+        """Largest distance to stationarity."""
+
+    @abstractmethod
+    def penalty(self, x):
+        """The penalty at a point."""
+
+    @abstractmethod
+    def minimise(self, goal):
+        """Minimiser of the quadratic with the slopes of the point and the second derivative of the model."""
+
+    def renew(self, dtype):
+        """A second derivative of the present point."""
+        H = self.loss.model_hessian(self.x, np.arange(self.x.size), dtype)
+        diagonal = np.einsum("ii->i", H)
+        diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(dtype).tiny))
+        self.H = H
+
+    def go(self, x):
+        """Take a point, and the slopes there."""
+        self.x, self.slope = x, np.asarray(self.loss.gradient(x), dtype=np.float64)
+
+
+class CoordinatePart(Part):
+    """Single coefficients, by a Gram model."""
+
+    def __init__(self, problem, coefficients, w, slope, curvatures):
+        super().__init__(problem, coefficients, w, slope)
+        self._penalty = problem.proximal
+        form = convex_form(self._penalty, w.size)
+        self._form = form.restrict(coefficients) if isinstance(form, SeparableForm) else None
+        self._full, self._curvatures, self._model = (np.array(w), np.array(slope)), curvatures, None
+
+    @classmethod
+    def chosen(cls, problem, w, slope, distance, curvatures):
+        """Those in use and the most distant others."""
+        in_use = w != 0.0
+        outside = np.where(in_use, 0.0, distance)
+        new = entering_features(in_use, slope, outside, max(_FEWEST, np.count_nonzero(in_use)))
+        coefficients = np.sort(np.concatenate([np.flatnonzero(in_use), new]))
+        return cls(problem, problem.loss.arranged(coefficients), w, slope, curvatures)
+
+    @staticmethod
+    def distances(problem, w, slope, curvatures):
+        return distances(problem.proximal, convex_form(problem.proximal, w.size), w, slope, curvatures)
+
+    def distance(self):
+        if self._form is not None:
+            return float(np.max(distances(self._penalty, self._form, self.x, self.slope, None)))
+        w, slope = self._full
+        w[self.coefficients], slope[self.coefficients] = self.x, self.slope
+        return float(np.max(distances(self._penalty, None, w, slope, self._curvatures)[self.coefficients]))
+
+    def penalty(self, x):
+        if self._form is not None:
+            return self._form.value(x)
+        return penalty_on(self._penalty, self.coefficients, x)
+
+    def renew(self, dtype):
+        super().renew(dtype)
+        self._model = GramModel(dtype)
+        self._model.extend(self.coefficients, self.H, self.x, self.slope)
+
+    def minimise(self, goal):
+        self._model.place(self.x, self.slope)
+        self._model.minimise(self._penalty, self._form, goal, _ROUNDS)
+        return np.array(self._model.w)
+
+
+class BlockPart(Part):
+    """Whole groups."""
+
+    def __init__(self, problem, groups, w, slope):
+        penalty = problem.proximal
+        everything = np.arange(w.size)
+        super().__init__(problem, np.concatenate([everything[penalty.groups.columns(g)] for g in groups]), w, slope)
+        self._penalty = penalty.restricted(groups)
+        self._form = convex_form(self._penalty, self.x.size)
+
+    @classmethod
+    def chosen(cls, problem, w, slope, distance, curvatures):
+        groups = problem.proximal.groups
+        in_use, outside = groups.norms(w) > 0.0, groups.norms(distance)
+        outside = np.where(in_use, 0.0, outside)
+        count = max(_FEWEST * in_use.size // w.size, np.count_nonzero(in_use), 1)
+        new = entering_features(in_use, groups.norms(slope), outside, count)
+        return cls(problem, np.sort(np.concatenate([np.flatnonzero(in_use), new])), w, slope)
+
+    @staticmethod
+    def distances(problem, w, slope, curvatures):
+        return convex_form(problem.proximal, w.size).subgradient_distance(w, slope)
+
+    def distance(self):
+        return float(np.max(self._form.subgradient_distance(self.x, self.slope)))
+
+    def penalty(self, x):
+        return self._form.value(x)
+
+    def minimise(self, goal):
+        H = self.H.astype(np.float64)
+        model = Problem(Quadratic(H, self.slope - H @ self.x), self._penalty)
+        solver = BlockDescent(continuation=False)
+        state = solver.init(model, self.x.copy())
+        for _ in range(_ROUNDS):
+            state = solver.step(model, state, goal, _EPOCHS)
+            if state.residual <= goal:
+                break
+        return state.w
