@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.columns import penalty_on
-from sparseopt.losses import Quadratic
-from sparseopt.problem import Problem
-from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.penalties.partitions import as_partition
+from sparseopt.solvers.group_model import GroupModel
 from sparseopt.solvers.working_model import GramModel
 from sparseopt.solvers.working_plan import distances, entering_features
 
 # Coefficients that may enter at once, beside as many as there are in use.
 _FEWEST = 50
-# Rounds of epochs and Newton steps on one model at most, and epochs of block descent in a round.
-_ROUNDS, _EPOCHS = 60, 100
+# Rounds of epochs and Newton steps on one model at most.
+_ROUNDS = 60
 # Curvature below this part of the largest is none to divide by.
 _FLAT = 1e-12
 
@@ -107,11 +107,18 @@ class BlockPart(Part):
     """Whole groups."""
 
     def __init__(self, problem, groups, w, slope):
-        penalty = problem.proximal
-        everything = np.arange(w.size)
-        super().__init__(problem, np.concatenate([everything[penalty.groups.columns(g)] for g in groups]), w, slope)
-        self._penalty = penalty.restricted(groups)
-        self._form = convex_form(self._penalty, self.x.size)
+        partition, everything = problem.proximal.groups, np.arange(w.size)
+        members = [everything[partition.columns(g)] for g in groups]
+        coefficients = np.concatenate([*members, np.empty(0, dtype=np.int64)])
+        labels = np.empty(w.size, dtype=np.int64)
+        labels[coefficients] = np.repeat(np.arange(groups.size), [part.size for part in members])
+        coefficients = problem.loss.arranged(coefficients)
+        super().__init__(problem, coefficients, w, slope)
+        if groups.size:
+            self._penalty = replace(
+                problem.proximal.restricted(groups), groups=as_partition(labels[coefficients])
+            )
+            self._form = convex_form(self._penalty, self.x.size)
 
     @classmethod
     def chosen(cls, problem, w, slope, distance, curvatures):
@@ -132,13 +139,11 @@ class BlockPart(Part):
     def penalty(self, x):
         return self._form.value(x)
 
+    def renew(self, dtype):
+        super().renew(dtype)
+        self._model = GroupModel(self._penalty, self._form, self.H)
+
     def minimise(self, goal):
-        H = self.H.astype(np.float64)
-        model = Problem(Quadratic(H, self.slope - H @ self.x), self._penalty)
-        solver = BlockDescent(continuation=False)
-        state = solver.init(model, self.x.copy())
-        for _ in range(_ROUNDS):
-            state = solver.step(model, state, goal, _EPOCHS)
-            if state.residual <= goal:
-                break
-        return state.w
+        self._model.place(self.x, self.slope)
+        self._model.minimise(goal)
+        return np.array(self._model.w)
