@@ -8,20 +8,27 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form
 from sparseopt.designs import Dense
+from sparseopt.inputs import as_number
 from sparseopt.losses import DualLoss
-from sparseopt.penalties import BlockPenalty, Penalty
+from sparseopt.penalties import BlockPenalty, Penalty, strengthened
+from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.coupled_parts import BlockPart, CoordinatePart
+from sparseopt.solvers.coupled_parts import part_of
+from sparseopt.solvers.working_plan import first_strength
 
 # Part of the distance to stationarity to which that of a working set is brought down while many are missing,
 # and what is left of the largest slope once few are.
 _ROUGH, _FINE = 0.05, 1e-6
 # At most so many may be missing, beside a part of those in use, for a set to count as nearly whole.
 _FEW, _SHARE = 10, 0.1
+# Where what is left is not small enough, it is brought down to this part of it.
+_FINER = 1e-3
 # Part of the distance that a model is left with: it is only a model.
 _DEPTH = 1e-2
 # Steps on one working set at most, and multiplications of one call: a tenth of a second.
 _STEPS, _BUDGET = 30, 1e9
+# Distance, as a part of the largest slope, from which steps only fail to bring it down for want of precision.
+_NEAR = 1e-3
 # A new second derivative costs as much as so many steps with the old one.
 _RENEWAL = 2.0
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
@@ -40,8 +47,10 @@ class CoupledState(State):
     is_single: bool = False
     steps: int = 0
     renewals: int = 0
-    #: How far each coefficient is from stationarity.
-    distance: np.ndarray | None = field(default=None, repr=False)
+    #: Factor of the penalty's alpha: it comes down to 1.
+    strength: float = 1.0
+    #: Distance to stationarity that is to be reached at the end, as a part of the largest slope.
+    fine: float = _FINE
     #: Curvature of the loss in each coefficient, where the penalty has no form; for distances.
     curvatures: np.ndarray | None = field(default=None, repr=False)
 
@@ -63,9 +72,17 @@ class CoupledNewton(Solver):
     ----------
     single_precision : bool, default True
         Matrices of a large dense X are float32. All that is proven is float64.
+    shrink : float, default 0.25
+        Factor of the strength of a convex penalty from one stage to the next; it begins where nothing
+        outside of the support moves.
     """
 
     single_precision: bool = True
+    shrink: float = 0.25
+
+    def __post_init__(self):
+        if not 0.0 < as_number(self.shrink, "shrink") < 1.0:
+            raise ValueError(f"shrink must be between 0 and 1, got {self.shrink}: the strength has to fall.")
 
     def rejects(self, problem):
         if not isinstance(problem.loss, DualLoss):
@@ -79,27 +96,36 @@ class CoupledNewton(Solver):
         return None
 
     def init(self, problem, w):
-        state = CoupledState(w=np.asarray(w, dtype=np.float64))
-        state.is_single = self.single_precision and _suits_single(problem.loss.X)
+        loss, state = problem.loss, CoupledState(w=np.array(w, dtype=np.float64))
+        state.is_single = self.single_precision and _suits_single(loss.X)
         if convex_form(problem.proximal, w.size) is None:
-            state.curvatures = np.asarray(problem.loss.curvatures(), dtype=np.float64)
+            state.curvatures = np.asarray(loss.curvatures(), dtype=np.float64)
+        state.strength = _first_strength(problem.proximal, state.w, np.asarray(loss.gradient(state.w)))
         return state
 
     def step(self, problem, state, tol, max_iterations):
         loss, w = problem.loss, state.w
-        kind = BlockPart if isinstance(problem.proximal, BlockPenalty) else CoordinatePart
-        slope = np.asarray(loss.gradient(w), dtype=np.float64)
-        if state.distance is None:
-            state.distance = kind.distances(problem, w, slope, state.curvatures)
-        part = kind.chosen(problem, w, slope, state.distance, state.curvatures)
+        state.strength = max(1.0, self.shrink * state.strength)
+        stage = problem if state.strength == 1.0 else Problem(loss, _strengthened(problem.proximal, state.strength))
+        part = part_of(stage, w, np.asarray(loss.gradient(w), dtype=np.float64), state.curvatures)
+        goal = self._goal(part, state, tol)
         if part.coefficients.size:
-            self._improve(part, state, _goal(part, w, slope, state.distance, tol))
+            self._improve(part, state, goal)
             w[part.coefficients] = part.x
         state.iterations += 1
-        state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
-        state.distance = kind.distances(problem, w, state.slope, state.curvatures)
-        state.residual = float(np.max(state.distance, initial=0.0))
+        if state.strength == 1.0:
+            state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
+            state.residual = float(np.max(part.distances(stage, w, state.slope, state.curvatures), initial=0.0))
+            if state.residual <= goal:
+                # should that not be enough, it is to be much less
+                state.fine *= _FINER
         return state
+
+    def _goal(self, part, state, tol):
+        """The distance to stationarity that is asked for on a working set: a rough one while many coefficients are missing."""
+        if state.strength > 1.0 or part.missing > max(_FEW, int(_SHARE * part.in_use)):
+            return max(_ROUGH * part.largest, 0.3 * tol if state.strength == 1.0 else 0.0)
+        return max(min(0.3 * tol, _FINE * part.scale), max(state.fine, 4.0 * np.finfo(np.float64).eps) * part.scale)
 
     def _improve(self, part, state, goal):
         """Newton steps on the working set until the goal or a limit."""
@@ -108,7 +134,7 @@ class CoupledNewton(Solver):
             if distance <= goal or work > _BUDGET:
                 break
             if part.H is None or _is_slow(distance, last, goal):
-                if is_new and last <= distance:
+                if is_new and last <= distance <= _NEAR * part.scale:
                     # float32 may be too coarse; in float64 it is as near as it gets
                     if not state.is_single:
                         break
@@ -125,13 +151,34 @@ class CoupledNewton(Solver):
             last, distance = distance, part.distance()
 
 
-def _goal(part, w, slope, distance, tol):
-    """The distance to stationarity that is asked for on a working set: a rough one while many coefficients are missing."""
-    in_use = w != 0.0
-    if np.count_nonzero(distance[~in_use]) > max(_FEW, int(_SHARE * np.count_nonzero(in_use))):
-        return max(_ROUGH * float(np.max(distance)), 0.3 * tol)
-    scale = float(np.max(np.abs(slope), initial=0.0))
-    return max(min(0.3 * tol, _FINE * scale), 4.0 * np.finfo(np.float64).eps * scale)
+def _first_strength(penalty, w, slope):
+    """The factor of alpha at which nothing outside of the support moves; 1 where that is not known."""
+    if not penalty.is_convex:
+        return 1.0
+    if not isinstance(penalty, BlockPenalty):
+        return first_strength(penalty, w, slope)
+    is_zero = penalty.groups.spread(penalty.groups.norms(w), w.size) == 0.0
+    factor = penalty.vanishing_factor(-np.where(is_zero, slope, 0.0))
+    return max(1.0, factor) if np.isfinite(factor) else 1.0
+
+
+def _strengthened(penalty, factor):
+    return penalty.strengthened(factor) if isinstance(penalty, BlockPenalty) else strengthened(penalty, factor)
+
+
+def _suits_single(X):
+    """Whether models of this X are better in float32, as far as its size and its range say."""
+    if not isinstance(X, Dense) or X.dtype != np.float64 or X.n_entries < _WORTH_SINGLE:
+        return False
+    sizes = X.squares[X.squares > 0.0]
+    return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
+
+
+def _is_slow(distance, last, goal):
+    """Whether at the present pace the old second derivative will cost more steps than a new one."""
+    if last == np.inf:
+        return False
+    return last <= distance or np.log(goal / distance) < np.log(distance / last) * _RENEWAL
 
 
 def _go_towards(part, new):
@@ -160,18 +207,3 @@ def _rise(part, reached):
     """
     mean = (part.slope + np.asarray(part.loss.gradient(reached), dtype=np.float64)) / 2.0
     return float(mean @ (reached - part.x))
-
-
-def _suits_single(X):
-    """Whether models of this X are better in float32, as far as its size and its range say."""
-    if not isinstance(X, Dense) or X.dtype != np.float64 or X.n_entries < _WORTH_SINGLE:
-        return False
-    sizes = X.squares[X.squares > 0.0]
-    return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
-
-
-def _is_slow(distance, last, goal):
-    """Whether at the present pace the old second derivative will cost more steps than a new one."""
-    if last == np.inf:
-        return False
-    return last <= distance or np.log(goal / distance) < np.log(distance / last) * _RENEWAL

@@ -10,13 +10,14 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.columns import penalty_on
+from sparseopt.penalties import BlockPenalty
 from sparseopt.penalties.partitions import as_partition
 from sparseopt.solvers.group_model import GroupModel
 from sparseopt.solvers.working_model import GramModel
 from sparseopt.solvers.working_plan import distances, entering_features
 
-# Coefficients that may enter at once, beside as many as there are in use.
-_FEWEST = 50
+# Coefficients that may enter at once: so many at least, or as a part of those in use.
+_FEWEST, _GROWTH = 100, 1.5
 # Rounds of epochs and Newton steps on one model at most.
 _ROUNDS = 60
 # Curvature below this part of the largest is none to divide by.
@@ -26,12 +27,22 @@ _FLAT = 1e-12
 class Part(ABC):
     """The problem with all coefficients but some fixed at zero."""
 
-    def __init__(self, problem, coefficients, w, slope):
+    def __init__(self, problem, coefficients, w, slope, distance):
         self.coefficients = coefficients
         self.loss = problem.loss.restrict(coefficients)
         self.x, self.slope = w[coefficients], slope[coefficients]
         #: The second derivative of the last `renew`.
         self.H = None
+        #: Largest slope of all coefficients, and largest distance of one to stationarity.
+        self.scale, self.largest = (float(np.max(np.abs(part), initial=0.0)) for part in (slope, distance))
+        #: How many coefficients are not zero, and how many others are pulled from it.
+        self.in_use = np.count_nonzero(w)
+        self.missing = np.count_nonzero(distance[w == 0.0])
+
+    @staticmethod
+    @abstractmethod
+    def distances(problem, w, slope, curvatures):
+        """Distance of each coefficient to stationarity."""
 
     @abstractmethod
     def distance(self):
@@ -60,21 +71,17 @@ class Part(ABC):
 class CoordinatePart(Part):
     """Single coefficients, by a Gram model."""
 
-    def __init__(self, problem, coefficients, w, slope, curvatures):
-        super().__init__(problem, coefficients, w, slope)
+    def __init__(self, problem, w, slope, curvatures):
+        """Those in use and the most distant others."""
+        in_use, distance = w != 0.0, self.distances(problem, w, slope, curvatures)
+        count = max(_FEWEST, int(_GROWTH * np.count_nonzero(in_use)))
+        new = entering_features(in_use, slope, np.where(in_use, 0.0, distance), count)
+        coefficients = problem.loss.arranged(np.sort(np.concatenate([np.flatnonzero(in_use), new])))
+        super().__init__(problem, coefficients, w, slope, distance)
         self._penalty = problem.proximal
         form = convex_form(self._penalty, w.size)
         self._form = form.restrict(coefficients) if isinstance(form, SeparableForm) else None
         self._full, self._curvatures, self._model = (np.array(w), np.array(slope)), curvatures, None
-
-    @classmethod
-    def chosen(cls, problem, w, slope, distance, curvatures):
-        """Those in use and the most distant others."""
-        in_use = w != 0.0
-        outside = np.where(in_use, 0.0, distance)
-        new = entering_features(in_use, slope, outside, max(_FEWEST, np.count_nonzero(in_use)))
-        coefficients = np.sort(np.concatenate([np.flatnonzero(in_use), new]))
-        return cls(problem, problem.loss.arranged(coefficients), w, slope, curvatures)
 
     @staticmethod
     def distances(problem, w, slope, curvatures):
@@ -106,28 +113,23 @@ class CoordinatePart(Part):
 class BlockPart(Part):
     """Whole groups."""
 
-    def __init__(self, problem, groups, w, slope):
+    def __init__(self, problem, w, slope):
+        """Those in use and the most distant others."""
         partition, everything = problem.proximal.groups, np.arange(w.size)
+        distance, in_use = self.distances(problem, w, slope, None), partition.norms(w) > 0.0
+        outside = np.where(in_use, 0.0, partition.norms(distance))
+        count = max(_FEWEST * in_use.size // w.size, int(_GROWTH * np.count_nonzero(in_use)), 1)
+        new = entering_features(in_use, partition.norms(slope), outside, count)
+        groups = np.sort(np.concatenate([np.flatnonzero(in_use), new]))
         members = [everything[partition.columns(g)] for g in groups]
         coefficients = np.concatenate([*members, np.empty(0, dtype=np.int64)])
         labels = np.empty(w.size, dtype=np.int64)
         labels[coefficients] = np.repeat(np.arange(groups.size), [part.size for part in members])
         coefficients = problem.loss.arranged(coefficients)
-        super().__init__(problem, coefficients, w, slope)
+        super().__init__(problem, coefficients, w, slope, distance)
         if groups.size:
-            self._penalty = replace(
-                problem.proximal.restricted(groups), groups=as_partition(labels[coefficients])
-            )
+            self._penalty = replace(problem.proximal.restricted(groups), groups=as_partition(labels[coefficients]))
             self._form = convex_form(self._penalty, self.x.size)
-
-    @classmethod
-    def chosen(cls, problem, w, slope, distance, curvatures):
-        groups = problem.proximal.groups
-        in_use, outside = groups.norms(w) > 0.0, groups.norms(distance)
-        outside = np.where(in_use, 0.0, outside)
-        count = max(_FEWEST * in_use.size // w.size, np.count_nonzero(in_use), 1)
-        new = entering_features(in_use, groups.norms(slope), outside, count)
-        return cls(problem, np.sort(np.concatenate([np.flatnonzero(in_use), new])), w, slope)
 
     @staticmethod
     def distances(problem, w, slope, curvatures):
@@ -147,3 +149,10 @@ class BlockPart(Part):
         self._model.place(self.x, self.slope)
         self._model.minimise(goal)
         return np.array(self._model.w)
+
+
+def part_of(problem, w, slope, curvatures):
+    """The part to improve next; `curvatures` of the loss are only needed where the penalty has no form."""
+    if isinstance(problem.proximal, BlockPenalty):
+        return BlockPart(problem, w, slope)
+    return CoordinatePart(problem, w, slope, curvatures)
