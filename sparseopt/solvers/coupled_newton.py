@@ -29,6 +29,8 @@ _DEPTH = 1e-2
 _STEPS, _BUDGET = 30, 1e9
 # Distance, as a part of the largest slope, from which steps only fail to bring it down for want of precision.
 _NEAR = 1e-3
+# First damping of the curvature where a step fails, and its growth.
+_DAMPED, _GROWTH = 1e-3, 10.0
 # A new second derivative costs as much as so many steps with the old one.
 _RENEWAL = 2.0
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
@@ -47,6 +49,8 @@ class CoupledState(State):
     is_single: bool = False
     steps: int = 0
     renewals: int = 0
+    #: What is added to the diagonal of a second derivative, as a part of it, where steps fail.
+    damping: float = 0.0
     #: Factor of the penalty's alpha: it comes down to 1.
     strength: float = 1.0
     #: Distance to stationarity that is to be reached at the end, as a part of the largest slope.
@@ -139,7 +143,7 @@ class CoupledNewton(Solver):
                     if not state.is_single:
                         break
                     state.is_single = False
-                part.renew(np.dtype(np.float32 if state.is_single else np.float64))
+                part.renew(np.dtype(np.float32 if state.is_single else np.float64), state.damping)
                 state.renewals += 1
                 work += part.x.size**2 * part.loss.X.shape[0]
                 is_new, last = True, np.inf
@@ -147,7 +151,12 @@ class CoupledNewton(Solver):
                 is_new = False
             new = part.minimise(max(_DEPTH * distance, 0.3 * goal))
             state.steps += 1
-            _go_towards(part, new)
+            step = _go_towards(part, new)
+            if step < 0.5:
+                # the curvature changes too much on the way
+                state.damping, part.H = max(_DAMPED, _GROWTH * state.damping), None
+            elif step == 1.0:
+                state.damping = state.damping / _GROWTH if state.damping > _DAMPED else 0.0
             last, distance = distance, part.distance()
 
 
@@ -182,7 +191,7 @@ def _is_slow(distance, last, goal):
 
 
 def _go_towards(part, new):
-    """Go as far towards the minimiser of the model as the objective falls enough."""
+    """Go as far towards the minimiser of the model as the objective falls enough; returns the part of the way."""
     x, slope, direction = part.x, part.slope, new - part.x
     before, height = part.penalty(x), part.loss.evaluate(x)
     height += before
@@ -195,9 +204,10 @@ def _go_towards(part, new):
             rise <= _ROUNDING * abs(height) and _rise(part, reached) + penalty - before <= enough
         ):
             part.go(reached)
-            return
+            return step
         step /= 2.0
         reached = x + step * direction
+    return 0.0
 
 
 def _rise(part, reached):

@@ -17,9 +17,11 @@ from sparseopt.solvers.working_model import GramModel
 from sparseopt.solvers.working_plan import distances, entering_features
 
 # Coefficients that may enter at once: so many at least, or as a part of those in use.
-_FEWEST, _GROWTH = 100, 1.5
+_FEWEST, _GROWTH = 100, 1.0
 # Rounds of epochs and Newton steps on one model at most.
 _ROUNDS = 60
+# Part of itself that is added to the diagonal so that the matrix can be factored, whatever is flat.
+_RIDGE = {np.float32: 3e-5, np.float64: 3e-8}
 # Curvature below this part of the largest is none to divide by.
 _FLAT = 1e-12
 
@@ -56,10 +58,11 @@ class Part(ABC):
     def minimise(self, goal):
         """Minimiser of the quadratic with the slopes of the point and the second derivative of the model."""
 
-    def renew(self, dtype):
-        """A second derivative of the present point."""
+    def renew(self, dtype, damping):
+        """A second derivative of the present point, its diagonal raised by a part `damping`, or as its precision needs."""
         H = self.loss.model_hessian(self.x, np.arange(self.x.size), dtype)
         diagonal = np.einsum("ii->i", H)
+        diagonal *= 1.0 + max(damping, _RIDGE[dtype.type])
         diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(dtype).tiny))
         self.H = H
 
@@ -99,8 +102,8 @@ class CoordinatePart(Part):
             return self._form.value(x)
         return penalty_on(self._penalty, self.coefficients, x)
 
-    def renew(self, dtype):
-        super().renew(dtype)
+    def renew(self, dtype, damping):
+        super().renew(dtype, damping)
         self._model = GramModel(dtype)
         self._model.extend(self.coefficients, self.H, self.x, self.slope)
 
@@ -141,8 +144,8 @@ class BlockPart(Part):
     def penalty(self, x):
         return self._form.value(x)
 
-    def renew(self, dtype):
-        super().renew(dtype)
+    def renew(self, dtype, damping):
+        super().renew(dtype, damping)
         self._model = GroupModel(self._penalty, self._form, self.H)
 
     def minimise(self, goal):
