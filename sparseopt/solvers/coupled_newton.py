@@ -29,6 +29,8 @@ _DEPTH = 1e-2
 _STEPS, _BUDGET = 30, 1e9
 # Distance, as a part of the largest slope, from which steps only fail to bring it down for want of precision.
 _NEAR = 1e-3
+# So many slow steps with new models show that float32 is not enough.
+_SLOW = 3
 # First damping of the curvature where a step fails, and its growth.
 _DAMPED, _GROWTH = 1e-3, 10.0
 # A new second derivative costs as much as so many steps with the old one.
@@ -49,6 +51,8 @@ class CoupledState(State):
     is_single: bool = False
     steps: int = 0
     renewals: int = 0
+    #: Full steps with new models, one after another, that did not halve the distance to stationarity.
+    slow: int = 0
     #: What is added to the diagonal of a second derivative, as a part of it, where steps fail.
     damping: float = 0.0
     #: Factor of the penalty's alpha: it comes down to 1.
@@ -158,6 +162,11 @@ class CoupledNewton(Solver):
             elif step == 1.0:
                 state.damping = state.damping / _GROWTH if state.damping > _DAMPED else 0.0
             last, distance = distance, part.distance()
+            if step == 1.0 and is_new:
+                # what float32 cannot tell from zero is flat for its models; in float64 much less is
+                state.slow = state.slow + 1 if distance > 0.5 * last else 0
+                if state.slow >= _SLOW and state.is_single:
+                    state.is_single, part.H = False, None
 
 
 def _first_strength(penalty, w, slope):
