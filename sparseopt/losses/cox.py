@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from sparseopt._jit import Term, exp
-from sparseopt.designs import CSC, Design
+from sparseopt.designs import CSC, Dense, Design
 from sparseopt.forms import DualRay
 from sparseopt.inputs import as_targets
 from sparseopt.losses.base import DualLoss, kept, rebuilt
@@ -318,9 +318,10 @@ class Cox(DualLoss):
 
     def model_hessian(self, w, columns, dtype):
         """The sum over risk sets of the covariances of the columns, weighed by relative hazards."""
-        part = self.X.restrict(columns).to_array()
+        X = self.X if np.array_equal(columns, np.arange(self.n_features)) else self.X.restrict(columns)
+        part = X.values if isinstance(X, Dense) else X.to_array()
         # covariances do not change, and lose fewer digits
-        part = np.ascontiguousarray(part - np.mean(part, axis=0), dtype=dtype)
+        part = np.ascontiguousarray(part - np.mean(part, axis=0, dtype=np.float64), dtype=dtype)
         terms = self._at(w)
         # of products of a matrix with itself BLAS computes one half only
         means = terms.means(part)

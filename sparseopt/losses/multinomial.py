@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt._jit import Term, exp
+from sparseopt.designs import Dense
 from sparseopt.forms import DualRay
 from sparseopt.inputs import as_responses
 from sparseopt.losses.class_curvature import hold_rows, second_derivative
@@ -322,7 +323,8 @@ class Multinomial(OutputsLoss):
     def _second_derivative(self, w, columns, dtype):
         """In coefficients that are arranged."""
         rows, place = np.unique(self.places.feature(columns), return_inverse=True)
-        A = np.ascontiguousarray(self.X.restrict(rows).to_array().T, dtype=dtype)[place]
+        X = self.X if rows.size == self.X.shape[1] else self.X.restrict(rows)
+        A = np.asarray(X.values if isinstance(X, Dense) else X.to_array()).T.astype(dtype)[place]
         P, weights = self._at(np.asarray(w, dtype=np.float64)).P, np.ravel(self.weights)
         return second_derivative(A, self.places.output(columns), P, weights, intercept=self.intercept)
 

@@ -19,8 +19,6 @@ from sparseopt.solvers.working_plan import first_strength
 # Part of the distance to stationarity to which that of a working set is brought down while many are missing,
 # and what is left of the largest slope once few are.
 _ROUGH, _FINE = 0.05, 1e-6
-# At most so many may be missing, beside a part of those in use, for a set to count as nearly whole.
-_FEW, _SHARE = 10, 0.1
 # Where what is left is not small enough, it is brought down to this part of it.
 _FINER = 1e-3
 # Part of the distance that a model is left with: it is only a model.
@@ -124,6 +122,8 @@ class CoupledNewton(Solver):
         if state.strength == 1.0:
             state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
             state.residual = float(np.max(part.distances(stage, w, state.slope, state.curvatures), initial=0.0))
+            if part.missing > part.few and state.residual > tol:
+                state.residual = np.inf  # no look at the gap is worth its price yet
             if state.residual <= goal:
                 # should that not be enough, it is to be much less
                 state.fine *= _FINER
@@ -131,7 +131,7 @@ class CoupledNewton(Solver):
 
     def _goal(self, part, state, tol):
         """The distance to stationarity that is asked for on a working set: a rough one while many coefficients are missing."""
-        if state.strength > 1.0 or part.missing > max(_FEW, int(_SHARE * part.in_use)):
+        if state.strength > 1.0 or part.missing > part.few:
             return max(_ROUGH * part.largest, 0.3 * tol if state.strength == 1.0 else 0.0)
         return max(min(0.3 * tol, _FINE * part.scale), max(state.fine, 4.0 * np.finfo(np.float64).eps) * part.scale)
 

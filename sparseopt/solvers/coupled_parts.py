@@ -18,6 +18,8 @@ from sparseopt.solvers.working_plan import distances, entering_features
 
 # Coefficients that may enter at once: so many at least, or as a part of those in use.
 _FEWEST, _GROWTH = 100, 1.0
+# At most so many may be missing, or a part of those in use, for a set to count as nearly whole.
+_FEW, _SHARE = 10, 0.1
 # Rounds of epochs and Newton steps on one model at most.
 _ROUNDS = 60
 # Part of itself that is added to the diagonal so that the matrix can be factored, whatever is flat.
@@ -40,6 +42,8 @@ class Part(ABC):
         #: How many coefficients are not zero, and how many others are pulled from it.
         self.in_use = np.count_nonzero(w)
         self.missing = np.count_nonzero(distance[w == 0.0])
+        #: So many missing ones leave the set nearly whole.
+        self.few = max(_FEW, int(_SHARE * self.in_use))
 
     @staticmethod
     @abstractmethod
