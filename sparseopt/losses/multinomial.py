@@ -324,7 +324,11 @@ class Multinomial(OutputsLoss):
         """In coefficients that are arranged."""
         rows, place = np.unique(self.places.feature(columns), return_inverse=True)
         X = self.X if rows.size == self.X.shape[1] else self.X.restrict(rows)
-        A = np.asarray(X.values if isinstance(X, Dense) else X.to_array()).T.astype(dtype)[place]
+        A = X.values.T if isinstance(X, Dense) else X.to_array().T
+        if self.intercept:
+            # intercepts take up what columns have in common with ones, which would cost digits
+            A = A - np.mean(A, axis=1, dtype=np.float64)[:, None]
+        A = A.astype(dtype)[place]
         P, weights = self._at(np.asarray(w, dtype=np.float64)).P, np.ravel(self.weights)
         return second_derivative(A, self.places.output(columns), P, weights, intercept=self.intercept)
 
