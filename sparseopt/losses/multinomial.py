@@ -282,6 +282,9 @@ class Multinomial(OutputsLoss):
         if not self.intercept:
             return np.zeros(q, dtype=Z.dtype)
         weights = np.ravel(self.weights)
+        # columns far from zero move all samples alike: without that no class has all the chance to begin with
+        common = np.mean(Z, axis=1)
+        Z = Z - common[:, None]
         expected = np.sum(weights * _softmax(Z), axis=1, dtype=np.float64)
         # the step (Darroch and Ratcliff, 1972) never raises the value
         masses, tiny = self._masses(), np.finfo(np.float64).tiny
@@ -304,6 +307,7 @@ class Multinomial(OutputsLoss):
             if not reach > 0.0:
                 break
             b = b - step * (np.log1p(reach) / reach)
+        b = b - common
         return (b - np.mean(b)).astype(Z.dtype)
 
     def hessian(self, w, columns):

@@ -156,6 +156,8 @@ class CoupledNewton(Solver):
             new = part.minimise(max(_DEPTH * distance, 0.3 * goal))
             state.steps += 1
             step = _go_towards(part, new)
+            if step == 0.0 and state.damping > 1.0:
+                break
             if step < 0.5:
                 # the curvature changes too much on the way
                 state.damping, part.H = max(_DAMPED, _GROWTH * state.damping), None
