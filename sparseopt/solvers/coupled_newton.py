@@ -13,7 +13,7 @@ from sparseopt.losses import DualLoss
 from sparseopt.penalties import BlockPenalty, Penalty, strengthened
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.coupled_parts import part_of
+from sparseopt.solvers.coupled_parts import distances_of, part_of
 from sparseopt.solvers.working_plan import first_strength
 
 # Part of the distance to stationarity to which that of a working set is brought down while many are missing,
@@ -121,7 +121,7 @@ class CoupledNewton(Solver):
         state.iterations += 1
         if state.strength == 1.0:
             state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
-            state.residual = float(np.max(part.distances(stage, w, state.slope, state.curvatures), initial=0.0))
+            state.residual = float(np.max(distances_of(problem, w, state.slope, state.curvatures), initial=0.0))
             if part.missing > part.few and state.residual > tol:
                 state.residual = np.inf  # no look at the gap is worth its price yet
             if state.residual <= goal:
@@ -211,9 +211,7 @@ def _go_towards(part, new):
     for _ in range(_HALVINGS):
         enough, penalty = _ARMIJO * step * expected, part.penalty(reached)
         rise = part.loss.evaluate(reached) + penalty - height
-        if rise <= enough or (
-            rise <= _ROUNDING * abs(height) and _rise(part, reached) + penalty - before <= enough
-        ):
+        if rise <= enough or (rise <= _ROUNDING * abs(height) and _rise(part, reached) + penalty - before <= enough):
             part.go(reached)
             return step
         step /= 2.0

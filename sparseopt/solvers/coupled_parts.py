@@ -45,11 +45,6 @@ class Part(ABC):
         #: So many missing ones leave the set nearly whole.
         self.few = max(_FEW, int(_SHARE * self.in_use))
 
-    @staticmethod
-    @abstractmethod
-    def distances(problem, w, slope, curvatures):
-        """Distance of each coefficient to stationarity."""
-
     @abstractmethod
     def distance(self):
         """Largest distance to stationarity."""
@@ -80,7 +75,7 @@ class CoordinatePart(Part):
 
     def __init__(self, problem, w, slope, curvatures):
         """Those in use and the most distant others."""
-        in_use, distance = w != 0.0, self.distances(problem, w, slope, curvatures)
+        in_use, distance = w != 0.0, distances_of(problem, w, slope, curvatures)
         count = max(_FEWEST, int(_GROWTH * np.count_nonzero(in_use)))
         new = entering_features(in_use, slope, np.where(in_use, 0.0, distance), count)
         coefficients = problem.loss.arranged(np.sort(np.concatenate([np.flatnonzero(in_use), new])))
@@ -89,10 +84,6 @@ class CoordinatePart(Part):
         form = convex_form(self._penalty, w.size)
         self._form = form.restrict(coefficients) if isinstance(form, SeparableForm) else None
         self._full, self._curvatures, self._model = (np.array(w), np.array(slope)), curvatures, None
-
-    @staticmethod
-    def distances(problem, w, slope, curvatures):
-        return distances(problem.proximal, convex_form(problem.proximal, w.size), w, slope, curvatures)
 
     def distance(self):
         if self._form is not None:
@@ -123,7 +114,7 @@ class BlockPart(Part):
     def __init__(self, problem, w, slope):
         """Those in use and the most distant others."""
         partition, everything = problem.proximal.groups, np.arange(w.size)
-        distance, in_use = self.distances(problem, w, slope, None), partition.norms(w) > 0.0
+        distance, in_use = distances_of(problem, w, slope), partition.norms(w) > 0.0
         outside = np.where(in_use, 0.0, partition.norms(distance))
         count = max(_FEWEST * in_use.size // w.size, int(_GROWTH * np.count_nonzero(in_use)), 1)
         new = entering_features(in_use, partition.norms(slope), outside, count)
@@ -137,10 +128,6 @@ class BlockPart(Part):
         if groups.size:
             self._penalty = replace(problem.proximal.restricted(groups), groups=as_partition(labels[coefficients]))
             self._form = convex_form(self._penalty, self.x.size)
-
-    @staticmethod
-    def distances(problem, w, slope, curvatures):
-        return convex_form(problem.proximal, w.size).subgradient_distance(w, slope)
 
     def distance(self):
         return float(np.max(self._form.subgradient_distance(self.x, self.slope)))
@@ -156,6 +143,14 @@ class BlockPart(Part):
         self._model.place(self.x, self.slope)
         self._model.minimise(goal)
         return np.array(self._model.w)
+
+
+def distances_of(problem, w, slope, curvatures=None):
+    """Distance of each coefficient to stationarity."""
+    form = convex_form(problem.proximal, w.size)
+    if isinstance(problem.proximal, BlockPenalty):
+        return form.subgradient_distance(w, slope)
+    return distances(problem.proximal, form, w, slope, curvatures)
 
 
 def part_of(problem, w, slope, curvatures):

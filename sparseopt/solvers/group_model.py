@@ -58,7 +58,8 @@ class GroupModel:
         #: Coefficients of the groups of each size, a row for each group.
         self._alike = []
         self.w, self.slope = np.zeros(size), np.zeros(size)
-        members = np.array([groups.member(k) for k in range(size)]) if not hasattr(groups, "members") else groups.members
+        everything = np.arange(size)
+        members = np.concatenate([everything[groups.columns(g)] for g in range(sizes.size)])
         self._offsets = np.concatenate([[0], np.cumsum(np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0))])
         self._places, self._values = np.full(sizes.size, -1), np.empty(size)
         self._vectors, self._scratch = np.empty(self._offsets[-1]), np.empty((5, int(sizes.max(initial=1))))
