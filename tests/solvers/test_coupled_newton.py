@@ -126,3 +126,9 @@ def test_a_model_on_groups_is_minimised(penalty, direct, monkeypatch):
 def test_a_strength_that_does_not_fall_is_refused():
     with pytest.raises(ValueError, match="shrink must be between 0 and 1"):
         so.CoupledNewton(shrink=1.0)
+
+
+@pytest.mark.parametrize("loss", [so.Multinomial(X, CLASSES), COX], ids=["multinomial", "cox"])
+def test_steep_slopes_against_a_bound_do_not_keep_others_out(loss):
+    problem = so.Problem(loss, so.Nonnegative(so.L1(0.02 * so.alpha_max(loss))))
+    assert so.solve(problem, so.CoupledNewton(), max_iter=40).status is so.Status.CONVERGED
