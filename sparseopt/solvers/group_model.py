@@ -18,6 +18,8 @@ from sparseopt.solvers.newton import conjugate_gradients
 
 # Rounds of epochs and Newton steps at most, epochs in a round, and those in which the groups keep still before Newton steps.
 _ROUNDS, _EPOCHS, _PATIENCE = 60, 30, 2
+# Parts of a Newton step that are tried.
+_PARTS = (1.0, 0.5, 0.25, 0.1, 0.01)
 # Newton steps in a round, at first and at most.
 _STEPS, _MOST_STEPS = 4, 32
 # Largest number of coefficients whose matrix is factored; beyond it conjugate gradients are quicker.
@@ -116,7 +118,7 @@ class GroupModel:
         return move
 
     def _newton(self):
-        """One Newton step on the nonzero coefficients; whether the model fell by a full one."""
+        """A Newton step on the nonzero coefficients, or part of one; whether the model fell."""
         free = np.flatnonzero(self.w)
         if free.size == 0:
             return False
@@ -125,18 +127,21 @@ class GroupModel:
         direction = self._solve(bend, free, -(self.slope[free] + bend.slope[free]))
         if direction is None or not np.all(np.isfinite(direction)):
             return False
-        for step in (1.0, 0.5, 0.25):
+        for step in _PARTS:
             new = self.w.copy()
             new[free] = x + step * direction
+            # a group that the step would carry across the kink at zero stops there
+            ahead = (self._penalty.groups.sums(bend.units * new) > 0.0) | (self._form.a == 0.0)
+            new = np.where(self._penalty.groups.spread(ahead, new.size) > 0.0, new, 0.0)
             if self._form.c > 0.0 or self._form.nonnegative:
-                new[free] = np.where(new[free] * x < 0.0, 0.0, new[free])
+                new = np.where(new * self.w < 0.0, 0.0, new)
             move, image = new - self.w, np.empty(self.w.size)
             image_into(self._gram, move, image)
             change = self._form.value(new) - self._form.value(self.w)
             if change + move @ self.slope + move @ image / 2 < 0.0:
                 self.w[:] = new
                 self.slope += image
-                return step == 1.0
+                return True
         return False
 
     def _solve(self, bend, free, right):
@@ -164,7 +169,7 @@ class _PenaltyBend:
         norms = form.groups.norms(w)
         with np.errstate(divide="ignore", invalid="ignore"):
             bends = np.where(norms > 0.0, form.a / norms, 0.0)
-            self._units = np.where(w != 0.0, w / form.groups.spread(norms, w.size), 0.0)
+            self.units = np.where(w != 0.0, w / form.groups.spread(norms, w.size), 0.0)
         self._bends = form.groups.spread(bends, w.size)
         self._ridge = form.b
         self.slope = self._bends * w + form.c * np.sign(w) + form.b * w
@@ -173,20 +178,20 @@ class _PenaltyBend:
         """Its product with d."""
         out = self._ridge * d
         for index in self._alike:
-            part, units = d[index], self._units[index]
+            part, units = d[index], self.units[index]
             along = np.sum(units * part, axis=1)[:, None]
             out[index] += self._bends[index] * (part - units * along)
         return out
 
     def _blocks(self, index):
         """The blocks of groups of one size."""
-        units = self._units[index]
+        units = self.units[index]
         own = np.eye(index.shape[1]) - units[:, :, None] * units[:, None, :]
         return self._bends[index[:, :1]][:, :, None] * own + self._ridge * np.eye(index.shape[1])
 
     def add_to(self, matrix, free):
         """Add it to a matrix of the free coefficients, in place."""
-        places = np.full(self._units.size, -1)
+        places = np.full(self.units.size, -1)
         places[free] = np.arange(free.size)
         for index in self._alike:
             blocks, own = self._blocks(index), places[index]
@@ -195,7 +200,7 @@ class _PenaltyBend:
 
     def inverse_near(self, gram, free):
         """The inverse of its blocks and those of a matrix as a function on free coefficients."""
-        is_free = np.zeros(self._units.size, dtype=bool)
+        is_free = np.zeros(self.units.size, dtype=bool)
         is_free[free] = True
         inverses = []
         for index in self._alike:
