@@ -19,6 +19,8 @@ from sparseopt.solvers.working_plan import first_strength
 # Part of the distance to stationarity to which that of a working set is brought down while many are missing,
 # and what is left of the largest slope once few are.
 _ROUGH, _FINE = 0.05, 1e-6
+# Working sets in one call, where the last one was nearly whole and still some coefficients have to enter.
+_SETS = 3
 # Where what is left is not small enough, it is brought down to this part of it.
 _FINER = 1e-3
 # Part of the distance that a model is left with: it is only a model.
@@ -113,20 +115,25 @@ class CoupledNewton(Solver):
         loss, w = problem.loss, state.w
         state.strength = max(1.0, self.shrink * state.strength)
         stage = problem if state.strength == 1.0 else Problem(loss, _strengthened(problem.proximal, state.strength))
-        part = part_of(stage, w, np.asarray(loss.gradient(w), dtype=np.float64), state.curvatures)
-        goal = self._goal(part, state, tol)
-        if part.coefficients.size:
-            self._improve(part, state, goal)
-            w[part.coefficients] = part.x
-        state.iterations += 1
-        if state.strength == 1.0:
+        for _ in range(min(_SETS, max_iterations)):
+            part = part_of(stage, w, np.asarray(loss.gradient(w), dtype=np.float64), state.curvatures)
+            goal = self._goal(part, state, tol)
+            if part.coefficients.size:
+                self._improve(part, state, goal)
+                w[part.coefficients] = part.x
+            state.iterations += 1
+            if state.strength > 1.0:
+                return state
             state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
             state.residual = float(np.max(distances_of(problem, w, state.slope, state.curvatures), initial=0.0))
-            if part.missing > part.few and state.residual > tol:
-                state.residual = np.inf  # no look at the gap is worth its price yet
             if state.residual <= goal:
                 # should that not be enough, it is to be much less
                 state.fine *= _FINER
+                return state
+            if part.missing > part.few:
+                break
+        if part.missing > part.few and state.residual > _FINE * part.scale:
+            state.residual = np.inf  # no look at the gap is worth its price yet
         return state
 
     def _goal(self, part, state, tol):
