@@ -217,7 +217,9 @@ def _go_towards(part, new):
     expected = float(slope @ direction) + part.penalty(new) - before
     for _ in range(_HALVINGS):
         enough, penalty = _ARMIJO * step * expected, part.penalty(reached)
-        rise = part.loss.evaluate(reached) + penalty - height
+        # a trial point may be so far out that the loss is beyond all numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            rise = part.loss.evaluate(reached) + penalty - height
         if rise <= enough or (rise <= _ROUNDING * abs(height) and _rise(part, reached) + penalty - before <= enough):
             part.go(reached)
             return step
