@@ -187,6 +187,14 @@ class DualLoss(Loss):
     def hessian(self, w, columns):
         """Second derivative of f at w in the given coefficients, in float64."""
 
+    def arranged(self, columns):
+        """The coefficients in the order in which `model_hessian` takes them."""
+        return columns
+
+    def model_hessian(self, w, columns, dtype):
+        """`hessian` as a model needs it: in some precision, and curved a little where no slope ever points."""
+        return self.hessian(w, columns).astype(dtype)
+
 
 def kept(term, name, compute):
     """A derived array, computed once for each instance; the instance is frozen."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from sparseopt._jit import Term, exp
-from sparseopt.designs import CSC, Design
+from sparseopt.designs import CSC, Dense, Design
 from sparseopt.forms import DualRay
 from sparseopt.inputs import as_targets
 from sparseopt.losses.base import DualLoss, kept, rebuilt
@@ -265,20 +266,25 @@ class Cox(DualLoss):
 
     def start(self, w):
         u = np.zeros(self.image_size, dtype=self.dtype)
-        u[: self.risk.order.size] = self._fitted_slopes(fitted(self, w))
+        u[: self.risk.order.size] = self._fitted_slopes(w)
         return np.concatenate([u, self.image(w)])
 
     def evaluate(self, w):
-        eta = np.asarray(fitted(self, w), dtype=np.float64)
-        terms = _Terms(self.risk, eta)
-        return float(np.sum(terms.weights * terms.logs) - np.sum((self.weights * eta)[self.risk.events]))
+        terms = self._at(w)
+        return float(np.sum(terms.weights * terms.logs) - np.sum((self.weights * terms.eta)[self.risk.events]))
 
     def gradient(self, w):
-        return remembered(self, "_gradient", w, lambda w: self.X.rmatvec(self._fitted_slopes(fitted(self, w))))
+        return remembered(self, "_gradient", w, lambda w: self.X.rmatvec(self._fitted_slopes(w)))
 
-    def _fitted_slopes(self, eta):
-        eta64 = np.asarray(eta, dtype=np.float64)
-        return (_Terms(self.risk, eta64).chances() - np.where(self.risk.events, self.weights, 0.0)).astype(eta.dtype)
+    def _fitted_slopes(self, w):
+        slopes = self._at(w).chances - np.where(self.risk.events, self.weights, 0.0)
+        return slopes.astype(fitted(self, w).dtype)
+
+    def _at(self, w):
+        """The terms at w, computed once."""
+        return remembered(
+            self, "_terms", np.asarray(w), lambda w: _Terms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
+        )
 
     def intercept_at(self, w):
         return 0.0
@@ -308,17 +314,23 @@ class Cox(DualLoss):
         return self.X.rmatvec(((weight * z - means) / 2).astype(self.dtype)).astype(self.dtype)
 
     def hessian(self, w, columns):
+        return self.model_hessian(w, columns, np.dtype(np.float64))
+
+    def model_hessian(self, w, columns, dtype):
         """The sum over risk sets of the covariances of the columns, weighed by relative hazards."""
-        part = self.X.restrict(columns).to_array()
-        terms = _Terms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
+        X = self.X if np.array_equal(columns, np.arange(self.n_features)) else self.X.restrict(columns)
+        part = X.values if isinstance(X, Dense) else X.to_array()
+        # covariances do not change, and lose fewer digits
+        part = np.ascontiguousarray(part - np.mean(part, axis=0, dtype=np.float64), dtype=dtype)
+        terms = self._at(w)
         # of products of a matrix with itself BLAS computes one half only
-        means = np.sqrt(terms.weights)[:, None] * terms.means(part)
-        part *= np.sqrt(np.maximum(terms.chances(), 0.0))[:, None]
+        means = terms.means(part)
+        means *= np.sqrt(terms.weights).astype(dtype)[:, None]
+        part *= np.sqrt(np.maximum(terms.chances, 0.0)).astype(dtype)[:, None]
         return part.T @ part - means.T @ means
 
     def dual_ray(self, w):
-        terms = _Terms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
-        return _Chances(np.asarray(self.gradient(w), dtype=np.float64), terms, self.weights)
+        return _Chances(np.asarray(self.gradient(w), dtype=np.float64), self._at(w), self.weights)
 
     def restrict(self, columns):
         return rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)
@@ -355,29 +367,35 @@ class _Terms:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(sums == -np.inf, sums, sums + np.log1p(-self.parts * np.exp(events - sums)))
 
+    @cached_property
     def chances(self):
         """Sum over the terms of weight times the chance of each sample in its risk set."""
         risk = self.risk
-        rates, spared = np.full((2, risk.masses.size), -np.inf)
-        with np.errstate(divide="ignore"):
-            np.logaddexp.at(rates, self.groups, np.log(self.weights) - self.logs)
-            np.logaddexp.at(spared, self.groups, np.log(self.weights * self.parts) - self.logs)
+        rates = np.full(risk.masses.size, -np.inf)
+        np.logaddexp.at(rates, self.groups, np.log(self.weights) - self.logs)
         hazards = risk.spread(risk.accumulated(np.logaddexp, rates, later=False))
-        own = np.where(risk.events, np.exp(self.heights + risk.spread(spared)), 0.0)
-        return np.exp(self.heights + hazards) - own
+        chances = np.exp(self.heights + hazards)
+        if not np.any(self.parts):
+            return chances
+        spared = np.full(risk.masses.size, -np.inf)
+        with np.errstate(divide="ignore"):
+            np.logaddexp.at(spared, self.groups, np.log(self.weights * self.parts) - self.logs)
+        return chances - np.where(risk.events, np.exp(self.heights + risk.spread(spared)), 0.0)
 
     def means(self, columns):
         """Mean of each column over the risk set of each term, by relative hazards; zero where sums underflow."""
-        risk = self.risk
+        risk, dtype = self.risk, columns.dtype
         base = np.empty(risk.masses.size)
         for stratum in risk.strata:
             base[stratum] = np.max(self.heights[risk.order[risk.starts[stratum.start] : risk.starts[stratum.stop]]])
-        scaled = np.exp(self.heights - risk.spread(base))[:, None] * columns
+        scaled = np.exp(self.heights - risk.spread(base)).astype(dtype)[:, None] * columns
         sums = risk.accumulated(np.add, risk.grouped(np.add, scaled), later=True)[self.groups]
         if np.any(self.parts):
-            sums -= self.parts[:, None] * risk.grouped(np.add, risk.events[:, None] * scaled)[self.groups]
-        totals = np.exp(self.logs - base[self.groups])[:, None]
-        return np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0.0)
+            parts = self.parts.astype(dtype)[:, None]
+            sums -= parts * risk.grouped(np.add, risk.events[:, None] * scaled)[self.groups]
+        totals = np.exp(self.logs - base[self.groups]).astype(dtype)[:, None]
+        is_known = totals > np.finfo(dtype).tiny / np.finfo(dtype).eps
+        return np.divide(sums, totals, out=np.zeros_like(sums), where=is_known)
 
 
 class _Chances(DualRay):

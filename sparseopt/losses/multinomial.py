@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt._jit import Term, exp
+from sparseopt.designs import Dense
 from sparseopt.forms import DualRay
-from sparseopt.inputs import as_responses
+from sparseopt.losses.class_curvature import hold_rows, second_derivative
+from sparseopt.losses.labels import read_labels
 from sparseopt.losses.outputs import Grid, OutputsLoss
-from sparseopt.losses.samples import prepare_design
+from sparseopt.losses.samples import prepare_design, remembered
 
 # At most so many Newton steps for the intercepts: a few from a start near by.
 _NEWTON_STEPS = 100
@@ -123,7 +125,7 @@ class Multinomial(OutputsLoss):
 
     def __post_init__(self):
         X = prepare_design(self, self.X)
-        classes, y, probabilities = _read_labels(self.y, X.shape[0])
+        classes, y, probabilities = read_labels(self.y, X.shape[0])
         target = np.zeros((classes.size, X.shape[0] + 1), dtype=X.dtype)
         target[:, :-1] = probabilities.T
         for name, value in (("y", y), ("classes", classes), ("target", target.ravel()), ("places", Grid(classes.size))):
@@ -232,51 +234,70 @@ class Multinomial(OutputsLoss):
 
     def probabilities(self, w):
         """Probability of each class for each sample, shape (n, K)."""
-        return _softmax(self.predict(w))
+        return self._at(np.asarray(w)).P.T
 
     def predict(self, w):
-        Z = self.fitted(w)
-        return Z + self._best_intercepts(Z)
+        return self.fitted(w) + self._at(np.asarray(w)).intercepts
 
     def output_slopes(self, w):
         return self.probabilities(w) - self.targets
 
-    def start(self, w):
-        Z = self.fitted(w)
+    def _at(self, w):
+        """What belongs to w beside its fitted values, computed once."""
+        return remembered(self, "_point", w, self._look)
+
+    def _look(self, w):
+        Z = np.ascontiguousarray(self.fitted(w).T)
         b = self._best_intercepts(Z)
-        u = self.as_image(self.weights * (_softmax(Z + b) - self.targets))
-        u[: self.target.size].reshape(self.places.q, -1)[:, -1] = b
-        return np.concatenate([u, self.as_image(Z)])
+        if self.intercept:
+            Z = Z + b[:, None]
+        Z = Z - np.sum(self._rows * Z, axis=0)  # small where the fit is good
+        top = np.max(Z, axis=0)
+        E = np.exp(Z - top)
+        others = _sum_without_top(E, E == 1.0)
+        value = np.sum(np.ravel(self.weights) * (top + np.log1p(others)))
+        return _Point(b, E / (1.0 + others), float(value))
+
+    @property
+    def _rows(self):
+        """What the outputs should be, a row for each class; a view."""
+        return self.target.reshape(self.places.q, -1)[:, :-1]
+
+    def start(self, w):
+        w = np.asarray(w)
+        point = self._at(w)
+        u = self.as_image(self.weights * (point.P.T - self.targets))
+        u[: self.target.size].reshape(self.places.q, -1)[:, -1] = point.intercepts
+        return np.concatenate([u, self.as_image(self.fitted(w))])
 
     def evaluate(self, w):
-        Z = self.predict(w)
-        Z = Z - np.sum(self.targets * Z, axis=1, keepdims=True)  # small where the fit is good
-        top = np.argmax(Z, axis=1)[:, None]
-        highest = np.take_along_axis(Z, top, axis=1)
-        values = highest[:, 0] + np.log1p(_sum_without(np.exp(Z - highest), top))
-        return float(np.sum(np.ravel(self.weights) * values))
+        return self._at(np.asarray(w)).value
 
     def intercept_at(self, w):
-        return np.asarray(self._best_intercepts(self.fitted(w)), dtype=np.float64)
+        return np.array(self._at(np.asarray(w)).intercepts, dtype=np.float64)
 
     def _best_intercepts(self, Z):
         """The steps of `FreeConstants` in numpy, after one of iterative scaling, which is exact for rare classes."""
         q = self.places.q
         if not self.intercept:
             return np.zeros(q, dtype=Z.dtype)
-        expected = np.sum(self.weights * _softmax(Z), axis=0, dtype=np.float64)
+        weights = np.ravel(self.weights)
+        # columns far from zero move all samples alike: without that no class has all the chance to begin with
+        common = np.mean(Z, axis=1)
+        Z = Z - common[:, None]
+        expected = np.sum(weights * _softmax(Z), axis=1, dtype=np.float64)
         # the step (Darroch and Ratcliff, 1972) never raises the value
         masses, tiny = self._masses(), np.finfo(np.float64).tiny
         b, last = np.log(masses / np.maximum(expected, tiny)), np.inf
         for _ in range(_NEWTON_STEPS):
-            P = _softmax(Z + b)
-            slope = np.sum(self.weights * (P - self.targets), axis=0, dtype=np.float64)
+            P = _softmax(Z + b[:, None])
+            slope = np.sum(weights * (P - self._rows), axis=1, dtype=np.float64)
             largest = np.max(np.abs(slope))
             if largest <= 1e-15 or last <= largest <= 1e-11:
                 break
             last = largest
-            mass = np.sum(self.weights * P, axis=0, dtype=np.float64)
-            H = np.diag(mass) - np.asarray(P.T @ (self.weights * P), dtype=np.float64)
+            mass = np.sum(weights * P, axis=1, dtype=np.float64)
+            H = np.diag(mass) - np.asarray((weights * P) @ P.T, dtype=np.float64)
             step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
             if not np.max(np.abs(step)) < 1e300:
                 # one class has all the chance at every sample: there is no curvature to go by
@@ -286,51 +307,63 @@ class Multinomial(OutputsLoss):
             if not reach > 0.0:
                 break
             b = b - step * (np.log1p(reach) / reach)
+        b = b - common
         return (b - np.mean(b)).astype(Z.dtype)
 
     def hessian(self, w, columns):
-        features, outputs = self.places.feature(columns), self.places.output(columns)
-        rows, place = np.unique(features, return_inverse=True)
-        part, P = self.X.restrict(rows).to_array(), self.probabilities(np.asarray(w, dtype=np.float64))
-        chances = self.weights * P
+        order = np.argsort(self.places.output(columns), kind="stable")
         H = np.empty((columns.size, columns.size))
-        members = [np.flatnonzero(outputs == k) for k in range(self.places.q)]
-        mixed = [chances[:, k, None] * part[:, place[index]] for k, index in enumerate(members)]
-        for k, index in enumerate(members):
-            for h in range(k + 1):
-                other = part[:, place[members[h]]]
-                block = -(mixed[k] * P[:, h, None]).T @ other
-                if h == k:
-                    block += mixed[k].T @ other
-                H[np.ix_(index, members[h])] = block
-                H[np.ix_(members[h], index)] = block.T
-        if self.intercept:
-            bent = np.zeros((self.places.q, columns.size))
-            for k, index in enumerate(members):
-                bent[:, index] = -P.T @ mixed[k]
-                bent[k, index] += np.sum(mixed[k], axis=0)
-            constant = np.diag(np.sum(chances, axis=0)) - P.T @ chances
-            H -= bent.T @ np.linalg.lstsq(constant, bent, rcond=1e-12)[0]
+        H[np.ix_(order, order)] = self._second_derivative(w, columns[order], np.dtype(np.float64))
         return H
 
+    def arranged(self, columns):
+        return columns[np.argsort(self.places.output(columns), kind="stable")]
+
+    def model_hessian(self, w, columns, dtype):
+        H = self._second_derivative(w, columns, dtype)
+        hold_rows(H, self.places.feature(columns), self.places.q)
+        return H
+
+    def _second_derivative(self, w, columns, dtype):
+        """In coefficients that are arranged."""
+        rows, place = np.unique(self.places.feature(columns), return_inverse=True)
+        X = self.X if rows.size == self.X.shape[1] else self.X.restrict(rows)
+        A = X.values.T if isinstance(X, Dense) else X.to_array().T
+        if self.intercept:
+            # intercepts take up what columns have in common with ones, which would cost digits
+            A = A - np.mean(A, axis=1, dtype=np.float64)[:, None]
+        A = A.astype(dtype)[place]
+        P, weights = self._at(np.asarray(w, dtype=np.float64)).P, np.ravel(self.weights)
+        return second_derivative(A, self.places.output(columns), P, weights, intercept=self.intercept)
+
     def dual_ray(self, w):
-        P, slope = self.probabilities(w), self.gradient(w)
+        w = np.asarray(w)
+        P, slope = self._at(w).P, self.gradient(w)
         if self.intercept:
             P = self._balanced(P)
-            slope = self.pulled(self.weights * (P - self.targets))
-        return _Chances(slope, P, np.broadcast_to(self.weights, P.shape), self.targets)
+            slope = self.pulled(self.weights * (P.T - self.targets))
+        return _Chances(slope, P, np.ravel(self.weights), self._rows)
 
     def _balanced(self, P):
         """P mixed with one row for all samples so that its mean is that of the targets, as intercepts make it."""
         masses = self._masses()
-        excess = np.sum(self.weights * P, axis=0, dtype=np.float64) - masses
+        excess = np.sum(np.ravel(self.weights) * P, axis=1, dtype=np.float64) - masses
         excess -= np.mean(excess)
         part = float(np.max(np.abs(excess) / masses))
         if part == 0.0:
             return P
         part /= 1.0 + part
         row = np.maximum(masses - excess * ((1.0 - part) / part), 0.0)
-        return (1.0 - part) * P + part * row / np.sum(row)
+        return (1.0 - part) * P + (part * row / np.sum(row))[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Intercepts, probabilities (a row for each class) and value at some coefficients."""
+
+    intercepts: np.ndarray
+    P: np.ndarray
+    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,49 +377,20 @@ class _Chances(DualRay):
 
     def conjugate(self, scale):
         Q = scale * self.P + (1.0 - scale) * self.targets
-        top = np.argmax(Q, axis=1)[:, None]
         logarithms = np.log(np.where(Q > 0.0, Q, 1.0))
-        np.put_along_axis(logarithms, top, np.log1p(-_sum_without(Q, top))[:, None], axis=1)
+        is_top = Q > 0.5
+        logarithms = np.where(is_top, np.log1p(-np.minimum(_sum_without_top(Q, is_top, 0.0), 0.5)), logarithms)
         entropy = self.weights * Q * logarithms
         return float(np.sum(entropy)), float(np.sum(np.abs(entropy)))
 
 
-def _sum_without(A, columns):
-    """Sum of each row without one column, as small as it may be beside the entry left out."""
-    A = np.array(A)
-    np.put_along_axis(A, columns, 0.0, axis=1)
-    return np.sum(A, axis=1)
+def _sum_without_top(A, is_top, kept=1.0):
+    """Sum of each column without a largest entry, as small as that is beside it; its equals count `kept`."""
+    rest = np.sum(np.where(is_top, 0.0, A), axis=0)
+    return rest + np.maximum(np.sum(is_top, axis=0) - 1, 0) * kept
 
 
 def _softmax(Z):
-    E = np.exp(Z - np.max(Z, axis=1, keepdims=True))
-    return E / np.sum(E, axis=1, keepdims=True)
-
-
-def _read_labels(y, n_samples):
-    """Classes, what was given as an array, and the probability of each class for each sample."""
-    if y is None:
-        raise ValueError("y is None; one label for each sample is required.")
-    labels = np.asarray(y)
-    if labels.ndim == 2:
-        P = as_responses(labels, n_samples, np.dtype(np.float64))
-        wrong = np.flatnonzero((P < 0.0).any(axis=1) | (np.abs(P.sum(axis=1) - 1.0) > 1e-6))
-        if wrong.size:
-            raise ValueError(
-                f"y: row {wrong[0]} is {P[wrong[0]]}, no probabilities that sum to one; pass labels, or such rows."
-            )
-        if P.shape[1] < 2:
-            raise ValueError("y has one class only; at least two are required.")
-        return np.arange(P.shape[1]), labels, P / P.sum(axis=1, keepdims=True)
-    if labels.ndim != 1:
-        raise ValueError(f"y must hold one label a sample, or one row of probabilities; got shape {labels.shape}.")
-    if labels.size != n_samples:
-        raise ValueError(f"y has {labels.size} entries for {n_samples} samples; their lengths must match.")
-    if labels.dtype.kind == "c" or (labels.dtype.kind == "f" and not np.all(labels == np.floor(labels))):
-        raise ValueError(
-            "y holds numbers that are not whole, or NaN; labels name classes: pass whole numbers or strings."
-        )
-    classes, index = np.unique(labels, return_inverse=True)
-    if classes.size < 2:
-        raise ValueError("y has one class only; at least two are required.")
-    return classes, labels, np.eye(classes.size)[index]
+    """Probabilities of the classes, which are the rows."""
+    E = np.exp(Z - np.max(Z, axis=0))
+    return E / np.sum(E, axis=0)

@@ -365,7 +365,7 @@ def fitted(loss, w):
 def remembered(holder, name, w, compute):
     """compute(w), kept with a loss or a problem for the last w and for w = 0, which every run asks for.
 
-    An array is shared and read-only; one assignment replaces it, so that threads may share the holder.
+    It is shared, an array is read-only; one assignment replaces it, so that threads may share the holder.
     """
     for place in (name, name + _AT_ZERO):
         last = holder.__dict__.get(place)

@@ -128,6 +128,9 @@ class ListedGroups(Partition):
     def columns(self, g):
         return self.members[self.starts[g] : self.starts[g + 1]]
 
+    def sizes(self, p):
+        return np.diff(self.starts)
+
     def rejects_size(self, p):
         if self.members.size < p:
             return (
@@ -152,7 +155,8 @@ def as_partition(groups):
         raise TypeError(
             f"groups must be a size, a list of index arrays or an array of labels, got {groups!r:.60}; for example groups=3."
         )
-    if all(np.ndim(group) == 0 for group in groups):
+    is_vector = isinstance(groups, np.ndarray) and groups.ndim == 1 and groups.dtype != object
+    if is_vector or all(np.ndim(group) == 0 for group in groups):
         _, labels = np.unique(np.asarray(groups), return_inverse=True)
         starts = np.concatenate([[0], np.cumsum(np.bincount(labels))])
         return _listed(starts, np.argsort(labels, kind="stable"))

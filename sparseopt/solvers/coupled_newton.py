@@ -2,58 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.forms import SeparableForm
+from sparseopt.conjugates import convex_form
+from sparseopt.designs import Dense
+from sparseopt.inputs import as_number
 from sparseopt.losses import DualLoss
-from sparseopt.losses.quadratic import quadratic_model
-from sparseopt.penalties import BlockPenalty, Penalty
+from sparseopt.penalties import BlockPenalty, Penalty, strengthened
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.coupled_parts import distances_of, part_of
 from sparseopt.solvers.proximal_gradient import ProximalGradient
-from sparseopt.solvers.row_descent import RowEntries, row_distances
-from sparseopt.solvers.working_model import GramModel
-from sparseopt.solvers.working_plan import no_worse_than_zero
+from sparseopt.solvers.working_plan import first_strength, no_worse_than_zero
 
-# Coefficients that enter at once: at least so many, or as many as there are in use.
-_FEWEST = 50
-# Part of the distance to a fixed point to which that of the model is brought down.
+# Part of the distance to stationarity to which that of a working set is brought down while many are missing,
+# and what is left of the largest slope once few are.
+_ROUGH, _FINE = 0.05, 1e-6
+# Working sets in one call, where the last one was nearly whole and still some coefficients have to enter.
+_SETS = 3
+# Where what is left is not small enough, it is brought down to this part of it.
+_FINER = 1e-3
+# Part of the distance that a model is left with: it is only a model.
 _DEPTH = 1e-2
-# Rounds of epochs and Newton steps on one model at most.
-_ROUNDS = 60
-# Epochs of block descent in a round.
-_EPOCHS = 100
-# Curvature below this part of the largest is none to divide by.
-_FLAT = 1e-12
+# Steps on one working set at most, and multiplications of one call: a tenth of a second.
+_STEPS, _BUDGET = 30, 1e9
+# Distance, as a part of the largest slope, from which steps only fail to bring it down for want of precision.
+_NEAR = 1e-3
+# So many slow steps with new models show that float32 is not enough.
+_SLOW = 3
+# First damping of the curvature where a step fails, and its growth.
+_DAMPED, _GROWTH = 1e-3, 10.0
+# A new second derivative costs as much as so many steps with the old one.
+_RENEWAL = 2.0
 # Halvings of a step that does not bring the objective down as it should (Armijo, 1966).
 _HALVINGS, _ARMIJO = 30, 1e-4
 # Objectives that differ by less than this part may differ by rounding.
 _ROUNDING = 1e-9
+# Entries of X from which float32 saves time, and squares of columns within which it has the range.
+_WORTH_SINGLE, _EXTREME = 1e5, 1e24
 
 
 @dataclass
 class CoupledState(State):
-    """State with that of the plain method that has the rest, once steps make no progress."""
+    """State with what is known of models so far."""
 
+    #: Whether models are float32, though X is not.
+    is_single: bool = False
+    steps: int = 0
+    renewals: int = 0
+    #: Full steps with new models, one after another, that did not halve the distance to stationarity.
+    slow: int = 0
+    #: What is added to the diagonal of a second derivative, as a part of it, where steps fail.
+    damping: float = 0.0
+    #: Factor of the penalty's alpha: it comes down to 1.
+    strength: float = 1.0
+    #: Distance to stationarity that is to be reached at the end, as a part of the largest slope.
+    fine: float = _FINE
+    #: Curvature of the loss in each coefficient, where the penalty has no form; for distances.
+    curvatures: np.ndarray | None = field(default=None, repr=False)
+    #: Once steps make no progress, a plain method has the rest.
     plain: State | None = None
 
     def account(self):
-        return "" if self.plain is None else "handed over to a plain method"
+        if self.plain is not None:
+            return "handed over to a plain method"
+        precision = "float32" if self.is_single else "float64"
+        return f"{self.renewals} models in {self.steps} Newton steps, the last in {precision}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoupledNewton(Solver):
-    """Proximal Newton (Lee, Sun and Saunders, 2014) with the exact second derivative on a working set.
+    """Proximal Newton (Lee, Sun and Saunders, 2014) with the second derivative on a working set.
 
     For losses that couple their samples or outputs, `Cox` and `Multinomial`: what is coupled enters
     one matrix of the size of the working set, on which coordinates are descended, or the blocks of a
-    penalty on groups. The steps are few, since they converge quadratically.
+    penalty on groups. The steps are few, since they converge quadratically; a matrix is kept for
+    further steps where these are quick enough with it, and costs half in float32, which exact slopes mend.
+
+    Parameters
+    ----------
+    single_precision : bool, default True
+        Matrices of a large dense X are float32. All that is proven is float64.
+    shrink : float, default 0.25
+        Factor of the strength of a convex penalty from one stage to the next; it begins where nothing
+        outside of the support moves.
     """
+
+    single_precision: bool = True
+    shrink: float = 0.25
+
+    def __post_init__(self):
+        if not 0.0 < as_number(self.shrink, "shrink") < 1.0:
+            raise ValueError(f"shrink must be between 0 and 1, got {self.shrink}: the strength has to fall.")
 
     def rejects(self, problem):
         if not isinstance(problem.loss, DualLoss):
@@ -67,30 +110,84 @@ class CoupledNewton(Solver):
         return None
 
     def init(self, problem, w):
-        return CoupledState(w=no_worse_than_zero(problem, np.asarray(w, dtype=np.float64)))
+        loss, state = problem.loss, CoupledState(w=no_worse_than_zero(problem, np.array(w, dtype=np.float64)))
+        state.is_single = self.single_precision and _suits_single(loss.X)
+        if convex_form(problem.proximal, w.size) is None:
+            state.curvatures = np.asarray(loss.curvatures(), dtype=np.float64)
+        state.strength = _first_strength(problem.proximal, state.w, np.asarray(loss.gradient(state.w)))
+        return state
 
     def step(self, problem, state, tol, max_iterations):
         if state.plain is not None:
             return _plainly(problem, state, tol, max_iterations)
         loss, w = problem.loss, state.w
-        slope = np.asarray(loss.gradient(w), dtype=np.float64)
-        distance = _distances(problem, w, slope)
-        chosen, penalty = _working_set(problem.proximal, w, distance)
-        if chosen.size:
-            H = loss.hessian(w, chosen)
-            diagonal = np.einsum("ii->i", H)
-            diagonal[:] = np.maximum(diagonal, max(_FLAT * np.max(diagonal), np.finfo(np.float64).tiny))
-            goal = max(_DEPTH * float(np.max(distance)), 0.1 * tol)
-            minimise = _minimise_blocks if isinstance(penalty, BlockPenalty) else _minimise
-            new = minimise(penalty, chosen, H, w, slope, goal)
-            state.w = _towards(problem, w, chosen, new, slope)
-            if state.w is w:
-                # a penalty that is not convex may rise on the way to the minimiser of the model
-                state.plain = _plain_method(problem).init(problem, w.astype(problem.dtype))
-        state.iterations += 1
-        state.slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
-        state.residual = float(np.max(_distances(problem, state.w, state.slope), initial=0.0))
+        state.strength = max(1.0, self.shrink * state.strength)
+        stage = problem if state.strength == 1.0 else Problem(loss, _strengthened(problem.proximal, state.strength))
+        for _ in range(min(_SETS, max_iterations)):
+            part = part_of(stage, w, np.asarray(loss.gradient(w), dtype=np.float64), state.curvatures)
+            goal = self._goal(part, state, tol)
+            if part.coefficients.size:
+                moves = self._improve(part, state, goal)
+                w[part.coefficients] = part.x
+                if not moves and state.strength == 1.0:
+                    # a penalty that is not convex may rise on the way to the minimiser of the model
+                    state.plain = _plain_method(problem).init(problem, w.astype(problem.dtype))
+            state.iterations += 1
+            if state.strength > 1.0:
+                return state
+            state.slope = np.asarray(loss.gradient(w), dtype=np.float64)
+            state.residual = float(np.max(distances_of(problem, w, state.slope, state.curvatures), initial=0.0))
+            if state.residual <= goal:
+                # should that not be enough, it is to be much less
+                state.fine *= _FINER
+                return state
+            if part.missing > part.few or state.plain is not None:
+                break
+        if part.missing > part.few and state.residual > _FINE * part.scale:
+            state.residual = np.inf  # no look at the gap is worth its price yet
         return state
+
+    def _goal(self, part, state, tol):
+        """The distance to stationarity that is asked for on a working set: a rough one while many coefficients are missing."""
+        if state.strength > 1.0 or part.missing > part.few:
+            return max(_ROUGH * part.largest, 0.3 * tol if state.strength == 1.0 else 0.0)
+        return max(min(0.3 * tol, _FINE * part.scale), max(state.fine, 4.0 * np.finfo(np.float64).eps) * part.scale)
+
+    def _improve(self, part, state, goal):
+        """Newton steps on the working set until the goal or a limit; False where even damped ones do not go down."""
+        distance, last, is_new, work = part.distance(), np.inf, False, 0.0
+        for _ in range(_STEPS):
+            if distance <= goal or work > _BUDGET:
+                break
+            if part.H is None or _is_slow(distance, last, goal):
+                if is_new and last <= distance <= _NEAR * part.scale:
+                    # float32 may be too coarse; in float64 it is as near as it gets
+                    if not state.is_single:
+                        break
+                    state.is_single = False
+                part.renew(np.dtype(np.float32 if state.is_single else np.float64), state.damping)
+                state.renewals += 1
+                work += part.x.size**2 * part.loss.X.shape[0]
+                is_new, last = True, np.inf
+            else:
+                is_new = False
+            new = part.minimise(max(_DEPTH * distance, 0.3 * goal))
+            state.steps += 1
+            step = _go_towards(part, new)
+            if step == 0.0 and state.damping > 1.0:
+                return False
+            if step < 0.5:
+                # the curvature changes too much on the way
+                state.damping, part.H = max(_DAMPED, _GROWTH * state.damping), None
+            elif step == 1.0:
+                state.damping = state.damping / _GROWTH if state.damping > _DAMPED else 0.0
+            last, distance = distance, part.distance()
+            if step == 1.0 and is_new:
+                # what float32 cannot tell from zero is flat for its models; in float64 much less is
+                state.slow = state.slow + 1 if distance > 0.5 * last else 0
+                if state.slow >= _SLOW and state.is_single:
+                    state.is_single, part.H = False, None
+        return True
 
 
 def _plain_method(problem):
@@ -104,84 +201,60 @@ def _plainly(problem, state, tol, max_iterations):
     return state
 
 
-def _distances(problem, w, slope):
-    """How far each coefficient is from a fixed point, in the units of the slope."""
-    form = convex_form(problem.proximal, w.size)
-    found = None if form is None else form.subgradient_distance(w, slope)
-    if found is not None:
-        return found
-    bends = np.asarray(problem.loss.curvatures(), dtype=np.float64)
-    return row_distances(RowEntries(problem.proximal), w[:, None], slope[:, None], bends)
-
-
-def _working_set(penalty, w, distance):
-    """The coefficients in use and the most distant others, by groups where there are groups; the penalty on these."""
+def _first_strength(penalty, w, slope):
+    """The factor of alpha at which nothing outside of the support moves; 1 where that is not known."""
+    if not penalty.is_convex:
+        return 1.0
     if not isinstance(penalty, BlockPenalty):
-        return _in_use_or_distant(w != 0.0, distance, _FEWEST), penalty
-    groups = penalty.groups
-    distances = groups.norms(distance)
-    chosen = _in_use_or_distant(groups.norms(w) > 0.0, distances, max(_FEWEST * distances.size // w.size, 1))
-    if chosen.size == 0:
-        return chosen, penalty
-    everything = np.arange(w.size)
-    return np.concatenate([everything[groups.columns(g)] for g in chosen]), penalty.restricted(chosen)
+        return first_strength(penalty, w, slope)
+    is_zero = penalty.groups.spread(penalty.groups.norms(w), w.size) == 0.0
+    factor = penalty.vanishing_factor(-np.where(is_zero, slope, 0.0))
+    return max(1.0, factor) if np.isfinite(factor) else 1.0
 
 
-def _in_use_or_distant(in_use, distance, fewest):
-    outside = np.where(in_use, 0.0, distance)
-    count = min(np.count_nonzero(outside), max(fewest, np.count_nonzero(in_use)))
-    new = np.argpartition(-outside, count - 1)[:count] if count else np.empty(0, dtype=np.intp)
-    return np.sort(np.concatenate([np.flatnonzero(in_use), new]))
+def _strengthened(penalty, factor):
+    return penalty.strengthened(factor) if isinstance(penalty, BlockPenalty) else strengthened(penalty, factor)
 
 
-def _minimise_blocks(penalty, chosen, H, w, slope, goal):
-    """Minimiser of the quadratic model plus a penalty on groups, which are those of the chosen coefficients."""
-    model = Problem(quadratic_model(H, slope[chosen] - H @ w[chosen]), penalty)
-    solver = BlockDescent(continuation=False)
-    state = solver.init(model, w[chosen])
-    for _ in range(_ROUNDS):
-        state = solver.step(model, state, goal, _EPOCHS)
-        if state.residual <= goal:
-            break
-    return state.w
+def _suits_single(X):
+    """Whether models of this X are better in float32, as far as its size and its range say."""
+    if not isinstance(X, Dense) or X.dtype != np.float64 or X.n_entries < _WORTH_SINGLE:
+        return False
+    sizes = X.squares[X.squares > 0.0]
+    return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
 
 
-def _minimise(penalty, chosen, H, w, slope, goal):
-    """Minimiser of the quadratic model plus the penalty over the chosen coefficients."""
-    form = convex_form(penalty, w.size)
-    local = None
-    if isinstance(form, SeparableForm):
-        local = SeparableForm(*(part[chosen] for part in (form.a, form.b, form.lower, form.upper)))
-    model = GramModel(np.float64)
-    model.extend(chosen, H, w[chosen], slope[chosen])
-    model.minimise(penalty, local, goal, _ROUNDS)
-    return model.w
+def _is_slow(distance, last, goal):
+    """Whether at the present pace the old second derivative will cost more steps than a new one."""
+    if last == np.inf:
+        return False
+    return last <= distance or np.log(goal / distance) < np.log(distance / last) * _RENEWAL
 
 
-def _towards(problem, w, chosen, new, slope):
-    """The point on the way to the minimiser of the model from which the objective has fallen enough."""
-    direction = np.zeros_like(w)
-    direction[chosen] = new - w[chosen]
-    before, height = penalty_value(problem.proximal, w), problem.objective(w)
-    step, reached = 1.0, w + direction
-    expected = float(slope @ direction) + penalty_value(problem.proximal, reached) - before
+def _go_towards(part, new):
+    """Go as far towards the minimiser of the model as the objective falls enough; returns the part of the way."""
+    x, slope, direction = part.x, part.slope, new - part.x
+    before, height = part.penalty(x), part.loss.evaluate(x)
+    height += before
+    step, reached = 1.0, new
+    expected = float(slope @ direction) + part.penalty(new) - before
     for _ in range(_HALVINGS):
-        enough = _ARMIJO * step * expected
-        rise = problem.objective(reached) - height
-        if rise <= enough:
-            return reached
-        if rise <= _ROUNDING * abs(height) and _change(problem, w, reached, slope) <= enough:
-            return reached
+        enough, penalty = _ARMIJO * step * expected, part.penalty(reached)
+        # a trial point may be so far out that the loss is beyond all numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            rise = part.loss.evaluate(reached) + penalty - height
+        if rise <= enough or (rise <= _ROUNDING * abs(height) and _rise(part, reached) + penalty - before <= enough):
+            part.go(reached)
+            return step
         step /= 2.0
-        reached = w + step * direction
-    return w
+        reached = x + step * direction
+    return 0.0
 
 
-def _change(problem, w, reached, slope):
-    """Change of the objective from w, told by slopes: it keeps its digits where values differ by rounding only.
+def _rise(part, reached):
+    """Rise of the loss from the point, told by slopes: it keeps its digits where values differ by rounding only.
 
     The trapezoidal rule is exact for a quadratic loss (Hager and Zhang, 2005).
     """
-    mean = (slope + np.asarray(problem.loss.gradient(reached), dtype=np.float64)) / 2.0
-    change = penalty_value(problem.proximal, reached) - penalty_value(problem.proximal, w)
-    return float(mean @ (reached - w)) + change
+    mean = (part.slope + np.asarray(part.loss.gradient(reached), dtype=np.float64)) / 2.0
+    return float(mean @ (reached - part.x))

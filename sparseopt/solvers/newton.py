@@ -156,12 +156,14 @@ def slide(x, a, lower, upper, flat):
 def conjugate_gradients(multiply, diagonal, right, accuracy, iterations):
     """Solve H d = right until the residual has fallen to a part `accuracy`, by multiply(d) = H d (Hestenes and Stiefel, 1952).
 
-    `diagonal` is that of H, the preconditioner; None where it is not positive.
+    `diagonal` is that of H, the preconditioner, None where it is not positive; or a function that applies the
+    inverse of a better one.
     """
-    if not np.all(diagonal > 0.0):
+    precondition = diagonal if callable(diagonal) else lambda r: r / diagonal
+    if not (callable(diagonal) or np.all(diagonal > 0.0)):
         return None
     d, rest = np.zeros(right.size), right
-    scaled = rest / diagonal
+    scaled = precondition(rest)
     ahead, size = scaled, float(rest @ scaled)
     goal = accuracy**2 * size
     for _ in range(iterations):
@@ -171,7 +173,7 @@ def conjugate_gradients(multiply, diagonal, right, accuracy, iterations):
             break
         d += (size / bend) * ahead
         rest = rest - (size / bend) * image
-        scaled = rest / diagonal
+        scaled = precondition(rest)
         last, size = size, float(rest @ scaled)
         if size <= goal:
             break

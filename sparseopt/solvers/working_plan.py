@@ -79,5 +79,8 @@ def entering_features(is_in, slopes, outside, count):
     count = min(count, int(1.5 * np.count_nonzero(outside)) + 10, is_in.size - np.count_nonzero(is_in))
     if count == 0 or not np.any(outside):
         return np.empty(0, dtype=np.intp)
-    score = np.where(is_in, -1.0, np.abs(slopes) + outside)
+    score = np.abs(slopes) + outside
+    # a steep slope that pushes against a bound violates nothing
+    score[outside > 0.0] += np.max(score)
+    score[is_in] = -1.0
     return np.sort(np.argpartition(-score, count - 1)[:count])
