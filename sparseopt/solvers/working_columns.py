@@ -67,6 +67,12 @@ class WorkingColumns:
         self._size = size
         return self._matrix[:, first:size].T @ self._matrix[:, :size]
 
+    def restrict(self, keep):
+        """Leave out columns."""
+        size = int(np.count_nonzero(keep))
+        self._matrix[:, :size] = self._matrix[:, : self._size][:, keep]
+        self._size = size
+
     def screen(self, w):
         """Slopes of the loss in all features, in float32; None without a copy of X."""
         if self._shadow is None:

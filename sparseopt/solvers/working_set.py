@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.concave_search import LOWEST, ConcaveSearch
 from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
 from sparseopt.solvers.working_plan import (
@@ -36,6 +38,9 @@ _LARGEST_GRAM = 16_384
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
+# Multiplications of one call while minima are searched for: a tenth of a second.
+_SEARCH = 3e8
+_NEAR = 0.6
 
 
 @dataclass
@@ -48,6 +53,10 @@ class WorkingState(State):
     slopes: np.ndarray | None = None
     #: Factor of the penalty's alpha: it comes down to 1.
     strength: float = 1.0
+    #: While set, a penalty that is less concave stands for the problem's, and its strength comes down further.
+    search: ConcaveSearch | None = None
+    #: Minima of the model, one after another.
+    minima: Iterator | None = None
     #: Distance to stationarity when slopes were last exact at the full strength.
     last_exact: float = np.inf
     #: The last minimisation was cut short, to be gone on with: its penalty, form and tolerance.
@@ -114,6 +123,8 @@ class WorkingSet(Solver):
     def init(self, problem, w):
         enter_domain(problem.proximal, w)
         state = WorkingState(w=w, is_in=np.zeros(w.size, dtype=bool))
+        if not np.any(w) and ConcaveSearch.helps(problem.proximal):
+            state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
         single = self.single_precision and WorkingColumns.prefer_single(X)
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
@@ -133,9 +144,11 @@ class WorkingSet(Solver):
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
-        if w.size <= self.fewest and problem.proximal.is_convex:
+        if state.search is not None and isinstance(state.model, ResidualModel):
+            state.search = None
+        if w.size <= self.fewest and (problem.proximal.is_convex or state.search is not None):
             # all features at once: there is nothing to choose
-            state.strength = 1.0
+            state.strength = self._floor(state)
             self.extend(state, np.arange(w.size))
             return
         state.strength = first_strength(problem.proximal, w, state.slopes)
@@ -144,14 +157,20 @@ class WorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
-        if state.unfinished is None:
+        if state.unfinished is None and state.minima is None:
             self._plan(problem, state, tol)
-        penalty, form, local, goal, is_exact = state.unfinished
         state.iterations += 1
         state.residual, state.slope = np.inf, None
+        if state.unfinished is None:
+            return self._search(problem, state)
+        penalty, form, local, goal, is_exact = state.unfinished
         model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
         is_done = model.minimise(penalty, local, goal, rounds)
         state.w[model.features] = model.w
+        if state.minima is not None:
+            state.unfinished = None
+            self._prune(state)
+            return self._search(problem, state)
         if is_done and is_exact and state.columns is not None and state.columns.dtype == np.float32:
             # once more from exact slopes, which are cheap here and save a look at all of X
             model.anchor(self._slopes_on(problem.loss, state.w, model.features))
@@ -175,10 +194,11 @@ class WorkingSet(Solver):
     def _plan(self, problem, state, tol):
         """Let features in, and say what is to be minimised next and how finely."""
         loss, model = problem.loss, state.model
-        shrink = self.shrink if problem.proximal.is_convex else self.concave_shrink
-        state.strength = max(1.0, shrink * state.strength)
-        is_final = state.strength == 1.0
-        penalty = problem.proximal if is_final else strengthened(problem.proximal, state.strength)
+        full, floor = problem.proximal if state.search is None else state.search.relative(), self._floor(state)
+        shrink = self.concave_shrink if state.search is None and not full.is_convex else self.shrink
+        state.strength = max(floor, shrink * state.strength)
+        is_final = state.strength == floor
+        penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)
         violations = self._distances(loss, penalty, form, state)
         outside = np.where(state.is_in, 0.0, violations)
@@ -191,6 +211,8 @@ class WorkingSet(Solver):
         is_nearly_known = is_final and entering <= max(10, support // 10)
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
         goal = _ROUGH * min(float(np.max(violations, initial=0.0)), scale)
+        if is_nearly_known and state.search is not None:
+            is_nearly_known, state.minima = False, state.search.minima(model, scale)
         if is_nearly_known:
             goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         local = None
@@ -198,6 +220,33 @@ class WorkingSet(Solver):
             local = form.restrict(model.features)
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
+
+    @staticmethod
+    def _floor(state):
+        return 1.0 if state.search is None else LOWEST
+
+    def _search(self, problem, state):
+        """Minima of the model under the concave penalty, for a bounded time, and then a look."""
+        model = state.model
+        end = model.work + _SEARCH
+        for _ in state.minima:
+            if model.work >= end:
+                break
+        else:
+            state.strength, state.search, state.minima, state.unfinished = 1.0, None, None, None
+            state.w[model.features] = model.w
+            self._look(problem, state, is_exact=False)
+            state.slope = None
+        state.w[model.features] = model.w
+        return state
+
+    def _prune(self, state):
+        """Leave features out that are far from taking part."""
+        model = state.model
+        keep = (model.w != 0.0) | (np.abs(model.slope) >= _NEAR * np.max(np.abs(model.slope)))
+        state.is_in[model.features[~keep]] = False
+        state.columns.restrict(keep)
+        model.restrict(keep)
 
     def _distances(self, loss, penalty, form, state):
         curvatures = None if isinstance(form, SeparableForm) else np.asarray(loss.curvatures(), dtype=np.float64)

@@ -1,0 +1,75 @@
+"""Low minima of a model under a penalty that is concave away from zero.
+
+Such a penalty has many local minima. With less of its concavity it has few, near the good ones of the full penalty
+(Mazumder, Friedman and Hastie, 2011): so the concavity comes up little by little, from minimum to minimum. Then the
+minimum is shaken: less of the concavity and less strength let features in again, and the way back leads to another
+minimum, which is kept where it is lower.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.penalties import concavity, straightened, strengthened
+
+# Part of the curvature of the loss that the concavity takes off while the strength comes down, and from which it
+# doubles; so many times at most.
+_FIRST, _DOUBLINGS = 1.0 / 12.0, 12
+# The strength to which it comes down before: more features take part than in the end.
+LOWEST = 1.0
+# Ways of a shake: strengths and parts of the curvature on the way.
+_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)))
+# Shakes at most.
+_MOST_SHAKES = 4
+# Epochs on the way, and for the full penalty, which is minimised more finely by a factor.
+_EPOCHS, _FINER = 50, 0.2
+# A fall of the objective, as a part of it, that counts.
+_FALL = 1e-7
+
+
+class ConcaveSearch:
+    """A penalty, and what it is with less of its concavity or another strength."""
+
+    def __init__(self, penalty, curvatures):
+        self.penalty = penalty
+        bent = curvatures[curvatures > 0.0]
+        curvature = float(np.median(bent)) if bent.size else 1.0
+        self._share = concavity(penalty) / curvature
+
+    @staticmethod
+    def helps(penalty):
+        """Whether a penalty is concave, and known with less of it."""
+        return not penalty.is_convex and straightened(penalty, 2.0) is not None
+
+    def relative(self, share=_FIRST, strength=1.0):
+        """The penalty where its concavity takes off no more than a part of the curvature."""
+        penalty = straightened(self.penalty, max(self._share / share, 1.0))
+        return penalty if strength == 1.0 else strengthened(penalty, strength)
+
+    def minima(self, model, scale):
+        """Descend to one minimum of the model after another, each piece of work a step of this generator."""
+        rungs = int(np.clip(np.ceil(np.log2(max(self._share / _FIRST, 1.0)) - 1e-9), 0, _DOUBLINGS))
+        ways = [(LOWEST ** (1.0 - k / rungs), self._share * 2.0 ** (k - rungs)) for k in range(1, rungs)]
+        yield from self._go(model, ways, scale)
+        if rungs == 0:
+            return
+        lowest, kept, way, failures = model.height(self.penalty), model.kept(), 0, 0
+        for _ in range(_MOST_SHAKES):
+            yield from self._go(model, _SHAKES[way], scale)
+            found = model.height(self.penalty)
+            if found < lowest - _FALL * abs(lowest):
+                lowest, kept, failures = found, model.kept(), 0
+                continue
+            model.restore(kept)
+            way, failures = (way + 1) % len(_SHAKES), failures + 1
+            if failures == len(_SHAKES):
+                return
+
+    def _go(self, model, ways, scale):
+        for strength, share in ways:
+            model.descend(self.relative(share, strength), 0.05 * scale, _EPOCHS)
+            yield
+        for _ in range(2):
+            if model.descend(self.penalty, 0.05 * _FINER * scale, _EPOCHS) <= 0.05 * _FINER * scale:
+                break
+            yield
