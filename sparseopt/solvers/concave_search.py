@@ -14,9 +14,7 @@ from sparseopt.penalties import concavity, straightened, strengthened
 
 # Part of the curvature of the loss that the concavity takes off while the strength comes down, and from which it
 # doubles; so many times at most.
-_FIRST, _DOUBLINGS = 1.0 / 12.0, 12
-# The strength to which it comes down before: more features take part than in the end.
-LOWEST = 1.0
+_FIRST, _RUNG = 1.0 / 12.0, 2.0
 # Ways of a shake: strengths and parts of the curvature on the way.
 _SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)))
 # Shakes at most.
@@ -35,6 +33,17 @@ class ConcaveSearch:
         bent = curvatures[curvatures > 0.0]
         curvature = float(np.median(bent)) if bent.size else 1.0
         self._share = concavity(penalty) / curvature
+        #: Part of the curvature that the concavity may take off at present.
+        self.share = min(_FIRST, self._share)
+
+    @property
+    def is_bent(self):
+        """Whether the concavity is full."""
+        return self.share == self._share
+
+    def bend(self):
+        """More of the concavity."""
+        self.share = min(_RUNG * self.share, self._share)
 
     @staticmethod
     def helps(penalty):
@@ -48,11 +57,9 @@ class ConcaveSearch:
 
     def minima(self, model, scale):
         """Descend to one minimum of the model after another, each piece of work a step of this generator."""
-        rungs = int(np.clip(np.ceil(np.log2(max(self._share / _FIRST, 1.0)) - 1e-9), 0, _DOUBLINGS))
-        ways = [(LOWEST ** (1.0 - k / rungs), self._share * 2.0 ** (k - rungs)) for k in range(1, rungs)]
-        yield from self._go(model, ways, scale)
-        if rungs == 0:
+        if self._share <= _FIRST:
             return
+        yield from self._go(model, (), scale)
         lowest, kept, way, failures = model.height(self.penalty), model.kept(), 0, 0
         for _ in range(_MOST_SHAKES):
             yield from self._go(model, _SHAKES[way], scale)
@@ -67,9 +74,7 @@ class ConcaveSearch:
 
     def _go(self, model, ways, scale):
         for strength, share in ways:
-            model.descend(self.relative(share, strength), 0.05 * scale, _EPOCHS)
+            model.sweep(self.relative(share, strength), 0.05 * scale, _EPOCHS)
             yield
-        for _ in range(2):
-            if model.descend(self.penalty, 0.05 * _FINER * scale, _EPOCHS) <= 0.05 * _FINER * scale:
-                break
-            yield
+        model.sweep(self.penalty, 0.05 * _FINER * scale, 2 * _EPOCHS)
+        yield

@@ -45,7 +45,7 @@ class SupportSystem:
         size, known = ridge.size, self._ridge.size
         if size < known or not np.array_equal(ridge[:known], self._ridge):
             self.forget()
-        self._ridge = ridge
+        self._ridge, self._fault = ridge, None
         wanted, held = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
         wanted[support] = True
         held[self._base] = True
@@ -90,7 +90,9 @@ class SupportSystem:
         return True
 
     def flattest(self):
-        """After a failure: the direction, on the support, in which the matrix has the curvature of the failing pivot."""
+        """After a failure: the direction, on the support, in which the matrix has the curvature of the failing pivot; or None."""
+        if self._fault is None:
+            return None
         factor, k = self._fault
         direction = np.zeros(factor.shape[0])
         direction[k] = 1.0

@@ -334,6 +334,17 @@ class GramModel(WorkingModel):
                 return move
             self._extrapolate(penalty, points, slopes)
 
+    def sweep(self, penalty, tol, epochs):
+        """Epochs as they are, until no move reaches `tol`."""
+        k = self.size
+        epochs = max(1, int(min(epochs, _BUDGET / (3 * k * k + 1))))
+        points, slopes = np.empty((epochs, k)), np.empty((epochs, k))
+        _, epochs = descend_gram(
+            penalty, self._gram, self.features, self.w, self.slope, points, slopes, epochs, tol, epochs
+        )
+        self.epochs += epochs
+        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+
     def _extrapolate(self, penalty, points, slopes):
         """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).
 

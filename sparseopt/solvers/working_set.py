@@ -14,7 +14,7 @@ from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.concave_search import LOWEST, ConcaveSearch
+from sparseopt.solvers.concave_search import ConcaveSearch
 from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
 from sparseopt.solvers.working_plan import (
@@ -40,7 +40,10 @@ _LARGEST_GRAM = 16_384
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
 # Multiplications of one call while minima are searched for: a tenth of a second.
 _SEARCH = 3e8
-_NEAR = 0.6
+# Slope, as a part of the largest, of features that stay in the set for a search, and for what follows.
+_NEAR = 0.75
+# Looks at all of X before a concave penalty is minimised finely, if features keep entering.
+_SKETCHES = 4
 
 
 @dataclass
@@ -55,6 +58,8 @@ class WorkingState(State):
     strength: float = 1.0
     #: While set, a penalty that is less concave stands for the problem's, and its strength comes down further.
     search: ConcaveSearch | None = None
+    #: Looks since the search.
+    sketches: int = 0
     #: Minima of the model, one after another.
     minima: Iterator | None = None
     #: Distance to stationarity when slopes were last exact at the full strength.
@@ -148,7 +153,7 @@ class WorkingSet(Solver):
             state.search = None
         if w.size <= self.fewest and (problem.proximal.is_convex or state.search is not None):
             # all features at once: there is nothing to choose
-            state.strength = self._floor(state)
+            state.strength = 1.0
             self.extend(state, np.arange(w.size))
             return
         state.strength = first_strength(problem.proximal, w, state.slopes)
@@ -194,10 +199,14 @@ class WorkingSet(Solver):
     def _plan(self, problem, state, tol):
         """Let features in, and say what is to be minimised next and how finely."""
         loss, model = problem.loss, state.model
-        full, floor = problem.proximal if state.search is None else state.search.relative(), self._floor(state)
-        shrink = self.concave_shrink if state.search is None and not full.is_convex else self.shrink
-        state.strength = max(floor, shrink * state.strength)
-        is_final = state.strength == floor
+        search, full = state.search, problem.proximal
+        if search is not None and state.strength == 1.0:
+            search.bend()
+        if search is not None:
+            full = search.relative(search.share)
+        shrink = self.concave_shrink if search is None and not full.is_convex else self.shrink
+        state.strength = max(1.0, shrink * state.strength)
+        is_final = state.strength == 1.0 and (search is None or search.is_bent)
         penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)
         violations = self._distances(loss, penalty, form, state)
@@ -208,11 +217,17 @@ class WorkingSet(Solver):
             self._start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
         self.extend(state, new)
-        is_nearly_known = is_final and entering <= max(10, support // 10)
+        few = max(10, support // 10)
+        if state.search is not None:
+            few = max(10, support // 10)
+        elif not full.is_convex:
+            state.sketches += 1
+            few = max(3, support // 50) if state.sketches <= _SKETCHES else few
+        is_nearly_known = is_final and entering <= few
         scale = float(np.max(np.abs(state.slopes), initial=0.0))
-        goal = _ROUGH * min(float(np.max(violations, initial=0.0)), scale)
+        goal = _ROUGH * (scale if state.sketches else min(float(np.max(violations, initial=0.0)), scale))
         if is_nearly_known and state.search is not None:
-            is_nearly_known, state.minima = False, state.search.minima(model, scale)
+            is_nearly_known, goal, state.minima = False, _ROUGH * scale, state.search.minima(model, scale)
         if is_nearly_known:
             goal = max(min(goal, _FINE * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
         local = None
@@ -220,10 +235,6 @@ class WorkingSet(Solver):
             local = form.restrict(model.features)
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
-
-    @staticmethod
-    def _floor(state):
-        return 1.0 if state.search is None else LOWEST
 
     def _search(self, problem, state):
         """Minima of the model under the concave penalty, for a bounded time, and then a look."""
@@ -234,9 +245,10 @@ class WorkingSet(Solver):
                 break
         else:
             state.strength, state.search, state.minima, state.unfinished = 1.0, None, None, None
+            self._prune(state)
+            state.w[:] = 0.0
             state.w[model.features] = model.w
             self._look(problem, state, is_exact=False)
-            state.slope = None
         state.w[model.features] = model.w
         return state
 
