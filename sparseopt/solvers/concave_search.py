@@ -12,15 +12,14 @@ import numpy as np
 
 from sparseopt.penalties import concavity, straightened, strengthened
 
-# Part of the curvature of the loss that the concavity takes off while the strength comes down, and from which it
-# doubles; so many times at most.
-_FIRST, _RUNG = 1.0 / 12.0, 2.0
-# Ways of a shake: strengths and parts of the curvature on the way.
-_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)))
-# Shakes at most.
-_MOST_SHAKES = 4
-# Epochs on the way, and for the full penalty, which is minimised more finely by a factor.
-_EPOCHS, _FINER = 50, 0.2
+# Parts of the curvature of the loss that the concavity takes off: while the strength comes down, and from then on
+# more by a factor each time.
+_FIRST, _STEP = 1.0 / 12.0, 4.0
+# Shakes: strengths and parts of the curvature on the way, the first two to more features, the last to fewer.
+_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)), ((2.0, 1.0 / 6.0),))
+_MOST_SHAKES = 8
+# Epochs on the way and at its end at most; last moves there, as a part of the slope.
+_EPOCHS, _LAST_EPOCHS, _ROUGH, _FINE = 50, 100, 0.05, 0.01
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-7
 
@@ -35,6 +34,8 @@ class ConcaveSearch:
         self._share = concavity(penalty) / curvature
         #: Part of the curvature that the concavity may take off at present.
         self.share = min(_FIRST, self._share)
+        #: Whether the last search has found a lower minimum than its first.
+        self.has_found = False
 
     @property
     def is_bent(self):
@@ -43,7 +44,7 @@ class ConcaveSearch:
 
     def bend(self):
         """More of the concavity."""
-        self.share = min(_RUNG * self.share, self._share)
+        self.share = min(_STEP * self.share, self._share)
 
     @staticmethod
     def helps(penalty):
@@ -56,25 +57,31 @@ class ConcaveSearch:
         return penalty if strength == 1.0 else strengthened(penalty, strength)
 
     def minima(self, model, scale):
-        """Descend to one minimum of the model after another, each piece of work a step of this generator."""
+        """Descend to one minimum of the model after another, to end at the lowest; each piece of work is a step of this generator."""
+        self.has_found = False
         if self._share <= _FIRST:
             return
-        yield from self._go(model, (), scale)
-        lowest, kept, way, failures = model.height(self.penalty), model.kept(), 0, 0
+        yield from self._descend(model, (), scale)
+        lowest, kept = model.height(self.penalty), model.kept()
+        model.restore(model.origin())
+        yield from self._descend(model, (), scale)
+        way, failures = 0, 0
         for _ in range(_MOST_SHAKES):
-            yield from self._go(model, _SHAKES[way], scale)
             found = model.height(self.penalty)
             if found < lowest - _FALL * abs(lowest):
-                lowest, kept, failures = found, model.kept(), 0
-                continue
-            model.restore(kept)
-            way, failures = (way + 1) % len(_SHAKES), failures + 1
-            if failures == len(_SHAKES):
+                lowest, kept, failures, self.has_found = found, model.kept(), 0, True
+            else:
+                model.restore(kept)
+                way, failures = (way + 1) % len(_SHAKES), failures + 1
+            if failures > len(_SHAKES):
                 return
+            yield from self._descend(model, _SHAKES[way], scale)
+        if model.height(self.penalty) > lowest:
+            model.restore(kept)
 
-    def _go(self, model, ways, scale):
+    def _descend(self, model, ways, scale):
         for strength, share in ways:
-            model.sweep(self.relative(share, strength), 0.05 * scale, _EPOCHS)
+            model.sweep(self.relative(share, strength), _ROUGH * scale, _EPOCHS)
             yield
-        model.sweep(self.penalty, 0.05 * _FINER * scale, 2 * _EPOCHS)
+        model.sweep(self.penalty, _FINE * scale, _LAST_EPOCHS)
         yield

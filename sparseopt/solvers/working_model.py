@@ -86,18 +86,6 @@ class WorkingModel(ABC):
         """Epochs of coordinate descent, until no move reaches `tol` or Newton steps are due; the last move."""
 
     @abstractmethod
-    def height(self, penalty):
-        """Objective of the model at its point, up to a constant."""
-
-    @abstractmethod
-    def kept(self):
-        """The point, to be restored."""
-
-    @abstractmethod
-    def restore(self, point):
-        """Go back to a point that was kept; no feature may have entered since."""
-
-    @abstractmethod
     def direction(self, free, force, ridge):
         """The d with (G + ridge)_FF d = -force; None where it is not found."""
 
@@ -310,12 +298,19 @@ class GramModel(WorkingModel):
         return out
 
     def height(self, penalty):
+        """Objective of the model at its point, up to a constant."""
         return height(penalty, self.features, self.linear, self.w, self.slope)
 
     def kept(self):
+        """The point, to be restored."""
         return self._vectors[:2, : self.size].copy()
 
+    def origin(self):
+        """The point where all coefficients are zero."""
+        return np.stack([np.zeros(self.size), self.linear])
+
     def restore(self, point):
+        """Go to a point that was kept; no feature may have entered or left since."""
         self._vectors[:2, : self.size] = point
 
     def descend(self, penalty, tol, patience):
@@ -425,16 +420,6 @@ class ResidualModel(WorkingModel):
 
     def anchor(self, slopes):
         self._running = self._loss.start(self._w)
-
-    def height(self, penalty):
-        linear = self._loss.gradient(np.zeros(self._w.size))[self.features]
-        return height(penalty, self.features, linear, self.w, self.slope)
-
-    def kept(self):
-        return self._w.copy(), self._running.copy()
-
-    def restore(self, point):
-        self._w[:], self._running[:] = point
 
     def descend(self, penalty, tol, patience):
         entries = 4.0 * self._part.n_entries + self.size  # an entry in its row costs as much as four in a row

@@ -40,8 +40,12 @@ _LARGEST_GRAM = 16_384
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
 # Multiplications of one call while minima are searched for: a tenth of a second.
 _SEARCH = 3e8
-# Slope, as a part of the largest, of features that stay in the set for a search, and for what follows.
-_NEAR = 0.75
+# Searches at most: another where the last has found something.
+_SEARCHES = 2
+# Slope, as a part of the largest, of features that stay in the set for a search, and after it.
+_NEAR, _CLOSE = 0.4, 0.75
+# Epochs of a sketch under a penalty that is concave.
+_EPOCHS = 30
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -58,7 +62,8 @@ class WorkingState(State):
     strength: float = 1.0
     #: While set, a penalty that is less concave stands for the problem's, and its strength comes down further.
     search: ConcaveSearch | None = None
-    #: Looks since the search.
+    #: Searches for low minima, and looks since the last.
+    searches: int = 0
     sketches: int = 0
     #: Minima of the model, one after another.
     minima: Iterator | None = None
@@ -149,8 +154,8 @@ class WorkingSet(Solver):
         if state.slopes is None:
             state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
-        if state.search is not None and isinstance(state.model, ResidualModel):
-            state.search = None
+        if isinstance(state.model, ResidualModel):
+            state.search = state.minima = None
         if w.size <= self.fewest and (problem.proximal.is_convex or state.search is not None):
             # all features at once: there is nothing to choose
             state.strength = 1.0
@@ -170,11 +175,15 @@ class WorkingSet(Solver):
             return self._search(problem, state)
         penalty, form, local, goal, is_exact = state.unfinished
         model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
-        is_done = model.minimise(penalty, local, goal, rounds)
+        if state.search is None:
+            is_done = model.minimise(penalty, local, goal, rounds)
+        else:
+            is_done = True
+            model.sweep(penalty, goal, _EPOCHS)
         state.w[model.features] = model.w
         if state.minima is not None:
             state.unfinished = None
-            self._prune(state)
+            self._prune(state, _NEAR)
             return self._search(problem, state)
         if is_done and is_exact and state.columns is not None and state.columns.dtype == np.float32:
             # once more from exact slopes, which are cheap here and save a look at all of X
@@ -244,18 +253,21 @@ class WorkingSet(Solver):
             if model.work >= end:
                 break
         else:
-            state.strength, state.search, state.minima, state.unfinished = 1.0, None, None, None
-            self._prune(state)
+            state.minima = None
+            state.searches += 1
+            if state.searches == _SEARCHES or not state.search.has_found:
+                state.search = None
+            self._prune(state, _CLOSE)
             state.w[:] = 0.0
             state.w[model.features] = model.w
             self._look(problem, state, is_exact=False)
         state.w[model.features] = model.w
         return state
 
-    def _prune(self, state):
-        """Leave features out that are far from taking part."""
+    def _prune(self, state, part):
+        """Leave features out that are far from taking part: whose slope is less than a part of the largest."""
         model = state.model
-        keep = (model.w != 0.0) | (np.abs(model.slope) >= _NEAR * np.max(np.abs(model.slope)))
+        keep = (model.w != 0.0) | (np.abs(model.slope) >= part * np.max(np.abs(model.slope)))
         state.is_in[model.features[~keep]] = False
         state.columns.restrict(keep)
         model.restrict(keep)
