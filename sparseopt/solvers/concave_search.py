@@ -43,8 +43,9 @@ class ConcaveSearch:
         return self.share == self._share
 
     def bend(self):
-        """More of the concavity."""
-        self.share = min(_STEP * self.share, self._share)
+        """More of the concavity; from 1 on each coordinate is kept or killed, and there is nothing between."""
+        share = _STEP * self.share
+        self.share = share if share < min(self._share, 1.0) else self._share
 
     @staticmethod
     def helps(penalty):
@@ -53,7 +54,7 @@ class ConcaveSearch:
 
     def relative(self, share=_FIRST, strength=1.0):
         """The penalty where its concavity takes off no more than a part of the curvature."""
-        penalty = straightened(self.penalty, max(self._share / share, 1.0))
+        penalty = straightened(self.penalty, self._share / share) if share < self._share else self.penalty
         return penalty if strength == 1.0 else strengthened(penalty, strength)
 
     def minima(self, model, scale):
@@ -74,10 +75,11 @@ class ConcaveSearch:
                 model.restore(kept)
                 way, failures = (way + 1) % len(_SHAKES), failures + 1
             if failures > len(_SHAKES):
-                return
+                break
             yield from self._descend(model, _SHAKES[way], scale)
-        if model.height(self.penalty) > lowest:
-            model.restore(kept)
+        else:
+            if model.height(self.penalty) > lowest:
+                model.restore(kept)
 
     def _descend(self, model, ways, scale):
         for strength, share in ways:
