@@ -66,6 +66,9 @@ class ConcaveSearch:
         lowest, kept = model.height(self.penalty), model.kept()
         model.restore(model.origin())
         yield from self._descend(model, (), scale)
+        if np.array_equal(np.sign(model.w), np.sign(kept[0])):
+            # two ways lead to one minimum: there will hardly be another
+            return
         way, failures = 0, 0
         for _ in range(_MOST_SHAKES):
             found = model.height(self.penalty)
