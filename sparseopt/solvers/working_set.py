@@ -203,10 +203,12 @@ class WorkingSet(Solver):
         if is_done or state.patience == 0:
             state.unfinished = None
             self._look(problem, state, is_exact=is_exact)
-            if state.strength == 1.0 and state.slope is not None:
+            # under another penalty than the problem's the distance says nothing
+            if state.strength == 1.0 and state.search is None and state.slope is not None:
                 violations = self._distances(problem.loss, penalty, form, state)
                 state.residual = float(np.max(violations, initial=0.0))
-                self._judge(problem, state, entering=int(np.count_nonzero(violations[~state.is_in])))
+                if is_exact or problem.proximal.is_convex:
+                    self._judge(problem, state, entering=int(np.count_nonzero(violations[~state.is_in])))
         return state
 
     def _plan(self, problem, state, tol):
@@ -271,7 +273,7 @@ class WorkingSet(Solver):
     def _prune(self, state, part):
         """Leave features out that are far from taking part: whose slope is less than a part of the largest."""
         model = state.model
-        keep = (model.w != 0.0) | (np.abs(model.slope) >= part * np.max(np.abs(model.slope)))
+        keep = (model.w != 0.0) | (np.abs(model.slope) >= part * np.max(np.abs(model.slope), initial=0.0))
         state.is_in[model.features[~keep]] = False
         state.columns.restrict(keep)
         model.restrict(keep)

@@ -430,3 +430,13 @@ def test_an_indefinite_matrix_gives_a_direction_without_curvature():
         assert system.solve(gram, np.zeros(size), np.arange(size), np.ones(size)) is None
         direction = system.flattest()
         assert direction @ gram @ direction <= 1e-9 * (direction @ direction) * np.abs(gram).max()
+
+
+@pytest.mark.parametrize("penalty", FOLDED, ids=repr)
+def test_small_and_empty_problems_end_at_stationary_points_of_the_problems_own_penalty(penalty):
+    """Not of the less concave one that stands for it on the way."""
+    for design, y in ((X[:1], Y[:1]), (X, np.zeros(N)), (np.zeros((5, 4)), np.ones(5)), (X, Y), (X[:, :3], Y)):
+        solution = so.solve(so.Problem(so.LeastSquares(design, y), penalty), so.WorkingSet(), tol=1e-8)
+        assert solution.status is so.Status.CONVERGED
+        assert solution.certificate.stationarity <= 1e-7
+        assert "handed over" not in solution.account
