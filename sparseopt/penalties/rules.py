@@ -9,6 +9,7 @@ import numpy as np
 
 from sparseopt.inputs import as_number
 from sparseopt.penalties.base import Penalty
+from sparseopt.penalties.concave import LogSum
 from sparseopt.penalties.separable import L0, L1, MCP, SCAD, Zero
 
 
@@ -182,10 +183,50 @@ def strengthened(penalty, factor):
             return penalty
         case L1() | L0() | MCP() | SCAD():
             return replace(penalty, alpha=factor * penalty.alpha)
+        case LogSum():
+            return replace(penalty, alpha=factor * penalty.alpha)
         case Ridged() | Weighted() | Nonnegative() | Boxed():
             inner = strengthened(penalty.penalty, factor)
             return None if inner is None else replace(penalty, penalty=inner)
     return None
+
+
+def straightened(penalty, factor):
+    """The penalty with its concavity divided by `factor` and its slope at zero as it is; None where that is not known.
+
+    At factor inf it is convex: L1 in place of MCP, SCAD and LogSum.
+    """
+    match penalty:
+        case Zero() | L1():
+            return penalty
+        case MCP(alpha, gamma):
+            return L1(alpha) if factor == math.inf else MCP(alpha, factor * gamma)
+        case SCAD(alpha, gamma):
+            return L1(alpha) if factor == math.inf else SCAD(alpha, 1.0 + factor * (gamma - 1.0))
+        case LogSum(alpha, eps):
+            return L1(alpha / eps) if factor == math.inf else LogSum(factor * alpha, factor * eps)
+        case Ridged() | Weighted() | Nonnegative():
+            inner = straightened(penalty.penalty, factor)
+            return None if inner is None else replace(penalty, penalty=inner)
+    return None
+
+
+def concavity(penalty):
+    """The largest -g'' of a penalty that `straightened` knows."""
+    match penalty:
+        case MCP(_, gamma):
+            return 1.0 / gamma
+        case SCAD(_, gamma):
+            return 1.0 / (gamma - 1.0)
+        case LogSum(alpha, eps):
+            return alpha / eps / eps
+        case Ridged(inner, beta):
+            return max(concavity(inner) - beta, 0.0)
+        case Weighted(inner, weights):
+            return float(np.max(weights, initial=0.0)) * concavity(inner)
+        case Nonnegative(inner):
+            return concavity(inner)
+    return 0.0
 
 
 def _check_penalty(penalty, rule):

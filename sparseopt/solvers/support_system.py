@@ -30,10 +30,12 @@ class SupportSystem:
         self._changed = np.empty(0, dtype=np.intp)
         self._columns = None
         self._ridge = np.empty(0)
+        #: The pivot at which the last factorisation failed, with the factor above it.
+        self._fault = None
 
     def forget(self):
         """The matrix has changed."""
-        self._factor = None
+        self._factor, self._base = None, np.empty(0, dtype=np.intp)
 
     def solve(self, gram, ridge, support, right):
         """The d with (G + ridge)_SS d = right; None where that is not positive definite in this precision.
@@ -43,7 +45,7 @@ class SupportSystem:
         size, known = ridge.size, self._ridge.size
         if size < known or not np.array_equal(ridge[:known], self._ridge):
             self.forget()
-        self._ridge = ridge
+        self._ridge, self._fault = ridge, None
         wanted, held = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
         wanted[support] = True
         held[self._base] = True
@@ -77,13 +79,27 @@ class SupportSystem:
         potrf = lapack.spotrf if self._is_single else lapack.dpotrf
         factor, fault = potrf(block.T, lower=1, overwrite_a=1)
         self.factorisations += 1
-        if fault != 0 or np.any(factor.diagonal() ** 2 < _SAFE_PIVOT[gram.dtype.type] * diagonal):
+        pivots = factor.diagonal() ** 2 / diagonal if fault == 0 else np.zeros(1)
+        if fault != 0 or np.any(pivots < _SAFE_PIVOT[gram.dtype.type]):
             self.forget()
+            self._fault = factor, int(np.argmin(pivots)) if fault == 0 else fault - 1
             return False
         self._factor, self._base = factor, support
         self._changed = np.empty(0, dtype=np.intp)
         self._columns = np.empty((support.size, 0), dtype=gram.dtype, order="F")
         return True
+
+    def flattest(self):
+        """After a failure: the direction, on the support, in which the matrix has the curvature of the failing pivot; or None."""
+        if self._fault is None:
+            return None
+        factor, k = self._fault
+        direction = np.zeros(factor.shape[0])
+        direction[k] = 1.0
+        if k:
+            trsv = strsv if self._is_single else dtrsv
+            direction[:k] = -trsv(factor[:k, :k], factor[k, :k].copy(), lower=1, trans=1)
+        return direction
 
     def _block(self, gram, support):
         block = np.empty((support.size, support.size), dtype=gram.dtype)

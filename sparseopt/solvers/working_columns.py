@@ -101,6 +101,12 @@ class WorkingColumns:
         blocks = (features[start : start + width] for start in range(0, features.size, width))
         return np.concatenate([self._design.columns_as_rows(block) @ rest for block in blocks])
 
+    def restrict(self, keep):
+        """Leave out columns."""
+        size = int(np.count_nonzero(keep))
+        self._matrix[:, :size] = self._matrix[:, : self._size][:, keep]
+        self._size = size
+
     def screen(self, w):
         """Slopes of the loss in all features, roughly; None without a sketch of X."""
         if self._sketch is None:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from sparseopt.designs import held_curvature
+from sparseopt.kernels.columns import penalty_on
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
@@ -28,6 +29,8 @@ _EPOCHS, _BUDGET = 50, 3e8
 _PATIENCE = 2
 # Newton steps in a row, at first and at most: a sign pattern that is hard to find takes many.
 _STEPS, _MOST_STEPS = 4, 128
+# Steps that are tried along a direction without curvature.
+_HALVINGS = 7
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
 # Curvature, relative to the largest, of a feature whose column is zero.
@@ -125,6 +128,8 @@ class WorkingModel(ABC):
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
                 here = local_form_on(penalty, self.features, self.w) if form is None else form
                 went = None if here is None else self._newton(here)
+                if went is None and form is None and here is not None:
+                    went = self._escape(penalty, here)
                 if went is not False or self.work >= end:
                     break
             # where Newton steps fail, epochs have to do: extrapolated ones
@@ -148,6 +153,9 @@ class WorkingModel(ABC):
         signs = np.sign(x)
         direction = self.direction(free, slope[free] + a * signs + b * x, form.b)
         if direction is None or not np.all(np.isfinite(direction)):
+            if np.any(b < 0.0):
+                # a saddle of this piece of a concave penalty: descent leaves it
+                return None
             direction, flat = self.singular_direction(free, slope[free] + a * signs + b * x, form.b)
             if flat is not None:
                 return self._try(free, slide(x, a, lower, upper, flat), form)
@@ -163,6 +171,43 @@ class WorkingModel(ABC):
         for step in _shorter_and_shorter(reach):
             if self._try(free, np.where(reach <= step, walls, x + step * direction), form) is not None:
                 return step == 1.0 and first > 1.0
+        return None
+
+    def _escape(self, penalty, form):
+        """Leave a saddle of a concave penalty along a direction without curvature; False if the model fell, None if not."""
+        w = self.w
+        free = np.flatnonzero((w != 0.0) & (w > form.lower) & (w < form.upper))
+        direction = self.flat_direction()
+        if direction is None or direction.size != free.size or not np.all(np.isfinite(direction)):
+            return None
+        x, slope = w[free], self.slope[free]
+        force = slope + form.a[free] * np.sign(x) + form.b[free] * x
+        if force @ direction > 0.0:
+            direction = -direction
+        with np.errstate(over="ignore", divide="ignore"):
+            zeros = np.where(direction * x < 0.0, -x / direction, np.inf)
+        step, stop = float(np.min(zeros)), int(np.argmin(zeros))
+        if not np.isfinite(step):
+            return None
+        bend, image = self.bend(free, direction)
+        features = self.features[free]
+        here = penalty_on(penalty, features, x)
+        best, lowest = None, 0.0
+        for k in range(_HALVINGS):
+            t = step * 0.5**k
+            new = x + t * direction
+            if k == 0:
+                new[stop] = 0.0
+            change = t * (slope @ direction) + t * t * bend / 2 + penalty_on(penalty, features, new) - here
+            if change < lowest:
+                best, lowest = (t, new), change
+        if best is None:
+            return None
+        self.apply(free, best[1], best[0] * image)
+        return False
+
+    def flat_direction(self):
+        """After a failure of `direction`: one without curvature; None where it is not known."""
         return None
 
     def _try(self, free, new, form):
@@ -231,6 +276,14 @@ class GramModel(WorkingModel):
         """Slope of the model at zero."""
         return self._vectors[2, : self.size]
 
+    def restrict(self, keep):
+        """Leave out features, whose coefficients are zero."""
+        size = int(np.count_nonzero(keep))
+        self._gram[:size, :size] = self._gram[: self.size, : self.size][np.ix_(keep, keep)]
+        self._features[:size], self._vectors[:, :size] = self.features[keep], self._vectors[:, : self.size][:, keep]
+        self.size = size
+        self.system.forget()
+
     def extend(self, features, rows, w, slope):
         """Add features; `rows` are theirs of G, their own columns last."""
         first, size = self.size, self.size + features.size
@@ -273,6 +326,22 @@ class GramModel(WorkingModel):
         image_into(self._gram, d, out)
         return out
 
+    def height(self, penalty):
+        """Objective of the model at its point, up to a constant."""
+        return height(penalty, self.features, self.linear, self.w, self.slope)
+
+    def kept(self):
+        """The point, to be restored."""
+        return self._vectors[:2, : self.size].copy()
+
+    def origin(self):
+        """The point where all coefficients are zero."""
+        return np.stack([np.zeros(self.size), self.linear])
+
+    def restore(self, point):
+        """Go to a point that was kept; no feature may have entered or left since."""
+        self._vectors[:2, : self.size] = point
+
     def descend(self, penalty, tol, patience):
         k, rows = self.size, _MEMORY + 1
         points, slopes = np.empty((2, rows, k))
@@ -291,6 +360,17 @@ class GramModel(WorkingModel):
                 return move
             self._extrapolate(penalty, points, slopes)
 
+    def sweep(self, penalty, tol, epochs):
+        """Epochs as they are, until no move reaches `tol`."""
+        k = self.size
+        epochs = max(1, int(min(epochs, _BUDGET / (3 * k * k + 1))))
+        points, slopes = np.empty((epochs, k)), np.empty((epochs, k))
+        _, epochs = descend_gram(
+            penalty, self._gram, self.features, self.w, self.slope, points, slopes, epochs, tol, epochs
+        )
+        self.epochs += epochs
+        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+
     def _extrapolate(self, penalty, points, slopes):
         """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).
 
@@ -305,8 +385,7 @@ class GramModel(WorkingModel):
             return
         weights /= total
         w, slope = weights @ points[1:], weights @ slopes[1:]
-        here = height(penalty, self.features, self.linear, self.w, self.slope)
-        if height(penalty, self.features, self.linear, w, slope) < here:
+        if height(penalty, self.features, self.linear, w, slope) < self.height(penalty):
             self.w[:], self.slope[:] = w, slope
 
     def direction(self, free, force, ridge):
@@ -319,6 +398,9 @@ class GramModel(WorkingModel):
             return None, None
         self.work += 10.0 * free.size**3
         return newton_direction(self._gram[np.ix_(free, free)] + np.diag(ridge[free]), force)
+
+    def flat_direction(self):
+        return self.system.flattest()
 
     def bend(self, free, move):
         full = np.zeros(self.size)

@@ -9,7 +9,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
 from sparseopt.kernels.gram import fixed_point_distances, separable_distances
 from sparseopt.kernels.proximal import prox
-from sparseopt.penalties import Penalty, strengthened
+from sparseopt.penalties import Penalty, straightened, strengthened
 
 # Step of a prox that brings a point into the domain of the penalty and moves nothing else.
 _TINY_STEP = 1e-30
@@ -56,7 +56,8 @@ def first_strength(penalty, w, slopes):
     """The factor of alpha at which nothing outside of the support moves; 1 where the penalty has no alpha."""
     if strengthened(penalty, 1.0) is None:
         return 1.0
-    form = convex_form(penalty, w.size)
+    convex = straightened(penalty, np.inf)
+    form = convex_form(penalty if convex is None else convex, w.size)
     if not isinstance(form, SeparableForm):
         alpha = getattr(penalty, "alpha", None)
         return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)

@@ -14,6 +14,7 @@ from scipy import linalg, sparse
 import sparseopt as so
 from sparseopt.conjugates import convex_form
 from sparseopt.kernels import gram as gram_kernels
+from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_columns, working_set
 from sparseopt.solvers.local_forms import local_form
 from sparseopt.solvers.support_system import SupportSystem
@@ -356,3 +357,86 @@ def test_a_set_that_outgrows_the_gram_matrix_goes_on_with_residuals(monkeypatch)
     assert found.account.startswith("residuals")
     assert found.certificate.relative_gap <= 1e-9
     np.testing.assert_allclose(found.w, expected.w, atol=1e-4)
+
+
+FOLDED = [
+    so.MCP(0.15),
+    so.SCAD(0.15),
+    so.LogSum(0.05, 0.3),
+    so.Ridged(so.MCP(0.15), 0.05),
+    so.Nonnegative(so.MCP(0.15)),
+]
+
+
+@pytest.mark.parametrize("penalty", FOLDED, ids=repr)
+@pytest.mark.parametrize("single", [False, True])
+def test_minima_of_concave_penalties_are_stationary_and_seldom_above_descents_from_zero(penalty, single, monkeypatch):
+    """That they are seldom higher is experience, not theory; that they are stationary is promised."""
+    if single:
+        monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+    ratios = []
+    for seed in range(4):
+        problem = recovery_problem(seed, penalty)
+        ours, plain = (
+            so.solve(problem, solver, tol=1e-9, max_iter=100_000)
+            for solver in (so.WorkingSet(fewest=20), so.CoordinateDescent())
+        )
+        assert ours.status is so.Status.CONVERGED
+        assert ours.certificate.stationarity <= 1e-8
+        ratios.append(ours.certificate.objective / plain.certificate.objective)
+    assert max(ratios) <= 1.01
+    assert np.count_nonzero(np.array(ratios) <= 1.0 + 1e-9) >= 3
+
+
+def test_a_weak_concave_penalty_is_solved_to_a_small_part_of_its_strength():
+    """At alpha_max / 100 nearly as many features as samples take part, and the model is nearly flat."""
+    problem = recovery_problem(0, so.MCP(1.0))
+    alpha = so.alpha_max(problem.loss) / 100
+    problem = so.Problem(problem.loss, so.MCP(alpha))
+    ours = so.solve(problem, so.WorkingSet(), tol=1e-9)
+    assert ours.status is so.Status.CONVERGED
+    assert ours.certificate.stationarity <= 1e-6 * alpha
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-8, 1e8, 1e60])
+def test_a_concavity_far_above_or_below_the_curvature_is_met(scale):
+    """MCP keeps or kills where its concavity exceeds the curvature; where that is enormous it is L1 nearly everywhere."""
+    base = recovery_problem(1, so.MCP(0.15))
+    loss = so.LeastSquares(scale * base.loss.X.to_array(), base.loss.y)
+    ours = so.solve(so.Problem(loss, so.MCP(0.15 * scale, 3.0)), so.WorkingSet())
+    assert ours.status is so.Status.CONVERGED
+    assert np.isfinite(ours.certificate.objective)
+
+
+def test_a_penalty_is_straightened_between_itself_and_a_convex_one():
+    grid = np.linspace(0.0, 3.0, 61)
+    for penalty in (*FOLDED[:4], so.Weighted(so.SCAD(0.2), np.full(1, 0.7))):
+        full, half, convex = (straightened(penalty, factor) for factor in (1.0, 2.0, np.inf))
+        assert convex.is_convex
+        assert concavity(convex) == 0.0
+        values = np.array([[p.value_at(0, x) for x in grid] for p in (penalty, full, half, convex)])
+        np.testing.assert_allclose(values[0], values[1], rtol=1e-12)
+        assert np.all(np.diff(values[1:], axis=0) >= -1e-12)
+        bends = -np.diff(values[0], 2).min() / (grid[1] - grid[0]) ** 2
+        assert bends <= concavity(penalty) * (1 + 1e-6) + 1e-9
+
+
+def test_an_indefinite_matrix_gives_a_direction_without_curvature():
+    random = np.random.default_rng(3)
+    for size in (1, 2, 30, 150):
+        basis = random.standard_normal((size, size))
+        gram = basis @ np.diag(np.linspace(-0.1, 2.0, size)) @ basis.T
+        system = SupportSystem(np.float64)
+        assert system.solve(gram, np.zeros(size), np.arange(size), np.ones(size)) is None
+        direction = system.flattest()
+        assert direction @ gram @ direction <= 1e-9 * (direction @ direction) * np.abs(gram).max()
+
+
+@pytest.mark.parametrize("penalty", FOLDED, ids=repr)
+def test_small_and_empty_problems_end_at_stationary_points_of_the_problems_own_penalty(penalty):
+    """Not of the less concave one that stands for it on the way."""
+    for design, y in ((X[:1], Y[:1]), (X, np.zeros(N)), (np.zeros((5, 4)), np.ones(5)), (X, Y), (X[:, :3], Y)):
+        solution = so.solve(so.Problem(so.LeastSquares(design, y), penalty), so.WorkingSet(), tol=1e-8)
+        assert solution.status is so.Status.CONVERGED
+        assert solution.certificate.stationarity <= 1e-7
+        assert "handed over" not in solution.account
