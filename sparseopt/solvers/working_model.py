@@ -473,7 +473,7 @@ class ResidualModel(WorkingModel):
         def multiply(d):
             return moves * (part.rmatvec(self._weights * part.matvec(d)) + ridge * d)
 
-        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -moves * force, _CG_ACCURACY, _CG_STEPS)
+        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -(moves * force), _CG_ACCURACY, _CG_STEPS)
 
     def bend(self, free, move):
         image = self._loss.X.restrict(self.features[free]).matvec(move)
