@@ -190,7 +190,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
         return state, state.status, points
     while True:
         state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
-        if not np.all(np.isfinite(state.w)):
+        if not np.isfinite(state.w).all():
             state.w, state.status = first, Status.DIVERGED
         status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start
