@@ -28,13 +28,13 @@ class WorkingColumns:
         self._root = np.empty(n)
         self._root[:] = np.sqrt(np.asarray(loss.sample_weight.values, dtype=np.float64))
         self._design = design
-        self._target = self._root * loss.target
         self._shadow = None
         self.slopes_at_zero = None
         if single:
             self._shadow = np.empty(design.shape, dtype=np.float32, order="F")
             self.slopes_at_zero = np.empty(design.shape[1])
             means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
+            self._target = self._root * loss.target
             squares = cast_and_pull(design.values, means, self._root, -self._target, self._shadow, self.slopes_at_zero)
             single = _LEAST < squares / design.shape[1] < _MOST and float(self._target @ self._target) < _MOST
         if not single:
@@ -61,12 +61,15 @@ class WorkingColumns:
             matrix = np.empty((len(self._root), max(2 * self._matrix.shape[1], size)), dtype=self.dtype, order="F")
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
-        if self._shadow is None:
-            self._matrix[:, first:size] = self._root[:, None] * self._design.restrict(features).to_array()
+        new = self._matrix[:, first:size]
+        if self._shadow is not None:
+            new[:] = self._shadow[:, features]
+        elif features.size == self._design.shape[1] and isinstance(self._design, Dense):
+            np.multiply(self._design.values, self._root[:, None], out=new)
         else:
-            self._matrix[:, first:size] = self._shadow[:, features]
+            np.multiply(self._design.restrict(features).to_array(), self._root[:, None], out=new)
         self._size = size
-        return self._matrix[:, first:size].T @ self._matrix[:, :size]
+        return new.T @ self._matrix[:, :size]
 
     def screen(self, w):
         """Slopes of the loss in all features, in float32; None without a copy of X."""
