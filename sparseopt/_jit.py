@@ -129,22 +129,46 @@ def _typeof_term(term, _context):
     known = term.__dict__.get("_numba_type")
     if known is not None:
         return known
-    if not (dataclasses.is_dataclass(term) and term.__dataclass_params__.frozen):
-        raise TypeError(f"{type(term).__name__} is not frozen; decorate the class with @dataclass(frozen=True).")
-    fields = tuple((f.name, _field_type(term, f)) for f in dataclasses.fields(term) if f.metadata.get("compiled", True))
-    made = TermType(type(term).__qualname__.replace("<locals>.", ""), _class_digest(type(term)), fields)
+    fields = _compiled_fields(type(term))
+    found = tuple(_field_type(getattr(term, name), is_float, is_memory) for name, is_float, is_memory in fields)
+    made = _term_type(type(term), found)
     # The instance is frozen, so its type never changes: 1 us instead of 4 for each argument of a call.
     object.__setattr__(term, "_numba_type", made)
     return made
 
 
-def _field_type(term, field):
+@functools.cache
+def _term_type(cls, found):
+    """The type of terms of a class whose fields have these types."""
+    names = (name for name, _, _ in _compiled_fields(cls))
+    return TermType(
+        cls.__qualname__.replace("<locals>.", ""), _class_digest(cls), tuple(zip(names, found, strict=True))
+    )
+
+
+@functools.cache
+def _compiled_fields(cls):
+    """Name of each field that kernels see, whether it is declared a float, and whether it is scratch."""
+    if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):
+        raise TypeError(f"{cls.__name__} is not frozen; decorate the class with @dataclass(frozen=True).")
+    return tuple(
+        (field.name, field.type in (float, "float"), field.metadata.get("memory", False))
+        for field in dataclasses.fields(cls)
+        if field.metadata.get("compiled", True)
+    )
+
+
+def _field_type(value, is_float, is_memory):
     """Type of one field: a declared float is float64 whatever number was given; arrays are read-only, but for memory."""
-    if field.type in (float, "float"):
+    if is_float:
         return types.float64
-    found = typeof(getattr(term, field.name))
-    is_fixed = isinstance(found, types.Array) and not field.metadata.get("memory", False)
-    return found.copy(readonly=True) if is_fixed else found
+    found = typeof(value)
+    return _read_only(found) if isinstance(found, types.Array) and not is_memory else found
+
+
+@functools.cache
+def _read_only(array_type):
+    return array_type.copy(readonly=True)
 
 
 @register_model(TermType)

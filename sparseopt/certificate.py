@@ -186,7 +186,8 @@ def examine(problem, w):
 
 def _examine(problem, w):
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
-    return Examination(problem.objective(w), slope, dual_bound(problem, w, slope))
+    # in this order of the two, a bound that is no number is none
+    return Examination(problem.objective(w), slope, max(-np.inf, dual_bound(problem, w, slope)))
 
 
 def objective_at_zero(problem):
@@ -283,19 +284,34 @@ def _sample_bound(loss, form, w, slope):
             return -np.inf
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     flat = np.zeros(t.size, dtype=bool)
-    while (stuck := form.stuck(t)).any():
+    while (stuck := form.stuck(t)) is not None:
         flat |= stuck
         v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
             return -np.inf
         t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
     scale = form.largest_scale(t)
-    if form.is_homogeneous:
-        scale = _best_scale(loss, v, weights, scale)
-    v, t = scale * v, form.nearest_slope(scale * t)
-    terms = np.multiply(weights, loss_conjugate(loss, v), out=np.empty_like(v))
-    penalty = form.conjugate(t)
-    return -float(terms.sum()) - penalty - _ROUNDING * (float(np.abs(terms).sum()) + abs(penalty))
+    if isinstance(loss, LeastSquares):
+        scale, value, size = _half_squares(loss, v, weights, scale, may_shrink=form.is_homogeneous)
+    else:
+        terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
+        value, size = float(terms.sum()), float(np.abs(terms).sum())
+    penalty = form.conjugate(form.nearest_slope(scale * t))
+    return -value - penalty - _ROUNDING * (size + abs(penalty))
+
+
+def _half_squares(loss, v, weights, scale, *, may_shrink):
+    """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
+
+    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k.
+    """
+    mass = weights * v
+    products = mass * loss.target
+    squares, pull = float((mass * v).sum()), float(products.sum())
+    if may_shrink and squares > 0.0:
+        scale = min(max(-pull / squares, 0.0), scale)
+    curved = scale * scale * squares / 2
+    return scale, curved + scale * pull, curved + scale * float(np.abs(products).sum())
 
 
 def _ray_bound(loss, form, w):
@@ -308,7 +324,7 @@ def _ray_bound(loss, form, w):
             return -np.inf
         t = -ray.slope
         t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
-    while np.any(stuck := form.stuck(t)):
+    while (stuck := form.stuck(t)) is not None:
         flat |= stuck
         columns = np.flatnonzero(flat)
         ray = _settled_ray(loss, w, columns, np.eye(columns.size))
@@ -375,15 +391,6 @@ def _orthogonal(loss, v, weights, A):
     return slope_scale(loss, projected) * projected
 
 
-def _best_scale(loss, v, weights, largest):
-    """The factor of the residual with the best bound: for least squares the bound is a parabola in it."""
-    if not isinstance(loss, LeastSquares):
-        return largest
-    mass = weights * v
-    squares = float((mass * v).sum())
-    return min(max(-float((mass * loss.target).sum()) / squares, 0.0), largest) if squares > 0.0 else largest
-
-
 def _quadratic_bound(loss, form, w, slope):
     """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
 
@@ -400,7 +407,7 @@ def _quadratic_bound(loss, form, w, slope):
             return -np.inf
         t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
     flat = np.zeros(t.size, dtype=bool)
-    while np.any(stuck := form.stuck(t)):
+    while (stuck := form.stuck(t)) is not None:
         flat |= stuck
         x = _flattened(Q, c, x, np.flatnonzero(flat))
         t = -(Q.matvec(x) + c)

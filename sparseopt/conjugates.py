@@ -87,7 +87,11 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    return SeparableForm(np.full(p, alpha), np.zeros(p), np.full(p, -np.inf), np.full(p, np.inf))
+    a, lower, upper = np.empty((3, p))
+    a[:], lower[:], upper[:] = alpha, -np.inf, np.inf
+    form = SeparableForm(a, np.zeros(p), lower, upper)
+    object.__setattr__(form, "is_plain", True)
+    return form
 
 
 def penalty_value(penalty, w):

@@ -27,6 +27,8 @@ _TALL = 200
 _HELD = 100.0
 # Neighbouring nonzeros, on average, from which products with slices of X are quicker than a copy of the columns.
 _LONG = 4
+# Entries up to which a product with all of X is over before its columns are chosen.
+_SMALL = 10_000
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -159,7 +161,7 @@ class Dense(Design):
         return self.values
 
     def matvec(self, w):
-        columns = _few_nonzeros(w)
+        columns = None if self.values.size <= _SMALL else _few_nonzeros(w)
         if columns is None:
             return _product(self.values, w)
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
@@ -543,7 +545,7 @@ def _sparse_product(design, w):
 
 def _few_nonzeros(w):
     """The nonzero places (rows, of a matrix) of w where they are so few that a copy of their columns is cheaper than all of X."""
-    columns = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
+    columns = (w if w.ndim == 1 else w.any(axis=1)).nonzero()[0]
     return columns if 2 * columns.size <= len(w) else None
 
 

@@ -42,8 +42,8 @@ class ConvexForm(ABC):
         """t in the range of slopes, for a t that is outside by rounding only."""
 
     def stuck(self, t):
-        """Where t has a sign that no slope of g has: scaling cannot mend it, unlike too large a size."""
-        return np.zeros(t.size, dtype=bool)
+        """Where t has a sign that no slope of g has, or None: scaling cannot mend it, unlike too large a size."""
+        return None
 
     def free_directions(self):
         """Basis, as columns, of directions along which g is constant: slopes have no part in them; None for none.
@@ -117,11 +117,22 @@ class SeparableForm(ConvexForm):
             return np.inf
         return float(np.sum(t * best - self.a * np.abs(best) - self.b * best * best / 2))
 
-    def stuck(self, t):
+    @cached_property
+    def can_stick(self):
+        """Whether slopes of some sign are missing anywhere."""
         least, largest = self.slope_range
-        return ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
+        return not (least.all() and largest.all())
+
+    def stuck(self, t):
+        if not self.can_stick:
+            return None
+        least, largest = self.slope_range
+        found = ((t > 0.0) & (largest == 0.0)) | ((t < 0.0) & (least == 0.0))
+        return found if found.any() else None
 
     def largest_scale(self, t):
+        if self.is_plain and not self.can_stick:
+            return float((self.a / np.maximum(np.abs(t), self.a)).min(initial=1.0))
         least, largest = self.slope_range
         outside = (t > largest) | (t < least)
         if not outside.any():
@@ -135,7 +146,10 @@ class SeparableForm(ConvexForm):
 
     def restrict(self, features):
         """The form on some coefficients."""
-        return SeparableForm(self.a[features], self.b[features], self.lower[features], self.upper[features])
+        part = SeparableForm(self.a[features], self.b[features], self.lower[features], self.upper[features])
+        if self.is_plain:
+            object.__setattr__(part, "is_plain", True)
+        return part
 
     @cached_property
     def slope_range(self):

@@ -26,10 +26,8 @@ def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
     if isinstance(X, Design):
         return X
-    if sparse.issparse(X):
-        return _sparse_design(X, name)
-    array = _as_matrix(X, name)
-    if sparse.issparse(array):
+    array = X if sparse.issparse(X) else _as_matrix(X, name)
+    if type(array) is not np.ndarray:
         return _sparse_design(array, name)
     design = Dense(array)
     squares, kind = design.squares, array.dtype.type
@@ -43,23 +41,21 @@ def _as_matrix(X, name):
     """Fortran-ordered float array of a dense matrix, or the sparse matrix a data frame holds."""
     if X is None:
         raise ValueError(f"{name} is None; a matrix with one row a sample is required.")
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
-    if _is_sparse_frame(X):
-        return X.sparse.to_coo()
-    if type(X).__module__.partition(".")[0] == "pandas":
-        X = _frame_as_floats(X, name)
+    if type(X) is not np.ndarray:
+        if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+            raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
+        if type(X).__module__.partition(".")[0] == "pandas":
+            if all("Sparse" in str(kind) for kind in X.dtypes):
+                return X.sparse.to_coo()
+            X = _frame_as_floats(X, name)
     array = as_floats(X, name)
     if array.ndim != 2:
         raise ValueError(
             f"{name} must be 2-D, one row a sample; got {array.ndim}-D with shape {array.shape}; reshape it."
         )
     _check_shape(array.shape, name)
-    return np.require(array, requirements=["F", "A"])
-
-
-def _is_sparse_frame(X):
-    return type(X).__module__.partition(".")[0] == "pandas" and all("Sparse" in str(kind) for kind in X.dtypes)
+    is_canonical = array.flags.f_contiguous and array.flags.aligned
+    return array if is_canonical else np.require(array, requirements=["F", "A"])
 
 
 def _frame_as_floats(X, name):
@@ -253,7 +249,7 @@ def _as_vector(values, n_samples, name):
 
 def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     """A real number as a float, or an error that names it."""
-    if type(value) is not float and not _is_real(value):
+    if not isinstance(value, float) and not _is_real(value):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)
     if math.isnan(number) or (finite and math.isinf(number)):
@@ -275,7 +271,7 @@ def _is_real(value):
 
 def as_count(value, name, *, least=0):
     """A whole number, or an error that names it."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}.")

@@ -206,7 +206,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     while True:
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a status for it
             state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
-            if not np.all(np.isfinite(state.w)):
+            if not np.isfinite(state.w).all():
                 state.w, state.status = first, Status.DIVERGED
             status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start

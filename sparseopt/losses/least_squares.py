@@ -65,7 +65,7 @@ class LeastSquares(Loss):
             target = target - np.sum(self.sample_weight.values * target)
             if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
                 target = np.zeros_like(target)
-        object.__setattr__(self, "target", target.astype(self.dtype))
+        object.__setattr__(self, "target", target.astype(self.dtype, copy=False))
 
     def coordinate_slope(self, running, j):
         return self.X.pull(j, running)
@@ -130,7 +130,7 @@ class LeastSquares(Loss):
 
     def evaluate(self, w):
         residual = fitted(self, w) - self.target
-        return float(np.sum(self.sample_weight.values * residual * residual) / 2)
+        return float((self.sample_weight.values * residual * residual).sum() / 2)
 
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)

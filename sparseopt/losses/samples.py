@@ -24,7 +24,7 @@ from sparseopt.losses.base import Loss, kept, rebuilt
 # At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
 # where most are halvings.
 _NEWTON_STEPS = 100
-# What is remembered for w = 0 has a name that ends so; points up to this size are compared by copies of their bytes.
+# What is remembered for w = 0 has a name that ends so; points up to this size are compared by their bytes.
 _AT_ZERO, _SHORT = "_at_zero", 10_000
 
 
@@ -367,9 +367,10 @@ def remembered(holder, name, w, compute):
 
     It is shared, an array is read-only; one assignment replaces it, so that threads may share the holder.
     """
+    mark = _mark(w)
     for place in (name, name + _AT_ZERO):
         last = holder.__dict__.get(place)
-        if last is not None and _is_same(last[0], w):
+        if last is not None and _is_same(last[0], mark):
             return last[1]
     return remember(holder, name, w, compute(w))
 
@@ -378,12 +379,19 @@ def remember(holder, name, w, image):
     """Keep what belongs to w."""
     if isinstance(image, np.ndarray):
         image.flags.writeable = False
-    object.__setattr__(holder, name if w.any() else name + _AT_ZERO, (w.copy(), image))
+    mark = _mark(w)
+    is_zero = mark == bytes(len(mark)) if isinstance(mark, bytes) else not w.any()
+    kept = mark if isinstance(mark, bytes) else w.copy()
+    object.__setattr__(holder, name + _AT_ZERO if is_zero else name, (kept, image))
     return image
 
 
-def _is_same(w, other):
-    """Whether two points are the same, of the same type; of short ones the bytes are sooner compared than the numbers."""
-    if w.dtype != other.dtype:
-        return False
-    return w.tobytes() == other.tobytes() if w.size <= _SHORT else np.array_equal(w, other)
+def _mark(w):
+    """What a point is known by: the bytes of a short one, which are sooner compared, but would be a copy of a long one."""
+    return w.tobytes() if w.size <= _SHORT else w
+
+
+def _is_same(mark, other):
+    if isinstance(mark, bytes):
+        return mark == other
+    return mark.dtype == other.dtype and np.array_equal(mark, other)

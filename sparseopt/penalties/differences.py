@@ -206,7 +206,8 @@ class FusedForm(ConvexForm):
         return t * self.largest_scale(t)
 
     def stuck(self, t):
-        return (t != 0.0) & (self.fusion == 0.0) & (self.alpha == 0.0)
+        found = (t != 0.0) & (self.fusion == 0.0) & (self.alpha == 0.0)
+        return found if found.any() else None
 
     def free_directions(self):
         """The constant, which has no variation."""

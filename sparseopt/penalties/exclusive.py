@@ -103,7 +103,8 @@ class ExclusiveForm(ConvexForm):
         return t
 
     def stuck(self, t):
-        return (t != 0.0) & (self.alpha == 0.0)
+        found = (t != 0.0) & (self.alpha == 0.0)
+        return found if found.any() else None
 
     def subgradient_distance(self, w, slope):
         slopes = self.alpha * self._norms(w)[self.numbers]

@@ -46,8 +46,9 @@ class GroupForm(ConvexForm):
 
     def stuck(self, t):
         if self.b > 0.0 or self.c > 0.0:
-            return np.zeros(t.size, dtype=bool)
-        return (self.groups.spread(self.a, t.size) == 0.0) & (self._rest(t) != 0.0)
+            return None
+        found = (self.groups.spread(self.a, t.size) == 0.0) & (self._rest(t) != 0.0)
+        return found if found.any() else None
 
     def largest_scale(self, t):
         """Per group norm(rest(k t)) <= a is asked of a factor k: the norm increases with k, so halving finds it."""

@@ -166,7 +166,8 @@ class SortedForm(ConvexForm):
         return t * self.largest_scale(t)
 
     def stuck(self, t):
-        return (t != 0.0) & (self.alphas[0] == 0.0)
+        found = (t != 0.0) & (self.alphas[0] == 0.0)
+        return found if found.any() else None
 
     def subgradient_distance(self, w, slope):
         """The same number for all: the least largest entry of -slope - s over subgradients s.

@@ -55,7 +55,7 @@ class WorkingModel(ABC):
         self.work = 0.0
         #: Newton steps failed for want of precision.
         self.is_too_coarse = False
-        self._features = np.empty(_CAPACITY, dtype=np.intp)
+        self._features = np.empty(0, dtype=np.intp)
 
     @property
     def features(self):
@@ -250,8 +250,7 @@ class GramModel(WorkingModel):
         self.system = SupportSystem(dtype)
         # rounding of a sum of products, relative to the diagonal
         self._ridge = 8.0 * float(np.finfo(dtype).eps)
-        self._gram = np.empty((0, 0), dtype=dtype)
-        self._vectors = np.empty((3, 0))
+        self._gram, self._vectors = np.empty((0, 0), dtype=dtype), np.empty((3, 0))
 
     @property
     def w(self):
@@ -290,7 +289,8 @@ class GramModel(WorkingModel):
         self._reserve(size)
         self._features[first:size] = features
         self._gram[first:size, :size] = rows
-        self._gram[:first, first:size] = rows[:, :first].T
+        if first:
+            self._gram[:first, first:size] = rows[:, :first].T
         diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
         own = diagonal[first:size]
         own *= 1.0 + self._ridge
@@ -299,7 +299,7 @@ class GramModel(WorkingModel):
             largest = float(diagonal[:size].max())
             own[~(own > 0.0)] = _LITTLE * largest if largest > 0.0 else 1.0
         self.size = size
-        self.w[first:], self.slope[first:] = w, slope
+        self._vectors[0, first:size], self._vectors[1, first:size] = w, slope
         self.linear[:] = self.slope - self._image(self.w)
 
     def _reserve(self, size):
@@ -309,9 +309,10 @@ class GramModel(WorkingModel):
         capacity = max(2 * old, size, _CAPACITY)
         gram, features, vectors = self._gram, self._features, self._vectors
         self._gram = np.zeros((capacity, capacity), dtype=gram.dtype)
-        self._gram[: self.size, : self.size] = gram[: self.size, : self.size]
         self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
-        self._features[: self.size], self._vectors[:, : self.size] = features[: self.size], vectors[:, : self.size]
+        if self.size:
+            self._gram[: self.size, : self.size] = gram[: self.size, : self.size]
+            self._features[: self.size], self._vectors[:, : self.size] = features[: self.size], vectors[:, : self.size]
 
     def place(self, w, slopes):
         self.w[:] = w
@@ -473,7 +474,9 @@ class ResidualModel(WorkingModel):
         def multiply(d):
             return moves * (part.rmatvec(self._weights * part.matvec(d)) + ridge * d)
 
-        return conjugate_gradients(multiply, self._curvatures[columns] + ridge, -(moves * force), _CG_ACCURACY, _CG_STEPS)
+        return conjugate_gradients(
+            multiply, self._curvatures[columns] + ridge, -(moves * force), _CG_ACCURACY, _CG_STEPS
+        )
 
     def bend(self, free, move):
         image = self._loss.X.restrict(self.features[free]).matvec(move)

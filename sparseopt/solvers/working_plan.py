@@ -33,6 +33,9 @@ def inseparable(problem):
 
 def enter_domain(penalty, w):
     """Bring w, in place, to where the penalty is finite: features outside would not all enter the working set."""
+    form = convex_form(penalty, w.size)
+    if isinstance(form, SeparableForm) and form.is_plain:
+        return
     if not np.isfinite(penalty_value(penalty, w)):
         prox(penalty, w.copy(), _TINY_STEP, w)
 
@@ -62,7 +65,7 @@ def first_strength(penalty, w, slopes):
         alpha = getattr(penalty, "alpha", None)
         return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)
     held = (form.a > 0.0) & (w == 0.0)
-    return max(1.0, float(np.max(np.abs(slopes[held]) / form.a[held], initial=0.0)))
+    return max(1.0, float((np.abs(slopes[held]) / form.a[held]).max(initial=0.0)))
 
 
 def distances(penalty, form, w, slopes, curvatures):

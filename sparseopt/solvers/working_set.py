@@ -157,7 +157,7 @@ class WorkingSet(Solver):
         if has_gram:
             state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
             state.model = GramModel(state.columns.dtype)
-            if not np.any(w) and state.columns.slopes_at_zero is not None:
+            if state.columns.slopes_at_zero is not None and not w.any():
                 state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero).copy()
         else:
             state.columns, state.model = None, ResidualModel(loss, w)
@@ -211,7 +211,7 @@ class WorkingSet(Solver):
             # under another penalty than the problem's the distance says nothing
             if state.strength == 1.0 and state.search is None and state.slope is not None:
                 violations = self._distances(problem.loss, penalty, form, state)
-                state.residual = float(np.max(violations, initial=0.0))
+                state.residual = float(violations.max(initial=0.0))
                 if is_exact or problem.proximal.is_convex:
                     self._judge(problem, state, entering=int(np.count_nonzero(violations[~state.is_in])))
         return state
@@ -230,9 +230,11 @@ class WorkingSet(Solver):
         penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)
         violations = self._distances(loss, penalty, form, state)
-        outside = np.where(state.is_in, 0.0, violations)
-        entering, support = np.count_nonzero(outside), np.count_nonzero(state.w)
-        new = entering_features(state.is_in, state.slopes, outside, max(self.fewest, int(self.growth * support)))
+        entering, support, new = 0, np.count_nonzero(state.w), np.empty(0, dtype=np.intp)
+        if model.size < state.w.size:
+            outside = np.where(state.is_in, 0.0, violations)
+            entering = np.count_nonzero(outside)
+            new = entering_features(state.is_in, state.slopes, outside, max(self.fewest, int(self.growth * support)))
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self._start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
@@ -242,8 +244,8 @@ class WorkingSet(Solver):
             state.sketches += 1
             few = max(3, support // 50) if state.sketches <= _SKETCHES else few
         is_nearly_known = is_final and entering <= few
-        scale = float(np.max(np.abs(state.slopes), initial=0.0))
-        goal = _ROUGH * (scale if state.sketches else min(float(np.max(violations, initial=0.0)), scale))
+        scale = float(np.abs(state.slopes).max(initial=0.0))
+        goal = _ROUGH * (scale if state.sketches else min(float(violations.max(initial=0.0)), scale))
         if is_nearly_known and state.search is not None:
             is_nearly_known, goal, state.minima = False, _ROUGH * scale, state.search.minima(model, scale)
         if is_nearly_known:
