@@ -90,6 +90,9 @@ class Repeated(Design):
     def to_array(self):
         return self.inner.to_array()[:, self.columns]
 
+    def columns_as_rows(self, columns):
+        return self.inner.columns_as_rows(self.columns[columns])
+
     def folded(self, w):
         """The sum of the copies of each coefficient."""
         return np.bincount(self.columns, w, minlength=self.inner.shape[1]).astype(w.dtype)
