@@ -6,14 +6,12 @@ derivative a_g / norm(w_g) (I - u u') in a group of direction u, so that Newton 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt._jit import Term
 from sparseopt.kernels.blocks import descend_blocks
 from sparseopt.kernels.gram import image_into
+from sparseopt.solvers.block_models import GramBlocks
 from sparseopt.solvers.newton import conjugate_gradients
 
 # Rounds of epochs and Newton steps at most, epochs in a round, and those in which the groups keep still before Newton steps.
@@ -32,39 +30,24 @@ _LARGEST_BLOCK = 500
 _ROUNDING = {np.float32: 1e-7, np.float64: 1e-13}
 
 
-@dataclass(frozen=True, eq=False)
-class GramLoss(Term):
-    """The quadratic as kernels see it: the running vector is its slope."""
-
-    gram: np.ndarray
-
-    def coordinate_slope(self, running, j):
-        return running[j]
-
-    def move(self, running, j, step):
-        for i in range(running.size):
-            running[i] += step * self.gram[j, i]
-
-    def settle(self, running):
-        """There is no intercept."""
-
-
 class GroupModel:
     """The model with its matrix in memory, float32 or float64; point and slope are float64 always."""
 
     def __init__(self, penalty, form, gram):
         self._penalty, self._form, self._gram = penalty, form, gram
         groups, size = penalty.groups, len(gram)
-        sizes = groups.sizes(size)
-        starts = np.concatenate([[0], np.cumsum(sizes)])
+        self._sizes = sizes = groups.sizes(size)
+        #: Where the coefficients of each group begin, once they stand side by side.
+        self._starts = starts = np.concatenate([[0], np.cumsum(sizes)])
         #: Coefficients of the groups of each size, a row for each group.
         self._alike = []
         self.w, self.slope = np.zeros(size), np.zeros(size)
         everything = np.arange(size)
-        members = np.concatenate([everything[groups.columns(g)] for g in range(sizes.size)])
+        self._members = members = np.concatenate([everything[groups.columns(g)] for g in range(sizes.size)])
+        self._blocks = GramBlocks(gram if np.array_equal(members, everything) else gram[np.ix_(members, members)])
         self._offsets = np.concatenate([[0], np.cumsum(np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0))])
         self._places, self._values = np.full(sizes.size, -1), np.empty(size)
-        self._vectors, self._scratch = np.empty(self._offsets[-1]), np.empty((5, int(sizes.max(initial=1))))
+        self._vectors, self._scratch = np.empty(self._offsets[-1]), np.empty((6, int(sizes.max(initial=1))))
         for d in np.unique(sizes):
             alike = np.flatnonzero(sizes == d)
             places = starts[alike][:, None] + np.arange(d)
@@ -105,16 +88,20 @@ class GroupModel:
 
     def _descend(self, order, tol):
         """Epochs until no move reaches `tol` or the groups that are zero stay so; returns the last move."""
-        loss, still, move = GramLoss(self._gram), 0, np.inf
+        still, move, members = 0, np.inf, self._members
+        w, slope, (points, images) = self.w[members], self.slope[members], np.empty((2, 1, members.size))
         is_zero = self._penalty.groups.norms(self.w) == 0.0
         for _ in range(_EPOCHS):
-            move = descend_blocks(
-                loss, self._penalty, self.w, self.slope, order, self._places, self._vectors, self._values, self._scratch, 1
+            _, move, _ = descend_blocks(
+                self._blocks, self._penalty, w, slope, order, self._starts, self._sizes, self._starts,
+                self._places, self._vectors, self._values, self._scratch, points, images, tol, 0.0,
             )  # fmt: skip
+            self.w[members] = w
             last, is_zero = is_zero, self._penalty.groups.norms(self.w) == 0.0
             still = still + 1 if np.array_equal(last, is_zero) else 0
             if move <= tol or still >= _PATIENCE:
                 break
+        self.slope[members] = slope
         return move
 
     def _newton(self):
