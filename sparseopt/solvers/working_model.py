@@ -242,11 +242,12 @@ class GramModel(WorkingModel):
 
     G may be float32: the model is then a little off the loss, which the next exact slopes mend
     (iterative refinement). A small ridge keeps it positive definite. The point and the slope are
-    float64 always.
+    float64 always. A small model that `descends_far` takes as many epochs as cost a Newton step before one.
     """
 
-    def __init__(self, dtype):
+    def __init__(self, dtype, *, descends_far=True):
         super().__init__()
+        self._descends_far = descends_far
         self.system = SupportSystem(dtype)
         # rounding of a sum of products, relative to the diagonal
         self._ridge = 8.0 * float(np.finfo(dtype).eps)
@@ -268,6 +269,8 @@ class GramModel(WorkingModel):
 
     @property
     def spare_epochs(self):
+        if not self._descends_far:
+            return 0
         return int(_OVERHEAD / (_SLOWNESS * max(self.size, 1) * (_VISIT + self.size / 2)))
 
     @property

@@ -156,7 +156,8 @@ class WorkingSet(Solver):
         state.slopes = None
         if has_gram:
             state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
-            state.model = GramModel(state.columns.dtype)
+            # in float32 a point where descent is slow passes for one where it has stalled: Newton steps go on
+            state.model = GramModel(state.columns.dtype, descends_far=loss.dtype == np.float64)
             if state.columns.slopes_at_zero is not None and not w.any():
                 state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero).copy()
         else:
