@@ -373,7 +373,7 @@ FOLDED = [
 def test_minima_of_concave_penalties_are_stationary_and_seldom_above_descents_from_zero(penalty, single, monkeypatch):
     """That they are seldom higher is experience, not theory; that they are stationary is promised."""
     if single:
-        monkeypatch.setattr(working_columns, "_WORTH_A_COPY", 1)
+        monkeypatch.setattr(working_columns, "_WORTH_A_SKETCH", 1)
     ratios = []
     for seed in range(4):
         problem = recovery_problem(seed, penalty)
