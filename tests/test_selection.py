@@ -420,11 +420,16 @@ def test_jobs_see_the_error_state_of_the_caller():
 def test_ctrl_c_ends_all_folds(threads):
     wide = so.LeastSquares(RNG.standard_normal((200, 400)), RNG.standard_normal(200))
     so.cross_validate(so.Problem(wide), [so.L1(1.0)], threads=threads)
+    # a shell starts jobs in the background with the signal ignored
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     before, start = threading.active_count(), time.perf_counter()
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        so.cross_validate(
-            so.Problem(wide), [so.L1(1e-4 * 0.999**k) for k in range(100_000)], threads=threads, tol=1e-12
-        )
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            so.cross_validate(
+                so.Problem(wide), [so.L1(1e-4 * 0.999**k) for k in range(100_000)], threads=threads, tol=1e-12
+            )
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert time.perf_counter() - start < 2.0
     assert threading.active_count() == before

@@ -177,7 +177,9 @@ def test_trace_progress_and_callback_change_nothing(capsys):
 
 def test_ctrl_c_stops_within_half_a_second(start):
     process = start(
-        "import time, numpy as np, sparseopt as so\n"
+        "import signal, time, numpy as np, sparseopt as so\n"
+        # a shell starts jobs in the background with the signal ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "X = np.random.default_rng(0).standard_normal((300, 400))\n"
         "problem = so.Problem(so.LeastSquares(X @ X.T @ X, X[:, 0]), so.L1(1e-9))\n"
         "solver = so.ProximalGradient(accelerated=False)\n"
