@@ -7,6 +7,7 @@
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import warnings
@@ -235,6 +236,8 @@ def main(name, arguments=None):
     """Measure, print, save and plot; the rows of the races."""
     suite = Suite(name)
     options = options_of(suite, arguments)
+    # a time limit of the shell ends a run as Ctrl-C does: what is measured so far is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.simplefilter("ignore")  # of solvers that do not reach their tolerance: the table shows it
     hosts = [Host(), *([Elsewhere(options.other_python, 2 * options.patience + 10)] if options.other_python else [])]
     contestants, missing = enlist(suite.modules("solvers"), hosts)
