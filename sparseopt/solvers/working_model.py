@@ -8,6 +8,7 @@ X instead, which is cheaper where they are sparse.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,6 +48,9 @@ _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 
 class WorkingModel(ABC):
     """What a working set needs of a model: to grow, to be anchored in exact slopes, to be minimised."""
+
+    #: How many times as many features may enter at once as where each costs a row of a Gram matrix.
+    eagerness: ClassVar[int] = 1
 
     def __init__(self):
         self.size = 0
@@ -419,6 +423,8 @@ class GramModel(WorkingModel):
 
 class ResidualModel(WorkingModel):
     """Least squares on the working set, through the columns of X themselves; its slopes are exact."""
+
+    eagerness = 5
 
     def __init__(self, loss, w):
         super().__init__()
