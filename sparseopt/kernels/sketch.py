@@ -1,4 +1,4 @@
-"""Copies of a dense matrix: all of it roughly, in 16-bit integers, and some of its columns."""
+"""A rough copy of a dense matrix in 16-bit integers, and its products with a vector."""
 
 import math
 
@@ -42,13 +42,3 @@ def pull_sketch(sketch, units, u, out):
         for i in range(u.size):
             total += np.float32(sketch[U(i), U(j)]) * u[U(i)]
         out[U(j)] = units[U(j)] * total
-
-
-@kernel
-def take_columns(values, means, root, columns, out):
-    """root_i (x_ij - mean_j) for some columns into `out`, in its precision."""
-    for k in range(columns.size):
-        j = U(columns[U(k)])
-        mean = means[j]
-        for i in range(values.shape[0]):
-            out[U(i), U(k)] = root[U(i)] * (values[U(i), j] - mean)

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg.blas import dsyrk, ssyrk
 
 from sparseopt.designs import CenteredDense, Dense, held_curvature
-from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull, take_columns
+from sparseopt.kernels.columns import cast_columns
+from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull
 
 # Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
 _WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
@@ -77,7 +78,7 @@ class WorkingColumns:
             self._matrix = matrix
         new = self._matrix[:, first:size]
         if isinstance(self._design, Dense | CenteredDense):
-            take_columns(self._design.values, self._means, self._root, features, new)
+            cast_columns(self._design.values, self._means, self._root, features, new)
         else:
             new[:] = self._root[:, None] * self._design.restrict(features).to_array()
         self._size = size
