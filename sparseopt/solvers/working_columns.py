@@ -13,6 +13,8 @@ from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull
 _WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
+# Part of the largest slope by which those of a sketch may be off.
+_FAITHFUL = 5e-3
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
 # As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
@@ -47,7 +49,7 @@ class WorkingColumns:
         self._size = 0
 
     def _take_sketch(self, design):
-        """Make the sketch, and the slopes at zero on the way; whether float32 has the range for this data."""
+        """Make the sketch, and the slopes at zero on the way; whether it and float32 will do for this data."""
         p = design.shape[1]
         sketch, self._units = np.empty(design.shape, dtype=np.int16, order="F"), np.empty(p)
         self.slopes_at_zero = np.empty(p)
@@ -55,6 +57,12 @@ class WorkingColumns:
             design.values, self._means, self._root, -self._target, sketch, self._units, self.slopes_at_zero
         )
         if not (_LEAST < squares / p < _MOST and float(self._target @ self._target) < _MOST):
+            return False
+        rough = np.empty(p)
+        pull_sketch(sketch, self._units, -self._target.astype(np.float32), rough)
+        largest = np.abs(self.slopes_at_zero).max()
+        # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
+        if not np.abs(rough - self.slopes_at_zero).max() <= _FAITHFUL * largest:
             return False
         self._sketch = sketch
         return True

@@ -140,6 +140,18 @@ def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, interce
     assert max(with_copy.certificate.objective, without.certificate.objective) <= lowest * (1 + 2e-9)
 
 
+def test_columns_far_from_zero_are_not_sketched(monkeypatch):
+    """In units of their length they are nearly the same, so that a sketch lets in any feature but the right ones."""
+    monkeypatch.setattr(working_columns, "_WORTH_A_SKETCH", 1)
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((60, 400))
+    target = wide[:, :5] @ np.ones(5) + rng.standard_normal(60)
+    loss = so.LeastSquares(wide + 1e3, target - target.mean())
+    solution = so.solve(so.Problem(loss, so.L1(so.alpha_max(loss) / 30)), so.WorkingSet(), max_iter=50)
+    assert solution.status is so.Status.CONVERGED
+    assert "float64" in solution.account
+
+
 @pytest.mark.parametrize("scale", [1e-60, 1e-25, 1e25, 1e60])
 def test_scales_beyond_float32_are_solved_without_a_copy(scale, monkeypatch):
     monkeypatch.setattr(working_columns, "_WORTH_A_SKETCH", 1)
