@@ -12,6 +12,9 @@ import time
 
 from sparseopt.inputs import as_count
 
+# Seconds after which a wait looks up.
+_PULSE = 0.1
+
 
 class _Cancelled(SystemExit):
     """Raised inside of a thread whose result nobody waits for any more; silent where nobody catches it."""
@@ -65,13 +68,22 @@ def _side_by_side(jobs, threads):
         for worker in workers:
             worker.start()
         for _ in jobs:
-            index, result, fault = finished.get()
+            index, result, fault = _next(finished)
             if fault is not None:
                 raise fault
             yield index, result
     finally:
         for worker in workers:
             _end(worker)
+
+
+def _next(finished):
+    """The next result; a signal that another thread has caught is seen within a tenth of a second."""
+    while True:
+        try:
+            return finished.get(timeout=_PULSE)
+        except queue.Empty:
+            continue
 
 
 def _end(worker):
