@@ -102,6 +102,19 @@ def test_no_bound_is_above_what_another_solver_finds(name):
         assert there.objective - min(objectives) <= 2e-6 * abs(there.objective)
 
 
+@pytest.mark.parametrize("name", ["lasso", "quadratic in a box", "simplex"])
+def test_solvers_agree(name):
+    """Each objective lies within its gap of the optimum."""
+    problem = cases.PROBLEMS[name]
+    objectives = [
+        so.solve(problem, solver, tol=1e-8).certificate.objective
+        for solver in SOLVERS
+        if solver.rejects(problem) is None
+    ]
+    assert len(objectives) >= 2
+    assert max(objectives) - min(objectives) <= 2e-8 * abs(max(objectives))
+
+
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if "d" in row])
 def test_a_start_far_out_does_no_harm(name):
     """There the losses with linear tails have no curvature, and others are beyond all numbers."""
