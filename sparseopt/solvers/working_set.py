@@ -111,7 +111,7 @@ class WorkingSet(Solver):
         not zero, and for a sparse X that has no Gram matrix. Going slowly finds better minima.
     fewest : int, default 100
         Features that may enter at once, however small the support; five times as many where they cost no
-        rows of a Gram matrix, which halved the time on sparse designs of 10,000 x 50,000 and 300,000.
+        rows of a Gram matrix.
     growth : float, default 0.6
         The same, as a part of the support.
 
