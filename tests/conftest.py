@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# One worker a core runs the tests: threads of BLAS beside them would wait for each other.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # The same examples in every run, and no time limit: a first call may compile.
 hypothesis.settings.register_profile("sparseopt", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("sparseopt")
