@@ -4,63 +4,71 @@ Of a block x with slope s, minimise over z
 
     s.(z - x) + (z - x)'H(z - x) / 2 + g(z)
 
-No vectors stand for a diagonal matrix. scratch has three rows at least as long as x.
+The first d entries of x and of the slope are the block's. The eigenvalues are values[first:], the eigenvectors
+vectors[place:], one after another; H is diagonal where place < 0. Vectors go around whole, with the place of the
+block in them: a slice in a kernel costs more time to compile than the loop that uses it.
 """
 
 import math
 
 
-def rotate(vectors, x, out):
-    """out = V'x for vectors V, one after another; x itself where there are none."""
-    d = x.size
+def rotate(d, vectors, place, x, out):
+    """out = V'x."""
     for i in range(d):
-        total = 0.0
-        if vectors.size == 0:
-            total = x[i]
+        if place < 0:
+            out[i] = x[i]
         else:
+            total = 0.0
             for j in range(d):
-                total += vectors[i * d + j] * x[j]
-        out[i] = total
+                total += vectors[place + i * d + j] * x[j]
+            out[i] = total
 
 
-def rotate_back(vectors, u, out):
-    """out = V u; u itself where there are no vectors."""
-    d = u.size
+def rotate_back(d, vectors, place, u, out):
+    """out = V u."""
     for j in range(d):
-        out[j] = u[j] if vectors.size == 0 else 0.0
-    if vectors.size == 0:
+        out[j] = u[j] if place < 0 else 0.0
+    if place < 0:
         return
     for i in range(d):
         for j in range(d):
-            out[j] += vectors[i * d + j] * u[i]
+            out[j] += vectors[place + i * d + j] * u[i]
 
 
-def norm_at_minimum(b, values, ridge, kink, start):
+def norm_of(d, x):
+    """The Euclidean norm; no square leaves the range of numbers."""
+    top, squares = 0.0, 0.0
+    for i in range(d):
+        top = max(top, abs(x[i]))
+    if top > 0.0:
+        for i in range(d):
+            part = x[i] / top
+            squares += part * part
+    return top * math.sqrt(squares)
+
+
+def norm_at_minimum(d, b, values, first, ridge, kink, start):
     """The norm rho of the minimiser of sum_i (values_i + ridge) u_i**2 / 2 - b_i u_i + kink norm(u), kink > 0.
 
     u_i = b_i rho / ((values_i + ridge) rho + kink), so norm(u) = rho asks h(rho) = 1 of
     h = sum_i (b_i / ((values_i + ridge) rho + kink))**2. The function 1 / sqrt(h) is concave and
     increases, nearly linearly: Newton steps end below the root after the first and never pass it.
     """
-    top, largest = 0.0, 0.0
-    for i in range(b.size):
-        top = max(top, abs(b[i]))
-        largest = max(largest, values[i] + ridge)
-    squares = 0.0
-    for i in range(b.size):
-        squares += (b[i] / top) ** 2 if top > 0.0 else 0.0
-    length = top * math.sqrt(squares)
+    length, largest = norm_of(d, b), 0.0
     if length <= kink:
         return 0.0
+    for i in range(d):
+        largest = max(largest, values[first + i] + ridge)
     least = (length - kink) / largest
     rho = max(start, least)
     for _ in range(50):
         h, fall = 0.0, 0.0
-        for i in range(b.size):
-            bend = values[i] + ridge
-            part = b[i] / (bend * rho + kink)
+        for i in range(d):
+            bend = values[first + i] + ridge
+            over = 1.0 / (bend * rho + kink)
+            part = b[i] * over
             h += part * part
-            fall += part * part * (bend / (bend * rho + kink))
+            fall += part * part * bend * over
         new = max(rho + (math.sqrt(h) - 1.0) * h / fall, least)
         # Newton's next error is the square of this one
         is_done = abs(new - rho) <= 1e-8 * rho
@@ -70,65 +78,59 @@ def norm_at_minimum(b, values, ridge, kink, start):
     return rho
 
 
-def stays_zero(slope, x, kink):
+def stays_zero(d, slope, x, kink):
     """Whether x is zero and no slope is steep enough to move it; some that are not are left to a closer look."""
     total = 0.0
-    for i in range(x.size):
+    for i in range(d):
         if x[i] != 0.0:
             return False
         total += abs(slope[i])
     return total <= kink
 
 
-def by_norm(slope, x, vectors, values, ridge, kink, scratch):
-    """x <- the minimiser for g(z) = ridge norm(z)**2 / 2 + kink norm(z), by a root in one dimension."""
-    d = x.size
-    u, b = scratch[0, :d], scratch[1, :d]
-    if stays_zero(slope, x, kink):
+def by_norm(d, slope, x, vectors, place, values, first, ridge, kink, u, b):
+    """x <- the minimiser for g(z) = ridge norm(z)**2 / 2 + kink norm(z), by a root in one dimension; u, b are scratch."""
+    if stays_zero(d, slope, x, kink):
         return
-    rotate(vectors, x, u)
-    rotate(vectors, slope, b)
-    top, squares = 0.0, 0.0
+    rotate(d, vectors, place, x, u)
+    rotate(d, vectors, place, slope, b)
+    start = norm_of(d, u)
     for i in range(d):
-        top = max(top, abs(u[i]))
+        b[i] = values[first + i] * u[i] - b[i]
+    rho = norm_at_minimum(d, b, values, first, ridge, kink, start) if kink > 0.0 else 1.0
+    if rho == 0.0:
+        for i in range(d):
+            x[i] = 0.0
+        return
     for i in range(d):
-        squares += (u[i] / top) ** 2 if top > 0.0 else 0.0
-        b[i] = values[i] * u[i] - b[i]
-    if kink == 0.0:
-        for i in range(d):
-            bend = values[i] + ridge
-            u[i] = b[i] / bend if bend > 0.0 else u[i]
-    else:
-        rho = norm_at_minimum(b, values, ridge, kink, top * math.sqrt(squares))
-        for i in range(d):
-            u[i] = b[i] * (rho / ((values[i] + ridge) * rho + kink)) if rho > 0.0 else 0.0
-    rotate_back(vectors, u, x)
+        bend = (values[first + i] + ridge) * rho + kink
+        if bend > 0.0:
+            u[i] = b[i] * (rho / bend)
+    rotate_back(d, vectors, place, u, x)
 
 
-def by_gradient(penalty, g, slope, x, vectors, values, scratch):
+def by_gradient(penalty, g, d, slope, x, vectors, place, values, first, move, u, v):
     """x <- nearly the minimiser for the penalty of group g, by proximal gradient steps on the block alone."""
-    d = x.size
-    move, u, v = scratch[0, :d], scratch[1, :d], scratch[2, :d]
-    bend, least = 0.0, values[0]
+    bend, least = 0.0, values[first]
     for i in range(d):
-        bend, least = max(bend, values[i]), min(least, values[i])
+        bend, least = max(bend, values[first + i]), min(least, values[first + i])
         move[i] = 0.0
-    first = 0.0
+    largest = 0.0
     for _ in range(100):
-        rotate(vectors, move, u)
+        rotate(d, vectors, place, move, u)
         for i in range(d):
-            u[i] *= values[i]
-        rotate_back(vectors, u, v)
+            u[i] *= values[first + i]
+        rotate_back(d, vectors, place, u, v)
         for i in range(d):
             v[i] = x[i] + move[i] - (slope[i] + v[i]) / bend
-        penalty.prox_block(g, v, 1.0 / bend, u)
+        penalty.prox_block(g, d, v, 1.0 / bend, u)
         last = 0.0
         for i in range(d):
             new = u[i] - x[i]
             last = max(last, abs(new - move[i]))
             move[i] = new
-        first = max(first, last)
-        if last <= 1e-3 * first or least == bend:
+        largest = max(largest, last)
+        if last <= 1e-3 * largest or least == bend:
             break
     for i in range(d):
         x[i] = u[i]

@@ -88,26 +88,3 @@ def multiply_blocks(data, indices, indptr, weights, features, scratch, blocks, s
                 blocks[g, b, a] = product
             for q in range(U(indptr[j]), U(indptr[j + U(1)])):
                 scratch[U(indices[q])] = 0.0
-
-
-@kernel
-def multiply_neighbours(columns, places, blocks):
-    """Products of the columns of each group with one another; those of group g begin at places[g]."""
-    zero = columns.dtype.type(0)
-    for g in range(places.size):
-        first = U(places[g])
-        for b in range(blocks.shape[1]):
-            j, a = first + U(b), 0
-            while a <= b:
-                # three at a time: a column that is read once serves them all
-                one, two, three = first + U(a), first + U(min(a + 1, b)), first + U(min(a + 2, b))
-                s, t, u = zero, zero, zero
-                for i in range(columns.shape[0]):
-                    x = columns[U(i), j]
-                    s += x * columns[U(i), one]
-                    t += x * columns[U(i), two]
-                    u += x * columns[U(i), three]
-                blocks[g, a, b], blocks[g, b, a] = s, s
-                blocks[g, min(a + 1, b), b], blocks[g, b, min(a + 1, b)] = t, t
-                blocks[g, min(a + 2, b), b], blocks[g, b, min(a + 2, b)] = u, u
-                a += 3

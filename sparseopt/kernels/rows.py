@@ -53,16 +53,7 @@ def value_rows(rows, features, w, row):
 
 
 @kernel
-def distance_rows(rows, W, slope, bends, step, new, distance):
-    """How far the prox of a gradient step of length 1 / bends_j carries each row, in the units of the slope."""
-    for j in range(W.shape[0]):
-        distance[j] = 0.0
-        if bends[j] == 0.0:
-            continue
-        for k in range(W.shape[1]):
-            step[k] = W[j, k] - slope[j, k] / bends[j]
-        rows.prox(j, step, 1.0 / bends[j], new)
-        squares = 0.0
-        for k in range(W.shape[1]):
-            squares += (new[k] - W[j, k]) ** 2
-        distance[j] = bends[j] * squares**0.5
+def move_rows(rows, V, steps, out):
+    """Prox of each row of V, with its step, into `out`."""
+    for j in range(V.shape[0]):
+        rows.prox(j, V[j], steps[j], out[j])

@@ -19,7 +19,7 @@ import numpy as np
 
 from sparseopt._jit import Term
 from sparseopt.inputs import as_number
-from sparseopt.kernels.block_minimum import by_gradient, by_norm
+from sparseopt.kernels.block_minimum import by_gradient, by_norm, norm_of
 from sparseopt.penalties.base import Penalty, ProximalTerm
 from sparseopt.penalties.group_form import GroupForm
 from sparseopt.penalties.partitions import EqualGroups, as_partition
@@ -33,22 +33,25 @@ _HALVINGS = 60
 class RootOfNorm(Term):
     """The minimum over a block of a quadratic plus a multiple of the norm, by a root in one dimension."""
 
-    def minimise(self, penalty, g, slope, x, vectors, values, scratch):
+    def minimise(self, penalty, g, d, slope, x, vectors, place, values, first, scratch):
         """x <- a minimiser over z of slope.(z - x) + (z - x)'H(z - x) / 2 + the penalty of group g at z.
 
-        H has the eigenvalues `values` and the eigenvectors `vectors`, one after another; without
-        these it is values[0] times the identity.
+        H has the eigenvalues values[first:] and the eigenvectors vectors[place:], one after another;
+        where place < 0 it is diagonal. All is of the first d entries; rows 2 to 4 of scratch are overwritten.
         """
-        by_norm(slope, x, vectors, values, penalty.ridge, penalty.alpha * penalty.weight_of(g), scratch)
+        kink = penalty.alpha * penalty.weight_of(g)
+        by_norm(d, slope, x, vectors, place, values, first, penalty.ridge, kink, scratch[2], scratch[3])
 
 
 @dataclass(frozen=True)
 class GradientSteps(Term):
     """The same for any penalty of a block, by proximal gradient steps on the block alone."""
 
-    def minimise(self, penalty, g, slope, x, vectors, values, scratch):
+    def minimise(self, penalty, g, d, slope, x, vectors, place, values, first, scratch):
         """As `RootOfNorm.minimise`."""
-        by_gradient(penalty, g, slope, x, vectors, values, scratch)
+        by_gradient(
+            penalty, g, d, slope, x, vectors, place, values, first, scratch[2], scratch[3], scratch[4]
+        )
 
 
 class BlockPenalty(ProximalTerm):
@@ -90,17 +93,13 @@ class BlockPenalty(ProximalTerm):
             return 0.0
         return v - math.copysign(step * self.resistance, v)
 
-    def prox_block(self, g, v, step, out):
-        """Prox of the coefficients of group g, into `out`."""
-        top, squares = 0.0, 0.0
-        for i in range(v.size):
+    def prox_block(self, g, d, v, step, out):
+        """Prox of the coefficients of group g, the first d entries of v, into `out`."""
+        for i in range(d):
             out[i] = self.prox_inside(v[i], step)
-            top = max(abs(out[i]), top)
-        for i in range(v.size):
-            squares += (out[i] / top) ** 2 if top != 0.0 else 0.0
-        norm = top * math.sqrt(squares)
+        norm = norm_of(d, out)
         scale = self.prox_of_norm(g, norm, step) / norm if norm != 0.0 else 1.0
-        for i in range(v.size):
+        for i in range(d):
             out[i] = scale * out[i] if scale != 0.0 else 0.0
 
     def prox_into(self, v, step, out):
@@ -119,17 +118,33 @@ class BlockPenalty(ProximalTerm):
                 j = self.groups.member(k)
                 out[j] = scale * out[j] if scale != 0.0 else 0.0
 
-    def value_block(self, g, x):
-        """Penalty of the coefficients of group g."""
-        top, squares, total = 0.0, 0.0, 0.0
-        for i in range(x.size):
-            if self.nonnegative and x[i] < 0.0:
-                return math.inf
-            top = max(abs(x[i]), top)
-            total += self.resistance * abs(x[i])
-        for i in range(x.size):
-            squares += (x[i] / top) ** 2 if top != 0.0 else 0.0
-        return total + self.value_of_norm(g, top * math.sqrt(squares))
+    def values_of_norms(self, groups, norms):
+        """`value_of_norm` of several groups, in numpy."""
+        if isinstance(self.penalty, L1):
+            return self.penalty.alpha * self.weight_of(groups) * norms + 0.5 * self.ridge * norms * norms
+        return np.array([self.value_of_norm(g, norm) for g, norm in zip(groups, norms.tolist(), strict=True)])
+
+    def prox_of_norms(self, groups, norms, steps):
+        """`prox_of_norm` of several groups, in numpy."""
+        if isinstance(self.penalty, L1):
+            left = norms - steps * self.penalty.alpha * self.weight_of(groups)
+            return np.maximum(left, 0.0) / (1.0 + steps * self.ridge)
+        each = zip(groups, norms.tolist(), steps.tolist(), strict=True)
+        return np.array([self.prox_of_norm(g, norm, step) for g, norm, step in each])
+
+    def prox_rows(self, groups, V, steps):
+        """Prox of groups of one size, a row of V and a step each, in numpy."""
+        sizes = np.maximum((V if self.nonnegative else np.abs(V)) - self.resistance * steps[:, None], 0.0)
+        norms = norms_of_rows(sizes)
+        scales = np.divide(self.prox_of_norms(groups, norms, steps), norms, out=np.zeros(norms.size), where=norms > 0.0)
+        return np.copysign(scales[:, None] * sizes, V) + 0.0  # a negative zero becomes a zero
+
+    def value_rows(self, groups, W):
+        """Penalty of groups of one size, a row of W each, in numpy."""
+        if self.nonnegative and np.any(W < 0.0):
+            return math.inf
+        value = float(self.values_of_norms(groups, norms_of_rows(W)).sum())
+        return value + self.resistance * float(np.abs(W).sum())
 
     def evaluate(self, w):
         total = 0.0
@@ -168,8 +183,8 @@ class BlockPenalty(ProximalTerm):
         if self.nonnegative and np.any(w < 0.0):
             return math.inf
         norms = self.groups.norms(w)
-        values = [self.value_of_norm(g, norms[g]) for g in np.flatnonzero(norms)]
-        return float(math.fsum(values)) + self.resistance * float(np.sum(np.abs(w)))
+        active = np.flatnonzero(norms)
+        return float(math.fsum(self.values_of_norms(active, norms[active]))) + self.resistance * float(np.sum(np.abs(w)))
 
     def vanishing_factor(self, t):
         """The factor of alpha from which on t = -f'(0) moves no group that is penalised."""
@@ -358,6 +373,11 @@ class GroupSCAD(BlockPenalty):
         object.__setattr__(self, "alpha", penalty.alpha)
         object.__setattr__(self, "gamma", penalty.gamma)
         self._settle(penalty)
+
+
+def norms_of_rows(V):
+    """Euclidean norm of each row."""
+    return EqualGroups(V.shape[1]).norms(V.ravel())
 
 
 def _as_group_weights(weights, groups):

@@ -8,11 +8,12 @@ import numpy as np
 import scipy
 from scipy.sparse.linalg import aslinearoperator
 
-from sparseopt.kernels.columns import multiply_neighbours
 from sparseopt.solvers.curved_samples import curvature_operator, curvatures_of
 
 # Largest group whose curvature is decomposed; a larger one is bounded by its largest eigenvalue.
 _LARGEST_BLOCK = 500
+# Size of a group up to which dot products of its columns are quicker than BLAS's product of matrices.
+_SMALL_BLOCK = 20
 # Eigenvalues below this part of the largest are rounding.
 _ROUNDING, _SINGLE_ROUNDING = 1e-13, 1e-6
 
@@ -38,8 +39,7 @@ class BlockCurvature:
 
     def learn(self, model, partition, groups):
         """Decompose the curvature of the model in those of the groups that are not known yet."""
-        new = groups[~self.is_known[groups]]
-        for d, alike in self._by_size(new):
+        for d, alike in self._unknown(groups):
             if d > _LARGEST_BLOCK:
                 for g in alike:
                     self._bound(g, _largest_eigenvalue(curvature_operator(model, partition.columns(g))))
@@ -48,9 +48,8 @@ class BlockCurvature:
 
     def learn_columns(self, groups, where, columns, gram):
         """The same for the model |A w|**2 / 2; the columns of group g stand in A at where[g], `gram` is A'A or None."""
-        new = groups[~self.is_known[groups]]
         is_double = columns.dtype == np.float64
-        for d, alike in self._by_size(new):
+        for d, alike in self._unknown(groups):
             places = where[alike]
             if d > _LARGEST_BLOCK:
                 for g, first in zip(alike, places, strict=True):
@@ -61,16 +60,16 @@ class BlockCurvature:
                 rows = places[:, None] + np.arange(d)
                 blocks = gram[rows[:, :, None], rows[:, None, :]]
             else:
-                blocks = np.empty((alike.size, d, d))
-                multiply_neighbours(columns, places, blocks)
+                blocks = _products_of_neighbours(columns, places, d)
             # what float32 cannot tell from zero is bounded from above
             least, rounding = (0.0, _ROUNDING) if is_double else (_SINGLE_ROUNDING, _SINGLE_ROUNDING)
             self._decompose(alike, blocks.astype(np.float64), rounding, least)
 
-    def _by_size(self, groups):
-        """Sizes, and the groups of each, which are known from now on."""
-        self.is_known[groups] = True
-        return [(int(d), groups[self.sizes[groups] == d]) for d in np.unique(self.sizes[groups])]
+    def _unknown(self, groups):
+        """Size by size, those of the groups that are not known yet, but are from now on."""
+        new = groups[~self.is_known[groups]]
+        self.is_known[new] = True
+        return by_size(new, self.sizes)
 
     def _bound(self, g, largest):
         # a flat group may have any curvature: there the penalty alone decides
@@ -101,6 +100,17 @@ class BlockCurvature:
         self.vectors[self.offsets[mixed][:, None] + np.arange(d * d)] = vectors.transpose(0, 2, 1).reshape(-1, d * d)
 
 
+def by_size(groups, sizes):
+    """The sizes of some groups, and the groups of each."""
+    if groups.size == 0:
+        return []
+    found = sizes[groups]
+    first = int(found[0])
+    if np.all(found == first):
+        return [(first, groups)]
+    return [(int(d), groups[found == d]) for d in np.unique(found)]
+
+
 def unknown(partition, p):
     """Nothing is known yet of the groups of p coefficients."""
     sizes = partition.sizes(p).astype(np.intp)
@@ -113,8 +123,23 @@ def unknown(partition, p):
         vectors=np.empty(offsets[-1]),
         values=np.empty(p),
         is_known=np.zeros(sizes.size, dtype=bool),
-        scratch=np.empty((6, int(sizes.max(initial=1)))),
+        scratch=np.empty((5, int(sizes.max(initial=1)))),
     )
+
+
+def _products_of_neighbours(columns, places, d):
+    """Products of the columns of each group with one another; the d of a group begin at its place."""
+    first = int(places[0])
+    if np.array_equal(places, np.arange(first, first + d * places.size, d)):
+        rows = columns.T[first : first + d * places.size].reshape(places.size, d, -1)
+    else:
+        rows = columns.T[places[:, None] + np.arange(d)]
+    if d > _SMALL_BLOCK:
+        return rows @ rows.transpose(0, 2, 1)
+    blocks = np.empty((places.size, d, d), dtype=columns.dtype)
+    for i in range(d):
+        blocks[:, i, i:] = blocks[:, i:, i] = np.vecdot(rows[:, i : i + 1], rows[:, i:])
+    return blocks
 
 
 def _decomposed_apart(block):

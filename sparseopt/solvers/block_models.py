@@ -18,11 +18,13 @@ import numpy as np
 
 from sparseopt._jit import Term
 from sparseopt.designs import CenteredDense
-from sparseopt.kernels.blocks import descend_blocks, distance_blocks, value_blocks
+from sparseopt.kernels.blocks import descend_blocks
 from sparseopt.kernels.columns import cast_columns
-from sparseopt.solvers.block_curvature import unknown
+from sparseopt.solvers.block_curvature import by_size, unknown
 from sparseopt.solvers.curved_samples import height_of, slopes_of
 
+# An epoch on one of so many features costs next to nothing beside a look at all of them.
+_FEW = 20
 # Points that an extrapolation combines.
 _MEMORY = 5
 # Products that a Gram matrix takes in the time of one of descent through columns: one core of 2023 multiplies
@@ -41,14 +43,14 @@ class WholeBlocks(Term):
     loss: Term
     features: np.ndarray
 
-    def slope_into(self, running, first, out):
-        """Slopes of the coefficients from `first` on."""
-        for i in range(out.size):
+    def slope_into(self, running, first, d, out):
+        """Slopes of the d coefficients from `first` on."""
+        for i in range(d):
             out[i] = self.loss.coordinate_slope(running, self.features[first + i])
 
-    def move(self, running, first, step):
-        """Update the running vector for steps of the coefficients from `first` on."""
-        for i in range(step.size):
+    def move(self, running, first, d, step):
+        """Update the running vector for steps of the d coefficients from `first` on."""
+        for i in range(d):
             if step[i] != 0.0:
                 self.loss.move(running, self.features[first + i], running.dtype.type(step[i]))
         self.loss.settle(running)
@@ -60,29 +62,23 @@ class GramBlocks(Term):
 
     gram: np.ndarray
 
-    def slope_into(self, running, first, out):
-        """Slopes of the coefficients from `first` on."""
-        for i in range(out.size):
+    def slope_into(self, running, first, d, out):
+        """Slopes of the d coefficients from `first` on."""
+        for i in range(d):
             out[i] = running[first + i]
 
-    def move(self, running, first, step):
+    def move(self, running, first, d, step):
         """Update the slope, four rows at a time."""
-        k = 0
-        while k + 4 <= step.size:
-            a, b, c, d = (
-                self.gram[first + k],
-                self.gram[first + k + 1],
-                self.gram[first + k + 2],
-                self.gram[first + k + 3],
-            )
-            s, t, u, v = step[k], step[k + 1], step[k + 2], step[k + 3]
+        gram, k = self.gram, 0
+        while k + 4 <= d:
+            j, s, t, u, v = first + k, step[k], step[k + 1], step[k + 2], step[k + 3]
             for i in range(running.size):
-                running[i] += s * a[i] + t * b[i] + u * c[i] + v * d[i]
+                running[i] += s * gram[j, i] + t * gram[j + 1, i] + u * gram[j + 2, i] + v * gram[j + 3, i]
             k += 4
-        while k < step.size:
-            a, s = self.gram[first + k], step[k]
+        while k < d:
+            j, s = first + k, step[k]
             for i in range(running.size):
-                running[i] += s * a[i]
+                running[i] += s * gram[j, i]
             k += 1
 
 
@@ -93,40 +89,39 @@ class ColumnBlocks(Term):
     columns: np.ndarray
     slopes: np.ndarray
 
-    def slope_into(self, running, first, out):
-        """Slopes of the coefficients from `first` on, four columns at a time."""
-        A, k, zero = self.columns, first, self.columns.dtype.type(0)
-        last = first + out.size
-        while k + 4 <= last:
-            s, t, u, v = zero, zero, zero, zero
+    def slope_into(self, running, first, d, out):
+        """Slopes of the d coefficients from `first` on, four columns at a time."""
+        A, k, zero = self.columns, 0, self.columns.dtype.type(0)
+        while k + 4 <= d:
+            j, s, t, u, v = first + k, zero, zero, zero, zero
             for i in range(running.size):
-                s += A[i, k] * running[i]
-                t += A[i, k + 1] * running[i]
-                u += A[i, k + 2] * running[i]
-                v += A[i, k + 3] * running[i]
-            out[k - first], out[k + 1 - first] = s + self.slopes[k], t + self.slopes[k + 1]
-            out[k + 2 - first], out[k + 3 - first] = u + self.slopes[k + 2], v + self.slopes[k + 3]
+                s += A[i, j] * running[i]
+                t += A[i, j + 1] * running[i]
+                u += A[i, j + 2] * running[i]
+                v += A[i, j + 3] * running[i]
+            out[k], out[k + 1], out[k + 2], out[k + 3] = s, t, u, v
             k += 4
-        while k < last:
-            s = zero
+        while k < d:
+            j, s = first + k, zero
             for i in range(running.size):
-                s += A[i, k] * running[i]
-            out[k - first] = s + self.slopes[k]
+                s += A[i, j] * running[i]
+            out[k] = s
             k += 1
+        for i in range(d):
+            out[i] += self.slopes[first + i]
 
-    def move(self, running, first, step):
+    def move(self, running, first, d, step):
         """Update the running vector, four columns at a time."""
         A, k, T = self.columns, 0, self.columns.dtype.type
-        while k + 4 <= step.size:
-            s, t, u, v = T(step[k]), T(step[k + 1]), T(step[k + 2]), T(step[k + 3])
-            j = first + k
+        while k + 4 <= d:
+            j, s, t, u, v = first + k, T(step[k]), T(step[k + 1]), T(step[k + 2]), T(step[k + 3])
             for i in range(running.size):
                 running[i] += s * A[i, j] + t * A[i, j + 1] + u * A[i, j + 2] + v * A[i, j + 3]
             k += 4
-        while k < step.size:
-            s = T(step[k])
+        while k < d:
+            j, s = first + k, T(step[k])
             for i in range(running.size):
-                running[i] += s * A[i, first + k]
+                running[i] += s * A[i, j]
             k += 1
 
 
@@ -196,9 +191,19 @@ class BlockModel(ABC):
         return first, last
 
     def distance(self, penalty, slopes):
-        """How far the groups are from stationarity; `slopes` are those of the coefficients of the model."""
-        c = self.curvature
-        return distance_blocks(penalty, self.w, slopes, self.order, self.where, c.sizes, c.firsts, c.values, c.scratch)
+        """The largest move of a coefficient by a prox step on its group alone, times the curvature there.
+
+        `slopes` are those of the coefficients of the model.
+        """
+        c, farthest = self.curvature, 0.0
+        for d, groups in by_size(self.order, c.sizes):
+            here = self.where[groups][:, None] + np.arange(d)
+            bends = np.max(c.values[c.firsts[groups][:, None] + np.arange(d)], axis=1)
+            bends[bends == 0.0] = 1.0  # any will do where the loss is flat
+            old = self.w[here]
+            new = penalty.prox_rows(groups, old - slopes[here] / bends[:, None], 1.0 / bends)
+            farthest = max(farthest, float(np.max(bends * np.max(np.abs(new - old), axis=1))))
+        return farthest
 
     def _extrapolate(self, penalty, points, images):
         """Go to the affine combination of the last points with the least residual, if it is lower (Anderson, 1965).
@@ -219,17 +224,22 @@ class BlockModel(ABC):
             self.w[:], self.running[:] = w, running
 
     def _total(self, penalty, w, running):
-        return self.height(w, running) + value_blocks(penalty, w, self.order, self.where, self.curvature.sizes)
+        total = self.height(w, running)
+        for d, groups in by_size(self.order, self.curvature.sizes):
+            total += penalty.value_rows(groups, w[self.where[groups][:, None] + np.arange(d)])
+        return total
 
 
 class WholeModel(BlockModel):
     """A quadratic loss itself; the groups may change from one cycle to the next."""
 
-    is_quick = False
-
     def __init__(self, loss, partition, p):
         super().__init__(partition, p)
         self._loss, self._term = loss, None
+
+    @property
+    def is_quick(self):
+        return _FEW * self.features.size <= self.curvature.values.size
 
     @property
     def term(self):

@@ -47,7 +47,7 @@ class GroupModel:
         self._blocks = GramBlocks(gram if np.array_equal(members, everything) else gram[np.ix_(members, members)])
         self._offsets = np.concatenate([[0], np.cumsum(np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0))])
         self._places, self._values = np.full(sizes.size, -1), np.empty(size)
-        self._vectors, self._scratch = np.empty(self._offsets[-1]), np.empty((6, int(sizes.max(initial=1))))
+        self._vectors, self._scratch = np.empty(self._offsets[-1]), np.empty((5, int(sizes.max(initial=1))))
         for d in np.unique(sizes):
             alike = np.flatnonzero(sizes == d)
             places = starts[alike][:, None] + np.arange(d)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparseopt._jit import Term
 from sparseopt.designs import CSC, CenteredCSC
-from sparseopt.kernels.rows import descend_rows, distance_rows, value_rows
+from sparseopt.kernels.rows import descend_rows, move_rows, value_rows
 from sparseopt.losses import MultiResponse
 from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
@@ -35,11 +35,15 @@ class RowBlocks(Term):
 
     def prox(self, j, v, step, out):
         """Prox of row j, into `out`."""
-        self.penalty.prox_block(j, v, step, out)
+        self.penalty.prox_block(j, v.size, v, step, out)
 
-    def value(self, j, x):
-        """Penalty of row j."""
-        return self.penalty.value_block(j, x)
+    def total(self, features, W):
+        """Penalty of some rows, which are the columns of W."""
+        return self.penalty.value_rows(features, W.T)
+
+    def moved(self, V, steps):
+        """Prox of all rows of V, with a step each."""
+        return self.penalty.prox_rows(np.arange(len(V)), V, steps)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class RowEntries(Term):
         for k in range(x.size):
             total += self.penalty.value_at(j * x.size + k, x[k])
         return total
+
+    def total(self, features, W):
+        """Penalty of some rows, which are the columns of W."""
+        return value_rows(self, features, W, np.empty(len(W)))
+
+    def moved(self, V, steps):
+        """Prox of all rows of V, with a step each."""
+        out = np.empty(V.shape)
+        move_rows(self, V, steps, out)
+        return out
 
 
 def row_term(penalty, q):
@@ -198,10 +212,7 @@ def extrapolate(rows, gram, features, W, slope, history):
     trial = ((weights / np.sum(weights)) @ flat[1:]).reshape(W.shape)
     step = trial - W
     bent = step @ gram
-    row = np.empty(len(W))
-    gain = (
-        np.sum((slope + bent / 2) * step) + value_rows(rows, features, trial, row) - value_rows(rows, features, W, row)
-    )
+    gain = np.sum((slope + bent / 2) * step) + rows.total(features, trial) - rows.total(features, W)
     if gain < 0.0:
         W[:] = trial
         slope += bent
@@ -209,9 +220,9 @@ def extrapolate(rows, gram, features, W, slope, history):
 
 def row_distances(rows, W, slope, bends):
     """How far a step on each row alone would go, in the units of the slope."""
-    distance, scratch = np.empty(len(W)), np.empty((2, W.shape[1]))
-    distance_rows(rows, W, slope, bends, *scratch, distance)
-    return distance
+    steps = np.divide(1.0, bends, out=np.ones(bends.size), where=bends > 0.0)
+    moves = np.linalg.norm(rows.moved(W - slope * steps[:, None], steps) - W, axis=1)
+    return bends * moves
 
 
 def products(X, features, new, weights):
