@@ -84,15 +84,13 @@ class DenseModels(SampleModels):
     def __init__(self, loss, v, *, single):
         self._design, self._has_intercept = loss.X, loss.intercept
         n, p = self._design.shape
-        self.is_single = single
-        self._dtype = np.dtype(np.float32 if single else np.float64)
-        self._memory, self._size, self._ones = np.empty((0, n), dtype=self._dtype), 0, np.ones(n)
         self._shift, self._sketch = np.zeros(p), None
-        if single:
-            self._take_sketch(v)
+        self.is_single = single and self._take_sketch(v)
+        self._dtype = np.dtype(np.float32 if self.is_single else np.float64)
+        self._memory, self._size, self._ones = np.empty((0, n), dtype=self._dtype), 0, np.ones(n)
 
     def _take_sketch(self, v):
-        """A sketch of X, with its slopes on the way; none where it cannot tell the columns apart."""
+        """Make a sketch of X, with the slopes on the way; whether it and float32 can tell the columns apart."""
         values, copies = self._design.values, copies_of(self._design)
         if self._has_intercept:
             # it takes off any constant, and the slopes v sum to zero: what columns have in common needs no digits
@@ -102,6 +100,7 @@ class DenseModels(SampleModels):
             self.slopes_at_start = sketch.exact
             copies["sketch"] = sketch if sketch.is_faithful else None
         self._sketch = copies["sketch"]
+        return self._sketch is not None
 
     @staticmethod
     def prefer_single(loss):
@@ -162,7 +161,9 @@ class DenseModels(SampleModels):
         """Take columns of X into memory that is kept from model to model: fresh memory is slower than the copy."""
         first, size = self._size, self._size + features.size
         if size > len(self._memory):
-            grown = np.empty((min(max(size, 2 * len(self._memory)), self._design.shape[1]), self._ones.size), dtype=self._dtype)
+            grown = np.empty(
+                (min(max(size, 2 * len(self._memory)), self._design.shape[1]), self._ones.size), dtype=self._dtype
+            )
             grown[:first] = self._memory[:first]
             self._memory = grown
         cast_columns(self._design.values, self._shift, self._ones, features, self._memory[first:size].T)
