@@ -106,21 +106,3 @@ def separable_distances(a, b, lower, upper, w, slope, out):
         if x >= upper[j] and rest > 0.0:
             rest = 0.0
         out[j] = abs(rest)
-
-
-@kernel
-def cast_and_pull(values, means, root, u, out, slopes):
-    """root_i (x_ij - mean_j) into `out`, in its precision, and its product with u into `slopes`; one look at X.
-
-    Returns the sum of squares.
-    """
-    squares = 0.0
-    for j in range(values.shape[1]):
-        mean, total = means[U(j)], 0.0
-        for i in range(values.shape[0]):
-            entry = root[U(i)] * (values[U(i), U(j)] - mean)
-            out[U(i), U(j)] = entry
-            total += entry * u[U(i)]
-            squares += entry * entry
-        slopes[U(j)] = total
-    return squares

@@ -124,7 +124,9 @@ class NewtonState(State):
     def account(self):
         if self.descent is not None:
             return "handed over to CoordinateDescent"
-        return f"{self.renewals} models in {self.iterations} steps, the last by {self.models.model.account()}"
+        done = f"{self.renewals} models in {self.iterations} steps"
+        # a run may end when a model was given up and the next one is still to come
+        return done if self.models.model is None else f"{done}, the last by {self.models.model.account()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +142,8 @@ class ProxNewton(Solver):
     Parameters
     ----------
     single_precision : bool, default True
-        Keep a float32 copy of a dense float64 X (half its memory) for screening and for the models; the
-        last steps start from float64 slopes, and all that is proven is float64. False saves the memory.
+        Screen with a copy of a dense float64 X in 16 bits (a quarter of its memory), and keep the models in
+        float32; the last steps start from float64 slopes, and all that is proven is float64. False saves the memory.
     shrink : float, default 0.25
         Factor of the strength of a convex penalty from one stage to the next.
     concave_shrink : float, default 0.85

@@ -17,12 +17,15 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from sparseopt.designs import Dense, copies_of, held_curvature
-from sparseopt.kernels.gram import cast_and_pull
+from sparseopt.kernels.columns import cast_columns, pull_columns
+from sparseopt.solvers.column_sketch import ColumnSketch
 from sparseopt.solvers.curved_model import CurvedModel
 from sparseopt.solvers.working_model import GramModel, WorkingModel
 
-# Entries of X from which a copy in float32 saves time, and up to which it may take memory (1 GB).
-_WORTH_A_COPY, _TOO_LARGE = 1e5, 2**28
+# Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
+_WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
+# Rows whose mean stands for that of all.
+_FIRST_ROWS = 16
 # Features from which a Gram matrix takes too much memory: a gigabyte in float32.
 _LARGEST_GRAM = 16_384
 # Entries of a matrix that stay in the cache of a core: a megabyte in float32.
@@ -73,29 +76,37 @@ class SampleModels(ABC):
 
 
 class DenseModels(SampleModels):
-    """Models with the Gram matrix of the weighted columns in memory; all in float32, if `single`."""
+    """Models with the Gram matrix of the weighted columns in memory.
+
+    With `single` they are float32, and a sketch of X in 16 bits says which features are worth a look.
+    """
 
     def __init__(self, loss, v, *, single):
-        self._values, self._has_intercept = loss.X.values, loss.intercept
-        self._shadow = None
-        n, p = self._values.shape
-        self.is_single = single
-        self._dtype = np.dtype(np.float32 if single else np.float64)
-        self._memory, self._size = np.empty((0, n), dtype=self._dtype), 0
-        if single:
-            self._shadow = copies_of(loss.X).get("single")
-        if single and self._shadow is None:
-            self._shadow = np.empty((n, p), dtype=np.float32, order="F")
-            self.slopes_at_start = np.empty(p)
-            means, root = np.zeros(p), np.ones(n)
-            cast_and_pull(self._values, means, root, v, self._shadow, self.slopes_at_start)
-            copies_of(loss.X)["single"] = self._shadow
+        self._design, self._has_intercept = loss.X, loss.intercept
+        n, p = self._design.shape
+        self._shift, self._sketch = np.zeros(p), None
+        self.is_single = single and self._take_sketch(v)
+        self._dtype = np.dtype(np.float32 if self.is_single else np.float64)
+        self._memory, self._size, self._ones = np.empty((0, n), dtype=self._dtype), 0, np.ones(n)
+
+    def _take_sketch(self, v):
+        """Make a sketch of X, with the slopes on the way; whether it and float32 can tell the columns apart."""
+        values, copies = self._design.values, copies_of(self._design)
+        if self._has_intercept:
+            # it takes off any constant, and the slopes v sum to zero: what columns have in common needs no digits
+            self._shift = np.mean(values[:_FIRST_ROWS], axis=0)
+        if "sketch" not in copies:
+            sketch = ColumnSketch(values, self._shift, v)
+            self.slopes_at_start = sketch.exact
+            copies["sketch"] = sketch if sketch.is_faithful else None
+        self._sketch = copies["sketch"]
+        return self._sketch is not None
 
     @staticmethod
     def prefer_single(loss):
-        """Whether a copy in float32 pays."""
+        """Whether float32 and a sketch pay."""
         X = loss.X
-        if not isinstance(X, Dense) or X.dtype != np.float64 or not _WORTH_A_COPY <= X.n_entries <= _TOO_LARGE:
+        if not isinstance(X, Dense) or X.dtype != np.float64 or not _WORTH_A_SKETCH <= X.n_entries <= _TOO_LARGE:
             return False
         sizes = X.squares[X.squares > 0.0]
         return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
@@ -117,7 +128,7 @@ class DenseModels(SampleModels):
     def place(self, w, v, *, is_exact):
         self.model.w[:] = w
         if is_exact and self.is_single:
-            self.model.anchor(self._exact_slopes(self.model.features, v))
+            self.model.anchor(self._exact_slopes(v))
         else:
             self.model.anchor(self._slopes(self._columns, v))
 
@@ -137,7 +148,9 @@ class DenseModels(SampleModels):
         return 8.0
 
     def screen(self, v):
-        return self._slopes((self._values if self._shadow is None else self._shadow).T, v)
+        if self._sketch is None:
+            return np.asarray(self._design.rmatvec(v), dtype=np.float64)
+        return self._sketch.pull(v)
 
     @property
     def _columns(self):
@@ -149,14 +162,11 @@ class DenseModels(SampleModels):
         first, size = self._size, self._size + features.size
         if size > len(self._memory):
             grown = np.empty(
-                (min(max(size, 2 * len(self._memory)), self._values.shape[1]), self._values.shape[0]), dtype=self._dtype
+                (min(max(size, 2 * len(self._memory)), self._design.shape[1]), self._ones.size), dtype=self._dtype
             )
             grown[:first] = self._memory[:first]
             self._memory = grown
-        rows = (self._values if self._shadow is None else self._shadow).T
-        for block in _blocks(features.size, rows.shape[1]):
-            new = features[block]
-            self._memory[first + block.start : first + block.start + new.size] = rows[new]
+        cast_columns(self._design.values, self._shift, self._ones, features, self._memory[first:size].T)
         self._size = size
 
     def _products(self, first):
@@ -181,11 +191,10 @@ class DenseModels(SampleModels):
         unit = float(np.max(np.abs(v), initial=0.0)) or 1.0
         return np.vecdot(rows, (v / unit).astype(self._dtype)).astype(np.float64) * unit
 
-    def _exact_slopes(self, features, v):
-        """Products of columns of X itself with v, some columns at a time."""
-        out = np.empty(features.size)
-        for block in _blocks(features.size, v.size):
-            out[block] = np.vecdot(self._values.T[features[block]], v)
+    def _exact_slopes(self, v):
+        """Products of the columns of X itself with v."""
+        out = np.empty(self.model.size)
+        pull_columns(self._design, self.model.features, v, out)
         return out
 
     def _in_units(self, rows):

@@ -34,6 +34,9 @@ _STEPS, _MOST_STEPS = 4, 128
 _HALVINGS = 7
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
+# Where no move of an epoch reaches a tolerance, so many times it may be left of the distance to stationarity:
+# in columns with a large part in common, moves are much less than what is left.
+_SETTLED = 3.0
 # Curvature, relative to the largest, of a feature whose column is zero.
 _LITTLE = 1e-8
 # Multiplications that take as long as what a Newton step does besides: borders of its system, and Python.
@@ -127,7 +130,7 @@ class WorkingModel(ABC):
         for k in range(rounds if self.size else 0):
             if self.work >= end or (self.is_too_coarse and k >= _COARSE):
                 break
-            if self.descend(penalty, tol, patience) <= tol:
+            if self.descend(penalty, tol, patience) <= tol and self._is_near(form, _SETTLED * tol):
                 return True
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
                 here = local_form_on(penalty, self.features, self.w) if form is None else form
@@ -138,9 +141,13 @@ class WorkingModel(ABC):
                     break
             # where Newton steps fail, epochs have to do: extrapolated ones
             patience = max(_EPOCHS if went is None else _PATIENCE, self.spare_epochs)
-            if form is not None and np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol:
+            if form is not None and self._is_near(form, tol):
                 return True
         return self.size == 0
+
+    def _is_near(self, form, tol):
+        """Whether no coordinate is further than `tol` from stationarity, as far as a form can tell."""
+        return form is None or np.max(form.subgradient_distance(self.w, self.slope), initial=0.0) <= tol
 
     def _newton(self, form):
         """One Newton step on the free nonzero coordinates; whether it was full, None where there is none.

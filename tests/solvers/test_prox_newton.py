@@ -195,7 +195,7 @@ def test_a_loss_of_the_user():
 
 
 def test_a_wide_problem_is_screened_in_single_precision():
-    """400,000 entries: enough for the float32 copy of X; the gap is one of float64 data all the same."""
+    """400,000 entries: enough for the sketch of X; the gap is one of float64 data all the same."""
     wide = RNG.standard_normal((200, 2000))
     labels = np.sign(wide[:, :5] @ np.ones(5) + RNG.standard_normal(200))
     for intercept in (False, True):
@@ -261,22 +261,63 @@ def test_a_gram_matrix_that_is_too_large_is_left_to_coordinate_descent(monkeypat
     assert "CoordinateDescent" in solution.account
 
 
-def test_a_path_copies_x_once_and_keeps_nothing(monkeypatch):
-    """The float32 copy lasts as long as the path, however it ends."""
+def test_a_path_sketches_x_once_and_keeps_nothing(monkeypatch):
+    """The sketch lasts as long as the path, however it ends."""
     from sparseopt.solvers import sample_models
 
     wide = RNG.standard_normal((200, 600))
     loss = so.Logistic(wide, np.sign(wide[:, 0] + RNG.standard_normal(200)))
-    casts = []
-    cast = sample_models.cast_and_pull
-    monkeypatch.setattr(sample_models, "cast_and_pull", lambda *arguments: casts.append(1) or cast(*arguments))
+    made = []
+    make = sample_models.ColumnSketch
+    monkeypatch.setattr(sample_models, "ColumnSketch", lambda *arguments: made.append(1) or make(*arguments))
     penalties = [so.L1(alpha) for alpha in so.alpha_grid(loss, 10, 0.1)]
     found = so.path(so.Problem(loss), penalties)
     assert found.largest_gap <= 1e-6
-    assert len(casts) == 1
+    assert len(made) == 1
     assert "_copies" not in vars(loss.X)
     so.path(so.Problem(loss), penalties, callback=lambda k, _: k == 2)
     assert "_copies" not in vars(loss.X)
+
+
+def far_from_zero(mean, **options):
+    """A problem of 400 x 1000, large enough for a sketch, with a support of a tenth."""
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((400, 1000))
+    score = wide[:, :20].sum(axis=1) + rng.standard_normal(400)
+    labels = np.where(score > np.median(score), 1.0, -1.0)
+    loss = so.Logistic(wide + mean, labels, **options)
+    return so.Problem(loss, so.L1(0.1 * so.alpha_max(loss)))
+
+
+def test_columns_far_from_zero_are_not_sketched():
+    """In units of their length they are nearly the same, and float32 cannot tell them apart either."""
+    solution = so.solve(far_from_zero(1e3), so.ProxNewton(), max_iter=100)
+    assert solution.status is so.Status.CONVERGED
+    assert "float64" in solution.account
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3, 1e6])
+def test_with_an_intercept_it_does_not_matter_where_columns_lie(mean):
+    solution = so.solve(far_from_zero(mean, intercept=True), so.ProxNewton())
+    assert solution.status is so.Status.CONVERGED
+    assert "float32" in solution.account
+    assert solution.iterations <= 20
+
+
+def test_a_run_that_ends_as_a_model_is_given_up_says_so_much():
+    """Classes of different size and columns nearly the same: float32 is left in the step that converges."""
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((400, 1000))
+    labels = np.where(wide[:, :20].sum(axis=1) + rng.standard_normal(400) > -2.0, 1.0, -1.0)
+    loss = so.Logistic(wide + 1e3, labels)
+    solution = so.solve(so.Problem(loss, so.L1(0.1 * so.alpha_max(loss))), so.ProxNewton())
+    assert solution.status is so.Status.CONVERGED
+    assert "models in" in solution.account
+
+
+def test_models_are_minimised_where_columns_have_much_in_common():
+    """There an epoch of small moves does not tell that the minimum of a model is near; steps would be many and short."""
+    assert so.solve(far_from_zero(3.0), so.ProxNewton()).iterations <= 25
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-9])
@@ -289,7 +330,7 @@ def test_it_goes_as_fine_as_the_gap_needs(tol):
     assert solution.iterations <= so.solve(problem, so.ProxNewton(), tol=1e-12).iterations
 
 
-def test_columns_are_taken_and_multiplied_in_blocks(monkeypatch):
+def test_columns_are_multiplied_in_blocks(monkeypatch):
     """Small enough that there are many."""
     monkeypatch.setattr("sparseopt.solvers.sample_models._CACHED", 64)
     for design in (X, X.astype(np.float32)):
