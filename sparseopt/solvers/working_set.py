@@ -10,7 +10,8 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares
-from sparseopt.losses.samples import fitted, remember
+from sparseopt.losses.first_look import is_worth_a_sketch
+from sparseopt.losses.samples import fitted
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.concave_search import ConcaveSearch
@@ -143,7 +144,7 @@ class WorkingSet(Solver):
         if not np.any(w) and ConcaveSearch.helps(problem.proximal):
             state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
-        single = self.single_precision and WorkingColumns.prefer_single(X) and not self._takes_all(problem, state)
+        single = self.single_precision and is_worth_a_sketch(X) and not self._takes_all(problem, state)
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
@@ -154,17 +155,13 @@ class WorkingSet(Solver):
     def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
-        state.slopes = None
         if has_gram:
-            state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
+            state.columns = WorkingColumns(loss, single=single)
             # in float32 a point where descent is slow passes for one where it has stalled: Newton steps go on
             state.model = GramModel(state.columns.dtype, descends_far=loss.dtype == np.float64)
-            if state.columns.slopes_at_zero is not None and not w.any():
-                state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero).copy()
         else:
             state.columns, state.model = None, ResidualModel(loss, w)
-        if state.slopes is None:
-            state.slopes = np.array(loss.gradient(w), dtype=np.float64)
+        state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
         if isinstance(state.model, ResidualModel):
             state.search = state.minima = None
