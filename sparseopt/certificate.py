@@ -23,6 +23,7 @@ from sparseopt.conjugates import (
     convex_form,
     has_conjugate,
     loss_conjugate,
+    penalty_value,
     sample_slopes,
     slope_scale,
 )
@@ -186,8 +187,9 @@ def examine(problem, w):
 
 def _examine(problem, w):
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
     # in this order of the two, a bound that is no number is none
-    return Examination(problem.objective(w), slope, max(-np.inf, dual_bound(problem, w, slope)))
+    return Examination(objective, slope, max(-np.inf, dual_bound(problem, w, slope)))
 
 
 def objective_at_zero(problem):
@@ -254,6 +256,10 @@ def is_composed(problem):
 
 def knows_dual(problem):
     """Whether duality bounds the problem: it is convex, and its conjugates are known."""
+    return kept(problem, "_knows_dual", lambda: _knows_dual(problem))
+
+
+def _knows_dual(problem):
     term = problem.proximal
     has_form = term is not None and convex_form(term, problem.n_features) is not None
     return has_form and (isinstance(problem.loss, Quadratic) or has_conjugate(problem.loss))
@@ -283,35 +289,39 @@ def _sample_bound(loss, form, w, slope):
         if v is None:
             return -np.inf
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    flat = np.zeros(t.size, dtype=bool)
+    flat = False
     while (stuck := form.stuck(t)) is not None:
-        flat |= stuck
+        flat = flat | stuck
         v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
             return -np.inf
         t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
     scale = form.largest_scale(t)
     if isinstance(loss, LeastSquares):
-        scale, value, size = _half_squares(loss, v, weights, scale, may_shrink=form.is_homogeneous)
+        known = loss.residual(w)
+        mass, squares = (known.mass, known.squares) if v is known.values else (weights * v, None)
+        scale, value, size = _half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
     else:
         terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
         value, size = float(terms.sum()), float(np.abs(terms).sum())
-    penalty = form.conjugate(form.nearest_slope(scale * t))
+    penalty = form.conjugate_near(scale * t)
     return -value - penalty - _ROUNDING * (size + abs(penalty))
 
 
-def _half_squares(loss, v, weights, scale, *, may_shrink):
+def _half_squares(loss, v, mass, squares, scale, *, may_shrink):
     """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
 
-    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k.
+    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k; `mass` is s v, and `squares` its
+    product with v where that is known.
     """
-    mass = weights * v
     products = mass * loss.target
-    squares, pull = float((mass * v).sum()), float(products.sum())
+    pull = float(np.add.reduce(products))
+    if squares is None:
+        squares = float(np.add.reduce(mass * v))
     if may_shrink and squares > 0.0:
         scale = min(max(-pull / squares, 0.0), scale)
     curved = scale * scale * squares / 2
-    return scale, curved + scale * pull, curved + scale * float(np.abs(products).sum())
+    return scale, curved + scale * pull, curved + scale * float(np.add.reduce(np.abs(products)))
 
 
 def _ray_bound(loss, form, w):
@@ -467,7 +477,7 @@ def stationarity(problem, w, slope):
     form = None if term is None else convex_form(term, w.size)
     distance = None if form is None else form.subgradient_distance(w, slope)
     if distance is not None:
-        return float(np.max(distance, initial=0.0))
+        return float(np.maximum.reduce(distance, initial=0.0))
     curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), np.finfo(np.float64).tiny)
     if not isinstance(term, Penalty):
         curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)

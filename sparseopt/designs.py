@@ -165,6 +165,8 @@ class Dense(Design):
         if columns is None:
             return _product(self.values, w)
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
+        if columns.size == 0:
+            return total
         for block in _runs(columns) or (columns[b] for b in _blocks((self.shape[0], columns.size))):
             total += _product(self.values[:, block], w[block])
         return total
@@ -511,6 +513,8 @@ def centered(design, weights):
 
 def uncentered(design):
     """The same design with its columns as lent; X is not copied."""
+    if type(design) is Dense:
+        return design
     match design:
         case CenteredDense(values):
             return Dense(values)

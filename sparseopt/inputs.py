@@ -26,13 +26,14 @@ def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
     if isinstance(X, Design):
         return X
-    array = X if sparse.issparse(X) else _as_matrix(X, name)
+    array = X if type(X) is not np.ndarray and sparse.issparse(X) else _as_matrix(X, name)
     if type(array) is not np.ndarray:
         return _sparse_design(array, name)
     design = Dense(array)
     squares, kind = design.squares, array.dtype.type
     # one look at X is enough, unless a length is suspicious
-    if not (squares.max() < _LARGEST[kind] ** 2 and squares.min() > len(array) * _SMALLEST[kind] ** 2):
+    largest, smallest = np.maximum.reduce(squares), np.minimum.reduce(squares)
+    if not (largest < _LARGEST[kind] ** 2 and smallest > len(array) * _SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
     return design
 
@@ -69,7 +70,7 @@ def _frame_as_floats(X, name):
 
 def as_floats(values, name):
     """Array of float32 or float64: float16 becomes float32, everything else real float64."""
-    array = np.asarray(values)
+    array = values if type(values) is np.ndarray else np.asarray(values)
     if type(array) is not np.ndarray:
         array = np.asarray(array).view(np.ndarray)
     if array.dtype == np.float64:
@@ -229,14 +230,14 @@ def as_weights(sample_weight, n_samples):
 
 
 def _as_vector(values, n_samples, name):
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    if type(values) is not np.ndarray and isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
     vector = as_floats(values, name)
     if vector.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {vector.shape}; pass one column, or its ravel().")
     if vector.size != n_samples:
         raise ValueError(f"{name} has {vector.size} entries for {n_samples} samples; their lengths must match.")
-    size, kind = np.abs(vector).max(initial=0.0), vector.dtype.type
+    size, kind = np.maximum.reduce(np.abs(vector), initial=0.0), vector.dtype.type
     if not size < np.inf:
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ValueError(f"{name} contains NaN or infinity in row {i}; drop or impute such values.")
@@ -285,6 +286,7 @@ def as_coefficients(w, shape, dtype, name="w0"):
         raise ValueError(
             f"{name} has shape {array.shape}, but the problem has {shape[0]} features: pass shape {shape}."
         )
-    if not np.isfinite(array).all():
+    if not np.logical_and.reduce(np.isfinite(array), axis=None):
         raise ValueError(f"{name} contains NaN or infinity.")
-    return np.array(array, dtype=dtype, order="C").ravel()
+    copy = np.array(array, dtype=dtype, order="C")
+    return copy if copy.ndim == 1 else copy.ravel()

@@ -20,6 +20,7 @@ from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
+from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
@@ -34,10 +35,12 @@ from sparseopt.solvers.working_set import WorkingSet
 _LITTLE = 130_000
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
+_EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_FEW, _SORTED = GramDescent(), SlopeWorkingSet()
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -53,6 +56,7 @@ def default_solver(problem):
     least squares and SLOPE           SlopeWorkingSet
     linear rows                       OperatorSplitting
     least squares and a penalty       WorkingSet
+    the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
@@ -60,6 +64,8 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
+    if _FEW.rejects(problem) is None:
+        return _FEW
     if isinstance(problem.constraint, Cardinality):
         return HardThresholding()
     if is_composed(problem):
@@ -150,9 +156,9 @@ def solve(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
         )
     solver = default_solver(problem) if solver is None else solver
-    if not isinstance(solver, Solver):
+    if solver is not _FEW and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
-    if reason := solver.rejects(problem):
+    if solver is not _FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     limits = _Limits(
         tol=as_number(tol, "tol", least=0.0),
@@ -206,7 +212,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     while True:
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a status for it
             state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
-            if not np.isfinite(state.w).all():
+            if not np.logical_and.reduce(np.isfinite(state.w)):
                 state.w, state.status = first, Status.DIVERGED
             status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start
@@ -242,10 +248,9 @@ class _Watch:
         if self.is_blind:
             self.goal = tol
             return
-        zero = np.zeros(problem.n_features)
-        slope = np.asarray(problem.loss.gradient(zero), dtype=np.float64)
-        self.scale = float(np.abs(slope).max(initial=0.0))
-        self.rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * self.scale
+        slope = problem.loss.gradient(np.zeros(problem.n_features))
+        self.scale = float(np.maximum.reduce(np.abs(slope), initial=0.0))
+        self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
         self.at_zero = abs(objective_at_zero(problem))
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale

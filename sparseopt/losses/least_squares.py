@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,17 @@ from sparseopt.designs import Design, centered
 from sparseopt.losses.base import Loss, kept, rebuilt
 from sparseopt.losses.multi_response import MultiResponse
 from sparseopt.losses.samples import fitted, prepare, remembered
+
+
+class Residual(NamedTuple):
+    """What objective, slope and certificate ask of one point, one after another."""
+
+    #: Fitted values minus targets.
+    values: np.ndarray
+    #: The same times the weights: the slope in each fitted value.
+    mass: np.ndarray
+    #: The weighted sum of squares.
+    squares: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,20 +59,19 @@ class LeastSquares(Loss):
 
     def __new__(cls, X=None, y=None, sample_weight=None, intercept=False, *, offset=None):
         """`MultiResponse` where y has several columns; arguments are absent where a copy is made."""
-        if np.ndim(y) != 2 or np.shape(y)[1] < 2:
-            return super().__new__(cls)
+        if (type(y) is np.ndarray and y.ndim == 1) or np.ndim(y) != 2 or np.shape(y)[1] < 2:
+            return object.__new__(cls)
         if offset is not None:
             raise ValueError("offset is for a single response; take it off y, which is the same for least squares.")
         return MultiResponse(X, y, sample_weight, intercept)
 
     def __post_init__(self):
         prepare(self, self.X, self.y)
-        mean, rest = 0.0, self.offset.taken_from(self.y)
+        target = self.offset.taken_from(self.y)
         if self.intercept:
-            mean = self.y.dtype.type(np.sum(self.sample_weight.values * rest, dtype=np.float64))
+            mean = self.y.dtype.type(np.sum(self.sample_weight.values * target, dtype=np.float64))
             object.__setattr__(self, "X", centered(self.X, self.sample_weight.values))
-        target = rest - mean
-        if self.intercept:
+            target = target - mean
             # A second pass takes off what rounding left of a large mean.
             target = target - np.sum(self.sample_weight.values * target)
             if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
@@ -122,21 +133,29 @@ class LeastSquares(Loss):
 
     def start(self, w):
         running = np.zeros(self.y.size + 1, dtype=self.dtype)
-        running[:-1] = self.sample_weight.values * (fitted(self, w) - self.target)
+        running[:-1] = self.residual(w).mass
         return running
 
     def curvatures(self):
         return kept(self, "_curvatures", lambda: self.X.weighted_squares(self.sample_weight.values))
 
+    def residual(self, w):
+        """The `Residual` of w, remembered for the last w."""
+        return remembered(self, "_residual", w, self._residual_at)
+
+    def _residual_at(self, w):
+        values = self.X.matvec(w) - self.target
+        mass = self.sample_weight.values * values
+        return Residual(values, mass, float(np.add.reduce(mass * values)))
+
     def evaluate(self, w):
-        residual = fitted(self, w) - self.target
-        return float((self.sample_weight.values * residual * residual).sum() / 2)
+        return self.residual(w).squares / 2
 
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)
 
     def _gradient_at(self, w):
-        return self.X.rmatvec(self.sample_weight.values * (fitted(self, w) - self.target))
+        return self.X.rmatvec(self.residual(w).mass)
 
     def intercept_at(self, w):
         if not self.intercept:

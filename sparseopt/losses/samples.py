@@ -340,7 +340,7 @@ def prepare(loss, X, y):
 
 def prepare_design(loss, X):
     """Canonical design and weights, which are set; the design is returned, too."""
-    names = feature_names(X)
+    names = None if type(X) is np.ndarray else feature_names(X)
     design = uncentered(as_design(X))
     n, dtype = design.shape[0], design.dtype
     weight = loss.sample_weight
@@ -367,31 +367,24 @@ def remembered(holder, name, w, compute):
 
     It is shared, an array is read-only; one assignment replaces it, so that threads may share the holder.
     """
-    mark = _mark(w)
+    known = holder.__dict__
+    mark = w.tobytes() if w.size <= _SHORT else w
     for place in (name, name + _AT_ZERO):
-        last = holder.__dict__.get(place)
-        if last is not None and _is_same(last[0], mark):
+        if (last := known.get(place)) is not None and (last[0] == mark if type(mark) is bytes else _is_same(last[0], w)):
             return last[1]
     return remember(holder, name, w, compute(w))
 
 
 def remember(holder, name, w, image):
     """Keep what belongs to w."""
-    if isinstance(image, np.ndarray):
-        image.flags.writeable = False
-    mark = _mark(w)
-    is_zero = mark == bytes(len(mark)) if isinstance(mark, bytes) else not w.any()
-    kept = mark if isinstance(mark, bytes) else w.copy()
-    object.__setattr__(holder, name + _AT_ZERO if is_zero else name, (kept, image))
+    if type(image) is np.ndarray:
+        image.setflags(write=False)
+    # the bytes of a short point are sooner compared, but those of a long one would be a copy for each look
+    mark = w.tobytes() if w.size <= _SHORT else w.copy()
+    is_zero = mark == bytes(len(mark)) if type(mark) is bytes else not w.any()
+    holder.__dict__[name + _AT_ZERO if is_zero else name] = mark, image
     return image
 
 
-def _mark(w):
-    """What a point is known by: the bytes of a short one, which are sooner compared, but would be a copy of a long one."""
-    return w.tobytes() if w.size <= _SHORT else w
-
-
-def _is_same(mark, other):
-    if isinstance(mark, bytes):
-        return mark == other
-    return mark.dtype == other.dtype and np.array_equal(mark, other)
+def _is_same(w, other):
+    return w.dtype == other.dtype and np.array_equal(w, other)
