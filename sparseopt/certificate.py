@@ -31,6 +31,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
+from sparseopt.lasso_bound import examine_lasso
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
@@ -152,6 +153,11 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     Costs two products with X; all sums are in float64, also for float32 data.
     """
     w = as_coefficients(w, problem.shape, np.float64, "w")
+    return certify_private(problem, w, lower_bound=lower_bound, duals=duals, ray=ray)
+
+
+def certify_private(problem, w, *, lower_bound=-np.inf, duals=None, ray=None):
+    """`certify` of a finite float64 vector, which the certificate keeps."""
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
     if needs_multipliers(problem):
@@ -164,7 +170,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         objective=here.objective,
         lower_bound=float(bound),
         violation=problem.violation(w),
-        stationarity=stationarity(problem, w, here.slope),
+        stationarity=stationarity(problem, w, here.slope) if here.distance is None else here.distance,
         proof=proof,
         reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
         w=w,
@@ -173,11 +179,12 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality."""
+    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality, maybe `stationarity`."""
 
     objective: float
     slope: np.ndarray
     bound: float
+    distance: float | None = None
 
 
 def examine(problem, w):
@@ -186,6 +193,11 @@ def examine(problem, w):
 
 
 def _examine(problem, w):
+    if type(problem.loss) is LeastSquares and problem.proximal is not None:
+        form = convex_form(problem.proximal, w.size)
+        if type(form) is SeparableForm and form.is_plain and not form.can_stick:
+            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, _ROUNDING)
+            return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
     # in this order of the two, a bound that is no number is none
@@ -194,7 +206,11 @@ def _examine(problem, w):
 
 def objective_at_zero(problem):
     """The objective at w = 0, computed once."""
-    return kept(problem, "_objective_at_zero", lambda: problem.objective(np.zeros(problem.n_features)))
+    known = problem.__dict__
+    if "_objective_at_zero" not in known:
+        zero = np.zeros(problem.n_features)
+        known["_objective_at_zero"] = problem.loss.evaluate(zero) + penalty_value(problem.penalty, zero)
+    return known["_objective_at_zero"]
 
 
 def _certify_composed(problem, w, duals):

@@ -29,6 +29,8 @@ _HELD = 100.0
 _LONG = 4
 # Entries up to which a product with all of X is over before its columns are chosen.
 _SMALL = 10_000
+# Entries that are still near for a second look, and the size up to which such sums of squares stay in the range of float32.
+_NEAR, _TAME = 1 << 14, 1e16
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -188,10 +190,15 @@ class Dense(Design):
     @property
     def squares(self):
         """sum_i x_ij**2 for each column j, computed once: the door asks for it first."""
-        if "_squares" not in self.__dict__:
+        known, columns = self.__dict__, self.values.T
+        if "_squares" not in known:
+            if columns.size <= _NEAR and np.maximum.reduce(np.abs(columns), axis=None) < _TAME:
+                # no sum of squares leaves the range: to set aside the state of floating-point errors costs more than to look
+                known["_squares"] = np.vecdot(columns, columns)
+                return known["_squares"]
             with np.errstate(over="ignore", invalid="ignore"):
-                object.__setattr__(self, "_squares", np.vecdot(self.values.T, self.values.T))
-        return self.__dict__["_squares"]
+                known["_squares"] = np.vecdot(columns, columns)
+        return known["_squares"]
 
     def weighted_squares(self, weights):
         """sum_i weights_i x_ij**2 for each column j, without a copy of X."""

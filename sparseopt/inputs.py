@@ -26,16 +26,31 @@ def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
     if isinstance(X, Design):
         return X
-    array = X if type(X) is not np.ndarray and sparse.issparse(X) else _as_matrix(X, name)
+    if _is_ready(X):
+        array = X
+    else:
+        array = X if sparse.issparse(X) else _as_matrix(X, name)
     if type(array) is not np.ndarray:
         return _sparse_design(array, name)
     design = Dense(array)
-    squares, kind = design.squares, array.dtype.type
-    # one look at X is enough, unless a length is suspicious
-    largest, smallest = np.maximum.reduce(squares), np.minimum.reduce(squares)
+    squares, kind = design.squares.tolist(), array.dtype.type
+    # one look at X is enough, unless a length is suspicious; a sum is no number where a part is none
+    largest, smallest = max(squares) + 0.0 * sum(squares), min(squares)
     if not (largest < _LARGEST[kind] ** 2 and smallest > len(array) * _SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
     return design
+
+
+def _is_ready(X):
+    """Whether X is in canonical form as it is."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.size > 0
+        and (X.dtype == np.float64 or X.dtype == np.float32)
+        and X.flags.farray
+        and X.flags.aligned
+    )
 
 
 def _as_matrix(X, name):

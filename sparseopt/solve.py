@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import CompilationError
-from sparseopt.certificate import certify, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
+from sparseopt.certificate import certify, certify_private, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
@@ -40,6 +40,7 @@ _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
 _FEW, _SORTED = GramDescent(), SlopeWorkingSet()
+_FEW_NAME = repr(_FEW)
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
@@ -160,14 +161,17 @@ def solve(
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
     if solver is not _FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
-    limits = _Limits(
-        tol=as_number(tol, "tol", least=0.0),
-        iterations=as_count(max_iter, "max_iter", least=1),
-        seconds=as_number(time_limit, "time_limit", least=0.0, finite=False),
-    )
+    tol = as_number(tol, "tol", least=0.0)
+    max_iter = as_count(max_iter, "max_iter", least=1)
+    time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     p, dtype = problem.n_features, problem.dtype
     w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     start = time.perf_counter()
+    if solver is _FEW and w0 is None and time_limit > 0.0 and not (callback or trace or progress):
+        found = _solve_at_once(problem, w, tol, max_iter, start)
+        if found is not None:
+            return found
+    limits = _Limits(tol=tol, iterations=max_iter, seconds=time_limit)
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
     except CompilationError as fault:
@@ -177,6 +181,22 @@ def solve(
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
+
+
+def _solve_at_once(problem, w, tol, max_iter, start):
+    """The solution that the first step of `GramDescent` finds, as nearly always; None where more has to be done.
+
+    The same step and the same test as in the loop, without what the loop keeps for steps to come.
+    """
+    state = _FEW.step(problem, _FEW.init(problem, w.copy()), 0.0, max_iter)
+    certificate = certify_private(problem, state.w + 0.0)
+    if not (abs(certificate.relative_gap) <= tol and certificate.violation <= tol):
+        return None
+    return _solution(problem, state.w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
+
+
+def _solution(problem, w, status, certificate, state, start, solver, trace):
     return Solution(
         w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),
@@ -184,8 +204,8 @@ def solve(
         certificate=certificate,
         iterations=state.iterations,
         seconds=time.perf_counter() - start,
-        solver=repr(solver),
-        trace=tuple(points),
+        solver=solver,
+        trace=trace,
         duals=state.duals,
         feature_names=problem.loss.feature_names,
         account=state.account(),

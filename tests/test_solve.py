@@ -171,7 +171,7 @@ def test_trace_progress_and_callback_change_nothing(capsys):
     assert watched.iterations == plain.iterations
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("\rWorkingSet: ")
+    assert captured.err.startswith("\rGramDescent: ")
     assert captured.err.endswith("\n")
     assert "support 2" in captured.err
 

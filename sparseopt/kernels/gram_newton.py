@@ -15,16 +15,14 @@ _LITTLE = 1e-8
 _LEFT = 1e-12
 # Slope along such a combination, relative to that of the penalty, that is rounding.
 _LEVEL = 1e-9
-# Multiples of a direction that reach every wall.
-_FAR = 1e100
-# Newton steps in a row, each of which met a wall.
-_IN_A_ROW = 8
+# Epochs over all coordinates, and multiplications of one call: a hundredth of a second or two.
+_EPOCHS, _BUDGET = 10, 2e7
 
 
-def sweep_form(gram, a, b, lower, upper, w, slope, least):
-    """One epoch over w, in place; the largest move times its curvature, and the changes of sign."""
-    largest, changes = 0.0, 0
-    for q in range(w.size):
+def sweep_form(gram, a, b, lower, upper, w, slope, least, first, last):
+    """Minimise in one coordinate after another of a range, in place; the changes of sign."""
+    changes = 0
+    for q in range(first, last):
         j = U(q)
         old, bend = w[j], gram[j, j] if gram[j, j] > 0.0 else least
         pull = bend * old - slope[j]
@@ -35,9 +33,8 @@ def sweep_form(gram, a, b, lower, upper, w, slope, least):
             w[j] = new
             for i in range(w.size):
                 slope[U(i)] += step * gram[j, U(i)]
-            largest = max(largest, (bend + b[j]) * abs(step))
             changes += int(old * new <= 0.0)
-    return largest, changes
+    return changes
 
 
 def lift(factor, size, x):
@@ -97,25 +94,34 @@ def solve_free(gram, a, b, free, force, factor, direction):
     return free.size, False
 
 
-def walk(gram, b, lower, upper, w, slope, free, force, direction, part, moves, image):
-    """Go so many times a direction, each coordinate no further than to zero or its bound, in place, if the objective falls.
+def room(w, lower, upper, ahead):
+    """How far a coordinate may go one way: to zero, where that lies ahead, or to its bound."""
+    wall = upper if ahead > 0.0 else lower
+    if w * ahead < 0.0:
+        wall = min(wall, 0.0) if ahead > 0.0 else max(wall, 0.0)
+    return wall - w
 
-    Returns whether it fell, and how many times the direction the first coordinate may go.
-    """
-    change, first = 0.0, math.inf
+
+def first_wall(lower, upper, w, free, direction):
+    """How many times the direction may be gone until a coordinate meets its wall."""
+    first = math.inf
+    for r in range(free.size):
+        j, ahead = U(free[r]), direction[U(r)]
+        if ahead != 0.0:
+            first = min(first, room(w[j], lower[j], upper[j], ahead) / ahead)
+    return first
+
+
+def walk(gram, b, lower, upper, w, slope, free, force, direction, part, moves, image):
+    """Go so many times a direction, each coordinate no further than to its wall, in place, if the objective falls; whether it did."""
+    change = 0.0
     for i in range(w.size):
         image[U(i)] = 0.0
     for r in range(free.size):
         s, j = U(r), U(free[r])
-        old, ahead = w[j], direction[s]
-        wall = upper[j] if ahead > 0.0 else lower[j]
-        if old * ahead < 0.0:
-            wall = min(wall, 0.0) if ahead > 0.0 else max(wall, 0.0)
-        if ahead != 0.0:
-            first = min(first, abs(wall - old) / abs(ahead))
-        move = part * ahead
-        if abs(move) * (1.0 + 1e-12) >= abs(wall - old):
-            move = wall - old
+        move, most = part * direction[s], room(w[j], lower[j], upper[j], direction[s])
+        if abs(move) * (1.0 + 1e-12) >= abs(most):
+            move = most
         moves[s] = move
         change += move * (force[s] + 0.5 * b[j] * move)
         for i in range(w.size):
@@ -123,12 +129,12 @@ def walk(gram, b, lower, upper, w, slope, free, force, direction, part, moves, i
     for r in range(free.size):
         change += 0.5 * moves[U(r)] * image[U(free[r])]
     if not change < 0.0:
-        return False, first
+        return False
     for r in range(free.size):
         w[U(free[r])] += moves[U(r)]
     for i in range(w.size):
         slope[U(i)] += image[U(i)]
-    return True, first
+    return True
 
 
 def newton_step(gram, a, b, lower, upper, w, slope, free, work):
@@ -142,39 +148,61 @@ def newton_step(gram, a, b, lower, upper, w, slope, free, work):
             force[U(count)] = slope[j] + b[j] * w[j] + (a[j] if w[j] > 0.0 else -a[j])
             count += 1
     moved, is_flat = solve_free(gram, a, b, free[:count], force, work, direction)
-    part = _FAR if is_flat else 1.0
-    for _ in range(2):
-        fell, first = walk(gram, b, lower, upper, w, slope, free[:moved], force, direction, part, work[p + 2], work[p + 3])
-        if fell or first >= part:
+    some = free[:moved]
+    first = first_wall(lower, upper, w, some, direction)
+    part = first if is_flat else 1.0
+    while part < math.inf:
+        if walk(gram, b, lower, upper, w, slope, some, force, direction, part, work[p + 2], work[p + 3]):
+            return first <= part, count
+        if first >= part:
             break
         # on the way to the first wall it falls for certain
         part = first
-    return fell and first <= part, count
+    return False, count
+
+
+def farthest(a, b, lower, upper, w, slope):
+    """The coordinate farthest from stationarity, and how far: of minus the slope to the subdifferential."""
+    place, most = 0, 0.0
+    for q in range(w.size):
+        j = U(q)
+        x, push = w[j], -slope[j] - b[j] * w[j]
+        rest = push - min(max(push, -a[j]), a[j]) if x == 0.0 else push - (a[j] if x > 0.0 else -a[j])
+        if (x >= upper[j] and rest > 0.0) or (x <= lower[j] and rest < 0.0):
+            continue
+        if abs(rest) > most:
+            place, most = q, abs(rest)
+    return place, most
 
 
 @kernel
 def minimise_on_gram(gram, a, b, lower, upper, w, slope, work, free, epochs, tol):
-    """Epochs and Newton steps from w, in place, until no move reaches `tol`; the last move, epochs, Newton steps.
+    """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`; by how much, epochs, Newton steps.
 
-    Newton steps are due when no sign has changed, or when descent has cost as much as one.
+    Newton steps are due when no sign has changed, or when descent has cost as much as one. Where some epochs
+    have not found the signs, coordinates enter one at a time: the number of Newton steps is then finite.
     `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
     """
-    p, largest, spent, cost, steps = w.size, 0.0, 0.0, 0.0, 0
+    p, largest, spent, cost, total, steps = w.size, 0.0, 0.0, 0.0, 0.0, 0
     for j in range(p):
         largest = max(largest, gram[U(j), U(j)])
     least = _LITTLE * largest if largest > 0.0 else 1.0
-    for k in range(epochs):
-        largest, changes = sweep_form(gram, a, b, lower, upper, w, slope, least)
-        if largest <= tol:
-            return largest, k + 1, steps
-        spent += p * p
-        if changes > 0 and spent < cost:
+    k = 0
+    while True:
+        place, largest = farthest(a, b, lower, upper, w, slope)
+        if largest <= tol or k == epochs or total > _BUDGET:
+            return largest, k, steps
+        k += 1
+        first, last = (0, p) if k <= _EPOCHS else (place, place + 1)
+        changes = sweep_form(gram, a, b, lower, upper, w, slope, least, first, last)
+        spent += p * (last - first)
+        if k <= _EPOCHS and changes > 0 and spent < cost:
             continue
         spent = 0.0
-        for _ in range(_IN_A_ROW):
+        for _ in range(p):
             hit, count = newton_step(gram, a, b, lower, upper, w, slope, free, work)
             cost = count * count * (count / 6.0 + p)
+            total += cost
             steps += 1
             if not hit:
                 break
-    return largest, epochs, steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,8 @@ class LeastSquares(Loss):
 
     def __post_init__(self):
         prepare(self, self.X, self.y)
+        # what a run asks for many times
+        self.__dict__.update(n_features=self.X.shape[1], dtype=self.y.dtype)
         target = self.offset.taken_from(self.y)
         if self.intercept:
             mean = self.y.dtype.type(np.sum(self.sample_weight.values * target, dtype=np.float64))
@@ -76,7 +79,7 @@ class LeastSquares(Loss):
             target = target - np.sum(self.sample_weight.values * target)
             if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
                 target = np.zeros_like(target)
-        object.__setattr__(self, "target", target.astype(self.dtype, copy=False))
+        self.__dict__["target"] = target.astype(self.y.dtype, copy=False)
 
     def coordinate_slope(self, running, j):
         return self.X.pull(j, running)
@@ -101,7 +104,7 @@ class LeastSquares(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
         return total
 
-    @property
+    @cached_property
     def n_features(self):
         return self.X.shape[1]
 
@@ -109,7 +112,7 @@ class LeastSquares(Loss):
     def n_entries(self):
         return self.X.n_entries
 
-    @property
+    @cached_property
     def dtype(self):
         return self.X.dtype
 

@@ -79,6 +79,9 @@ class NoOffset(Term):
         return None
 
 
+_NO_OFFSET = NoOffset()
+
+
 @dataclass(frozen=True, eq=False)
 class Offset(Term):
     """A known number for each sample, which is added to its fitted value."""
@@ -326,14 +329,14 @@ class SampleLoss(Loss):
 
 def prepare(loss, X, y):
     """Canonical design, targets and weights of a loss on samples."""
-    design = prepare_design(loss, X)
-    object.__setattr__(loss, "y", as_targets(y, design.shape[0], design.dtype))
-    offset = loss.offset
+    design, offset = prepare_design(loss, X), loss.offset
+    n, dtype = design.shape[0], design.dtype
+    known = loss.__dict__
+    known["y"] = as_targets(y, n, dtype)
     if offset is None:
-        offset = NoOffset()
+        known["offset"] = _NO_OFFSET
     elif not isinstance(offset, NoOffset | Offset):
-        offset = Offset(as_targets(offset, design.shape[0], design.dtype, "offset"))
-    object.__setattr__(loss, "offset", offset)
+        known["offset"] = Offset(as_targets(offset, n, dtype, "offset"))
     if isinstance(loss, SampleLoss):
         object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
 
@@ -350,10 +353,7 @@ def prepare_design(loss, X):
         weight = PerSample(as_weights(weight, n).astype(dtype))
     if not isinstance(loss.intercept, bool | np.bool_):
         raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
-    object.__setattr__(loss, "intercept", bool(loss.intercept))
-    object.__setattr__(loss, "X", design)
-    object.__setattr__(loss, "sample_weight", weight)
-    object.__setattr__(loss, "names", names)
+    loss.__dict__.update(intercept=bool(loss.intercept), X=design, sample_weight=weight, names=names)
     return design
 
 

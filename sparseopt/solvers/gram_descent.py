@@ -17,10 +17,12 @@ from sparseopt.solvers.working_set import WorkingSet
 
 # Features up to which this pays: beyond, most never take part.
 _FEW = WorkingSet.fewest
-# Epochs of one call of the kernel: with Newton steps, at most a tenth of a second.
-_EPOCHS = 100
-# Part of the tolerance to which a model is solved, which costs it next to nothing; and from one call to the next.
-_FINE, _FINER = 1e-10, 1e-2
+# Epochs of one call of the kernel: most are one coordinate and the Newton steps after it.
+_EPOCHS = 1000
+# Part of the largest slope at zero at which moves are over, which Newton steps reach at once; and from one call to the next.
+_FINE, _FINER = 3e-12, 1e-2
+# Rounding of a slope, relative to the largest.
+_LOST = 16 * float(np.finfo(np.float64).eps)
 # Calls after which the working set has the rest.
 _PATIENCE = 10
 
@@ -61,8 +63,11 @@ class GramDescent(Solver):
         if loss.X.shape[1] > _FEW:
             return f"it takes at most {_FEW} features"
         term = problem.proximal
-        if term is None or type(convex_form(term, loss.X.shape[1])) is not SeparableForm:
+        form = None if term is None else convex_form(term, loss.X.shape[1])
+        if type(form) is not SeparableForm:
             return "it needs a convex penalty on single coefficients (a Box is one)"
+        if form.can_stick:
+            return "it needs a penalty or bounds on every coefficient"
         return None
 
     def init(self, problem, w):
@@ -70,21 +75,24 @@ class GramDescent(Solver):
         form = convex_form(problem.proximal, w.size)
         if not form.is_plain:
             np.clip(w, form.lower, form.upper, out=w)
-        return GramState(w=w, gram=gram_matrix(loss), form=form)
+        return GramState(w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size))))
 
     def step(self, problem, state, tol, max_iterations):
         if state.rest is not None or state.calls == _PATIENCE:
             return self._hand_over(problem, state, tol, max_iterations)
         form, p = state.form, state.w.size
         slope = np.array(problem.loss.gradient(state.w))
-        state.goal = _FINE * tol if state.calls == 0 else _FINER * state.goal
-        state.residual, epochs, steps = minimise_on_gram(
+        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
+        lost = _LOST * _steepest(slope)
+        off, epochs, steps = minimise_on_gram(
             state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
             np.empty((p + 4, p)), np.empty(p, dtype=np.intp), min(_EPOCHS, max_iterations), state.goal,
         )  # fmt: skip
+        state.residual = max(off, lost)
         state.iterations += epochs
         state.newton_steps += steps
         state.calls += 1
+        state.goal *= _FINER
         return state
 
     def _hand_over(self, problem, state, tol, max_iterations):
@@ -94,6 +102,10 @@ class GramDescent(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, done.slope
         state.iterations += 1
         return state
+
+
+def _steepest(slope):
+    return float(np.maximum.reduce(np.abs(slope), initial=0.0))
 
 
 def gram_matrix(loss):
