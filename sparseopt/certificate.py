@@ -23,6 +23,7 @@ from sparseopt.conjugates import (
     convex_form,
     has_conjugate,
     loss_conjugate,
+    penalty_value,
     sample_slopes,
     slope_scale,
 )
@@ -30,6 +31,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
+from sparseopt.lasso_bound import examine_lasso
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
@@ -151,6 +153,11 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
     Costs two products with X; all sums are in float64, also for float32 data.
     """
     w = as_coefficients(w, problem.shape, np.float64, "w")
+    return certify_private(problem, w, lower_bound=lower_bound, duals=duals, ray=ray)
+
+
+def certify_private(problem, w, *, lower_bound=-np.inf, duals=None, ray=None):
+    """`certify` of a finite float64 vector, which the certificate keeps."""
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
     if needs_multipliers(problem):
@@ -163,7 +170,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         objective=here.objective,
         lower_bound=float(bound),
         violation=problem.violation(w),
-        stationarity=stationarity(problem, w, here.slope),
+        stationarity=stationarity(problem, w, here.slope) if here.distance is None else here.distance,
         proof=proof,
         reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
         w=w,
@@ -172,11 +179,12 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality."""
+    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality, maybe `stationarity`."""
 
     objective: float
     slope: np.ndarray
     bound: float
+    distance: float | None = None
 
 
 def examine(problem, w):
@@ -185,14 +193,24 @@ def examine(problem, w):
 
 
 def _examine(problem, w):
+    if type(problem.loss) is LeastSquares and problem.proximal is not None:
+        form = convex_form(problem.proximal, w.size)
+        if type(form) is SeparableForm and form.is_plain and not form.can_stick:
+            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, _ROUNDING)
+            return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
     # in this order of the two, a bound that is no number is none
-    return Examination(problem.objective(w), slope, max(-np.inf, dual_bound(problem, w, slope)))
+    return Examination(objective, slope, max(-np.inf, dual_bound(problem, w, slope)))
 
 
 def objective_at_zero(problem):
     """The objective at w = 0, computed once."""
-    return kept(problem, "_objective_at_zero", lambda: problem.objective(np.zeros(problem.n_features)))
+    known = problem.__dict__
+    if "_objective_at_zero" not in known:
+        zero = np.zeros(problem.n_features)
+        known["_objective_at_zero"] = problem.loss.evaluate(zero) + penalty_value(problem.penalty, zero)
+    return known["_objective_at_zero"]
 
 
 def _certify_composed(problem, w, duals):
@@ -254,6 +272,10 @@ def is_composed(problem):
 
 def knows_dual(problem):
     """Whether duality bounds the problem: it is convex, and its conjugates are known."""
+    return kept(problem, "_knows_dual", lambda: _knows_dual(problem))
+
+
+def _knows_dual(problem):
     term = problem.proximal
     has_form = term is not None and convex_form(term, problem.n_features) is not None
     return has_form and (isinstance(problem.loss, Quadratic) or has_conjugate(problem.loss))
@@ -283,35 +305,39 @@ def _sample_bound(loss, form, w, slope):
         if v is None:
             return -np.inf
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    flat = np.zeros(t.size, dtype=bool)
+    flat = False
     while (stuck := form.stuck(t)) is not None:
-        flat |= stuck
+        flat = flat | stuck
         v = _without_columns(loss, v, weights, np.flatnonzero(flat))
         if v is None:
             return -np.inf
         t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
     scale = form.largest_scale(t)
     if isinstance(loss, LeastSquares):
-        scale, value, size = _half_squares(loss, v, weights, scale, may_shrink=form.is_homogeneous)
+        known = loss.residual(w)
+        mass, squares = (known.mass, known.squares) if v is known.values else (weights * v, None)
+        scale, value, size = _half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
     else:
         terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
         value, size = float(terms.sum()), float(np.abs(terms).sum())
-    penalty = form.conjugate(form.nearest_slope(scale * t))
+    penalty = form.conjugate_near(scale * t)
     return -value - penalty - _ROUNDING * (size + abs(penalty))
 
 
-def _half_squares(loss, v, weights, scale, *, may_shrink):
+def _half_squares(loss, v, mass, squares, scale, *, may_shrink):
     """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
 
-    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k.
+    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k; `mass` is s v, and `squares` its
+    product with v where that is known.
     """
-    mass = weights * v
     products = mass * loss.target
-    squares, pull = float((mass * v).sum()), float(products.sum())
+    pull = float(np.add.reduce(products))
+    if squares is None:
+        squares = float(np.add.reduce(mass * v))
     if may_shrink and squares > 0.0:
         scale = min(max(-pull / squares, 0.0), scale)
     curved = scale * scale * squares / 2
-    return scale, curved + scale * pull, curved + scale * float(np.abs(products).sum())
+    return scale, curved + scale * pull, curved + scale * float(np.add.reduce(np.abs(products)))
 
 
 def _ray_bound(loss, form, w):
@@ -467,7 +493,7 @@ def stationarity(problem, w, slope):
     form = None if term is None else convex_form(term, w.size)
     distance = None if form is None else form.subgradient_distance(w, slope)
     if distance is not None:
-        return float(np.max(distance, initial=0.0))
+        return float(np.maximum.reduce(distance, initial=0.0))
     curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), np.finfo(np.float64).tiny)
     if not isinstance(term, Penalty):
         curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)

@@ -17,7 +17,7 @@ import numpy as np
 
 from sparseopt.constraints import L1Ball, Simplex
 from sparseopt.forms import ConvexForm, SeparableForm
-from sparseopt.losses import Huber, LeastSquares, Logistic, Offset, SampleLoss, fitted
+from sparseopt.losses import Huber, LeastSquares, Logistic, Offset, SampleLoss
 from sparseopt.penalties import L0, L1, BlockPenalty, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
 
 
@@ -61,12 +61,12 @@ def convex_form(penalty, p):
 
 def _convex_form(penalty, p):
     match penalty:
-        case Simplex() | L1Ball():
-            return SupportFunction(penalty)
-        case Zero():
-            return _form(p, 0.0)
         case L1(alpha):
             return _form(p, alpha)
+        case Zero():
+            return _form(p, 0.0)
+        case Simplex() | L1Ball():
+            return SupportFunction(penalty)
         case Ridged(inner, beta):
             form = convex_form(inner, p)
             return replace(form, b=form.b + beta) if isinstance(form, SeparableForm) else None
@@ -87,10 +87,14 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    a, lower, upper = np.empty((3, p))
-    a[:], lower[:], upper[:] = alpha, -np.inf, np.inf
-    form = SeparableForm(a, np.zeros(p), lower, upper)
-    object.__setattr__(form, "is_plain", True)
+    a, b, lower, upper = np.empty((4, p))
+    a.fill(alpha)
+    b.fill(0.0)
+    lower.fill(-np.inf)
+    upper.fill(np.inf)
+    form = SeparableForm(a, b, lower, upper)
+    # what the form would find out by itself, entry by entry
+    form.__dict__.update(is_plain=True, is_homogeneous=True, can_stick=alpha == 0.0)
     return form
 
 
@@ -157,5 +161,5 @@ def slope_scale(loss, v):
 def sample_slopes(loss, w):
     """Slope of phi in each fitted value, at w, in float64."""
     if isinstance(loss, LeastSquares):
-        return fitted(loss, w) - loss.target
+        return loss.residual(w).values
     return loss.slope(loss.y.astype(np.float64), loss.predict(w))

@@ -29,6 +29,8 @@ _HELD = 100.0
 _LONG = 4
 # Entries up to which a product with all of X is over before its columns are chosen.
 _SMALL = 10_000
+# Entries that are still near for a second look, and the size up to which such sums of squares stay in the range of float32.
+_NEAR, _TAME = 1 << 14, 1e16
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
 
@@ -165,6 +167,8 @@ class Dense(Design):
         if columns is None:
             return _product(self.values, w)
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
+        if columns.size == 0:
+            return total
         for block in _runs(columns) or (columns[b] for b in _blocks((self.shape[0], columns.size))):
             total += _product(self.values[:, block], w[block])
         return total
@@ -186,10 +190,15 @@ class Dense(Design):
     @property
     def squares(self):
         """sum_i x_ij**2 for each column j, computed once: the door asks for it first."""
-        if "_squares" not in self.__dict__:
+        known, columns = self.__dict__, self.values.T
+        if "_squares" not in known:
+            if columns.size <= _NEAR and np.maximum.reduce(np.abs(columns), axis=None) < _TAME:
+                # no sum of squares leaves the range: to set aside the state of floating-point errors costs more than to look
+                known["_squares"] = np.vecdot(columns, columns)
+                return known["_squares"]
             with np.errstate(over="ignore", invalid="ignore"):
-                object.__setattr__(self, "_squares", np.vecdot(self.values.T, self.values.T))
-        return self.__dict__["_squares"]
+                known["_squares"] = np.vecdot(columns, columns)
+        return known["_squares"]
 
     def know_squares(self, squares):
         """Keep the squares that another look at X has found."""
@@ -515,6 +524,8 @@ def centered(design, weights):
 
 def uncentered(design):
     """The same design with its columns as lent; X is not copied."""
+    if type(design) is Dense:
+        return design
     match design:
         case CenteredDense(values):
             return Dense(values)

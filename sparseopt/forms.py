@@ -41,6 +41,10 @@ class ConvexForm(ABC):
     def nearest_slope(self, t):
         """t in the range of slopes, for a t that is outside by rounding only."""
 
+    def conjugate_near(self, t):
+        """The conjugate at the slope nearest to a t that is outside of the range by rounding only."""
+        return self.conjugate(self.nearest_slope(t))
+
     def stuck(self, t):
         """Where t has a sign that no slope of g has, or None: scaling cannot mend it, unlike too large a size."""
         return None
@@ -99,10 +103,14 @@ class SeparableForm(ConvexForm):
     def value(self, w):
         """g(w), infinite outside of the bounds."""
         if self.is_plain:
-            return float((self.a * np.abs(w)).sum())
+            return float(np.add.reduce(self.a * np.abs(w)))
         if (w < self.lower).any() or (w > self.upper).any():
             return np.inf
         return float(np.sum(self.a * np.abs(w) + self.b * w * w / 2))
+
+    def conjugate_near(self, t):
+        # at its nearest slope the conjugate of a norm is zero
+        return 0.0 if self.is_plain else self.conjugate(self.nearest_slope(t))
 
     def conjugate(self, t):
         """sup over w of t.w - g(w); infinite where t leaves the range of slopes."""
@@ -132,7 +140,7 @@ class SeparableForm(ConvexForm):
 
     def largest_scale(self, t):
         if self.is_plain and not self.can_stick:
-            return float((self.a / np.maximum(np.abs(t), self.a)).min(initial=1.0))
+            return float(np.minimum.reduce(self.a / np.maximum(np.abs(t), self.a), initial=1.0))
         least, largest = self.slope_range
         outside = (t > largest) | (t < least)
         if not outside.any():

@@ -34,7 +34,7 @@ def as_unread_design(X, name="X"):
     """The same, but the entries of a dense matrix are not looked at yet: `check_dense` has to follow."""
     if isinstance(X, Design):
         return X
-    array = X if sparse.issparse(X) else _as_matrix(X, name)
+    array = X if sparse.issparse(X) or _is_ready(X) else _as_matrix(X, name)
     return Dense(array) if type(array) is np.ndarray else _sparse_design(array, name)
 
 
@@ -42,10 +42,23 @@ def check_dense(design, name="X", names=None):
     """Refuse a dense design that is not finite or out of scale; others are checked as they are made."""
     if not isinstance(design, Dense):
         return
-    array, squares, kind = design.values, design.squares, design.dtype.type
-    # one look at X is enough, unless a length is suspicious
-    if not (squares.max() < _LARGEST[kind] ** 2 and squares.min() > len(array) * _SMALLEST[kind] ** 2):
+    array, squares, kind = design.values, design.squares.tolist(), design.dtype.type
+    # one look at X is enough, unless a length is suspicious; a sum is no number where a part is none
+    largest, smallest = max(squares) + 0.0 * sum(squares), min(squares)
+    if not (largest < _LARGEST[kind] ** 2 and smallest > len(array) * _SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, names)
+
+
+def _is_ready(X):
+    """Whether X is in canonical form as it is."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.size > 0
+        and (X.dtype == np.float64 or X.dtype == np.float32)
+        and X.flags.farray
+        and X.flags.aligned
+    )
 
 
 def _as_matrix(X, name):
@@ -80,7 +93,7 @@ def _frame_as_floats(X, name):
 
 def as_floats(values, name):
     """Array of float32 or float64: float16 becomes float32, everything else real float64."""
-    array = np.asarray(values)
+    array = values if type(values) is np.ndarray else np.asarray(values)
     if type(array) is not np.ndarray:
         array = np.asarray(array).view(np.ndarray)
     if array.dtype == np.float64:
@@ -240,14 +253,14 @@ def as_weights(sample_weight, n_samples):
 
 
 def _as_vector(values, n_samples, name):
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    if type(values) is not np.ndarray and isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
     vector = as_floats(values, name)
     if vector.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {vector.shape}; pass one column, or its ravel().")
     if vector.size != n_samples:
         raise ValueError(f"{name} has {vector.size} entries for {n_samples} samples; their lengths must match.")
-    size, kind = np.abs(vector).max(initial=0.0), vector.dtype.type
+    size, kind = np.maximum.reduce(np.abs(vector), initial=0.0), vector.dtype.type
     if not size < np.inf:
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ValueError(f"{name} contains NaN or infinity in row {i}; drop or impute such values.")
@@ -296,6 +309,7 @@ def as_coefficients(w, shape, dtype, name="w0"):
         raise ValueError(
             f"{name} has shape {array.shape}, but the problem has {shape[0]} features: pass shape {shape}."
         )
-    if not np.isfinite(array).all():
+    if not np.logical_and.reduce(np.isfinite(array), axis=None):
         raise ValueError(f"{name} contains NaN or infinity.")
-    return np.array(array, dtype=dtype, order="C").ravel()
+    copy = np.array(array, dtype=dtype, order="C")
+    return copy if copy.ndim == 1 else copy.ravel()

@@ -42,20 +42,24 @@ class Problem:
                 raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
         if self.constraint is not None and not isinstance(self.constraint, Constraint):
             raise TypeError(f"constraint must be a Constraint or None, got {type(self.constraint).__name__}.")
-        for part in filter(None, (self.penalty, self.constraint)):
-            if reason := part.rejects_size(self.n_features):
+        # what a run asks for dozens of times
+        self.__dict__.update(n_features=self.loss.n_features, shape=self.loss.shape, dtype=self.loss.dtype)
+        if self.constraint is None and isinstance(self.penalty, ProximalTerm):
+            self.__dict__["proximal"] = self.penalty
+        for part in (self.penalty, self.constraint):
+            if part is not None and (reason := part.rejects_size(self.n_features)):
                 raise ValueError(f"{reason}.")
 
-    @property
+    @cached_property
     def n_features(self):
         return self.loss.n_features
 
-    @property
+    @cached_property
     def shape(self):
         """Shape of the coefficients: (p,), or (p, q) where the loss has q outputs."""
         return self.loss.shape
 
-    @property
+    @cached_property
     def dtype(self):
         return self.loss.dtype
 
@@ -73,7 +77,8 @@ class Problem:
         """The term whose prox is that of penalty + indicator of the constraint; None if no formula is known."""
         match self.constraint:
             case None:
-                return self.penalty if isinstance(self.penalty, ProximalTerm) else None
+                # one with a prox has been set already
+                return None
             case Box() if isinstance(self.penalty, Penalty) and self.penalty.is_convex:
                 lower, upper = self.constraint.bounds(self.n_features)
                 return Boxed(self.penalty, lower, upper)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import CompilationError
-from sparseopt.certificate import certify, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
+from sparseopt.certificate import (
+    certify,
+    certify_private,
+    examine,
+    is_composed,
+    knows_dual,
+    needs_multipliers,
+    objective_at_zero,
+)
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
@@ -20,6 +28,7 @@ from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
+from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
@@ -34,10 +43,13 @@ from sparseopt.solvers.working_set import WorkingSet
 _LITTLE = 130_000
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
+_EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_FEW, _SORTED = GramDescent(), SlopeWorkingSet()
+_FEW_NAME = repr(_FEW)
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -53,6 +65,7 @@ def default_solver(problem):
     least squares and SLOPE           SlopeWorkingSet
     linear rows                       OperatorSplitting
     least squares and a penalty       WorkingSet
+    the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
@@ -60,6 +73,8 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
+    if _FEW.rejects(problem) is None:
+        return _FEW
     if isinstance(problem.constraint, Cardinality):
         return HardThresholding()
     if is_composed(problem):
@@ -150,18 +165,21 @@ def solve(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
         )
     solver = default_solver(problem) if solver is None else solver
-    if not isinstance(solver, Solver):
+    if solver is not _FEW and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
-    if reason := solver.rejects(problem):
+    if solver is not _FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
-    limits = _Limits(
-        tol=as_number(tol, "tol", least=0.0),
-        iterations=as_count(max_iter, "max_iter", least=1),
-        seconds=as_number(time_limit, "time_limit", least=0.0, finite=False),
-    )
+    tol = as_number(tol, "tol", least=0.0)
+    max_iter = as_count(max_iter, "max_iter", least=1)
+    time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     p, dtype = problem.n_features, problem.dtype
     w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     start = time.perf_counter()
+    if solver is _FEW and w0 is None and time_limit > 0.0 and not (callback or trace or progress):
+        found = _solve_at_once(problem, w, tol, max_iter, start)
+        if found is not None:
+            return found
+    limits = _Limits(tol=tol, iterations=max_iter, seconds=time_limit)
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
     except CompilationError as fault:
@@ -171,6 +189,22 @@ def solve(
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
+
+
+def _solve_at_once(problem, w, tol, max_iter, start):
+    """The solution that the first step of `GramDescent` finds, as nearly always; None where more has to be done.
+
+    The same step and the same test as in the loop, without what the loop keeps for steps to come.
+    """
+    state = _FEW.step(problem, _FEW.init(problem, w.copy()), 0.0, max_iter)
+    certificate = certify_private(problem, state.w + 0.0)
+    if not (abs(certificate.relative_gap) <= tol and certificate.violation <= tol):
+        return None
+    return _solution(problem, state.w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
+
+
+def _solution(problem, w, status, certificate, state, start, solver, trace):
     return Solution(
         w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),
@@ -178,8 +212,8 @@ def solve(
         certificate=certificate,
         iterations=state.iterations,
         seconds=time.perf_counter() - start,
-        solver=repr(solver),
-        trace=tuple(points),
+        solver=solver,
+        trace=trace,
         duals=state.duals,
         feature_names=problem.loss.feature_names,
         account=state.account(),
@@ -206,7 +240,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     while True:
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a status for it
             state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
-            if not np.isfinite(state.w).all():
+            if not np.logical_and.reduce(np.isfinite(state.w)):
                 state.w, state.status = first, Status.DIVERGED
             status = state.status or watch.judge(state)
         seconds = time.perf_counter() - start
@@ -242,10 +276,9 @@ class _Watch:
         if self.is_blind:
             self.goal = tol
             return
-        zero = np.zeros(problem.n_features)
-        slope = np.asarray(problem.loss.gradient(zero), dtype=np.float64)
-        self.scale = float(np.abs(slope).max(initial=0.0))
-        self.rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * self.scale
+        slope = problem.loss.gradient(np.zeros(problem.n_features))
+        self.scale = float(np.maximum.reduce(np.abs(slope), initial=0.0))
+        self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
         self.at_zero = abs(objective_at_zero(problem))
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale

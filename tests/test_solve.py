@@ -25,9 +25,10 @@ SLOW = so.ProximalGradient(accelerated=False)
 @pytest.mark.parametrize(
     ("problem", "solver"),
     [
-        (LASSO, so.WorkingSet),
+        (LASSO, so.GramDescent),
+        (so.Problem(so.LeastSquares(X.astype(np.float32), Y), so.L1(0.1)), so.WorkingSet),
         (so.Problem(LASSO.loss, so.MCP(0.1)), so.WorkingSet),
-        (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.WorkingSet),
+        (so.Problem(LASSO.loss, so.L1(0.1), so.Box(0, 1)), so.GramDescent),
         (so.Problem(so.LeastSquares(np.ones((5, 101)), np.ones(5)), so.L1(0.1)), so.CoordinateDescent),
         (so.Problem(so.LeastSquares(np.ones((5, 101)), np.ones(5)), so.MCP(0.1)), so.WorkingSet),
         (so.Problem(so.Huber(X, Y), so.L1(0.1)), so.ProxNewton),
@@ -170,7 +171,7 @@ def test_trace_progress_and_callback_change_nothing(capsys):
     assert watched.iterations == plain.iterations
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("\rWorkingSet: ")
+    assert captured.err.startswith("\rGramDescent: ")
     assert captured.err.endswith("\n")
     assert "support 2" in captured.err
 

@@ -46,6 +46,7 @@ SOLVERS = (
     so.ProximalGradient(),
     so.CoordinateDescent(),
     so.WorkingSet(),
+    so.GramDescent(),
     so.ProxNewton(),
     so.BlockDescent(),
     so.HardThresholding(),

@@ -64,7 +64,9 @@ def first_look(design, weights, target, *, is_centred):
         single = pull.astype(np.float32)
     sketch = np.empty((n, p), dtype=np.int16, order="F")
     means, squares, units, slopes, rough = np.empty((5, p))
-    everything = read_columns(design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough)
+    everything = read_columns(
+        design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough
+    )
     is_in_range = _LEAST < everything / (n * p) < _MOST and float((rows * target) @ target) < _MOST
     # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
     is_faithful = is_in_range and np.abs(rough - slopes).max() <= _FAITHFUL * np.abs(slopes).max()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,17 @@ from sparseopt.losses.base import Loss, kept, rebuilt
 from sparseopt.losses.first_look import first_look, is_read_at_once
 from sparseopt.losses.multi_response import MultiResponse
 from sparseopt.losses.samples import fitted, prepare, remember, remembered
+
+
+class Residual(NamedTuple):
+    """What objective, slope and certificate ask of one point, one after another."""
+
+    #: Fitted values minus targets.
+    values: np.ndarray
+    #: The same times the weights: the slope in each fitted value.
+    mass: np.ndarray
+    #: The weighted sum of squares.
+    squares: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +62,8 @@ class LeastSquares(Loss):
 
     def __new__(cls, X=None, y=None, sample_weight=None, intercept=False, *, offset=None):
         """`MultiResponse` where y has several columns; arguments are absent where a copy is made."""
-        if np.ndim(y) != 2 or np.shape(y)[1] < 2:
-            return super().__new__(cls)
+        if (type(y) is np.ndarray and y.ndim == 1) or np.ndim(y) != 2 or np.shape(y)[1] < 2:
+            return object.__new__(cls)
         if offset is not None:
             raise ValueError("offset is for a single response; take it off y, which is the same for least squares.")
         return MultiResponse(X, y, sample_weight, intercept)
@@ -58,18 +71,19 @@ class LeastSquares(Loss):
     def __post_init__(self):
         lent = self.X
         prepare(self, lent, self.y, as_design=as_unread_design)
-        mean, rest, weights = 0.0, self.offset.taken_from(self.y), self.sample_weight.values
+        # what a run asks for many times
+        self.__dict__.update(n_features=self.X.shape[1], dtype=self.y.dtype)
+        target, weights = self.offset.taken_from(self.y), self.sample_weight.values
         if self.intercept:
-            mean = self.y.dtype.type(np.sum(weights * rest, dtype=np.float64))
-        target = rest - mean
-        if self.intercept:
+            mean = self.y.dtype.type(np.sum(weights * target, dtype=np.float64))
+            target = target - mean
             # A second pass takes off what rounding left of a large mean.
             target = target - np.sum(weights * target)
             if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
                 target = np.zeros_like(target)
-        object.__setattr__(self, "target", target.astype(self.dtype, copy=False))
+        self.__dict__["target"] = target.astype(self.y.dtype, copy=False)
         if not isinstance(lent, Design):
-            self._read(feature_names(lent))
+            self._read(None if type(lent) is np.ndarray else feature_names(lent))
         if self.intercept and not isinstance(self.X, CenteredDense):
             object.__setattr__(self, "X", centered(self.X, weights))
 
@@ -119,7 +133,7 @@ class LeastSquares(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
         return total
 
-    @property
+    @cached_property
     def n_features(self):
         return self.X.shape[1]
 
@@ -127,7 +141,7 @@ class LeastSquares(Loss):
     def n_entries(self):
         return self.X.n_entries
 
-    @property
+    @cached_property
     def dtype(self):
         return self.X.dtype
 
@@ -151,21 +165,29 @@ class LeastSquares(Loss):
 
     def start(self, w):
         running = np.zeros(self.y.size + 1, dtype=self.dtype)
-        running[:-1] = self.sample_weight.values * (fitted(self, w) - self.target)
+        running[:-1] = self.residual(w).mass
         return running
 
     def curvatures(self):
         return kept(self, "_curvatures", lambda: self.X.weighted_squares(self.sample_weight.values))
 
+    def residual(self, w):
+        """The `Residual` of w, remembered for the last w."""
+        return remembered(self, "_residual", w, self._residual_at)
+
+    def _residual_at(self, w):
+        values = self.X.matvec(w) - self.target
+        mass = self.sample_weight.values * values
+        return Residual(values, mass, float(np.add.reduce(mass * values)))
+
     def evaluate(self, w):
-        residual = fitted(self, w) - self.target
-        return float((self.sample_weight.values * residual * residual).sum() / 2)
+        return self.residual(w).squares / 2
 
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)
 
     def _gradient_at(self, w):
-        return self.X.rmatvec(self.sample_weight.values * (fitted(self, w) - self.target))
+        return self.X.rmatvec(self.residual(w).mass)
 
     def intercept_at(self, w):
         if not self.intercept:

@@ -79,6 +79,9 @@ class NoOffset(Term):
         return None
 
 
+_NO_OFFSET = NoOffset()
+
+
 @dataclass(frozen=True, eq=False)
 class Offset(Term):
     """A known number for each sample, which is added to its fitted value."""
@@ -326,21 +329,21 @@ class SampleLoss(Loss):
 
 def prepare(loss, X, y, *, as_design=as_design):
     """Canonical design, targets and weights of a loss on samples."""
-    design = prepare_design(loss, X, as_design=as_design)
-    object.__setattr__(loss, "y", as_targets(y, design.shape[0], design.dtype))
-    offset = loss.offset
+    design, offset = prepare_design(loss, X, as_design=as_design), loss.offset
+    n, dtype = design.shape[0], design.dtype
+    known = loss.__dict__
+    known["y"] = as_targets(y, n, dtype)
     if offset is None:
-        offset = NoOffset()
+        known["offset"] = _NO_OFFSET
     elif not isinstance(offset, NoOffset | Offset):
-        offset = Offset(as_targets(offset, design.shape[0], design.dtype, "offset"))
-    object.__setattr__(loss, "offset", offset)
+        known["offset"] = Offset(as_targets(offset, n, dtype, "offset"))
     if isinstance(loss, SampleLoss):
         object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
 
 
 def prepare_design(loss, X, *, as_design=as_design):
     """Canonical design and weights, which are set; the design is returned, too."""
-    names = feature_names(X)
+    names = None if type(X) is np.ndarray else feature_names(X)
     design = uncentered(as_design(X))
     n, dtype = design.shape[0], design.dtype
     weight = loss.sample_weight
@@ -350,10 +353,7 @@ def prepare_design(loss, X, *, as_design=as_design):
         weight = PerSample(as_weights(weight, n).astype(dtype))
     if not isinstance(loss.intercept, bool | np.bool_):
         raise TypeError(f"intercept must be True or False, got {loss.intercept!r}.")
-    object.__setattr__(loss, "intercept", bool(loss.intercept))
-    object.__setattr__(loss, "X", design)
-    object.__setattr__(loss, "sample_weight", weight)
-    object.__setattr__(loss, "names", names)
+    loss.__dict__.update(intercept=bool(loss.intercept), X=design, sample_weight=weight, names=names)
     return design
 
 
@@ -367,31 +367,26 @@ def remembered(holder, name, w, compute):
 
     It is shared, an array is read-only; one assignment replaces it, so that threads may share the holder.
     """
-    mark = _mark(w)
+    known = holder.__dict__
+    mark = w.tobytes() if w.size <= _SHORT else w
     for place in (name, name + _AT_ZERO):
-        last = holder.__dict__.get(place)
-        if last is not None and _is_same(last[0], mark):
+        if (last := known.get(place)) is not None and (
+            last[0] == mark if type(mark) is bytes else _is_same(last[0], w)
+        ):
             return last[1]
     return remember(holder, name, w, compute(w))
 
 
 def remember(holder, name, w, image):
     """Keep what belongs to w."""
-    if isinstance(image, np.ndarray):
-        image.flags.writeable = False
-    mark = _mark(w)
-    is_zero = mark == bytes(len(mark)) if isinstance(mark, bytes) else not w.any()
-    kept = mark if isinstance(mark, bytes) else w.copy()
-    object.__setattr__(holder, name + _AT_ZERO if is_zero else name, (kept, image))
+    if type(image) is np.ndarray:
+        image.setflags(write=False)
+    # the bytes of a short point are sooner compared, but those of a long one would be a copy for each look
+    mark = w.tobytes() if w.size <= _SHORT else w.copy()
+    is_zero = mark == bytes(len(mark)) if type(mark) is bytes else not w.any()
+    holder.__dict__[name + _AT_ZERO if is_zero else name] = mark, image
     return image
 
 
-def _mark(w):
-    """What a point is known by: the bytes of a short one, which are sooner compared, but would be a copy of a long one."""
-    return w.tobytes() if w.size <= _SHORT else w
-
-
-def _is_same(mark, other):
-    if isinstance(mark, bytes):
-        return mark == other
-    return mark.dtype == other.dtype and np.array_equal(mark, other)
+def _is_same(w, other):
+    return w.dtype == other.dtype and np.array_equal(w, other)

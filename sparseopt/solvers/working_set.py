@@ -11,7 +11,6 @@ from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.first_look import is_worth_a_sketch
-from sparseopt.losses.samples import fitted
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.concave_search import ConcaveSearch
@@ -290,7 +289,7 @@ class WorkingSet(Solver):
 
     def _rest(self, loss, w):
         """Slope of the loss in each fitted value."""
-        return loss.sample_weight.values * (fitted(loss, w) - loss.target)
+        return loss.residual(w).mass
 
     def extend(self, state, new):
         """Let features into the working set."""

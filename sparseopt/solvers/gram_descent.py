@@ -1,0 +1,125 @@
+"""Least squares on few features: all of them at once, on their Gram matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form
+from sparseopt.designs import CenteredDense, Dense, held_curvature
+from sparseopt.forms import SeparableForm
+from sparseopt.kernels.gram_newton import minimise_on_gram
+from sparseopt.losses import LeastSquares
+from sparseopt.losses.samples import Uniform
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.working_set import WorkingSet
+
+# Features up to which this pays: beyond, most never take part.
+_FEW = WorkingSet.fewest
+# Epochs of one call of the kernel: most are one coordinate and the Newton steps after it.
+_EPOCHS = 1000
+# Part of the largest slope at zero at which moves are over, which Newton steps reach at once; and from one call to the next.
+_FINE, _FINER = 3e-12, 1e-2
+# Rounding of a slope, relative to the largest.
+_LOST = 16 * float(np.finfo(np.float64).eps)
+# Calls after which the working set has the rest.
+_PATIENCE = 10
+
+
+@dataclass
+class GramState(State):
+    """State with the Gram matrix and memory for the kernel."""
+
+    gram: np.ndarray | None = None
+    form: SeparableForm | None = None
+    goal: float = 0.0
+    calls: int = 0
+    newton_steps: int = 0
+    #: Once this makes no progress, another solver has the rest.
+    rest: State | None = None
+
+    def account(self):
+        if self.rest is not None:
+            return f"handed over to WorkingSet: {self.rest.account()}"
+        return f"Gram matrix of all {self.w.size} features, {self.iterations} epochs, {self.newton_steps} Newton steps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GramDescent(Solver):
+    """Coordinate descent on the Gram matrix of all features, with Newton steps, for convex separable penalties.
+
+    One call of a kernel goes to the minimum: an epoch costs no more than p**2, and where no sign changes, or
+    where epochs have cost as much, Newton steps on the nonzero coordinates end the run (Friedman et al., 2010).
+    The next call begins with slopes from X itself, which mends what the Gram matrix has lost by rounding.
+    """
+
+    def rejects(self, problem):
+        loss = problem.loss
+        if type(loss) is not LeastSquares:
+            return f"it keeps a Gram matrix, which {type(loss).__name__} has not"
+        if type(loss.X) not in (Dense, CenteredDense) or loss.dtype != np.float64:
+            return "it needs a dense X in float64"
+        if loss.X.shape[1] > _FEW:
+            return f"it takes at most {_FEW} features"
+        term = problem.proximal
+        form = None if term is None else convex_form(term, loss.X.shape[1])
+        if type(form) is not SeparableForm:
+            return "it needs a convex penalty on single coefficients (a Box is one)"
+        if form.can_stick:
+            return "it needs a penalty or bounds on every coefficient"
+        return None
+
+    def init(self, problem, w):
+        loss = problem.loss
+        form = convex_form(problem.proximal, w.size)
+        if not form.is_plain:
+            np.clip(w, form.lower, form.upper, out=w)
+        return GramState(
+            w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size)))
+        )
+
+    def step(self, problem, state, tol, max_iterations):
+        if state.rest is not None or state.calls == _PATIENCE:
+            return self._hand_over(problem, state, tol, max_iterations)
+        form, p = state.form, state.w.size
+        slope = np.array(problem.loss.gradient(state.w))
+        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
+        lost = _LOST * _steepest(slope)
+        off, epochs, steps = minimise_on_gram(
+            state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
+            np.empty((p + 4, p)), np.empty(p, dtype=np.intp), min(_EPOCHS, max_iterations), state.goal,
+        )  # fmt: skip
+        state.residual = max(off, lost)
+        state.iterations += epochs
+        state.newton_steps += steps
+        state.calls += 1
+        state.goal *= _FINER
+        return state
+
+    def _hand_over(self, problem, state, tol, max_iterations):
+        if state.rest is None:
+            state.rest = WorkingSet().init(problem, state.w)
+        state.rest = done = WorkingSet().step(problem, state.rest, tol, max_iterations)
+        state.w, state.residual, state.slope = done.w, done.residual, done.slope
+        state.iterations += 1
+        return state
+
+
+def _steepest(slope):
+    return float(np.maximum.reduce(np.abs(slope), initial=0.0))
+
+
+def gram_matrix(loss):
+    """X'SX of a least squares loss, with X centred where it has an intercept."""
+    X, weight = loss.X, loss.sample_weight
+    columns = X.values if type(X) is Dense else X.to_array()
+    if type(weight) is not Uniform:
+        columns = np.sqrt(weight.values)[:, None] * columns
+    gram = columns.T @ columns
+    if type(weight) is Uniform:
+        gram *= weight.values
+    if type(X) is CenteredDense:
+        diagonal = np.einsum("ii->i", gram)
+        diagonal[:] = held_curvature(diagonal, X.means)
+    return gram
