@@ -91,7 +91,7 @@ def descend_shares(gram, w, force, is_in, lower, upper, room, prices, ridge, l1,
         if abs(total - room) <= 0.02 * room or (total < room and prices[0] <= prices[1]):
             break
         low, high = (prices[0], high) if total > room else (low, prices[0])
-        if high - low <= 1e-3 * high:
+        if high < math.inf and high - low <= 1e-3 * high:
             break
         guess = prices[0] * min(max((total / room) ** 2, 1.0 / _WIDE), _WIDE)
         if low < guess < high:
