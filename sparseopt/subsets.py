@@ -10,15 +10,13 @@ features, groups of them, or rows of the coefficients of several responses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from sparseopt.constraints import Box, Cardinality, Intersection
 from sparseopt.penalties import L0, L1, Ridged, Zero
-
-_NONE = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ class SubsetProblem:
     upper: np.ndarray | None = None
     required: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     forbidden: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    parents: MappingProxyType = _NONE
+    parents: Mapping = field(default_factory=dict)
     groups: tuple | None = None
     has_rows: bool = False
 
@@ -76,7 +74,7 @@ class SubsetProblem:
             return found
         if not counted and found.alpha == 0.0:
             return "nothing asks for few nonzeros; add Cardinality(k) or L0(alpha)"
-        return found._impossible() or found
+        return _impossible(found) or found
 
     @property
     def has_bounds(self):
@@ -96,21 +94,14 @@ class SubsetProblem:
             or self.has_rows
         )
 
-    def _impossible(self):
-        """Why no support is admitted, or None."""
-        if both := np.intersect1d(self.required, self.forbidden).tolist():
-            return f"feature {both[0]} is both required and forbidden; choose one"
-        if self.groups is None and not self.has_rows and self.required.size > self.k:
-            return f"{self.required.size} features are required but k = {self.k}; raise k"
-        if self.has_bounds:
-            always = np.flatnonzero((self.lower > 0.0) | (self.upper < 0.0))
-            if always.size:
-                j = int(always[0])
-                return (
-                    f"the bounds [{self.lower[j]:g}, {self.upper[j]:g}] of coefficient {j} leave out zero; "
-                    "a best subset needs zero inside of them"
-                )
-        return None
+
+def _impossible(found):
+    """Why no support is admitted, or None."""
+    if both := np.intersect1d(found.required, found.forbidden).tolist():
+        return f"feature {both[0]} is both required and forbidden; choose one"
+    if found.groups is None and not found.has_rows and found.required.size > found.k:
+        return f"{found.required.size} features are required but k = {found.k}; raise k"
+    return None
 
 
 def _parts(constraint):
