@@ -20,6 +20,8 @@ from sparseopt.subsets import SubsetProblem
 _CHUNK = 0.05
 # The gap is relative to the objective, but to no less than this part of that at zero, as in the certificate.
 _FLOOR = 1e-6
+# Of the tolerance, which rounding in the certificate leaves to the search.
+_PART = 0.999
 
 
 @dataclass
@@ -78,7 +80,7 @@ class BranchAndBound(Solver):
         state.iterations += tree.run(until, max_iterations)
         state.w, state.lower_bound = tree.point, tree.lower_bound
         if tree.is_finished:
-            reached = tree.objective - state.lower_bound <= tree.tolerance * max(abs(tree.objective), tree.floor)
+            reached = tree.objective - state.lower_bound <= state.tolerance * max(abs(tree.objective), tree.floor)
             state.status = Status.CONVERGED if reached else Status.STALLED
         return state
 
@@ -98,7 +100,7 @@ class BranchAndBound(Solver):
             relaxation.first_status(),
             objective,
             point,
-            tolerance=state.tolerance,
+            tolerance=_PART * state.tolerance,
             floor=_FLOOR * abs(problem.objective(np.zeros(problem.n_features))),
             keep_proof=self.keep_proof,
         )

@@ -129,8 +129,8 @@ class Tree:
 
     @property
     def lower_bound(self):
-        """What is proven of all supports."""
-        least = min(self.closed, self._heap[0][0] if self._heap else np.inf)
+        """What is proven of all supports; no more than the threshold, at which units were fixed on the way."""
+        least = min(self.threshold, self.closed, self._heap[0][0] if self._heap else np.inf)
         return min(least, self._dive.bound) if self._dive is not None else least
 
     @property
