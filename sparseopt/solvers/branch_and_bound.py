@@ -12,7 +12,8 @@ from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_models import gram_model
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
-from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation, best_on_support
+from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import Tree
 from sparseopt.subsets import SubsetProblem
 

@@ -11,25 +11,24 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from scipy.linalg import lapack
-
 from sparseopt.kernels.perspective import (
-    descend_perspective,
     fix_features,
     next_features,
     perspective_bound,
     relaxed_costs,
 )
+from sparseopt.solvers.relaxed_minimum import minimise_relaxed
+from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
 # Rounds of a node: minimise on the features in use, look at all.
 _ROUNDS = 100
-_EPOCHS = 500
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # A node is branched on once the relaxation is known to this part of what is missing to close it.
 _KNOWN = 0.05
-_FIXED = 1e-5
+# A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
+_FIXED, _EXACT = 1e-5, 1e-10
 
 
 class QuadraticRelaxation(Relaxation):
@@ -143,9 +142,8 @@ class _NodeRun:
         is_in = self.status[active] == IN
         block, linear = model.block(active), model.linear[active]
         block[np.diag_indices(active.size)] -= of.diagonal[active]
-        pull = linear - block @ values
         costs = (of.curve[active], subset.l1, of.lower[active], of.upper[active], is_in, self.price)
-        descend_perspective(block, values, pull, of.bends[active], *costs, _EPOCHS, self.tol)
+        pull = minimise_relaxed(block, linear, values, of.bends[active], costs, self.tol)
         self.w[active] = values
         cost, share = relaxed_costs(values, *costs)
         value = model.constant - 0.5 * float(values @ (linear + pull)) + cost
@@ -177,12 +175,12 @@ class _NodeRun:
         at_price = self.base - float(np.sum(np.where(is_in, profits, np.maximum(profits, 0.0)))) - extra * subset.k
         missing = self.threshold - self.bound
         unknown = value - at_price
-        if unknown > max(1e-10 * self.scale, _KNOWN * missing) and self.tol > 1e-17 * self.scale:
+        if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self.tol > 1e-17 * self.scale:
             self.tol *= 0.02
             return
         if self._next_price(share, room, value):
             return
-        self._branch(active, values, share, room)
+        self._branch(active, values, share, room, unknown)
 
     def _next_price(self, share, room, value):
         """Whether another price may give a better bound: it is set."""
@@ -211,7 +209,7 @@ class _NodeRun:
         self.price = price
         return True
 
-    def _branch(self, active, values, share, room):
+    def _branch(self, active, values, share, room, unknown):
         """Choose the free feature whose part in the relaxation is nearest to a half; none where it is exact."""
         of, k = self.of, self.of.subset.k
         self.is_done = True
@@ -227,7 +225,7 @@ class _NodeRun:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _FIXED:
             self.unit = int(features[np.argmax(halves)])
-        elif share > k * (1.0 + 1e-9) and sizes.size:
+        elif sizes.size and (share > k * (1.0 + 1e-9) or unknown > _EXACT * self.scale):
             self.unit = int(features[np.argmax(sizes)])
 
     def result(self, *, is_finished):
@@ -249,50 +247,3 @@ class _NodeRun:
 def _point(active, values):
     used = values != 0.0
     return active[used], values[used]
-
-
-def best_on_support(model, subset, support):
-    """The least objective with coefficients on `support` alone, and all coefficients."""
-    w = np.zeros(model.n_features)
-    block, linear = model.block(support), model.linear[support]
-    block[np.diag_indices(support.size)] += subset.ridge
-    values = _solved(block, linear)
-    lower = np.full(support.size, -np.inf) if subset.lower is None else subset.lower[support]
-    upper = np.full(support.size, np.inf) if subset.upper is None else subset.upper[support]
-    if subset.l1 or np.any(values < lower) or np.any(values > upper):
-        values = _bounded(block, linear, subset.l1, lower, upper, np.clip(values, lower, upper))
-    w[support] = values
-    smooth = 0.5 * float(values @ (block @ values)) - float(linear @ values)
-    price = subset.alpha * np.count_nonzero(values) + subset.l1 * float(np.sum(np.abs(values)))
-    return model.constant + smooth + price, w
-
-
-def _solved(block, linear):
-    if linear.size == 0:
-        return linear
-    factor, values, fault = lapack.dposv(block, linear, lower=1)
-    pivots = np.diagonal(factor) ** 2
-    if fault or np.any(pivots < 1e-10 * np.diagonal(block)) or not np.all(np.isfinite(values)):
-        return np.linalg.lstsq(block, linear, rcond=1e-12)[0]
-    return values
-
-
-def _bounded(block, linear, l1, lower, upper, values):
-    """The minimiser under bounds, by descent, and then by linear systems on what is not at a kink."""
-    bends, nothing = np.diagonal(block).copy(), np.zeros(linear.size)
-    is_in = np.ones(linear.size, dtype=bool)
-    tol = 1e-16 * max(float(np.abs(linear) @ np.abs(values)), np.finfo(np.float64).tiny)
-    for _ in range(20):
-        pull = linear - block @ values
-        epochs = descend_perspective(block, values, pull, bends, nothing, l1, lower, upper, is_in, 0.0, 1000, tol)
-        inside = np.flatnonzero((values != 0.0) & (values > lower) & (values < upper))
-        rest = linear[inside] - l1 * np.sign(values[inside]) - block[inside] @ np.where(
-            (values == lower) | (values == upper), values, 0.0
-        )
-        exact = values.copy()
-        exact[inside] = _solved(block[np.ix_(inside, inside)], rest)
-        if np.all(exact >= lower) and np.all(exact <= upper) and np.all(exact * values >= 0.0):
-            values = exact
-        if epochs < 1000:
-            break
-    return np.clip(values, lower, upper)
