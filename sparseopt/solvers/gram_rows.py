@@ -137,5 +137,3 @@ def _times(columns, design):
             blocks = (slice(first, first + width) for first in range(0, p, width))
             return np.concatenate([columns @ values[:, block].astype(np.float64) for block in blocks], axis=1)
     return columns @ design.values
-
-
