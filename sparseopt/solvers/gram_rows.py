@@ -13,6 +13,7 @@ from scipy import sparse
 
 from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense
 from sparseopt.losses import MultiResponse, Quadratic
+from sparseopt.losses.base import kept
 
 # Bytes that rows may take before those that were not used for longest are forgotten.
 _MEMORY = 1 << 30
@@ -33,12 +34,14 @@ class GramRows:
     constant : float
     rounding : float
         Relative error of the entries of G.
+    cost : int
+        Entries of X that a row takes.
     """
 
-    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16):
+    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0):
         self.pull = np.ascontiguousarray(pull, dtype=np.float64)
         self.diagonal = np.asarray(diagonal, dtype=np.float64)
-        self.constant, self.rounding = float(constant), rounding
+        self.constant, self.rounding, self.cost = float(constant), rounding, cost
         self.computed = 0
         self._compute, self._rows = compute, {}
         self._most = max(16, _MEMORY // (8 * max(self.n_features, 1)))
@@ -52,14 +55,9 @@ class GramRows:
         pull, weights = -np.asarray(loss.gradient(zero), dtype=np.float64), np.asarray(loss.sample_weight.values)
         constant, eps = loss.evaluate(zero), float(np.finfo(loss.dtype).eps)
         if isinstance(loss, MultiResponse):
-            return GramRows(
-                weighted_products(loss.X, weights),
-                pull.reshape(loss.shape).T,
-                loss.X.weighted_squares(weights),
-                constant,
-                eps,
-            )
-        return GramRows(weighted_products(loss.X, weights), pull, loss.curvatures(), constant, eps)
+            pull = pull.reshape(loss.shape).T
+        diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries)
 
     @property
     def n_features(self):
@@ -137,5 +135,3 @@ def _times(columns, design):
             blocks = (slice(first, first + width) for first in range(0, p, width))
             return np.concatenate([columns @ values[:, block].astype(np.float64) for block in blocks], axis=1)
     return columns @ design.values
-
-

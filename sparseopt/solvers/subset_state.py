@@ -15,6 +15,8 @@ from sparseopt.kernels.swaps import best_entry, best_swap, enter, leave
 _COLLINEAR = 0.6
 # Changes after which a state is made anew.
 _STALE = 64
+# Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
+_AHEAD = 16
 
 
 class SubsetState:
@@ -26,15 +28,18 @@ class SubsetState:
         Of one response.
     ridge : float
         Added to the diagonal of G.
-    is_open : boolean array of shape (p,)
-        Features that may enter.
+    is_open : boolean array of shape (p,), optional
+        Features that may enter; all by default.
+    required : sequence of int
+        Features that are in and stay.
     """
 
-    def __init__(self, gram, ridge, is_open, capacity=16):
+    def __init__(self, gram, ridge=0.0, is_open=None, required=(), capacity=16):
         p = gram.n_features
         self.gram, self.ridge = gram, ridge
         self.diagonal = gram.diagonal + ridge
-        self._floor = np.where(is_open & (self.diagonal > 0.0), gram.rounding**_COLLINEAR * self.diagonal, np.inf)
+        floor = np.where(self.diagonal > 0.0, gram.rounding**_COLLINEAR * self.diagonal, np.inf)
+        self._floor = floor if is_open is None else np.where(is_open, floor, np.inf)
         self.floor = self._floor.copy()
         self.c, self.d = gram.pull.copy(), self.diagonal.copy()
         self.C, self.Q, self._b = np.empty((capacity, p)), np.empty((capacity, capacity)), np.empty(capacity)
@@ -42,6 +47,9 @@ class SubsetState:
         self.size, self.changes = 0, 0
         self.height = gram.constant
         self._place = np.empty(2, dtype=np.int64)
+        self._required = np.zeros(p, dtype=bool)
+        self._required[np.asarray(required, dtype=np.intp)] = True
+        self.reset()
 
     @property
     def b(self):
@@ -58,35 +66,72 @@ class SubsetState:
         gain = best_entry(self.c, self.d, self.floor, max(least, 0.0), self._place)
         return gain, int(self._place[1])
 
-    def best_swap(self, least, stays):
+    def best_entries(self, count):
+        """The features that would gain most, so many of them at most, in the order of their indices."""
+        gains = np.where(self.d > self.floor, self.c**2 / np.maximum(self.d, np.finfo(np.float64).tiny), 0.0)
+        count = min(count, int(np.count_nonzero(gains)))
+        return np.sort(np.argpartition(-gains, count - 1)[:count]) if count else np.empty(0, dtype=np.intp)
+
+    def best_swap(self, least):
         """(gain, place, feature) of the best swap that gains more than `least`; feature -1 where there is none."""
+        stays = self._required[self.support]
         gain = best_swap(self.C, self.c, self.d, self.floor, self.Q, self.b, stays, max(least, 0.0), self._place)
         return gain, int(self._place[0]), int(self._place[1])
 
     def losses(self):
-        """What the minimum would rise by without each feature of the support."""
-        size = self.size
-        return 0.5 * self.b**2 / self.Q.reshape(-1)[: size * len(self.Q) : len(self.Q) + 1][:size]
+        """What the minimum would rise by without each feature of the support; infinite for those that stay."""
+        losses = 0.5 * self.b**2 / np.diagonal(self.Q)[: self.size]
+        return np.where(self._required[self.support], np.inf, losses)
+
+    def explained_alone(self):
+        """What each feature alone would explain, twice over."""
+        return np.divide(
+            self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf
+        )
+
+    @property
+    def n_units(self):
+        """Number of features."""
+        return self.diagonal.size
+
+    @property
+    def cost(self):
+        """Entries that a move goes through, and a look for the next one."""
+        return 3 * (self.size + 1) * self.diagonal.size
+
+    def reset(self):
+        """Go back to the features that are required."""
+        self.restart(np.flatnonzero(self._required))
 
     def enter(self, j):
-        """Take feature j in; False, and nothing changed, where it is a combination of the support."""
+        """Take feature j in; nothing changes where it is a combination of the support. The cost is returned."""
         size = self.size
         if size == len(self.Q):
             self._grow()
+        cost = self.cost
+        if not self.gram.knows(j):
+            cost += self._look_ahead(j)
         row = self.gram.row(j)
         shares, links = self.C[:size, j].copy(), row[self.support]
         # afresh, since d has been updated many times
         pivot = float(self.diagonal[j] - links @ shares)
         if not pivot > self._floor[j]:
             self.floor[j] = np.inf
-            return False
+            return cost
         slope = float(self.c[j])
         enter(self.C, self.c, self.d, self.Q, self._b, row, links, shares, pivot, slope)
         self.features[size] = j
         self.floor[j] = np.inf
         self.size, self.changes = size + 1, self.changes + 1
         self.height -= 0.5 * slope * slope / pivot
-        return True
+        return cost
+
+    def _look_ahead(self, j):
+        """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
+        likely = self.best_entries(_AHEAD)
+        new = [i for i in likely.tolist() if i != j and not self.gram.knows(i)]
+        self.gram.prepare(np.array([j, *new], dtype=np.intp))
+        return self.gram.cost * (1 + len(new))
 
     def leave(self, i):
         """Take the feature at place i out; the last one moves there."""
