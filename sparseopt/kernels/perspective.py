@@ -19,24 +19,27 @@ from sparseopt._jit import kernel
 U = np.uint64
 
 
+def held_minimum(force, bend, limit):
+    """The minimiser of bend w**2 / 2 - force w for 0 <= w <= limit."""
+    if not force > 0.0:
+        return 0.0
+    return force / bend if bend * limit > force else limit
+
+
 def best_response(t, curve, l1, lower, upper):
     """The w that attains the gain of a pull t."""
     force = abs(t) - l1
     limit = upper if t > 0.0 else -lower
-    if not force > 0.0 or limit <= 0.0:
-        return 0.0
-    size = limit
-    if curve * limit > force:
-        size = force / curve
-    return size if t > 0.0 else -size
+    size = held_minimum(force, curve, limit) if limit > 0.0 else 0.0
+    return min(max(size if t > 0.0 else -size, lower), upper)
 
 
 def gain(t, curve, l1, lower, upper):
-    """What a feature gains at most from a pull t."""
+    """What a feature gains at most from a pull t; it loses where its bounds leave out zero."""
     w = best_response(t, curve, l1, lower, upper)
-    if w == 0.0:
-        return 0.0
-    return (abs(t) - l1) * abs(w) - 0.5 * curve * w * w
+    if abs(w) == np.inf:
+        return np.inf
+    return t * w - l1 * abs(w) - 0.5 * curve * w * w
 
 
 def knot(price, curve, limit):
@@ -61,13 +64,6 @@ def relaxed_minimum(pull, bend, price, curve, l1, limit):
     return held_minimum(force, bend + curve, limit)
 
 
-def held_minimum(force, bend, limit):
-    """The minimiser of bend w**2 / 2 - force w for 0 <= w <= limit."""
-    if not force > 0.0:
-        return 0.0
-    return force / bend if bend * limit > force else limit
-
-
 @kernel
 def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, price, most, tol):
     """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns the epochs."""
@@ -79,11 +75,10 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, pri
             t = pull[j] + bend[j] * old
             limit = upper[j] if t > 0.0 else -lower[j]
             if is_in[j]:
-                new = held_minimum(abs(t) - l1, bend[j] + curve[j], limit)
+                new = held_minimum(abs(t) - l1, bend[j] + curve[j], limit) if limit > 0.0 else 0.0
             else:
                 new = relaxed_minimum(abs(t), bend[j], price, curve[j], l1, limit)
-            if t < 0.0:
-                new = -new
+            new = min(max(new if t > 0.0 else -new, lower[j]), upper[j])
             step = new - old
             if step != 0.0:
                 w[j] = new

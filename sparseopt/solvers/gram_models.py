@@ -21,6 +21,8 @@ _BLOCK = 1 << 20
 _FEW = 200
 # Features in use of which parts of G are kept.
 _KEPT = 1500
+# A column of which centring leaves no more than this, of its square, is constant.
+_FLAT = 1e-13
 
 
 class GramModel(ABC):
@@ -37,6 +39,8 @@ class GramModel(ABC):
     constant : float
     rounding : float
         Relative error of such products.
+    is_flat : array of shape (p,)
+        Features that the quadratic does not depend on, but for rounding: their entries are zeros.
     """
 
     linear: np.ndarray
@@ -44,6 +48,7 @@ class GramModel(ABC):
     sizes: np.ndarray
     constant: float
     rounding: float
+    is_flat: np.ndarray
 
     @property
     def n_features(self):
@@ -63,8 +68,11 @@ class WholeGram(GramModel):
 
     def __init__(self, gram, linear, constant, sizes, rounding):
         self.gram, self.linear, self.constant = gram, linear, constant
-        self.bends = gram.diagonal().copy()
         self.sizes, self.rounding = sizes, rounding
+        self.is_flat = is_flat(gram.diagonal(), sizes)
+        if self.is_flat.any():
+            gram[self.is_flat], gram[:, self.is_flat], linear[self.is_flat] = 0.0, 0.0, 0.0
+        self.bends = gram.diagonal().copy()
 
     def block(self, features):
         block = np.empty((features.size, features.size))
@@ -89,6 +97,8 @@ class WideGram(GramModel):
         self.bends = np.asarray(loss.curvatures(), dtype=np.float64)
         self.sizes = sizes_of(self.design, self.bends)
         self.rounding = rounding_of(n)
+        self.is_flat = is_flat(self.bends, self.sizes)
+        self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
         self._slot = np.full(p, -1, dtype=np.intp)
         self._features = np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
@@ -105,6 +115,7 @@ class WideGram(GramModel):
     def pull(self, features, w, out):
         rest = self.target - w @ self._columns[self._slot[features]]
         out[:] = self.design.rmatvec(self.root * rest)
+        out[self.is_flat] = 0.0
 
     def _admit(self, features, fresh):
         """Columns of new features, and their products with those that are kept."""
@@ -117,6 +128,7 @@ class WideGram(GramModel):
             columns[:held], gram[:held, :held] = self._columns[:held], self._gram[:held, :held]
             self._columns, self._gram = columns, gram
         self._columns[held:size] = self.design.columns_as_rows(fresh) * self.root
+        self._columns[held:size][self.is_flat[fresh]] = 0.0
         products = self._columns[held:size] @ self._columns[:size].T
         self._gram[held:size, :size] = products
         self._gram[:held, held:size] = products[:, :held].T
@@ -134,10 +146,10 @@ class WideGram(GramModel):
 
 
 def gram_model(loss):
-    """The model of least squares or of a `Quadratic`."""
+    """The model of least squares or of a `Quadratic`, in parts: a generator that returns it."""
     if isinstance(loss, LeastSquares):
         n, p = loss.X.shape
-        return whole_gram(loss) if p <= max(n, _FEW) else WideGram(loss)
+        return (yield from whole_gram(loss)) if p <= max(n, _FEW) else WideGram(loss)
     gram = loss.Q.to_array()
     sizes = np.sqrt(gram.diagonal())
     linear = -np.asarray(loss.c, dtype=np.float64)
@@ -145,7 +157,7 @@ def gram_model(loss):
 
 
 def whole_gram(loss):
-    """The model of an X that is read once: in blocks of rows, or as sparse products."""
+    """The model of an X that is read once, in blocks of rows, or as sparse products: a generator that returns it."""
     design, target = loss.X, loss.target.astype(np.float64)
     n, p = design.shape
     weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
@@ -163,6 +175,7 @@ def whole_gram(loss):
             block = (design.matrix.T[:, part] - means[:, None]) * root[part]
             gram += block @ block.T
             linear += block @ (root[part] * target[part])
+            yield
     return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n))
 
 
@@ -170,6 +183,11 @@ def sizes_of(design, bends):
     """Lengths of the columns, with what centring took off."""
     means = getattr(design, "means", None)
     return np.sqrt(bends if means is None else bends + 2.0 * np.square(means, dtype=np.float64))
+
+
+def is_flat(bends, sizes):
+    """Columns that are zero, or constant under an intercept, but for rounding."""
+    return bends <= _FLAT * sizes * sizes
 
 
 def rounding_of(n):

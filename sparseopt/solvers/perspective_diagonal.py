@@ -8,7 +8,7 @@ from scipy.linalg import lapack
 from sparseopt.solvers.gram_models import WholeGram
 
 
-def largest_diagonal(model, subset):
+def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
     if not isinstance(model, WholeGram):
         return None

@@ -59,9 +59,16 @@ class QuadraticRelaxation(Relaxation):
         self._heap = np.empty(subset.k + 1)
         self._length = np.sqrt(2.0 * model.constant)
 
+    def unbounded(self):
+        """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
+        limit = np.maximum(-self.lower, self.upper)
+        free = (self.curve <= 0.0) & (limit == np.inf) & ~self.model.is_flat
+        free[self.subset.forbidden] = False
+        return int(np.argmax(free)) if free.any() else -1
+
     def first_status(self):
         """What the problem itself fixes."""
-        status = np.zeros(self.n_units, dtype=np.int8)
+        status = np.where(self.model.is_flat, np.int8(OUT), np.int8(FREE))
         status[self.subset.forbidden] = OUT
         status[self.subset.required] = IN
         return status
@@ -175,20 +182,41 @@ class _NodeRun:
         at_price = self.base - float(np.sum(np.where(is_in, profits, np.maximum(profits, 0.0)))) - extra * subset.k
         missing = self.threshold - self.bound
         unknown = value - at_price
-        if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self.tol > 1e-17 * self.scale:
-            self.tol *= 0.02
+        if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self._tighten():
             return
-        if self._next_price(share, room, value):
+        is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
+        if not is_enough and self._next_price(share, room):
             return
-        self._branch(active, values, share, room, unknown)
+        features, parts = self._choose(active, values, room)
+        halves = np.minimum(parts, 1.0 - parts)
+        if halves.size and np.max(halves) > _FIXED:
+            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+            return
+        # nothing is in by a part: the relaxation is one support, and exact once price and w are
+        is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)
+        is_exact = unknown <= _EXACT * self.scale and is_priced and share <= of.subset.k * (1.0 + 1e-9)
+        if not is_exact and ((is_enough and self._next_price(share, room)) or self._tighten()):
+            return
+        self.is_done = True
+        if not is_exact:
+            self.unit = self._largest()
 
-    def _next_price(self, share, room, value):
+    def _tighten(self):
+        """Whether w can be found more exactly: then it will be."""
+        self.tol *= 0.02
+        return self.tol > 1e-18 * self.scale
+
+    def _largest(self):
+        """The free feature that gains most; -1 if none is free."""
+        gains = np.where(self.status == FREE, self.of._gains, -np.inf)
+        j = int(np.argmax(gains))
+        return j if self.status[j] == FREE else -1
+
+    def _next_price(self, share, room):
         """Whether another price may give a better bound: it is set."""
         k, alpha = self.of.subset.k, self.of.subset.alpha
         is_near = abs(share - k) <= _NEAR * k
         if is_near or room == 0 or (self.price <= alpha and share <= k) or self.prices >= _PRICES:
-            return False
-        if self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value):
             return False
         if share > k:
             self.low = max(self.low, self.price)
@@ -209,10 +237,9 @@ class _NodeRun:
         self.price = price
         return True
 
-    def _branch(self, active, values, share, room, unknown):
-        """Choose the free feature whose part in the relaxation is nearest to a half; none where it is exact."""
-        of, k = self.of, self.of.subset.k
-        self.is_done = True
+    def _choose(self, active, values, room):
+        """The free features in use and by what part they are in; those with the largest parts are worth a try."""
+        of = self.of
         free = np.flatnonzero((self.status[active] == FREE) & (values != 0.0))
         features, sizes = active[free], np.abs(values[free])
         limits = np.where(values[free] > 0.0, of.upper[features], -of.lower[features])
@@ -222,11 +249,7 @@ class _NodeRun:
         order = np.argsort(-parts, kind="stable")[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
         self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
-        halves = np.minimum(parts, 1.0 - parts)
-        if halves.size and np.max(halves) > _FIXED:
-            self.unit = int(features[np.argmax(halves)])
-        elif sizes.size and (share > k * (1.0 + 1e-9) or unknown > _EXACT * self.scale):
-            self.unit = int(features[np.argmax(sizes)])
+        return features, parts
 
     def result(self, *, is_finished):
         support = np.flatnonzero(self.w)

@@ -43,6 +43,7 @@ def _newton_step(block, linear, w, pull, costs):
         steepness = np.where(end > 0.0, price / end + 0.5 * curve * end, 0.0)
     size, sign = np.abs(w), np.sign(w)
     is_curved = size >= end
+    inner = np.maximum(np.where(w > 0.0, lower, -upper), 0.0)  # where the bounds leave out zero
     moving = np.flatnonzero((w != 0.0) & (size < limit))
     if moving.size == 0:
         return None
@@ -53,7 +54,7 @@ def _newton_step(block, linear, w, pull, costs):
     step, fault = lapack.dposv(H, pull[moving] - sign[moving] * slope, lower=1)[1:]
     if fault or not np.all(np.isfinite(step)):
         return None
-    least = np.where(is_curved, end, 0.0)[moving]
+    least = np.where(is_curved, np.maximum(end, inner), 0.0)[moving]
     most = np.where(is_curved, limit, end)[moving]
     best, value = None, _value(block, linear, w, costs)
     for part in (1.0, 0.1):

@@ -23,7 +23,9 @@ def best_on_support(model, subset, support):
         values = _bounded(block, linear, subset.l1, lower, upper, np.clip(values, lower, upper))
     w[support] = values
     smooth = 0.5 * float(values @ (block @ values)) - float(linear @ values)
-    price = subset.alpha * np.count_nonzero(values) + subset.l1 * float(np.sum(np.abs(values)))
+    # a required feature pays also where zero is best for it: then the least objective is not attained
+    count = np.count_nonzero((values != 0.0) | np.isin(support, subset.required))
+    price = subset.alpha * count + subset.l1 * float(np.sum(np.abs(values)))
     return model.constant + smooth + price, w
 
 
