@@ -6,10 +6,16 @@ from sparseopt.certificate import certify as certify
 from sparseopt.constraints import Box as Box
 from sparseopt.constraints import Cardinality as Cardinality
 from sparseopt.constraints import Constraint as Constraint
+from sparseopt.constraints import Forbidden as Forbidden
+from sparseopt.constraints import GroupCardinality as GroupCardinality
 from sparseopt.constraints import Intersection as Intersection
 from sparseopt.constraints import L1Ball as L1Ball
 from sparseopt.constraints import LinearConstraint as LinearConstraint
+from sparseopt.constraints import Required as Required
+from sparseopt.constraints import RowCardinality as RowCardinality
 from sparseopt.constraints import Simplex as Simplex
+from sparseopt.constraints import StrongHierarchy as StrongHierarchy
+from sparseopt.constraints import SupportConstraint as SupportConstraint
 from sparseopt.designs import Design as Design
 from sparseopt.losses import Cox as Cox
 from sparseopt.losses import Gamma as Gamma
@@ -32,6 +38,7 @@ from sparseopt.path import alpha_grid as alpha_grid
 from sparseopt.path import alpha_max as alpha_max
 from sparseopt.path import path as path
 from sparseopt.penalties import L0 as L0
+from sparseopt.penalties import L0L1 as L0L1
 from sparseopt.penalties import L1 as L1
 from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
@@ -79,6 +86,7 @@ from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
+from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient

@@ -26,7 +26,7 @@ from sparseopt.conjugates import (
     sample_slopes,
     slope_scale,
 )
-from sparseopt.constraints import Cardinality
+from sparseopt.constraints import Box, Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
@@ -34,7 +34,7 @@ from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
-from sparseopt.problem import Problem
+from sparseopt.problem import Problem, is_priced, parts_of, without_price
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14
@@ -243,7 +243,7 @@ def _certify_rows(problem, w, duals, ray):
 def needs_multipliers(problem):
     """Whether the constraint has linear rows, or the penalty is one of a linear map: a point alone has no simple dual."""
     return is_composed(problem) or (
-        problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
+        problem.constraint is not None and problem.proximal is None and not problem.chooses_support
     )
 
 
@@ -458,10 +458,11 @@ def stationarity(problem, w, slope):
 
     For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
     L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
-    coordinate descent (of a gradient step, where the term ties coefficients together). For at most k nonzeros it is the slope on the support, and off it what a
+    coordinate descent (of a gradient step, where the term ties coefficients together). Where nonzeros are
+    counted, it is that distance on the support; and for at most k of them it is, off the support, what a
     step of size 1/L would gain entry (Beck and Eldar, 2013).
     """
-    if isinstance(problem.constraint, Cardinality):
+    if problem.chooses_support and problem.proximal is None:
         return _sparse_stationarity(problem, w, slope)
     term = problem.proximal
     form = None if term is None else convex_form(term, w.size)
@@ -479,13 +480,29 @@ def stationarity(problem, w, slope):
 
 
 def _sparse_stationarity(problem, w, slope):
-    form = convex_form(problem.penalty, w.size)
+    form = _form_of_nonzeros(problem, w.size)
     if not isinstance(form, SeparableForm):
         return np.nan
     on = w != 0.0
     distance = form.subgradient_distance(w, slope)
+    if not isinstance(problem.constraint, Cardinality) or is_priced(problem.penalty):
+        return float(np.max(distance[on], initial=0.0))
     if np.count_nonzero(on) < problem.constraint.k:
         return float(np.max(distance, initial=0.0))
-    curvature = max(problem.loss.lipschitz_near(w) + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
-    entering = np.max(distance[~on], initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
-    return float(max(np.max(distance[on], initial=0.0), entering, 0.0))
+    inside, outside = float(np.max(distance[on], initial=0.0)), float(np.max(distance[~on], initial=0.0))
+    smallest, ridge = float(np.min(np.abs(w[on]), initial=np.inf)), float(np.max(form.b, initial=0.0))
+    # the largest curvature, which takes many products with X, is at least that of any one coefficient
+    if outside <= (float(np.max(problem.loss.curvatures_near(w), initial=0.0)) + ridge) * smallest:
+        return inside
+    curvature = max(problem.loss.lipschitz_near(w) + ridge, np.finfo(np.float64).tiny)
+    return max(inside, outside - curvature * smallest, 0.0)
+
+
+def _form_of_nonzeros(problem, p):
+    """The convex form of the penalty on nonzero coefficients, whose price does not vary, within the box."""
+    form = convex_form(without_price(problem.penalty), p)
+    for part in parts_of(problem.constraint):
+        if isinstance(part, Box) and isinstance(form, SeparableForm):
+            lower, upper = part.bounds(p)
+            form = replace(form, lower=np.maximum(form.lower, lower), upper=np.minimum(form.upper, upper))
+    return form

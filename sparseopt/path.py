@@ -16,7 +16,7 @@ from sparseopt.constraints import Constraint
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.penalties import L0, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
+from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
 from sparseopt.solve import solve
@@ -104,6 +104,9 @@ def alpha_max(loss, penalty=None) -> float:
             return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma + 1.0)) / alpha
         case L0(alpha):
             return float(np.max(gains, initial=0.0)) / alpha
+        case L0L1(alpha, beta):
+            rest = np.maximum(np.abs(slope) - beta, 0.0)
+            return float(np.max(np.divide(rest**2, 2 * bends, out=np.zeros(p), where=bends > 0), initial=0.0)) / alpha
     if isinstance(penalty, BlockPenalty):
         return penalty.vanishing_factor(-slope)
     form = convex_form(penalty, p)

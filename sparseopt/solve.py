@@ -10,7 +10,6 @@ import numpy as np
 
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import certify, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
-from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
 from sparseopt.penalties import Penalty
@@ -21,6 +20,7 @@ from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -60,7 +60,7 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if isinstance(problem.constraint, Cardinality):
+    if problem.chooses_support and problem.proximal is None:
         return HardThresholding()
     if is_composed(problem):
         return Splitting()

@@ -15,8 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt.constraints import Box, Cardinality, Intersection
-from sparseopt.penalties import L0, L1, Ridged, Zero
+from sparseopt.constraints import (
+    Box,
+    Cardinality,
+    Forbidden,
+    GroupCardinality,
+    Intersection,
+    Required,
+    RowCardinality,
+    StrongHierarchy,
+    SupportConstraint,
+)
+from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +35,8 @@ class SubsetProblem:
 
     Attributes
     ----------
+    n_features : int
+        Coefficients; rows of them where rows are counted.
     k : int
         Most nonzero units: features, or groups or rows where those are counted; all of them where there is no limit.
     alpha : float
@@ -34,7 +46,7 @@ class SubsetProblem:
     lower, upper : array of shape (p,) or None
         Bounds of the coefficients, infinite where there is none; both None without a box.
     required, forbidden : array of int
-        Features that are always in, and never; sorted.
+        Features that are always in (their ancestors, and what the bounds keep from zero, too), and never; sorted.
     parents : mapping
         For a feature, those that must be in wherever it is.
     groups : tuple of arrays or None
@@ -61,20 +73,16 @@ class SubsetProblem:
         """The reading of a problem; or, in words, why it is no best subset problem or has no solution."""
         found = _with_penalty(SubsetProblem(problem.n_features, problem.n_features), problem.penalty)
         parts = _parts(problem.constraint)
-        counted = False
+        if isinstance(found, SubsetProblem):
+            found = _with_units(found, parts, problem.shape)
         for part in parts:
-            if isinstance(found, str):
-                return found
-            if isinstance(part, Cardinality):
-                if counted:
-                    return "it takes one constraint on the number of nonzeros; keep the tightest"
-                counted = True
-            found = _with_constraint(found, part)
+            if isinstance(found, SubsetProblem):
+                found = _with_constraint(found, part)
         if isinstance(found, str):
             return found
-        if not counted and found.alpha == 0.0:
+        if not (found.alpha or any(isinstance(part, SupportConstraint) for part in parts)):
             return "nothing asks for few nonzeros; add Cardinality(k) or L0(alpha)"
-        return _impossible(found) or found
+        return _closed(found)
 
     @property
     def has_bounds(self):
@@ -95,15 +103,6 @@ class SubsetProblem:
         )
 
 
-def _impossible(found):
-    """Why no support is admitted, or None."""
-    if both := np.intersect1d(found.required, found.forbidden).tolist():
-        return f"feature {both[0]} is both required and forbidden; choose one"
-    if found.groups is None and not found.has_rows and found.required.size > found.k:
-        return f"{found.required.size} features are required but k = {found.k}; raise k"
-    return None
-
-
 def _parts(constraint):
     if constraint is None:
         return ()
@@ -118,18 +117,90 @@ def _with_penalty(found, penalty):
             return replace(found, alpha=found.alpha + alpha)
         case L1(alpha):
             return replace(found, l1=found.l1 + alpha)
+        case L0L1(alpha, beta):
+            return replace(found, alpha=found.alpha + alpha, l1=found.l1 + beta)
         case Ridged(inner, beta):
             return _with_penalty(replace(found, ridge=found.ridge + beta), inner)
-    return f"it knows no best subset with {type(penalty).__name__}; Zero, L0, L1 and Ridged of these it takes"
+    return f"a best subset takes the penalties Zero, L0, L1, L0L1 and Ridged of these, not {type(penalty).__name__}"
+
+
+def _with_units(found, parts, shape):
+    """The reading with what is counted: features, groups, or rows of a matrix of coefficients."""
+    counts = {type(part) for part in parts if isinstance(part, Cardinality | RowCardinality | GroupCardinality)}
+    if len(shape) == 1:
+        counts = {Cardinality if kind is RowCardinality else kind for kind in counts}
+    if len(counts) > 1:
+        return "it counts one thing at a time: features, groups or rows; keep one of the cardinalities"
+    names = any(isinstance(part, Required | Forbidden | StrongHierarchy) for part in parts)
+    if len(shape) == 2 and (RowCardinality in counts or (names and not counts)):
+        found = replace(found, n_features=shape[0], k=shape[0], has_rows=True)
+    elif len(shape) == 2 and names:
+        return "with several responses Required, Forbidden and StrongHierarchy name rows; count those by RowCardinality"
+    if GroupCardinality in counts:
+        groups = next(part.groups for part in parts if isinstance(part, GroupCardinality))
+        count = groups.count(found.n_features)
+        members = tuple(np.arange(found.n_features)[groups.columns(g)] for g in range(count))
+        found = replace(found, k=count, groups=members)
+        if names:
+            return "Required, Forbidden and StrongHierarchy name features; beside counted groups it does not know them"
+    if found.alpha and (found.has_rows or found.groups is not None):
+        return "the price of L0 is for single coefficients; where rows or groups are counted, leave it out"
+    return found
 
 
 def _with_constraint(found, part):
     match part:
-        case Cardinality(k):
-            return replace(found, k=k)
+        case Cardinality(k) | RowCardinality(k):
+            return replace(found, k=min(k, found.k))
+        case GroupCardinality() if found.groups is not None:
+            count = part.groups.count(found.n_features)
+            if count != len(found.groups) or any(
+                not np.array_equal(np.arange(found.n_features)[part.groups.columns(g)], found.groups[g])
+                for g in range(count)
+            ):
+                return "it counts groups of one partition only; keep one GroupCardinality"
+            return replace(found, k=min(part.k, found.k))
         case Box():
+            if found.has_rows:
+                return "it knows no bounds on rows of several responses"
             lower, upper = part.bounds(found.n_features)
             if found.has_bounds:
                 lower, upper = np.maximum(lower, found.lower), np.minimum(upper, found.upper)
-            return replace(found, lower=lower, upper=upper)
-    return f"it knows no best subset under {type(part).__name__}"
+            always = np.flatnonzero((lower > 0.0) | (upper < 0.0))
+            return replace(found, lower=lower, upper=upper, required=np.union1d(found.required, always))
+        case Required(features):
+            return replace(found, required=np.union1d(found.required, np.array(features, dtype=np.intp)))
+        case Forbidden(features):
+            return replace(found, forbidden=np.union1d(found.forbidden, np.array(features, dtype=np.intp)))
+        case StrongHierarchy(parents):
+            together = {child: tuple(found.parents.get(child, ())) for child in (*found.parents, *parents)}
+            together |= {child: tuple(sorted({*together[child], *own})) for child, own in parents.items()}
+            return replace(found, parents=together)
+    return f"a best subset takes no {type(part).__name__}"
+
+
+def _closed(found):
+    """The reading with all ancestors of required features required, and all descendants of forbidden ones forbidden."""
+    required, forbidden = set(found.required.tolist()), set(found.forbidden.tolist())
+    if found.has_bounds:
+        forbidden |= set(np.flatnonzero((found.lower == 0.0) & (found.upper == 0.0)).tolist())
+    size = -1
+    while size != len(required) + len(forbidden):
+        size = len(required) + len(forbidden)
+        for child, parents in found.parents.items():
+            if child in required:
+                required.update(parents)
+            if forbidden.intersection(parents):
+                forbidden.add(child)
+    if both := required & forbidden:
+        return f"feature {min(both)} is both required and forbidden; take it out of one of the two"
+    count = len(required)
+    if found.groups is not None:
+        count = sum(bool(required.intersection(members.tolist())) for members in found.groups)
+    if count > found.k:
+        return f"{count} features are required, but k is {found.k}; raise k or require fewer"
+    return replace(
+        found,
+        required=np.array(sorted(required), dtype=np.intp),
+        forbidden=np.array(sorted(forbidden), dtype=np.intp),
+    )
