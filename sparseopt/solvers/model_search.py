@@ -12,12 +12,9 @@ exchanges of the model are tried by a refit, and the first that lowers the objec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from sparseopt.kernels.shares import descend_shares
-from sparseopt.solvers.newton import newton_direction
+from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import SampleView
 
 # Newton steps of a refit, halvings of one, and a fall that is rounding.
@@ -31,101 +28,6 @@ _DAMPING = 1e-6
 _EPOCHS = 1000
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """The minimiser on a support: positions in the view, coefficients there, intercept, objective."""
-
-    support: np.ndarray
-    x: np.ndarray
-    intercept: float
-    objective: float
-    #: Whether Newton's method has ended where the slope is nothing: False where the data is separated.
-    is_minimal: bool = True
-
-
-def refit(view, subset, support, x, intercept):
-    """Minimise the loss and the penalty over the coefficients of a support: damped Newton from x."""
-    rows = view.rows[support]
-    loss, y, s, ridge = view.loss, view.y, view.s, subset.ridge
-    is_plain = subset.lower is None and not subset.l1
-    lower = upper = None
-    if not is_plain:
-        lower, upper = _bounds(view, subset, support)
-        x = np.clip(x, lower, upper)
-
-    def height_at(x, b):
-        z = loss.offset.added_to(x @ rows + b)
-        value = float(s @ loss.value(y, z)) + ridge * float(x @ x) / 2
-        return z, value + subset.l1 * float(np.abs(x).sum())
-
-    z, height = height_at(x, intercept)
-    is_minimal, m = False, support.size
-    for _ in range(_NEWTON):
-        mass = s * np.asarray(loss.slope(y, z), dtype=np.float64)
-        bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
-        bound = loss.smoothness()
-        bends = s * np.maximum(bends, _DAMPING * (bound if np.isfinite(bound) else np.max(bends)))
-        slope = np.append(rows @ mass + ridge * x, mass.sum())
-        scaled = rows * bends
-        curvature = np.empty((m + 1, m + 1))
-        curvature[:m, :m] = scaled @ rows.T
-        curvature[m, :m] = curvature[:m, m] = scaled.sum(axis=1)
-        curvature[m, m] = bends.sum()
-        curvature[np.arange(m), np.arange(m)] += ridge
-        if not loss.intercept:
-            slope, curvature = slope[:m], curvature[:m, :m]
-        if is_plain:
-            direction = newton_direction(curvature, slope)[0] if slope.size else slope
-            gain = float(slope @ direction)
-        else:
-            direction, gain = _bounded_direction(curvature, slope, x, lower, upper, subset, m)
-        move, shift = direction[:m], float(direction[m]) if loss.intercept else 0.0
-        if not -gain > _ROUNDING * abs(height):
-            is_minimal = True
-            break
-        length = 1.0
-        for _ in range(_HALVINGS):
-            trial = x + length * move
-            new_z, new_height = height_at(trial, intercept + length * shift)
-            if new_height <= height + 1e-4 * length * gain:
-                break
-            length /= 2.0
-        else:
-            is_minimal = True
-            break
-        x, intercept, z = trial, intercept + length * shift, new_z
-        fall, height = height - new_height, new_height
-        if fall <= _ROUNDING * abs(height):
-            is_minimal = True
-            break
-    return Fit(support, x, intercept, height + subset.alpha * m, is_minimal)
-
-
-def _bounds(view, subset, support):
-    features = view.features[support]
-    if subset.lower is None:
-        return np.full(support.size, -np.inf), np.full(support.size, np.inf)
-    return subset.lower[features].astype(np.float64), subset.upper[features].astype(np.float64)
-
-
-def _bounded_direction(curvature, slope, x, lower, upper, subset, m):
-    """The step to the minimiser of the model within bounds, and what it is expected to gain."""
-    gram, force = curvature[:m, :m].copy(), -slope[:m].copy()
-    if slope.size > m:  # the intercept minimised out
-        gram -= np.outer(curvature[:m, m], curvature[m, :m]) / curvature[m, m]
-        force += curvature[:m, m] * slope[m] / curvature[m, m]
-    new = x.copy()
-    # the ridge is in the model already
-    descend_shares(
-        np.ascontiguousarray(gram), new, force, np.ones(m, dtype=bool), lower, upper, 0.0, np.zeros(2), 0.0, subset.l1, _EPOCHS, 1e-18
-    )
-    move = new - x
-    if slope.size > m:
-        move = np.append(move, -(slope[m] + curvature[m, :m] @ move) / curvature[m, m])
-    gain = float(slope @ move) + subset.l1 * float(np.abs(new).sum() - np.abs(x).sum())
-    return move, min(gain, 0.0)
-
-
 class ModelSearch:
     """The present support of one search, with its fit; moves change both."""
 
@@ -137,26 +39,24 @@ class ModelSearch:
         self.is_fixed = np.zeros(p, dtype=bool)
         self.is_fixed[self.required] = True
         self.refits = 0
-        self.fit = self.refit(self.required, np.zeros(self.required.size), self.view.settled(np.zeros(p)))
+        self.origin = self.view.settled(np.zeros(self.view.y.size)) if loss.intercept else 0.0
+        self.fit = self.refit(self.required, np.zeros(self.required.size), self.origin)
 
     def refit(self, support, x, intercept):
         self.refits += 1
-        return refit(self.view, self.subset, support, x, intercept)
+        return fit_support(self.view, self.subset, support, x, intercept)
 
     def restart(self, support):
         """Begin again from another support."""
-        self.fit = self.refit(support, np.zeros(support.size), self.view.settled(np.zeros(self.view.features.size)))
+        self.fit = self.refit(support, np.zeros(support.size), self.origin)
 
     def model(self):
         """Of the quadratic at the present point: Q, C, c and d."""
         view, fit, ridge = self.view, self.fit, self.subset.ridge
         loss, S = view.loss, fit.support
-        z = loss.offset.added_to(fit.x @ view.rows[S] + fit.intercept)
-        mass = view.s * np.asarray(loss.slope(view.y, z), dtype=np.float64)
-        bends = np.asarray(loss.curvature(view.y, z), dtype=np.float64)
-        bound = loss.smoothness()
-        bends = view.s * np.maximum(bends, _DAMPING * (bound if np.isfinite(bound) else np.max(bends)))
-        c = -(view.rows @ mass)
+        point = view.point(fit.x @ view.rows[S] + fit.intercept)
+        bends = view.bends(point, _DAMPING)
+        c = view.pulls(point)
         d = view.squares @ bends + ridge
         rows = view.rows[S] * bends
         H = rows @ view.rows.T

@@ -1,308 +1,351 @@
-"""Lower bounds of best subset problems with a loss on samples, for the nodes of a branch and bound.
+"""Lower bounds for the choice of features under a loss on samples, by the perspective relaxation.
 
-The problem is min over w and b of sum_i s_i phi(y_i, x_i w + b) plus, for every nonzero coefficient, the price
-alpha and ridge w**2 / 2 + l1 |w|, with at most k of them, within bounds. A node fixes some features in (F1) and
-some out. Its relaxation lets a feature be in by a share z, 0 <= z <= 1, with the shares of the free features at most
-room = k - |F1| in sum; its price is the multiplier of that sum (see kernels/shares.py).
+With v_i the slopes of phi at any point, made to sum to zero under the weights with an intercept, and
+t = -X'(s v), Fenchel duality gives for all supports that agree with a node
 
-Every point gives a bound by Fenchel duality. With v_i the slopes of phi there, made to sum to zero under the weights
-with an intercept, t = -X'(s v) and gain_j = max over w of t_j w - ridge w**2 / 2 - l1 |w| - alpha,
+    - sum_i s_i phi*(y_i, v_i) - sum over features that are in (gain(t_j) - alpha) - sum of the largest positive gain(t_j) - alpha
 
-    D = - sum_i s_i phi*(y_i, v_i) - sum over F1 of gain_j - sum of the `room` largest positive gains of the free
-
-and with one more feature fixed, D changes by a difference of gains: so a point that does not close a node may still
-fix features of it, all at once (Guyard, Herzet, Elvira and Arslan, 2024).
+with the gains of `kernels.perspective`. It is the best that the relaxation has to give at a minimiser of the loss and
+the relaxed prices: proximal Newton steps go there, on the few features that matter, and with each the price of a
+feature, until as many are in as may be. Every point on the way is a bound, and fixes features, all those whose other
+choice it closes (Guyard, Herzet, Elvira and Arslan, 2024). No node needs to be solved to the end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
 
 import numpy as np
 
 from sparseopt.conjugates import has_conjugate
-from sparseopt.kernels.shares import descend_shares
+from sparseopt.kernels.perspective import fix_features, next_features, perspective_bound, relaxed_costs
 from sparseopt.losses import LeastSquares, SampleLoss
-from sparseopt.solvers.sample_view import ROUNDING, SampleView, fits_memory
+from sparseopt.solvers.relaxed_minimum import minimise_relaxed
+from sparseopt.solvers.sample_fit import fit_support
+from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
+from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
-# Steps in a node; of them those after which the curvature is taken anew.
-_STEPS, _PATIENCE = 60, 3
-# Part of what is between a node and its fate to which its relaxation is solved, and what counts as solved.
-_SHARP, _SOLVED = 0.05, 1e-10
-# Epochs on a model; features that may enter one at once, at least.
-_EPOCHS, _ENTERING = 200, 30
-# Least curvature of a sample, as a part of the largest; halvings of a step.
-_DAMPING, _HALVINGS = 1e-3, 20
-# Shares that are as good as whole.
-_WHOLE = 1e-6
-
-FREE, IN, OUT = 0, 1, -1
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """Where a node begins: what is fixed, and a point with its price."""
-
-    status: np.ndarray
-    w: np.ndarray
-    intercept: float
-    price: float
-    bound: float = -np.inf
+# Steps in a node; after so many the curvature is taken anew.
+_ROUNDS, _PATIENCE = 60, 3
+# A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
+_KNOWN, _EXACT = 0.05, 1e-10
+# Part of what is unknown to which a model is solved; prices tried on a model, and how near the shares come to k.
+_DEPTH, _PRICES, _NEAR = 0.1, 12, 0.02
+# A share so near to none or all is one of them.
+_WHOLE = 1e-5
+# Least curvature of a sample, as a part of the largest; halvings of a step (Armijo, 1966).
+_DAMPING, _HALVINGS, _ARMIJO, _SLACK = 1e-3, 20, 1e-4, 1e-13
+# A view of part of the features is made where it has at most this part of them.
+_PART = 0.6
+_NOTHING = np.empty(0, dtype=np.intp)
 
 
-@dataclass(eq=False)
-class Relaxed:
-    """What a relaxation has found out about a node."""
+class SampleRelaxation(Relaxation):
+    """The relaxation of one problem.
 
-    place: Place
-    bound: float
-    #: Feature to branch on; -1 where there is none.
-    branch: int
-    #: Support of a good solution of the node.
-    support: np.ndarray
-    #: Proofs: points, and the features that each has fixed out and in.
-    points: list = field(default_factory=list)
+    Parameters
+    ----------
+    loss : SampleLoss
+    subset : SubsetProblem
+        Single features, without hierarchy.
+    view : SampleView, optional
+    keep_points : bool
+        Return the points that prove the bounds: (features, values, intercept).
+    """
 
-
-class SampleRelaxation:
-    """Bounds of the nodes of a best subset problem with a loss on samples."""
-
-    def __init__(self, loss, subset, view=None):
-        self.loss, self.subset = loss, subset
-        self.view = SampleView(loss) if view is None else view
-        p = self.view.features.size
-        self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower[self.view.features].astype(np.float64)
-        self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper[self.view.features].astype(np.float64)
-        self.has_bounds = subset.lower is not None
+    def __init__(self, loss, subset, view=None, *, keep_points=False):
+        self.loss, self.subset, self.n_units = loss, subset, subset.n_features
+        self.view = self._part = SampleView(loss) if view is None else view
+        p = self.n_units
+        self.curve = np.full(p, float(subset.ridge))
+        self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
+        self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
+        self.keep_points = keep_points
         self.steps = 0
+        zero = self.view.fitted(np.zeros(p), 0.0)
+        self.intercept = self.view.settled(zero) if loss.intercept else 0.0
+        self.origin = self.view.point(zero + self.intercept)
+        self.gram = SampleGram(p, loss.intercept, self.view.bends(self.origin, _DAMPING))
 
     @staticmethod
     def rejects(loss, subset):
-        """Why the relaxation cannot bound the problem, in words; None if it can."""
+        """Why nothing can be proven of the problem here, in words; None if something can."""
         if not isinstance(loss, SampleLoss) or isinstance(loss, LeastSquares) or not has_conjugate(loss):
-            return f"it bounds losses on samples with a conjugate, not {type(loss).__name__}"
-        if subset.has_rows or subset.groups is not None:
-            return "it counts single features where the loss is not least squares"
-        if subset.parents:
-            return "it knows no hierarchy where the loss is not least squares"
-        if subset.ridge == 0.0:
-            is_open = subset.lower is None or not np.all(np.isfinite(subset.lower) & np.isfinite(subset.upper))
-            if is_open:
-                return (
-                    "without a ridge or a box its relaxation has no bound above zero: "
-                    "add Ridged(penalty, beta), or Box(-M, M) in an Intersection"
-                )
-        if not fits_memory(loss):
-            return "X is too large to be kept dense; screen the features first"
+            return f"it takes losses on samples with a conjugate, not {type(loss).__name__}"
+        if subset.groups is not None or subset.has_rows or subset.parents:
+            return "it chooses single features under a loss on samples, without hierarchies"
+        if subset.ridge == 0.0 and not (
+            subset.has_bounds and np.all(np.isfinite(subset.lower)) and np.all(np.isfinite(subset.upper))
+        ):
+            return (
+                f"nothing is proven under {type(loss).__name__} without a limit to every coefficient; "
+                "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
+            )
+        if not SampleView.fits_memory(loss):
+            return "X is too large to be kept dense; choose among fewer features"
         return None
 
-    def root(self):
-        """The place where everything begins."""
-        p = self.view.features.size
-        status = np.zeros(p, dtype=np.int8)
-        status[np.isin(self.view.features, self.subset.required)] = IN
-        status[np.isin(self.view.features, self.subset.forbidden)] = OUT
-        w = np.zeros(p)
-        intercept = self.view.settled(w)
-        point = self.view.point(w, intercept)
-        self.view.renew(self.view.bends(point, _DAMPING))
-        gains = self._gains(self.view.pulls(point))[0] + self.subset.alpha
-        room = self._room(status)
-        free = np.sort(gains[status == FREE])[::-1]
-        price = free[min(room, free.size - 1)] if free.size else 0.0
-        #: Prices less than this are none.
-        self.least = max(self.subset.alpha, 1e-9 * abs(point.height) / max(self.subset.k, 1))
-        return Place(status, w, intercept, max(price, self.least))
+    def first_status(self):
+        """What the problem itself fixes."""
+        status = np.full(self.n_units, np.int8(FREE))
+        status[self.subset.forbidden] = OUT
+        status[self.subset.required] = IN
+        return status
 
-    def _room(self, status):
-        return self.subset.k - int(np.count_nonzero(status == IN))
+    def relax(self, status, start, threshold, until):
+        if np.count_nonzero(status == IN) > self.subset.k:
+            return Relaxed(np.inf)
+        run = _NodeRun(self, self._view(status), status, start, threshold)
+        while run.rounds < _ROUNDS and not run.is_done:
+            run.work()
+            if time.perf_counter() >= until and not run.is_done:
+                return run.result(is_finished=False)
+        return run.result(is_finished=True)
 
-    def _gains(self, t):
-        """What each feature takes off the bound where it is in, and the coefficients that do it."""
-        beta, bound = self.subset.ridge, np.inf
-        u = np.maximum(np.abs(t) - self.subset.l1, 0.0)
-        if self.has_bounds:
-            bound = np.where(t > 0.0, self.upper, -self.lower)
-        size = np.minimum(u / beta, bound) if beta > 0.0 else np.where(u > 0.0, bound, 0.0)
-        return size * (u - beta * size / 2) - self.subset.alpha, size
+    def evaluate(self, support):
+        support = np.asarray(support, dtype=np.intp)
+        if support.size > self.subset.k:
+            return np.inf, np.zeros(self.n_units)
+        fit = fit_support(self.view, self.subset, support, np.zeros(support.size), self.intercept)
+        w = np.zeros(self.n_units)
+        w[support] = fit.x
+        return fit.objective, w
 
-    def bound(self, point, status):
-        """The bound at a point; and by how much the bound rises where each free feature is fixed out, and in."""
-        t = self.view.pulls(point)
-        gains, sizes = self._gains(t)
-        value, terms = self.view.conjugate(point)
-        is_in, free = status == IN, np.flatnonzero(status == FREE)
-        room = self._room(status)
-        errors = ROUNDING * (np.abs(gains) + self.subset.alpha + sizes * self.view.norms * np.linalg.norm(point.mass))
-        value -= float(gains[is_in].sum()) + ROUNDING * terms + float(errors[is_in].sum())
-        worth = np.maximum(gains[free], 0.0)
-        if room <= 0:
-            return value if room == 0 else np.inf, t, None, None
-        if free.size > room:
-            parts = np.partition(worth, free.size - room - 1)
-            total, last, following = float(parts[free.size - room :].sum()), float(parts[free.size - room :].min()), float(parts[free.size - room - 1])
-        else:
-            total, last, following = float(worth.sum()), 0.0, 0.0
-        value -= total + room * float(np.max(errors[free], initial=0.0))
-        forced_out, forced_in = np.zeros(status.size), np.zeros(status.size)
-        forced_out[free] = np.where(worth >= last, worth - following, 0.0)
-        # one that is among the best already costs nothing, unless it is no gain at all
-        forced_in[free] = np.where(gains[free] >= last, np.maximum(-gains[free], 0.0), last - gains[free])
-        return value, t, forced_out, forced_in
+    def _view(self, status):
+        """A view of the features that are not out: the last one that was made, if it has them and not many more."""
+        count = int(np.count_nonzero(status != OUT))
+        if count > _PART * self.view.features.size:
+            return self.view
+        part = self._part
+        is_held = np.count_nonzero(status[part.features] != OUT) == count
+        if not is_held or count < _PART**2 * part.features.size:
+            source = part if is_held else self.view
+            self._part = part = source.restrict(np.flatnonzero(status[source.features] != OUT))
+        return part
 
-    def relax(self, place, threshold):
-        """Solve the relaxation of a node as far as it takes to close it, or to know that it stays open."""
-        status, w, b, price = place.status.copy(), place.w.copy(), place.intercept, place.price
-        w[status == OUT] = 0.0
-        best, proofs, view = place.bound, [], self.view
-        point = view.point(w, b)
-        last_gap = np.inf
-        for step in range(_STEPS):
-            bound, t, forced_out, forced_in = self.bound(point, status)
-            if bound > best:
-                best = bound
-            if bound >= threshold:
-                proofs.append((w.copy(), b, (), ()))
-                return Relaxed(Place(status, w, b, price, best), best, -1, np.empty(0, dtype=int), proofs)
-            room = self._room(status)
-            moved = False
-            if forced_out is not None:
-                free = status == FREE
-                removed = np.flatnonzero(free & (bound + forced_in >= threshold))
-                kept = np.flatnonzero(free & (bound + forced_out >= threshold))
-                if removed.size or kept.size:
-                    proofs.append((w.copy(), b, removed, kept))
-                    status[removed], status[kept] = OUT, IN
-                    if np.any(w[removed]):
-                        w[removed] = 0.0
-                        point = view.point(w, b)
-                        moved = True
-                    room = self._room(status)
-                    if room < 0 or np.any(np.isin(removed, kept)):
-                        return Relaxed(Place(status, w, b, price, threshold), threshold, -1, np.empty(0, dtype=int), proofs)
-            if room == 0 and np.any(w[status == FREE]):
-                w[status == FREE] = 0.0
-                point = view.point(w, b)
-                moved = True
-            shares = self._shares(w, status, price)
-            free = (status == FREE) & (room > 0)
-            upper = self._relaxed_objective(point, w, status, shares, room)
-            gap = upper - bound
-            has_choice = bool(np.any(np.minimum(shares, 1.0 - shares)[free] > _WHOLE))
-            sharp = _SHARP * abs(threshold - upper) if has_choice else 0.0
-            if not moved and (gap <= max(sharp, _SOLVED * abs(upper)) or (gap > 0.99 * last_gap and step > 2 * _PATIENCE)):
-                break
-            last_gap = gap
-            if step and step % _PATIENCE == 0:
-                view.renew(view.bends(point, _DAMPING))
-            w, b, point, price = self._advance(w, b, point, price, t, status, room, 0.2 * gap)
-        return Relaxed(
-            Place(status, w, b, price, best), best, self._branch(shares, free, forced_out), self._support(w, status, room), proofs
+
+class _NodeRun:
+    """The work on one node: coefficients, intercept and price, the point they make, and the best bound so far."""
+
+    def __init__(self, relaxation, view, status, start, threshold):
+        self.of, self.view, self.whole, self.threshold = relaxation, view, status, threshold
+        self.features = view.features
+        self.status = status[self.features]
+        p = self.features.size
+        self.curve, self.lower, self.upper = (
+            part[self.features] for part in (relaxation.curve, relaxation.lower, relaxation.upper)
         )
+        self.w = np.zeros(p)
+        self.intercept = relaxation.intercept
+        self.price = None
+        if start is not None:
+            features, values, self.intercept, self.price = start
+            places = np.searchsorted(self.features, features)
+            held = (places < p) & (self.features[np.minimum(places, p - 1)] == features) if p else places < 0
+            self.w[places[held]] = values[held]
+        self.w[self.status == OUT] = 0.0
+        self.w = np.clip(self.w, self.lower, self.upper) if relaxation.subset.has_bounds else self.w
+        self.point = view.point(view.fitted(self.w, self.intercept))
+        self.gains, self.active = np.empty(p), np.empty(p, dtype=np.intp)
+        self.rounds, self.is_done = 0, False
+        self.bound, self.unit, self.support = -np.inf, -1, None
+        self.last_unknown = np.inf
+        self.points, self.best = [], None
 
-    def _shares(self, w, status, price):
-        """Shares of the free features at a price."""
-        beta = self.subset.ridge
-        limit = np.full(w.size, np.sqrt(2.0 * price / beta) if beta > 0.0 else np.inf)
-        if self.has_bounds:
-            limit = np.minimum(limit, np.where(w > 0.0, self.upper, -self.lower))
-        on = (w != 0.0) & (status == FREE)
-        return np.where(on, np.minimum(np.divide(np.abs(w), limit, out=np.ones(w.size), where=limit > 0.0), 1.0), 0.0)
+    @property
+    def room(self):
+        return self.of.subset.k - int(np.count_nonzero(self.status == IN))
 
-    def _relaxed_objective(self, point, w, status, shares, room):
-        """Objective of the relaxation at w, with the shares scaled to fit: no bound of the node is better."""
-        total = float(shares.sum())
-        z = shares * min(1.0, room / total) if total > 0.0 else shares
-        on, is_in = np.flatnonzero(z), status == IN
-        value = point.height + self.subset.l1 * float(np.abs(w).sum())
-        value += float(self.subset.ridge * (w[on] ** 2 / z[on]).sum() / 2 + self.subset.alpha * z.sum())
-        return value + float(self.subset.ridge * (w[is_in] ** 2).sum() / 2 + self.subset.alpha * np.count_nonzero(is_in))
+    def work(self):
+        """One round: bound, fix, and a step where the node is not known well enough."""
+        self.rounds += 1
+        subset, status = self.of.subset, self.status
+        pull = self.view.pulls(self.point)
+        bound, least, last = self._bound(pull)
+        if self.price is None:
+            self.price = self._first_price()
+        if bound > self.bound:
+            self.bound, self.best = bound, (self.w.copy(), self.intercept)
+        if self.bound >= self.threshold:
+            self.is_done = True
+            return
+        changed = self._fix(bound, least, last)
+        if self.room < 0:
+            # so many are needed that no support is left
+            self.bound, self.is_done = max(self.bound, self.threshold), True
+            return
+        extra = max(self.price - subset.alpha, 0.0)
+        count, new = next_features(self.gains, status, self.w, extra * (1.0 + 1e-9), self.active)
+        active = self.active[:count].copy()
+        if not changed and self._is_known(active, bound):
+            self._branch(active)
+            return
+        if self.rounds % _PATIENCE == 0:
+            self.of.gram.renew(self.view.bends(self.point, _DAMPING))
+        self._advance(active, pull)
 
-    def _penalty(self, w, is_in, lower, upper, price):
-        """Cost of the features of a model at a price."""
-        beta, l1 = self.subset.ridge, self.subset.l1
-        size = np.abs(w)
-        full = beta * size * size / 2
-        reach = np.sqrt(2.0 * price / beta) if beta > 0.0 else np.inf
-        bound = np.where(w > 0.0, upper, -lower)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.where(reach <= bound, beta * reach, price / bound + beta * bound / 2)
-        envelope = np.where(size >= np.minimum(reach, bound), price + full, slope * size)
-        return float(np.where(is_in, full, np.where(size > 0.0, envelope, 0.0)).sum() + l1 * size.sum())
+    def _bound(self, pull):
+        """The bound at the point, the least profit that it takes in, and the next one."""
+        subset = self.of.subset
+        free = int(np.count_nonzero(self.status == FREE))
+        self.heap = np.empty(min(self.room, free) + 1)
+        error = ROUNDING * float(np.linalg.norm(self.view.s * self.point.slopes))
+        terms = (self.curve, subset.l1, self.lower, self.upper, subset.alpha)
+        total, rounding, least, last = perspective_bound(
+            pull, self.status, *terms, self.view.norms, error, self.heap.size - 1, self.heap, self.gains
+        )
+        value, size = self.point.conjugate(self.view)
+        bound = value - total - rounding - ROUNDING * (size + abs(total))
+        return (bound if bound == bound else -np.inf), least, last
 
-    def _advance(self, w, b, point, price, t, status, room, tol):
-        """One proximal Newton step on the features that matter: the new point and price."""
-        self.steps += 1
-        view, beta = self.view, self.subset.ridge
-        excess = np.abs(t) - self.subset.l1 - self._thresholds(t, price)
-        in_play = (w != 0.0) | (status == IN)
-        entering = np.flatnonzero((status == FREE) & ~in_play & (excess > 0.0)) if room > 0 else np.empty(0, dtype=int)
-        most = max(_ENTERING, int(np.count_nonzero(in_play)))
-        if entering.size > most:
-            entering = entering[np.argpartition(-excess[entering], most)[:most]]
-        A = np.flatnonzero(in_play)
-        A = np.concatenate([A, entering])
-        gram, means = view.gram(A)
-        x, is_in = w[A].copy(), status[A] == IN
-        force = t[A].copy()
-        lower, upper = self.lower[A], self.upper[A]
-        prices = np.array([price, self.least])
-        descend_shares(gram, x, force, is_in, lower, upper, float(max(room, 0)), prices, beta, self.subset.l1, _EPOCHS, max(tol, 1e-14 * abs(point.height)))
-        price = float(prices[0])
-        move = x - w[A]
-        on = np.flatnonzero(move)
-        if not on.size and not self.loss.intercept:
-            return w, b, point, price
-        image = move[on] @ view.rows[A[on]]
-        shift = 0.0
-        if self.loss.intercept:
-            along, total = view.curve(image)
-            shift = -(along + point.imbalance) / total
-        eta = point.z + image + shift - self._offset()
-        before, at_start = point.height, self._penalty(w[A], is_in, lower, upper, price)
-        gain = -float(t[A] @ move) + self._penalty(x, is_in, lower, upper, price) - at_start
-        length = 1.0
-        for trial in range(_HALVINGS):
-            trial_x = w[A] + length * move
-            new = view.point_of(eta if trial == 0 else point.z - self._offset() + length * (image + shift))
-            fall = before - new.height + at_start - self._penalty(trial_x, is_in, lower, upper, price)
-            if fall >= -1e-4 * length * min(gain, 0.0) - 1e-12 * abs(before):
-                break
-            length /= 2.0
+    def _first_price(self):
+        """The price at the root: the gain of the next feature after the k best, where all begin from zero."""
+        free = self.gains[self.status == FREE]
+        room, alpha = self.room, self.of.subset.alpha
+        if free.size <= room:
+            return self._least_price()
+        return max(self._least_price(), alpha + float(np.partition(free, -room - 1)[-room - 1]))
+
+    def _least_price(self):
+        """Prices less than this are none."""
+        return max(self.of.subset.alpha, 1e-9 * self.of.origin.height / max(self.of.subset.k, 1))
+
+    def _fix(self, bound, least, last):
+        """Fix features whose other choice is closed; whether the point has moved with that."""
+        status, before = self.status, self.status.copy()
+        kept, removed = fix_features(self.gains, status, bound, least, last, self.room, self.threshold)
+        if not kept + removed:
+            return False
+        self.whole[self.features] = status
+        if self.of.keep_points:
+            fixed = np.flatnonzero(before != status)
+            out, into = fixed[status[fixed] == OUT], fixed[status[fixed] == IN]
+            self.points.append((self._sparse(self.w, self.intercept), self.features[out], self.features[into]))
+        leaving = (status == OUT) & (self.w != 0.0)
+        if np.any(leaving):
+            self.w[leaving] = 0.0
+            self.point = self.view.point(self.view.fitted(self.w, self.intercept))
+        return kept > 0 or bool(np.any(leaving))
+
+    def _is_known(self, active, bound):
+        """Whether the value of the relaxation is known well enough to branch."""
+        self.shares = self._shares(active)
+        value = self._value(active)
+        unknown = value - bound
+        split = np.minimum(self.shares, 1.0 - self.shares)[self.status[active] == FREE]
+        has_choice = bool(np.any(split > _WHOLE))
+        enough = _EXACT * abs(value)
+        if has_choice:
+            enough = max(enough, _KNOWN * abs(self.threshold - value))
+        is_stuck = self.rounds > 4 * _PATIENCE and unknown > 0.9 * self.last_unknown
+        self.last_unknown, self.unknown = unknown, unknown
+        return unknown <= enough or is_stuck
+
+    def _shares(self, active):
+        """The shares of the active features at the price: all of those that are in."""
+        sizes, w = np.abs(self.w[active]), self.w[active]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ends = np.sqrt(2.0 * self.price / self.curve[active])
+            ends = np.minimum(ends, np.where(w > 0.0, self.upper[active], -self.lower[active]))
+            shares = np.where(sizes > 0.0, np.minimum(sizes / ends, 1.0), 0.0)
+        return np.where(self.status[active] == IN, 1.0, shares)
+
+    def _value(self, active):
+        """Objective of the relaxation at the point, with the shares scaled to fit: the bound of the node is no more."""
+        subset, room, w = self.of.subset, self.room, self.w[active]
+        free = self.status[active] == FREE
+        total = float(self.shares[free].sum())
+        z = np.where(free, self.shares * min(1.0, room / total), self.shares) if total > 0.0 else self.shares
+        squares = np.divide(w * w, z, out=np.zeros_like(w), where=z > 0.0)
+        price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
+        return self.point.height + price + subset.alpha * float(z.sum())
+
+    def _advance(self, active, pull):
+        """One proximal Newton step on the active features, with the price that suits its model."""
+        self.of.steps += 1
+        view, gram, subset = self.view, self.of.gram, self.of.subset
+        block = gram.of(view, active)
+        before, is_in = self.w[active], self.status[active] == IN
+        linear, values = pull[active] + block @ before, before.copy()
+        terms = (self.curve[active], subset.l1, self.lower[active], self.upper[active], is_in)
+        self._settle_price(block, linear, values, terms)
+        costs = (*terms, self.price)
+        move = values - before
+        image = move @ view.rows[active]
+        if self.of.loss.intercept:
+            shift = -(float(gram.bends @ image) + self.point.imbalance) / gram.total if gram.total > 0.0 else 0.0
+            image += shift
         else:
-            view.renew(view.bends(point, 1.0))
-            return w, b, point, price
-        if trial:
-            view.renew(view.bends(new, _DAMPING))
-        out = w.copy()
-        out[A] = trial_x
-        return out, b + length * shift, new, price
+            shift = 0.0
+        at_start = relaxed_costs(before, *costs)[0]
+        gain = relaxed_costs(values, *costs)[0] - at_start - float(pull[active] @ move)
+        height, step = self.point.height, 1.0
+        for _ in range(_HALVINGS):
+            new = before + step * move
+            point = view.point(self.point.eta + step * image)
+            fall = height - point.height + at_start - relaxed_costs(new, *costs)[0]
+            if fall >= -_ARMIJO * step * min(gain, 0.0) - _SLACK * (abs(height) + at_start):
+                break
+            step /= 2.0
+        else:
+            gram.renew(view.bends(self.point, 1.0))
+            return
+        self.w[active], self.point = new, point
+        self.intercept += step * shift
+        if step < 1.0:
+            gram.renew(view.bends(point, _DAMPING))
 
-    def _offset(self):
-        return getattr(self.loss.offset, "values", 0.0)
+    def _settle_price(self, block, linear, values, terms):
+        """Minimise the model, in place, at the price at which as many features are in as may be."""
+        k, least = self.of.subset.k, self._least_price()
+        tol = max(_DEPTH * getattr(self, "unknown", np.inf), 1e-16 * self.of.origin.height)
+        if not np.isfinite(tol):
+            tol = 1e-4 * self.of.origin.height
+        bends = block.diagonal().copy()
+        low, high, room = 0.0, np.inf, self.room
+        for _ in range(_PRICES):
+            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
+            share = relaxed_costs(values, *terms, self.price)[1] - (k - room)
+            if room == 0 or abs(share - room) <= _NEAR * room or (share < room and self.price <= least):
+                break
+            if share > room:
+                low = self.price
+            else:
+                high = self.price
+            # where shares are parts, they fall as the root of the price
+            guess = self.price * min(max((share / room) ** 2, 0.125), 8.0)
+            if not low < guess < high:
+                guess = np.sqrt(low * high) if low > 0.0 and high < np.inf else guess
+            guess = max(guess, least)
+            if abs(guess - self.price) <= 1e-4 * self.price:
+                break
+            self.price = guess
 
-    def _thresholds(self, t, price):
-        beta = self.subset.ridge
-        reach = np.sqrt(2.0 * price / beta) if beta > 0.0 else np.inf
-        if not self.has_bounds:
-            return beta * reach
-        bound = np.where(t > 0.0, self.upper, -self.lower)
-        with np.errstate(divide="ignore"):
-            return np.where(reach <= bound, beta * reach if beta > 0.0 else 0.0, price / bound + beta * bound / 2)
+    def _branch(self, active):
+        """Choose the free feature whose share is nearest to a half; none where the relaxation is exact."""
+        self.is_done = True
+        free = np.flatnonzero((self.status[active] == FREE) & (self.w[active] != 0.0))
+        parts, sizes = self.shares[free], np.abs(self.w[active[free]])
+        order = np.argsort(-sizes, kind="stable")[: self.room]
+        chosen = order if self.price > self.of.subset.alpha else order[parts[order] >= 0.5]
+        into = np.concatenate([np.flatnonzero(self.status == IN), active[free[chosen]]])
+        self.support = np.sort(self.features[into])
+        halves = np.minimum(parts, 1.0 - parts)
+        if halves.size and np.max(halves) > _WHOLE:
+            self.unit = int(self.features[active[free[np.argmax(halves)]]])
+        elif self.room > 0 and np.any(self.status == FREE) and self.unknown > _EXACT * abs(self.threshold):
+            profits = np.where(self.status == FREE, self.gains, -np.inf)
+            self.unit = int(self.features[np.argmax(profits)])
 
-    def _branch(self, shares, free, forced_out):
-        """The feature whose share is furthest from whole."""
-        if not np.any(free):
-            return -1
-        split = np.where(free, np.minimum(shares, 1.0 - shares), -1.0)
-        j = int(np.argmax(split))
-        if split[j] <= _WHOLE and forced_out is not None:
-            j = int(np.argmax(np.where(free, forced_out, -1.0)))
-        return j
+    def _sparse(self, w, intercept):
+        """A point of the problem: its features, their coefficients, and the intercept that goes with X as it was lent."""
+        on = np.flatnonzero(w)
+        return self.features[on], w[on], float(intercept - self.view.means[on] @ w[on])
 
-    def _support(self, w, status, room):
-        """What is in, and the largest of the free."""
-        sizes = np.where(status == FREE, np.abs(w), 0.0)
-        chosen = np.argsort(-sizes, kind="stable")[: max(room, 0)]
-        chosen = chosen[sizes[chosen] > 0.0]
-        return np.sort(np.concatenate([np.flatnonzero(status == IN), chosen]))
+    def result(self, *, is_finished):
+        points = self.points
+        if self.of.keep_points and self.best is not None and is_finished:
+            points = [*points, (self._sparse(*self.best), _NOTHING, _NOTHING)]
+        on = np.flatnonzero(self.w)
+        start = (self.features[on], self.w[on], self.intercept, self.price)
+        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)
