@@ -112,7 +112,7 @@ class ModelSearch:
         """Take out the feature that costs least, or the one at this position of the support; whether there is one."""
         Q, *_ = self.model()
         own = np.diagonal(Q)
-        costs = np.where(self.is_fixed[self.fit.support], np.inf, self.fit.x**2 / own)
+        costs = np.where(self.is_fixed[self.fit.support], np.inf, self._ratio(fit.x**2, own))
         if position is None:
             position = int(np.argmin(costs)) if costs.size else -1
         if position < 0 or not np.isfinite(costs[position]):
@@ -121,7 +121,7 @@ class ModelSearch:
         return True
 
     def _without(self, i, Q):
-        x = self.fit.x - Q[:, i] * (self.fit.x[i] / Q[i, i])
+        x = self.fit.x - Q[:, i] * (self.fit.x[i] / Q[i, i] if Q[i, i] > 0.0 else 0.0)
         return self.refit(np.delete(self.fit.support, i), np.delete(x, i), self.fit.intercept)
 
     def improve(self, deadline=None):
@@ -134,7 +134,7 @@ class ModelSearch:
         fit, alpha = self.fit, self.subset.alpha
         Q, C, c, d = self.model()
         own, slots = np.diagonal(Q), np.flatnonzero(~self.is_fixed[fit.support])
-        losses = fit.x[slots] ** 2 / own[slots]
+        losses = _ratio(fit.x[slots] ** 2, own[slots])
         need = _FALL * abs(fit.objective)
         moves = []
         if alpha > 0.0:
@@ -143,6 +143,8 @@ class ModelSearch:
                 gains = c * c / d
                 moves += [(alpha - gains[j] / 2, -1, j) for j in np.argsort(-gains)[:_TRIALS]]
         for a, i in enumerate(slots):
+            if not own[i] > 0.0:
+                continue
             gains = (c + (fit.x[i] / own[i]) * C[i]) ** 2 / (d + C[i] ** 2 / own[i])
             best = np.argpartition(-gains, min(2, gains.size - 1))[:2]
             moves += [((losses[a] - gains[j]) / 2, i, j) for j in best if np.isfinite(d[j]) and self.is_allowed[j]]
@@ -169,6 +171,11 @@ class ModelSearch:
         x = x - (C[:, j] - Q[:, i] * (C[i, j] / q)) * step
         keep = np.arange(fit.support.size) != i
         return self.refit(np.append(fit.support[keep], j), np.append(x[keep], step), fit.intercept)
+
+
+def _ratio(squares, own):
+    """squares / own; nothing where a feature has no curvature: it does nothing."""
+    return np.divide(squares, own, out=np.zeros_like(squares), where=own > 0.0)
 
 
 def search_subset(loss, subset, *, kicks=0, seed=0, view=None):

@@ -25,16 +25,18 @@ from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
-# Steps in a node; after so many the curvature is taken anew.
-_ROUNDS, _PATIENCE = 60, 3
+# Steps in a node; the curvature is taken anew where one leaves more than this part of what is unknown.
+_ROUNDS, _PACE = 100, 0.3
 # A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
 _KNOWN, _EXACT = 0.05, 1e-10
 # Part of what is unknown to which a model is solved; prices tried on a model, and how near the shares come to k.
-_DEPTH, _PRICES, _NEAR = 0.1, 12, 0.02
+_DEPTH, _PRICES, _NEAR = 0.1, 15, 0.02
+# Prices so near to each other that shares jump between them.
+_JUMP = 1.1
 # A share so near to none or all is one of them.
 _WHOLE = 1e-5
-# Least curvature of a sample, as a part of the largest; halvings of a step (Armijo, 1966).
-_DAMPING, _HALVINGS, _ARMIJO, _SLACK = 1e-3, 20, 1e-4, 1e-13
+# Halvings of a step that does not bring the objective down as it should (Armijo, 1966), and what rounding may hide.
+_HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 # A view of part of the features is made where it has at most this part of them.
 _PART = 0.6
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -65,7 +67,7 @@ class SampleRelaxation(Relaxation):
         zero = self.view.fitted(np.zeros(p), 0.0)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
         self.origin = self.view.point(zero + self.intercept)
-        self.gram = SampleGram(p, loss.intercept, self.view.bends(self.origin, _DAMPING))
+        self.gram = SampleGram(p, loss.intercept, self.view.bends(self.origin, 0.0))
 
     @staticmethod
     def rejects(loss, subset):
@@ -149,7 +151,8 @@ class _NodeRun:
         self.gains, self.active = np.empty(p), np.empty(p, dtype=np.intp)
         self.rounds, self.is_done = 0, False
         self.bound, self.unit, self.support = -np.inf, -1, None
-        self.last_unknown = np.inf
+        #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
+        self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
         self.points, self.best = [], None
 
     @property
@@ -180,8 +183,9 @@ class _NodeRun:
         if not changed and self._is_known(active, bound):
             self._branch(active)
             return
-        if self.rounds % _PATIENCE == 0:
-            self.of.gram.renew(self.view.bends(self.point, _DAMPING))
+        if self.is_slow:
+            self.depth, self.near = max(0.03 * self.depth, 1e-12), max(0.1 * self.near, 1e-9)
+            self.of.gram.renew_at(self.view, self.point)
         self._advance(active, pull)
 
     def _bound(self, pull):
@@ -237,9 +241,9 @@ class _NodeRun:
         enough = _EXACT * abs(value)
         if has_choice:
             enough = max(enough, _KNOWN * abs(self.threshold - value))
-        is_stuck = self.rounds > 4 * _PATIENCE and unknown > 0.9 * self.last_unknown
-        self.last_unknown, self.unknown = unknown, unknown
-        return unknown <= enough or is_stuck
+        self.is_slow = unknown > _PACE * self.unknown
+        self.unknown = unknown
+        return unknown <= enough
 
     def _shares(self, active):
         """The shares of the active features at the price: all of those that are in."""
@@ -251,11 +255,11 @@ class _NodeRun:
         return np.where(self.status[active] == IN, 1.0, shares)
 
     def _value(self, active):
-        """Objective of the relaxation at the point, with the shares scaled to fit: the bound of the node is no more."""
+        """Objective of the relaxation at the point, with shares scaled to what may be in: the bound of the node is no more."""
         subset, room, w = self.of.subset, self.room, self.w[active]
         free = self.status[active] == FREE
         total = float(self.shares[free].sum())
-        z = np.where(free, self.shares * min(1.0, room / total), self.shares) if total > 0.0 else self.shares
+        z = np.where(free, np.minimum(self.shares * (room / total), 1.0), self.shares) if total > 0.0 else self.shares
         squares = np.divide(w * w, z, out=np.zeros_like(w), where=z > 0.0)
         price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
         return self.point.height + price + subset.alpha * float(z.sum())
@@ -288,38 +292,42 @@ class _NodeRun:
                 break
             step /= 2.0
         else:
-            gram.renew(view.bends(self.point, 1.0))
-            return
+            step, point, new = 0.0, self.point, before
+        can_go_on = gram.learn(step, step * float(view.s @ np.abs(image)))
         self.w[active], self.point = new, point
         self.intercept += step * shift
         if step < 1.0:
-            gram.renew(view.bends(point, _DAMPING))
+            gram.renew_at(view, point)
+            self.is_done = not can_go_on
 
     def _settle_price(self, block, linear, values, terms):
         """Minimise the model, in place, at the price at which as many features are in as may be."""
         k, least = self.of.subset.k, self._least_price()
-        tol = max(_DEPTH * getattr(self, "unknown", np.inf), 1e-16 * self.of.origin.height)
+        tol = max(self.depth * self.unknown, 1e-18 * self.of.origin.height)
         if not np.isfinite(tol):
             tol = 1e-4 * self.of.origin.height
         bends = block.diagonal().copy()
         low, high, room = 0.0, np.inf, self.room
-        for _ in range(_PRICES):
+        for trial in range(_PRICES):
             minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
             share = relaxed_costs(values, *terms, self.price)[1] - (k - room)
-            if room == 0 or abs(share - room) <= _NEAR * room or (share < room and self.price <= least):
-                break
+            if room == 0 or abs(share - room) <= self.near * room or (share < room and self.price <= least):
+                return
             if share > room:
                 low = self.price
             else:
                 high = self.price
+            if trial == _PRICES - 1:
+                break
             # where shares are parts, they fall as the root of the price
             guess = self.price * min(max((share / room) ** 2, 0.125), 8.0)
             if not low < guess < high:
                 guess = np.sqrt(low * high) if low > 0.0 and high < np.inf else guess
-            guess = max(guess, least)
-            if abs(guess - self.price) <= 1e-4 * self.price:
-                break
-            self.price = guess
+            self.price = max(guess, least)
+        if share < room and high <= _JUMP * low:
+            # where shares jump, as they do where a model is nearly flat, too many are in rather than none
+            self.price = low
+            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
 
     def _branch(self, active):
         """Choose the free feature whose share is nearest to a half; none where the relaxation is exact."""

@@ -21,6 +21,10 @@ _LARGEST = 2**26
 ROUNDING = 1e-14
 # Imbalance of slopes, as a part of them, that costs a bound nothing.
 _BALANCED = 1e-9
+# Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
+_LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
+# Differences of slopes over less than this, relative to the fitted values, are rounding.
+_NARROW = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +113,20 @@ class SampleView:
         """Minus the slope of the loss in each feature."""
         return -(self.rows @ (self.s * point.slopes))
 
-    def bends(self, point, damping):
-        """Weighted curvature of the samples, each at least a part of the largest there may be."""
+    def bends(self, point, damping, spread=0.0):
+        """Weighted curvature of the samples, each at least a part of the largest there may be.
+
+        It is the mean on both sides as far as `spread`, which tells a loss with kinks in its slope how many samples
+        a step will carry across them.
+        """
+        loss, y = self.loss, self.y
         z = point.eta if self.offset is None else point.eta + self.offset
-        bends = np.asarray(self.loss.curvature(self.y, z), dtype=np.float64)
-        bound = self.loss.smoothness()
+        with np.errstate(over="ignore", invalid="ignore"):
+            if spread > _NARROW * float(np.max(np.abs(z))):
+                bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
+            else:
+                bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
+        bound = loss.smoothness()
         return self.s * np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
 
     @cached_property
@@ -131,7 +144,8 @@ class SampleGram:
     def __init__(self, n_features, has_intercept, bends):
         self._slot, self._has_intercept = np.full(n_features, -1), has_intercept
         self._scaled, self._gram = np.empty((0, bends.size)), np.empty((0, 0))
-        self._features = np.empty(0, dtype=np.intp)
+        #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
+        self.damping, self.spread = _LEAST, 0.0
         self.renew(bends)
 
     def renew(self, bends):
@@ -139,6 +153,23 @@ class SampleGram:
         self.bends, self.total, self._count = bends, float(np.sum(bends)), 0
         self._root = np.sqrt(bends)
         self._slot[:] = -1
+
+    def renew_at(self, view, point):
+        """Take the curvature of a point."""
+        self.renew(view.bends(point, self.damping, self.spread))
+
+    def learn(self, step, spread):
+        """Less damping after whole steps, more after short ones (zero: one that failed); whether there is any more."""
+        self.spread = spread
+        if step == 1.0:
+            self.damping = max(_LEAST, self.damping / _GROWTH)
+            return True
+        if step >= 0.5:
+            return True
+        if self.damping >= 1.0:
+            return step > 0.0
+        self.damping = min(max(_DAMPED, _GROWTH * self.damping), 1.0)
+        return True
 
     def of(self, view, positions):
         """The matrix of the features at these positions of a view."""
