@@ -98,7 +98,7 @@ class SampleRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         run = _NodeRun(self, self._view(status), status, start, threshold)
-        while run.rounds < _ROUNDS and not run.is_done:
+        while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
                 return run.result(is_finished=False)
@@ -180,7 +180,7 @@ class _NodeRun:
         extra = max(self.price - subset.alpha, 0.0)
         count, new = next_features(self.gains, status, self.w, extra * (1.0 + 1e-9), self.active)
         active = self.active[:count].copy()
-        if not changed and self._is_known(active, bound):
+        if not changed and (self._is_known(active, bound) or self.rounds >= _ROUNDS):
             self._branch(active)
             return
         if self.is_slow:
@@ -259,7 +259,10 @@ class _NodeRun:
         subset, room, w = self.of.subset, self.room, self.w[active]
         free = self.status[active] == FREE
         total = float(self.shares[free].sum())
-        z = np.where(free, np.minimum(self.shares * (room / total), 1.0), self.shares) if total > 0.0 else self.shares
+        # at the price alone, more than what pays is not to be in
+        may_grow = self.price > self._least_price()
+        scale = room / total if total > room or (may_grow and total > 0.0) else 1.0
+        z = np.where(free, np.minimum(self.shares * scale, 1.0), self.shares)
         squares = np.divide(w * w, z, out=np.zeros_like(w), where=z > 0.0)
         price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
         return self.point.height + price + subset.alpha * float(z.sum())
@@ -298,7 +301,8 @@ class _NodeRun:
         self.intercept += step * shift
         if step < 1.0:
             gram.renew_at(view, point)
-            self.is_done = not can_go_on
+            if not can_go_on:
+                self.rounds = _ROUNDS
 
     def _settle_price(self, block, linear, values, terms):
         """Minimise the model, in place, at the price at which as many features are in as may be."""

@@ -126,7 +126,7 @@ class SampleView:
                 bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
             else:
                 bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
-        bound = loss.smoothness()
+        bound, bends = loss.smoothness(), np.where(self.s > 0.0, bends, 0.0)
         return self.s * np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
 
     @cached_property
