@@ -36,14 +36,17 @@ class GramRows:
         Relative error of the entries of G.
     cost : int
         Entries of X that a row takes.
+    block : callable, optional
+        ``block(features)`` gives the entries of G between some features, where that is cheaper.
     """
 
-    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0):
+    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None):
         self.pull = np.ascontiguousarray(pull, dtype=np.float64)
         self.diagonal = np.asarray(diagonal, dtype=np.float64)
         self.constant, self.rounding, self.cost = float(constant), rounding, cost
         self.computed = 0
         self._compute, self._rows = compute, {}
+        self._block = (lambda features: compute(features)[:, features]) if block is None else block
         self._most = max(16, _MEMORY // (8 * max(self.n_features, 1)))
 
     @staticmethod
@@ -57,7 +60,12 @@ class GramRows:
         if isinstance(loss, MultiResponse):
             pull = pull.reshape(loss.shape).T
         diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
-        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries)
+
+        def block(features):
+            columns = loss.X.columns_as_rows(features)
+            return (columns * weights) @ columns.T
+
+        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries, block)
 
     @property
     def n_features(self):
@@ -82,6 +90,22 @@ class GramRows:
         if missing.size:
             self.prepare(missing)
         return np.array([self._rows[j] for j in features]).reshape(len(features), self.n_features)
+
+    def narrow(self, features):
+        """The same quadratic in some features, the others zero; all of its rows are there."""
+        if all(j in self._rows for j in features.tolist()):
+            block = self.rows(features)[:, features]
+        else:
+            block = self._block(features)
+        part = GramRows(
+            lambda chosen: block[chosen],
+            self.pull[..., features],
+            self.diagonal[features],
+            self.constant,
+            self.rounding,
+        )
+        part.prepare(np.arange(features.size))
+        return part
 
     def prepare(self, features):
         """Compute rows that are not there yet, at once."""

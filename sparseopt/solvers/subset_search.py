@@ -18,6 +18,8 @@ from sparseopt.solvers.subset_state import SubsetState
 _ROUNDING, _LITTLE = 8.0, 1e-10
 # Features among which a kick chooses what it brings in.
 _NEAR_BEST = 8
+# Features near the best support among which kicks are made, as a multiple of k, and kicks before they are chosen anew.
+_NEAR, _ROUND = 8, 20
 # Moves of one descent for each feature of the support, at most; only rounding could lead in circles.
 _MOVES = 50
 
@@ -79,8 +81,7 @@ class SubsetSearch:
         for _ in range(self.restarts):
             yield from self._forth_and_back(random=True)
         yield from self._settle()
-        for number in range(self.kicks):
-            yield from self._kick(number)
+        yield from self._kick_on()
 
     def _least(self):
         """Gain that a move must exceed."""
@@ -177,6 +178,29 @@ class SubsetSearch:
         self._visited.clear()
         yield self.walk.cost
         yield from self._descend()
+
+    def _kick_on(self):
+        """Kicks among the features near the best support; what they find goes down among all."""
+        made, wide = 0, _NEAR * self.k
+        while made < self.kicks:
+            count = min(self.kicks - made, _ROUND)
+            best = self.best
+            near = self.walk.near(wide)
+            inner = SubsetSearch(self.walk.narrow(near), self.k, self.alpha, seed=int(self._random.integers(1 << 62)))
+            inner.walk.restart(np.searchsorted(near, best.support))
+            inner._record()
+            yield self.walk.cost
+            for number in range(count):
+                yield from inner._kick(number)
+            made += count
+            self.moves += inner.moves
+            found = inner.best
+            if found.height + self.alpha * found.support.size < self._value() - self._least():
+                self.walk.restart(near[found.support])
+                yield self.walk.cost
+                yield from self._descend()
+            else:
+                wide *= 2
 
     def _kick(self, number):
         """Exchange a few features at random, go down again, and come back if that is no better."""

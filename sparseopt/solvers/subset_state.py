@@ -83,6 +83,23 @@ class SubsetState:
         losses = 0.5 * self.b**2 / np.diagonal(self.Q)[: self.size]
         return np.where(self._required[self.support], np.inf, losses)
 
+    def near(self, count):
+        """The features of the support, and so many others that would gain most in the place of one of them; sorted."""
+        size = self.size
+        inverse = 1.0 / np.diagonal(self.Q)[:size, None]
+        num = self.c + (self.b[:, None] * inverse) * self.C[:size]
+        den = self.d + inverse * self.C[:size] ** 2
+        gains = np.where(den > self.floor, num * num / np.maximum(den, np.finfo(np.float64).tiny), -np.inf)
+        gains = np.max(gains - 2.0 * self.losses()[:, None], axis=0, initial=-np.inf)
+        count = min(count, int(np.count_nonzero(gains > -np.inf)))
+        others = np.argpartition(-gains, count - 1)[:count] if count else np.empty(0, dtype=np.intp)
+        return np.union1d(self.support, others)
+
+    def narrow(self, features):
+        """A state of the same quadratic that knows some features only, by their places among them."""
+        required = np.flatnonzero(self._required[features])
+        return SubsetState(self.gram.narrow(features), self.ridge, self._floor[features] < np.inf, required)
+
     def explained_alone(self):
         """What each feature alone would explain, twice over."""
         return np.divide(
