@@ -37,7 +37,8 @@ _ROUNDING = 8.0
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_SORTED, _SUBSETS = SlopeWorkingSet(), LocalSearch()
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -46,7 +47,8 @@ def default_solver(problem):
     ================================  =================
     problem                           solver
     ================================  =================
-    at most k nonzeros                HardThresholding
+    a best subset of least squares    LocalSearch
+    at most k nonzeros otherwise      HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
