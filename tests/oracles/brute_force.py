@@ -123,8 +123,8 @@ class _Term:
         """Distance of -slope to the subdifferential, the largest of each row."""
         t = -slope - self.ridge * W
         rest = t - np.where(W == 0.0, np.clip(t, -self.l1, self.l1), self.l1 * np.sign(W))
-        rest = np.where(W <= self.lower, np.maximum(rest, 0.0), rest)
-        return np.abs(np.where(W >= self.upper, np.minimum(rest, 0.0), rest)).max(axis=1, initial=0.0)
+        rest = np.where(self.lower >= W, np.maximum(rest, 0.0), rest)
+        return np.abs(np.where(self.upper <= W, np.minimum(rest, 0.0), rest)).max(axis=1, initial=0.0)
 
 
 class _Samples:
@@ -254,7 +254,7 @@ def _model_minimum(H, r, term, W, on):
 
 def _newton_on_free(H, r, term, W, on):
     """A step to the minimum in what is inside of the box and, with an L1 norm, not zero; as far as both stay so."""
-    free = on & (W > term.lower) & (W < term.upper) & ((W != 0.0) | (term.l1 == 0.0))
+    free = on & (term.lower < W) & (term.upper > W) & ((W != 0.0) | (term.l1 == 0.0))
     both = free[:, :, None] & free[:, None, :]
     curved = np.where(both, H + np.eye(W.shape[1]) * term.ridge, 0.0)
     slope = np.einsum("mjk,mk->mj", H, W) + term.ridge * W - r + term.l1 * np.sign(W)
