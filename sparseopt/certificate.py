@@ -508,9 +508,13 @@ def _sparse_stationarity(problem, w, slope):
         return float(np.max(distance[on], initial=0.0))
     if np.count_nonzero(on) < problem.constraint.k:
         return float(np.max(distance, initial=0.0))
-    curvature = max(problem.loss.lipschitz_near(w) + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
-    entering = np.max(distance[~on], initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
-    return float(max(np.max(distance[on], initial=0.0), entering, 0.0))
+    inside, outside = float(np.max(distance[on], initial=0.0)), float(np.max(distance[~on], initial=0.0))
+    smallest, ridge = float(np.min(np.abs(w[on]), initial=np.inf)), float(np.max(form.b, initial=0.0))
+    # the largest curvature, which takes many products with X, is at least that of any one coefficient
+    if outside <= (float(np.max(problem.loss.curvatures_near(w), initial=0.0)) + ridge) * smallest:
+        return inside
+    curvature = max(problem.loss.lipschitz_near(w) + ridge, np.finfo(np.float64).tiny)
+    return max(inside, outside - curvature * smallest, 0.0)
 
 
 def _form_of_nonzeros(problem, p):

@@ -1,0 +1,161 @@
+"""Rows of the Gram matrix of a quadratic loss, computed when they are asked for and kept.
+
+Least squares is the quadratic w'Gw / 2 - q'w + constant with G = X'diag(s)X and q = X'diag(s)y, the
+columns and targets centred where there is an intercept. A search over subsets needs G only in the rows
+of features that come near the support: n p multiplications a row, most of its time. Several rows at once are a
+product of matrices and cost little more than one, so that likely ones are computed ahead.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense
+from sparseopt.losses import MultiResponse, Quadratic
+from sparseopt.losses.base import kept
+
+# Bytes that rows may take before those that were not used for longest are forgotten.
+_MEMORY = 1 << 30
+# Entries of a matrix up to which float32 columns are copied at once to be multiplied in float64.
+_AT_ONCE = 1 << 20
+
+
+class GramRows:
+    """A quadratic w'Gw / 2 - pull.w + constant, whose rows of G are computed when asked for.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(features)`` gives rows of G as a float64 array of shape (features.size, p).
+    pull : array of shape (p,), or (q, p) for q responses
+    diagonal : array of shape (p,)
+        That of G.
+    constant : float
+    rounding : float
+        Relative error of the entries of G.
+    cost : int
+        Entries of X that a row takes.
+    block : callable, optional
+        ``block(features)`` gives the entries of G between some features, where that is cheaper.
+    """
+
+    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None):
+        self.pull = np.ascontiguousarray(pull, dtype=np.float64)
+        self.diagonal = np.asarray(diagonal, dtype=np.float64)
+        self.constant, self.rounding, self.cost = float(constant), rounding, cost
+        self.computed = 0
+        self._compute, self._rows = compute, {}
+        self._block = (lambda features: compute(features)[:, features]) if block is None else block
+        self._most = max(16, _MEMORY // (8 * max(self.n_features, 1)))
+
+    @staticmethod
+    def of(loss):
+        """The rows of a least squares or quadratic loss."""
+        if isinstance(loss, Quadratic):
+            return _of_quadratic(loss)
+        zero = np.zeros(loss.n_features)
+        pull, weights = -np.asarray(loss.gradient(zero), dtype=np.float64), np.asarray(loss.sample_weight.values)
+        constant, eps = loss.evaluate(zero), float(np.finfo(loss.dtype).eps)
+        if isinstance(loss, MultiResponse):
+            pull = pull.reshape(loss.shape).T
+        diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+
+        def block(features):
+            columns = loss.X.columns_as_rows(features)
+            return (columns * weights) @ columns.T
+
+        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries, block)
+
+    @property
+    def n_features(self):
+        """Number of features p."""
+        return self.diagonal.size
+
+    def knows(self, j):
+        """Whether a row is there already."""
+        return j in self._rows
+
+    def row(self, j):
+        """Row j of G."""
+        if j not in self._rows:
+            self.prepare(np.array([j]))
+        # the order of the dictionary is that of use
+        row = self._rows[j] = self._rows.pop(j)
+        return row
+
+    def rows(self, features):
+        """Several rows of G, as a new array."""
+        missing = np.array([j for j in features if j not in self._rows], dtype=np.intp)
+        if missing.size:
+            self.prepare(missing)
+        return np.array([self._rows[j] for j in features]).reshape(len(features), self.n_features)
+
+    def narrow(self, features):
+        """The same quadratic in some features, the others zero; all of its rows are there."""
+        if all(j in self._rows for j in features.tolist()):
+            block = self.rows(features)[:, features]
+        else:
+            block = self._block(features)
+        part = GramRows(
+            lambda chosen: block[chosen],
+            self.pull[..., features],
+            self.diagonal[features],
+            self.constant,
+            self.rounding,
+        )
+        part.prepare(np.arange(features.size))
+        return part
+
+    def prepare(self, features):
+        """Compute rows that are not there yet, at once."""
+        self.computed += features.size
+        while len(self._rows) + features.size > self._most and self._rows:
+            del self._rows[next(iter(self._rows))]
+        for j, row in zip(features.tolist(), self._compute(features), strict=True):
+            self._rows[j] = row
+
+
+def _of_quadratic(loss):
+    matrix = loss.Q.matrix
+
+    def compute(features):
+        part = matrix[:, features]
+        return np.ascontiguousarray((part.toarray() if sparse.issparse(part) else part).T, dtype=np.float64)
+
+    return GramRows(compute, -loss.c.astype(np.float64), loss.curvatures(), 0.0, float(np.finfo(loss.dtype).eps))
+
+
+def weighted_products(design, weights):
+    """The function of features that gives their rows of X'diag(weights)X, by one pass over X.
+
+    The columns that are multiplied are centred where those of X are; since weights sum to one, those of X need not be,
+    but for what rounding leaves.
+    """
+    means = design.means if isinstance(design, CenteredDense | CenteredCSC) else None
+
+    def compute(features):
+        columns = design.columns_as_rows(features)
+        columns = columns * weights
+        rows = _times(columns, design)
+        if means is not None:
+            rows -= np.multiply.outer(columns.sum(axis=1), means.astype(np.float64))
+        return rows
+
+    return compute
+
+
+def _times(columns, design):
+    """columns @ X before centring, in float64."""
+    match design:
+        case CSC() | CenteredCSC():
+            return np.ascontiguousarray((design.matrix.T @ columns.T).T)
+        case Dense(values) if values.dtype == np.float32:
+            return (columns.astype(np.float32) @ values).astype(np.float64)
+        case CenteredDense(values) if values.dtype == np.float32:
+            # the mean of X may be large: it cancels in float64 only
+            n, p = values.shape
+            width = max(1, _AT_ONCE // n)
+            blocks = (slice(first, first + width) for first in range(0, p, width))
+            return np.concatenate([columns @ values[:, block].astype(np.float64) for block in blocks], axis=1)
+    return columns @ design.values
