@@ -152,7 +152,10 @@ def _read(problem, prices, parts, model):
     never, required = np.zeros(p, dtype=bool), np.zeros(p, dtype=bool)
     # with rows as units, features are rows; otherwise every coefficient is one, or there are groups
     groups = next((part for part in parts if isinstance(part, GroupCardinality)), None)
-    counts_rows = groups is None and any(isinstance(part, RowCardinality) for part in parts)
+    counted = any(isinstance(part, RowCardinality) for part in parts) or not any(
+        isinstance(part, Cardinality) for part in parts
+    )
+    counts_rows = groups is None and counted and any(not isinstance(part, Box) for part in parts)
     unit, n_units = (rows, shape[0]) if counts_rows else (np.arange(p), p)
     if groups is not None:
         n_units = groups.groups.count(p)

@@ -185,10 +185,7 @@ def fix_features(gains, status, bound, least, last, room, threshold):
         j = U(q)
         if status[j] != 0:
             continue
-        if room == 0:
-            status[j] = -1
-            removed += 1
-        elif gains[j] <= least and bound + least - gains[j] >= threshold:
+        if room == 0 or (gains[j] <= least and bound + least - gains[j] >= threshold):
             status[j] = -1
             removed += 1
         elif gains[j] >= least and gains[j] > 0.0 and bound + gains[j] - last >= threshold:

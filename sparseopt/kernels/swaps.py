@@ -13,7 +13,6 @@ So all swaps cost one look at C. A feature whose d_j has fallen to `floor_j` is 
 does not enter; the floor of those that may not enter is infinite.
 """
 
-
 from sparseopt._jit import kernel
 
 # Columns that are looked at, or changed, while they are near.

@@ -118,7 +118,9 @@ def _forward(model, subset):
         chosen = np.array(sorted(support), dtype=np.intp)
         model.block(chosen)
         model.pull(chosen, best[1][chosen], pull)
-        gains = np.where(banned, -1.0, np.square(pull) / np.maximum(model.bends + subset.ridge, np.finfo(np.float64).tiny))
+        gains = np.where(
+            banned, -1.0, np.square(pull) / np.maximum(model.bends + subset.ridge, np.finfo(np.float64).tiny)
+        )
         gains[chosen] = -1.0
         j = int(np.argmax(gains))
         if gains[j] <= 0.0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from sparseopt.kernels.perspective import (
     fix_features,
     next_features,
