@@ -20,7 +20,6 @@ from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
-from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -62,8 +61,11 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if problem.chooses_support and problem.proximal is None:
-        return HardThresholding()
+    if problem.chooses_support:
+        if _SUBSETS.rejects(problem) is None:
+            return _SUBSETS
+        if problem.proximal is None:
+            return HardThresholding()
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
@@ -172,7 +174,7 @@ def solve(
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
-    certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    certificate = certify(problem, w, lower_bound=state.lower_bound, tree=state.proof, duals=state.duals, ray=state.ray)
     return Solution(
         w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),

@@ -13,7 +13,6 @@ So all swaps cost one look at C. A feature whose d_j has fallen to `floor_j` is 
 does not enter; the floor of those that may not enter is infinite.
 """
 
-
 import numpy as np
 
 from sparseopt._jit import kernel
@@ -219,7 +218,9 @@ def noisy_best(c, d, floor, noise):
 
 
 @kernel
-def kick(rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, noise, size, count, place):
+def kick(
+    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, noise, size, count, place
+):
     """Exchange `count` features at random for others of the best, in place; returns the size after it.
 
     `rows[slots[j]]` is the row of feature j of the Gram matrix. Where one is not there, place[1] is its feature and the
@@ -248,7 +249,9 @@ def kick(rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays
 
 
 @kernel
-def swap_down(rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, least, most, place):
+def swap_down(
+    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, least, most, place
+):
     """Make the best swap as long as it gains more than `least`, at most `most` times, in place; returns the total gain.
 
     place[2] is the number of swaps; place[1] is -1 where none gains, and else the feature whose row is not there.

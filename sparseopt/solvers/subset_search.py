@@ -209,9 +209,7 @@ def find_subset(gram, k, *, alpha=0.0, ridge=0.0, is_open=None, required=(), kic
     end : float
         Value of time.perf_counter() after which the best so far is returned.
     """
-    search = SubsetSearch(
-        SubsetState(gram, ridge, is_open, required), k, alpha, kicks=kicks, seed=seed, start=start
-    )
+    search = SubsetSearch(SubsetState(gram, ridge, is_open, required), k, alpha, kicks=kicks, seed=seed, start=start)
     for _ in search.run():
         if time.perf_counter() > end:
             break

@@ -135,9 +135,7 @@ class SubsetState:
 
     def explained_alone(self):
         """What each feature alone would explain, twice over."""
-        return np.divide(
-            self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf
-        )
+        return np.divide(self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf)
 
     @property
     def n_units(self):
