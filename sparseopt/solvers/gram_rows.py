@@ -99,10 +99,8 @@ class GramRows:
 
     def narrow(self, features):
         """The same quadratic in some features, the others zero; all of its rows are there."""
-        if np.all(self.slots[features] >= 0):
-            block = self.rows(features)[:, features]
-        else:
-            block = self._block(features)
+        is_there = np.all(self.slots[features] >= 0)
+        block = self.rows(features)[:, features] if is_there else self._block(features)
         part = GramRows(
             lambda chosen: block[chosen],
             self.pull[..., features],
