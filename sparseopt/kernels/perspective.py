@@ -19,28 +19,33 @@ from sparseopt._jit import kernel
 U = np.uint64
 
 
+def held_minimum(force, bend, limit):
+    """The minimiser of bend w**2 / 2 - force w for 0 <= w <= limit."""
+    if not force > 0.0:
+        return 0.0
+    return force / bend if bend * limit > force else limit
+
+
 def best_response(t, curve, l1, lower, upper):
     """The w that attains the gain of a pull t."""
     force = abs(t) - l1
     limit = upper if t > 0.0 else -lower
-    if not force > 0.0 or limit <= 0.0:
-        return 0.0
-    size = limit
-    if curve * limit > force:
-        size = force / curve
-    return size if t > 0.0 else -size
+    size = held_minimum(force, curve, limit) if limit > 0.0 else 0.0
+    return min(max(size if t > 0.0 else -size, lower), upper)
 
 
 def gain(t, curve, l1, lower, upper):
-    """What a feature gains at most from a pull t."""
+    """What a feature gains at most from a pull t; it loses where its bounds leave out zero."""
     w = best_response(t, curve, l1, lower, upper)
-    if w == 0.0:
-        return 0.0
-    return (abs(t) - l1) * abs(w) - 0.5 * curve * w * w
+    if abs(w) == np.inf:
+        return np.inf
+    return t * w - l1 * abs(w) - 0.5 * curve * w * w
 
 
 def knot(price, curve, limit):
     """Where the linear part of the relaxed price ends, on a side that ends at `limit`."""
+    if not price > 0.0:
+        return 0.0
     if curve * limit * limit <= 2.0 * price:
         return limit
     return (2.0 * price / curve) ** 0.5
@@ -61,29 +66,26 @@ def relaxed_minimum(pull, bend, price, curve, l1, limit):
     return held_minimum(force, bend + curve, limit)
 
 
-def held_minimum(force, bend, limit):
-    """The minimiser of bend w**2 / 2 - force w for 0 <= w <= limit."""
-    if not force > 0.0:
-        return 0.0
-    return force / bend if bend * limit > force else limit
-
-
 @kernel
-def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, price, most, tol):
+def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, price, most, tol):
     """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns the epochs."""
     for epoch in range(most):
         decrease = 0.0
         for q in range(w.size):
             j = U(q)
             old = w[j]
+            if status[j] == -1:
+                continue
             t = pull[j] + bend[j] * old
+            force = abs(t) - l1
+            if old == 0.0 and status[j] == 0 and (force <= 0.0 or force * force <= 2.0 * price * curve[j]):
+                continue
             limit = upper[j] if t > 0.0 else -lower[j]
-            if is_in[j]:
-                new = held_minimum(abs(t) - l1, bend[j] + curve[j], limit)
+            if status[j] == 1:
+                new = held_minimum(force, bend[j] + curve[j], limit) if limit > 0.0 else 0.0
             else:
                 new = relaxed_minimum(abs(t), bend[j], price, curve[j], l1, limit)
-            if t < 0.0:
-                new = -new
+            new = min(max(new if t > 0.0 else -new, lower[j]), upper[j])
             step = new - old
             if step != 0.0:
                 w[j] = new
@@ -96,19 +98,21 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, pri
 
 
 @kernel
-def relaxed_costs(w, curve, l1, lower, upper, is_in, price):
+def relaxed_costs(w, curve, l1, lower, upper, status, price):
     """Sum of the relaxed prices at w, and of the parts by which features are in."""
     cost, share = 0.0, 0.0
     for j in range(w.size):
-        size = abs(w[j])
+        size, is_in = abs(w[j]), status[j] == 1
+        if size == 0.0 and not is_in:
+            continue
         end = 0.0
-        if not is_in[j]:
+        if not is_in:
             end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
         cost += l1 * size
-        if size >= end and (is_in[j] or size > 0.0):
+        if size >= end:
             cost += price + 0.5 * curve[j] * size * size
             share += 1.0
-        elif size > 0.0:
+        else:
             cost += (price / end + 0.5 * curve[j] * end) * size
             share += size / end
     return cost, share
@@ -141,19 +145,56 @@ def sift_down(heap, size):
 
 
 @kernel
-def perspective_bound(pull, status, curve, l1, lower, upper, alpha, sizes, error, room, heap, gains):
-    """Gains into `gains`, the most profitable ones into `heap`; returns what they take off the bound, its rounding,
+def pulls_of(design, features, u, out):
+    """x_j . u for some columns, into `out`."""
+    for q in range(features.size):
+        out[U(q)] = design.pull(features[q], u)
+
+
+def largest_profit(pull, doubt, curve, l1, lower, upper, alpha):
+    """What a feature gains at most, beyond its price, from a pull that is known up to `doubt`."""
+    profit = gain(pull + doubt, curve, l1, lower, upper)
+    return max(profit, gain(pull - doubt, curve, l1, lower, upper)) - alpha
+
+
+@kernel
+def doubtful_features(pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, level, found):
+    """Into `found`, features whose profit may exceed `level` as far as is known; returns their number.
+
+    Pulls were those at another point, `distance` away in the fitted values.
+    """
+    count = 0
+    for q in range(pull.size):
+        j = U(q)
+        if is_known[j] or status[j] == -1:
+            continue
+        doubt = distance * sizes[j]
+        if largest_profit(pull[j], doubt, curve[j], l1, lower[j], upper[j], alpha) > level:
+            found[U(count)] = q
+            count += 1
+    return count
+
+
+@kernel
+def perspective_bound(
+    pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, error, level, heap, gains
+):
+    """Profits into `gains`, the largest ones of free features into `heap`; returns what they take off the bound, its rounding,
     and the least profit that was chosen and the next one.
 
-    The pull of feature j is known up to error * sizes_j. `room` features may still come in.
+    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. Those
+    that are not known exactly are so up to distance * sizes_j; none of them has a profit beyond `level`.
     """
-    total, rounding, count = 0.0, 0.0, room + 1
+    total, rounding, count = 0.0, 0.0, heap.size
     for q in range(count):
-        heap[U(q)] = 0.0
+        heap[U(q)] = level
     for q in range(pull.size):
         j = U(q)
         if status[j] == -1:
-            gains[j] = -np.inf
+            continue
+        if not is_known[j]:
+            doubt = distance * sizes[j]
+            gains[j] = largest_profit(pull[j], doubt, curve[j], l1, lower[j], upper[j], alpha)
             continue
         profit = gain(pull[j], curve[j], l1, lower[j], upper[j]) - alpha
         gains[j] = profit
@@ -166,7 +207,7 @@ def perspective_bound(pull, status, curve, l1, lower, upper, alpha, sizes, error
             continue
         rounding += abs(best_response(pull[j], curve[j], l1, lower[j], upper[j])) * error * sizes[j]
     last = heap[0]
-    if room == 0:
+    if count == 1:
         return total, rounding, 0.0, last
     # the least of the heap is the first that has no room; below it stand its two successors
     least = heap[1]
@@ -192,20 +233,3 @@ def fix_features(gains, status, bound, least, last, room, threshold):
             status[j] = 1
             kept += 1
     return kept, removed
-
-
-@kernel
-def next_features(gains, status, w, over, active):
-    """Into `active`, features that are in, nonzero, or free with a profit beyond `over`; returns their number and that of new ones."""
-    count, new = 0, 0
-    for q in range(status.size):
-        j = U(q)
-        if status[j] == -1:
-            continue
-        is_new = status[j] == 0 and w[j] == 0.0
-        if is_new and not gains[j] > over:
-            continue
-        active[U(count)] = q
-        count += 1
-        new += is_new
-    return count, new
