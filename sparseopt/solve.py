@@ -20,6 +20,7 @@ from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -36,7 +37,8 @@ _ROUNDING = 8.0
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_SORTED, _SUBSETS = SlopeWorkingSet(), LocalSearch()
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -45,7 +47,8 @@ def default_solver(problem):
     ================================  =================
     problem                           solver
     ================================  =================
-    at most k nonzeros                HardThresholding
+    a best subset of least squares    LocalSearch
+    at most k nonzeros otherwise      HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
@@ -59,8 +62,11 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if problem.chooses_support and problem.proximal is None:
-        return HardThresholding()
+    if problem.chooses_support:
+        if _SUBSETS.rejects(problem) is None:
+            return _SUBSETS
+        if problem.proximal is None:
+            return HardThresholding()
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:

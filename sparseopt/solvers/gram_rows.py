@@ -15,8 +15,8 @@ from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense
 from sparseopt.losses import MultiResponse, Quadratic
 from sparseopt.losses.base import kept
 
-# Bytes that rows may take before those that were not used for longest are forgotten.
-_MEMORY = 1 << 30
+# Bytes that rows may take before they are forgotten, and rows for which there is room in any case.
+_MEMORY, _LEAST = 1 << 30, 64
 # Entries of a matrix up to which float32 columns are copied at once to be multiplied in float64.
 _AT_ONCE = 1 << 20
 
@@ -45,9 +45,13 @@ class GramRows:
         self.diagonal = np.asarray(diagonal, dtype=np.float64)
         self.constant, self.rounding, self.cost = float(constant), rounding, cost
         self.computed = 0
-        self._compute, self._rows = compute, {}
+        p = self.n_features
+        self._compute = compute
         self._block = (lambda features: compute(features)[:, features]) if block is None else block
-        self._most = max(16, _MEMORY // (8 * max(self.n_features, 1)))
+        #: Rows that are there, and the place of each feature's among them, -1 where it is not.
+        self.table = np.empty((min(p, max(_LEAST, _MEMORY // (8 * max(p, 1)))), p))
+        self.slots = np.full(p, -1)
+        self._count = 0
 
     @staticmethod
     def of(loss):
@@ -74,29 +78,29 @@ class GramRows:
 
     def knows(self, j):
         """Whether a row is there already."""
-        return j in self._rows
+        return self.slots[j] >= 0
 
     def row(self, j):
         """Row j of G."""
-        if j not in self._rows:
+        if self.slots[j] < 0:
             self.prepare(np.array([j]))
-        # the order of the dictionary is that of use
-        row = self._rows[j] = self._rows.pop(j)
-        return row
+        return self.table[self.slots[j]]
 
     def rows(self, features):
         """Several rows of G, as a new array."""
-        missing = np.array([j for j in features if j not in self._rows], dtype=np.intp)
-        if missing.size:
-            self.prepare(missing)
-        return np.array([self._rows[j] for j in features]).reshape(len(features), self.n_features)
+        features = np.asarray(features, dtype=np.intp)
+        rows = np.empty((features.size, self.n_features))
+        missing = self.slots[features] < 0
+        rows[~missing] = self.table[self.slots[features[~missing]]]
+        if missing.any():
+            self.prepare(features[missing])
+            rows[missing] = self.table[self.slots[features[missing]]]
+        return rows
 
     def narrow(self, features):
         """The same quadratic in some features, the others zero; all of its rows are there."""
-        if all(j in self._rows for j in features.tolist()):
-            block = self.rows(features)[:, features]
-        else:
-            block = self._block(features)
+        is_there = np.all(self.slots[features] >= 0)
+        block = self.rows(features)[:, features] if is_there else self._block(features)
         part = GramRows(
             lambda chosen: block[chosen],
             self.pull[..., features],
@@ -108,12 +112,16 @@ class GramRows:
         return part
 
     def prepare(self, features):
-        """Compute rows that are not there yet, at once."""
+        """Compute rows that are not there yet, at once; where there is no room for them, all others are forgotten."""
+        if self._count + features.size > len(self.table):
+            self.slots[:] = -1
+            self._count = 0
+            features = features[: len(self.table)]
+        last = self._count + features.size
+        self.table[self._count : last] = self._compute(features)
+        self.slots[features] = np.arange(self._count, last)
+        self._count = last
         self.computed += features.size
-        while len(self._rows) + features.size > self._most and self._rows:
-            del self._rows[next(iter(self._rows))]
-        for j, row in zip(features.tolist(), self._compute(features), strict=True):
-            self._rows[j] = row
 
 
 def _of_quadratic(loss):
