@@ -27,7 +27,7 @@ ESTIMATORS = [
     ours.SCADRegressor(),
     ours.GroupLasso(),
     ours.L0Regressor(),
-    ours.L0Classifier(ridge=0.1),
+    ours.L0Classifier(alpha=1e-3),
     ours.SparseClassifier(),
     ours.SparseLogisticRegression(),
     ours.SparseRegressorCV(alphas=4, cv=3, tol=1e-10),
