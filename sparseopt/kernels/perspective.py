@@ -158,43 +158,35 @@ def largest_profit(pull, doubt, curve, l1, lower, upper, alpha):
 
 
 @kernel
-def doubtful_features(pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, level, found):
-    """Into `found`, features whose profit may exceed `level` as far as is known; returns their number.
+def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
+    """Into `found`, features that may gain more than `level` as far as is known; returns their number.
 
     Pulls were those at another point, `distance` away in the fitted values.
     """
     count = 0
     for q in range(pull.size):
         j = U(q)
-        if is_known[j] or status[j] == -1:
-            continue
-        doubt = distance * sizes[j]
-        if largest_profit(pull[j], doubt, curve[j], l1, lower[j], upper[j], alpha) > level:
+        force = abs(pull[j]) + distance * sizes[j] - l1
+        if force > 0.0 and force * force > 2.0 * level * curve[j] and status[j] != -1:
             found[U(count)] = q
             count += 1
     return count
 
 
 @kernel
-def perspective_bound(
-    pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, error, level, heap, gains
-):
-    """Profits into `gains`, the largest ones of free features into `heap`; returns what they take off the bound, its rounding,
-    and the least profit that was chosen and the next one.
+def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
+    """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what they take off the
+    bound, its rounding, and the least profit that was chosen and the next one.
 
-    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. Those
-    that are not known exactly are so up to distance * sizes_j; none of them has a profit beyond `level`.
+    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. No
+    other feature has a profit beyond `level`.
     """
     total, rounding, count = 0.0, 0.0, heap.size
     for q in range(count):
         heap[U(q)] = level
-    for q in range(pull.size):
-        j = U(q)
+    for q in range(known.size):
+        j = U(known[q])
         if status[j] == -1:
-            continue
-        if not is_known[j]:
-            doubt = distance * sizes[j]
-            gains[j] = largest_profit(pull[j], doubt, curve[j], l1, lower[j], upper[j], alpha)
             continue
         profit = gain(pull[j], curve[j], l1, lower[j], upper[j]) - alpha
         gains[j] = profit
@@ -219,17 +211,31 @@ def perspective_bound(
 
 
 @kernel
-def fix_features(gains, status, bound, least, last, room, threshold):
-    """Fix, in `status`, features whose other choice has a bound at the threshold; returns how many come in and go out."""
+def fix_features(known, gains, status, bound, least, last, threshold):
+    """Fix, in `status`, known features whose other choice has a bound at the threshold; returns how many come in and go out."""
     kept, removed = 0, 0
-    for q in range(status.size):
-        j = U(q)
+    for q in range(known.size):
+        j = U(known[q])
         if status[j] != 0:
             continue
-        if room == 0 or (gains[j] <= least and bound + least - gains[j] >= threshold):
+        if gains[j] <= least and bound + least - gains[j] >= threshold:
             status[j] = -1
             removed += 1
         elif gains[j] >= least and gains[j] > 0.0 and bound + gains[j] - last >= threshold:
             status[j] = 1
             kept += 1
     return kept, removed
+
+
+@kernel
+def remove_features(pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, most):
+    """Fix out, in `status`, the features not known exactly whose profit is at most `most`; returns how many."""
+    removed = 0
+    for q in range(pull.size):
+        j = U(q)
+        if is_known[j] or status[j] != 0:
+            continue
+        if largest_profit(pull[j], distance * sizes[j], curve[j], l1, lower[j], upper[j], alpha) <= most:
+            status[j] = -1
+            removed += 1
+    return removed

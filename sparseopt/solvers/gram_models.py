@@ -19,6 +19,8 @@ from sparseopt.losses import LeastSquares
 _BLOCK = 1 << 20
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 200
+# Features of which parts of G are kept, before those that came first are forgotten.
+_KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
@@ -136,6 +138,10 @@ class WideGram(GramModel):
         fresh = features[self.place[features] < 0]
         if fresh.size == 0:
             return
+        if self.features.size + fresh.size > max(_KEPT, 2 * features.size):
+            lately = np.arange(self.features.size)[-_KEPT // 2 :]
+            old = self.place[features]
+            self._forget(np.union1d(lately, old[old >= 0]))
         held, size = self.features.size, self.features.size + fresh.size
         if size > len(self._gram):
             room = max(size, 2 * len(self._gram))
@@ -150,7 +156,7 @@ class WideGram(GramModel):
         self.place[fresh] = np.arange(held, size)
         self.features = np.concatenate([self.features, fresh])
 
-    def forget(self, keep):
+    def _forget(self, keep):
         """Of the features in use, keep those at some places only."""
         size = keep.size
         self._columns[:size] = self._columns[keep]
@@ -159,10 +165,10 @@ class WideGram(GramModel):
         self.features = self.features[keep]
         self.place[self.features] = np.arange(size)
 
-    def residual(self, places, w):
-        """What is left of the target, times the roots of the weights, for a w that is zero but at some places."""
+    def residual(self, features, w):
+        """What is left of the target, times the roots of the weights, for a w on some features in use."""
         rest = self.target.copy()
-        subtract_rows(self._columns, places, w, rest)
+        subtract_rows(self._columns, self.place[features], w, rest)
         return rest
 
     def pulls(self, rest, features=None):

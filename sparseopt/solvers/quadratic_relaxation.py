@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import (
     doubtful_features,
     fix_features,
     perspective_bound,
     relaxed_costs,
+    remove_features,
     subtract_rows,
 )
 from sparseopt.solvers.gram_models import WholeGram
@@ -31,8 +33,8 @@ _PRICES, _NEAR = 10, 0.02
 _KNOWN = 0.05
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
-# So many new features come into use at once at least; beyond so many, those in use longest are forgotten.
-_FEWEST, _USED = 32, 3000
+# So many new features come into use at once, at least.
+_FEWEST = 32
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
 
@@ -58,21 +60,10 @@ class QuadraticRelaxation(Relaxation):
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         self.keep_points = keep_points
         self.length = np.sqrt(2.0 * model.constant)
-        # scratch of the nodes; pulls of features that are not in use are those at another point
-        self.pull, self.gains = np.array(model.linear), np.empty(p)
-        self.is_known = np.full(p, isinstance(model, WholeGram))
-        self.found, self.heap = np.empty(p, dtype=np.intp), np.empty(subset.k + 1)
-        self.rest = None
-        self.in_use(np.empty(0, dtype=np.intp))
-
-    def in_use(self, features):
-        """Take features into use; what nodes need of all that are stands in the order of the model."""
-        model = self.model
-        model.use(features)
-        used = model.features
-        self.is_known[used] = True
-        self.linear, self.bends, self.curves = model.linear[used], model.bends[used], self.curve[used]
-        self.lowest, self.highest, self.lengths = self.lower[used], self.upper[used], model.sizes[used]
+        self.part = _Part(model)
+        self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
+        # scratch of the nodes
+        self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
 
     def unbounded(self):
         """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
@@ -101,33 +92,121 @@ class QuadraticRelaxation(Relaxation):
     def evaluate(self, support):
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
 
-    def trim(self, features):
-        """Forget features that were not in use lately, where they have become too many, but not these."""
-        model = self.model
-        if isinstance(model, WholeGram) or model.features.size <= _USED:
-            return
-        keep = np.unique(np.concatenate([model.place[features], np.arange(model.features.size)[-_USED // 2 :]]))
-        keep = keep[keep >= 0]
-        self.is_known[model.features] = False
-        # their pulls are those of the last point, not of the point of reference
-        self.rest = None
-        model.forget(keep)
-        self.in_use(features)
+
+class _Part:
+    """The part of G that belongs to the features in use, close together in memory; from node to node it changes little."""
+
+    def __init__(self, model):
+        self.model = model
+        self._clear()
+
+    def _clear(self):
+        self.features, self.block = np.empty(0, dtype=np.intp), np.empty((0, 0))
+        self.is_in = np.zeros(self.model.n_features, dtype=bool)
+
+    def cover(self, needed):
+        """Features that hold those needed, and their part of G."""
+        fresh = needed[~self.is_in[needed]]
+        if self.features.size + fresh.size > 2 * needed.size + 50:
+            self._clear()
+            fresh = np.sort(needed)
+        if fresh.size == 0:
+            return self.features, self.block
+        held, size = self.features.size, self.features.size + fresh.size
+        self.features = np.concatenate([self.features, fresh])
+        self.is_in[fresh] = True
+        self.model.use(self.features)
+        block, places = np.empty((size, size)), self.model.place[self.features]
+        block[:held, :held] = self.block
+        gather(self.model.gram, places[held:], places, block[held:])
+        block[:held, held:] = block[held:, :held].T
+        self.block = block
+        return self.features, self.block
+
+
+class _WholeView:
+    """The pulls of all features, where G is in memory."""
+
+    #: How far from the point the pulls of features that are not known belong, and the most that one of these may gain.
+    distance, level = 0.0, 0.0
+
+    def __init__(self, relaxation):
+        self.model, self.pull = relaxation.model, np.empty(relaxation.n_units)
+        self.everything = np.arange(relaxation.n_units)
+
+    def look(self, features, w, pull, status, level):
+        """Set pulls at w, which `features` hold and whose own pulls are given; returns features with exact ones."""
+        self.pull[:] = self.model.linear
+        used = np.flatnonzero(w)
+        subtract_rows(self.model.gram, features[used], w[used], self.pull)
+        self.pull[features] = pull
+        return self.everything
+
+    def remove(self, known, status, most):
+        """Fix out features that are not known exactly and gain at most so much; returns how many."""
+        return 0
+
+
+class _WideView:
+    """The pulls of the features that may matter; of others, what they are at most, from their pulls at another point.
+
+    A product x_j . r changes by no more than the length of x_j times the change of r (as in the safe rules of
+    El Ghaoui et al., 2012).
+    """
+
+    def __init__(self, relaxation):
+        self.of, self.model = relaxation, relaxation.model
+        p = relaxation.n_units
+        self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
+        self.pull, self.found, self.is_known = np.empty(p), np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
+
+    def look(self, features, w, pull, status, level):
+        """As that of `_WholeView`; features that may gain more than `level` will be known."""
+        of, model, used = self.of, self.model, np.flatnonzero(w)
+        rest = model.residual(features[used], w[used])
+        self.level, count = level, of.n_units
+        if self.rest is not None:
+            self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
+            count = self._doubtful(status)
+        if self.rest is None or count > of.n_units // 8 + features.size:
+            self.reference, self.rest, self.distance = model.pulls(rest), rest, 1e-14 * of.length
+            count = self._doubtful(status)
+        self.is_known[features] = True
+        doubtful = self.found[:count]
+        doubtful = doubtful[~self.is_known[doubtful]]
+        self.is_known[features] = False
+        self.pull[features] = pull
+        self.pull[doubtful] = model.pulls(rest, doubtful)
+        return np.concatenate([features, doubtful])
+
+    def _doubtful(self, status):
+        of = self.of
+        terms = (of.model.sizes, status, of.curve, of.subset.l1, self.level)
+        return doubtful_features(self.reference, self.distance, *terms, self.found)
+
+    def remove(self, known, status, most):
+        """As that of `_WholeView`."""
+        of = self.of
+        self.is_known[known] = True
+        terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
+        removed = remove_features(
+            self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most
+        )
+        self.is_known[known] = False
+        return removed
 
 
 class _NodeRun:
-    """The work on one node: w, the pull q - Gw, the price, and the best bound so far, in the order of the model."""
+    """The work on one node: w on the features in use, the price, and the best bound so far."""
 
     def __init__(self, relaxation, status, start, threshold):
         self.of, self.status, self.threshold = relaxation, status, threshold
         model = relaxation.model
         features, values, self.price = self._first() if start is None else start
-        into = np.flatnonzero(status == IN)
-        relaxation.trim(features)
-        relaxation.in_use(np.union1d(features, into))
-        self.w = np.zeros(model.features.size)
-        self.w[model.place[features]] = np.where(status[features] == OUT, 0.0, values)
-        self._pull_afresh()
+        relaxation.w.fill(0.0)
+        relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
+        self.needed = np.union1d(features, np.flatnonzero(status == IN))
+        self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = 1e-7 * self.scale
         self.rounds, self.is_done = 0, False
@@ -145,133 +224,87 @@ class _NodeRun:
             gains = np.square(of.model.linear) / (2.0 * (of.curve + of.model.bends))
         return *nothing, max(subset.alpha, float(np.partition(np.nan_to_num(gains), -subset.k - 1)[-subset.k - 1]))
 
-    def _pull_afresh(self):
-        self.pull = self.of.linear.copy()
-        places = np.flatnonzero(self.w)
-        subtract_rows(self.of.model.gram, places, self.w[places], self.pull)
-
     def work(self):
         """One round: minimise on the features in use, bound, fix, and say what is to be done next."""
         of, subset, model, status = self.of, self.of.subset, self.of.model, self.status
         self.rounds += 1
-        used = model.features
-        own = status[used]
-        extra = self.price - subset.alpha
-        costs = (of.curves, subset.l1, of.lowest, of.highest, own, self.price)
-        minimise_relaxed(model.gram, of.linear, self.w, self.pull, of.bends, costs, self.tol)
-        cost, share = relaxed_costs(self.w, *costs)
-        smooth = model.constant - 0.5 * float(self.w @ (of.linear + self.pull))
+        self.features, block = of.part.cover(self.needed)
+        features, extra = self.features, self.price - subset.alpha
+        own, w, linear = status[features], of.w[features], model.linear[features]
+        pull = linear - block @ w
+        costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
+        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self.tol)
+        of.w[features] = self.values = w
+        cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))
-        doubtful = self._look(extra)
-        bound, least, last = self._bound(room, extra)
+        known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
+        bound, least, last = self._bound(known, linear - pull, room, _LEVEL * extra)
         if bound > self.bound:
             self.bound = bound
             self.best = self._point() if of.keep_points else None
         if self.bound >= self.threshold:
-            self._leave(doubtful)
             self.is_done = True
             return
-        before = status.copy() if of.keep_points else None
-        kept, removed = fix_features(of.gains, status, bound, least, last, room, self.threshold)
+        profits = of.gains[features] - extra
+        taken = float(np.sum(np.where(own == IN, profits, np.maximum(profits, 0.0))[own != OUT]))
+        entering = known[(status[known] == FREE) & (of.gains[known] > extra * (1.0 + 1e-9))]
+        kept = self._fix(known, bound, least, last, room)
+        dropped = (w != 0.0) & (status[features] == OUT)
+        of.w[features[dropped]] = 0.0
+        entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
+        if entering.size or kept or dropped.any():
+            self._need(entering)
+            return
+        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
+        self._settle(value - extra * subset.k, value - self.base + taken, share, room, known)
+
+    def _fix(self, known, bound, least, last, room):
+        """Fix what the bound decides; returns how many features come in."""
+        status, threshold = self.status, self.threshold
+        before = status.copy() if self.of.keep_points else None
+        if room == 0:
+            removed, kept = int(np.count_nonzero(status == FREE)), 0
+            status[status == FREE] = OUT
+        else:
+            kept, removed = fix_features(known, self.of.gains, status, bound, least, last, threshold)
+            if bound + least + self.of.subset.alpha >= threshold:
+                removed += self.of.view.remove(known, status, bound + least - threshold)
         if before is not None and kept + removed:
             changed = np.flatnonzero(before != status)
             out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
             self.points.append((self._point(), out, into))
-        new = doubtful[(status[doubtful] != OUT) & (of.gains[doubtful] > extra * (1.0 + 1e-9))]
-        self._leave(doubtful)
-        profits = of.gains[used] - extra
-        if kept + removed and self._drop(used):
-            kept = 1
-        if new.size or kept:
-            self._use(new, kept)
-            return
-        value = smooth + cost - extra * subset.k
-        taken = float(np.sum(np.where(own == IN, profits, np.maximum(profits, 0.0))[own != OUT]))
-        at_price = self.base - taken - extra * subset.k
-        self._settle(value, value - at_price, share, room)
+        return kept
 
-    def _look(self, extra):
-        """Find out which features that are not in use may matter, and their pulls; returns them."""
-        of, model = self.of, self.of.model
-        of.pull[model.features] = self.pull
-        self.distance, self.level = 0.0, 0.0
-        if isinstance(model, WholeGram):
-            return np.empty(0, dtype=np.intp)
-        places = np.flatnonzero(self.w)
-        rest = model.residual(places, self.w[places])
-        self.level = _LEVEL * extra
-        if of.rest is not None:
-            self.distance = float(np.linalg.norm(rest - of.rest)) * (1.0 + 1e-12) + 1e-15 * of.length
-            count = self._doubtful()
-            if count <= of.n_units // 8 + 16:
-                doubtful = of.found[:count].copy()
-                self.held = of.pull[doubtful]
-                of.pull[doubtful] = model.pulls(rest, doubtful)
-                of.is_known[doubtful] = True
-                return doubtful
-        of.rest, self.distance = rest, 0.0
-        of.pull[:] = model.pulls(rest)
-        of.pull[model.features] = self.pull
-        doubtful = of.found[: self._doubtful()].copy()
-        self.held = of.pull[doubtful]
-        of.is_known[doubtful] = True
-        return doubtful
-
-    def _doubtful(self):
-        of, model, subset = self.of, self.of.model, self.of.subset
-        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
-        return doubtful_features(
-            of.pull, self.distance, model.sizes, self.status, of.is_known, *terms, self.level, of.found
-        )
-
-    def _leave(self, doubtful):
-        """Back to what was known of features at the point of reference."""
-        if doubtful.size:
-            self.of.pull[doubtful] = self.held
-            self.of.is_known[doubtful] = False
-
-    def _bound(self, room, extra):
+    def _bound(self, known, image, room, level):
         """The bound at w, the least profit that it takes in, and the next one."""
-        of, subset, model = self.of, self.of.subset, self.of.model
-        weight = float(np.abs(self.w) @ of.lengths)
+        of, subset, model, w = self.of, self.of.subset, self.of.model, self.values
+        weight = float(np.abs(w) @ model.sizes[self.features])
         error = model.rounding * (of.length + weight)
         heap = of.heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
         terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
+        level = level if known.size < of.n_units else 0.0
         total, rounding, least, last = perspective_bound(
-            of.pull, self.distance, model.sizes, self.status, of.is_known, *terms, error, self.level, heap, of.gains
+            known, of.view.pull, model.sizes, self.status, *terms, error, level, heap, of.gains
         )
-        self.base = model.constant - 0.5 * float(self.w @ (of.linear - self.pull))
+        self.base = model.constant - 0.5 * float(w @ image)
         rounding += error * weight + 1e-15 * (model.constant + abs(total))
         return self.base - total - rounding, least, last
 
-    def _drop(self, used):
-        """Whether features that were in use have been fixed out: they go to zero."""
-        gone = np.flatnonzero((self.w != 0.0) & (self.status[used] == OUT))
-        subtract_rows(self.of.model.gram, gone, -self.w[gone], self.pull)
-        self.w[gone] = 0.0
-        return gone.size > 0
-
-    def _use(self, new, kept):
-        """Take features into use: of those that would come in, the ones that gain most, and all that must be in."""
-        of, model = self.of, self.of.model
-        most = max(_FEWEST, int(np.count_nonzero(self.w)) // 2)
-        if new.size > most:
-            new = new[np.argpartition(-of.gains[new], most)[:most]]
-        into = np.flatnonzero((self.status == IN) & (model.place < 0)) if kept else new[:0]
-        before = model.features.size
-        of.in_use(np.union1d(new, into))
-        grown = np.zeros(model.features.size)
-        grown[:before] = self.w
-        self.w = grown
-        self._pull_afresh()
+    def _need(self, entering):
+        """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
+        of = self.of
+        used = np.flatnonzero(of.w)
+        most = max(_FEWEST, used.size // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-of.gains[entering], most)[:most]]
+        self.needed = np.unique(np.concatenate([used, np.flatnonzero(self.status == IN), entering]))
 
     def _point(self):
-        places = np.flatnonzero(self.w)
-        features = self.of.model.features[places]
-        order = np.argsort(features)
-        return features[order], self.w[places][order]
+        used = np.flatnonzero(self.values)
+        order = np.argsort(self.features[used])
+        return self.features[used][order], self.values[used][order]
 
-    def _settle(self, value, unknown, share, room):
+    def _settle(self, value, unknown, share, room, known):
         """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
         of, missing = self.of, self.threshold - self.bound
         if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self._tighten():
@@ -291,18 +324,20 @@ class _NodeRun:
             return
         self.is_done = True
         if not is_exact:
-            self.unit = self._largest()
+            self.unit = self._largest(known)
 
     def _tighten(self):
         """Whether w can be found more exactly: then it will be."""
         self.tol *= 0.02
         return self.tol > 1e-18 * self.scale
 
-    def _largest(self):
+    def _largest(self, known):
         """The free feature that gains most; -1 if none is free."""
-        gains = np.where(self.status == FREE, self.of.gains, -np.inf)
-        j = int(np.argmax(gains))
-        return j if self.status[j] == FREE else -1
+        free = known[self.status[known] == FREE]
+        if free.size == 0:
+            free = np.flatnonzero(self.status == FREE)
+            return int(free[0]) if free.size else -1
+        return int(free[np.argmax(self.of.gains[free])])
 
     def _next_price(self, share, room):
         """Whether another price may give a better bound: it is set."""
@@ -331,15 +366,15 @@ class _NodeRun:
 
     def _choose(self, room):
         """The free features in use and by what part they are in; those with the largest parts are worth a try."""
-        of, used = self.of, self.of.model.features
-        free = np.flatnonzero((self.w != 0.0) & (self.status[used] == FREE))
-        features, sizes = used[free], np.abs(self.w[free])
-        limits = np.where(self.w[free] > 0.0, of.upper[features], -of.lower[features])
+        of = self.of
+        features = self.features[(self.values != 0.0) & (self.status[self.features] == FREE)]
+        w = of.w[features]
+        limits = np.where(w > 0.0, of.upper[features], -of.lower[features])
         parts = np.ones(features.size)
         if self.price > 0.0:
             with np.errstate(divide="ignore", over="ignore"):
                 ends = np.minimum(limits, np.sqrt(2.0 * self.price / of.curve[features]))
-            parts = np.minimum(sizes / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
+            parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
         order = np.lexsort((features, -parts))[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
         self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
