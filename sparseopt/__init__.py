@@ -73,6 +73,7 @@ from sparseopt.selection import StabilitySelection as StabilitySelection
 from sparseopt.selection import adaptive as adaptive
 from sparseopt.selection import cross_validate as cross_validate
 from sparseopt.selection import information_criteria as information_criteria
+from sparseopt.selection import refitted as refitted
 from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.solution import Duals as Duals

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparseopt import batched_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.constraints import Constraint
+from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
@@ -54,7 +54,7 @@ class Path(Sequence):
 
     @property
     def alphas(self):
-        """Strength of each penalty (its innermost alpha), or k of each cardinality."""
+        """Strength of each penalty (its innermost alpha), or k of each cardinality, also in an intersection."""
         return np.array([_strength(term) for term in self.terms])
 
     @property
@@ -75,6 +75,8 @@ def _strength(term):
             return _strength(inner)
         case Nonnegative(inner):
             return _strength(inner)
+        case Intersection(parts):
+            return next((part.k for part in parts if hasattr(part, "k")), np.nan)
     return getattr(term, "alpha", getattr(term, "k", np.nan))
 
 

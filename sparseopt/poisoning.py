@@ -25,19 +25,21 @@ def poisoned() -> Iterator[None]:
     ...     print(np.empty(2))
     [nan nan]
     """
-    empty, empty_like = np.empty, np.empty_like
-
-    def poisoned_empty(*arguments, **options):
-        return _filled(empty(*arguments, **options))
-
-    def poisoned_empty_like(*arguments, **options):
-        return _filled(empty_like(*arguments, **options))
-
-    np.empty, np.empty_like = poisoned_empty, poisoned_empty_like
+    plain = {name: getattr(np, name) for name in ("empty", "empty_like")}
     try:
+        for name, allocate in plain.items():
+            setattr(np, name, _poisoning(allocate))
         yield
     finally:
-        np.empty, np.empty_like = empty, empty_like
+        for name, allocate in plain.items():
+            setattr(np, name, allocate)
+
+
+def _poisoning(allocate):
+    def poisoned_allocation(*arguments, **options):
+        return _filled(allocate(*arguments, **options))
+
+    return poisoned_allocation
 
 
 def _filled(array):

@@ -298,6 +298,7 @@ def _trace_point(problem, state, seconds):
         gap=certificate.relative_gap,
         support_size=int(np.count_nonzero(state.w)),
         residual=float(state.residual),
+        lower_bound=certificate.lower_bound,
     )
 
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.solution import Status
+from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.gram_models import gram_model
+from sparseopt.solvers.gram_models import WholeGram, gram_model
+from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.subset_search import SubsetSearch
+from sparseopt.solvers.subset_state import SubsetState
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import Tree
 from sparseopt.subsets import SubsetProblem
@@ -23,6 +26,12 @@ _CHUNK = 0.05
 _FLOOR = 1e-6
 # Of the tolerance, which rounding in the certificate leaves to the search.
 _PART = 0.999
+_REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
+_UNBOUNDED = "feature {} depends on others, and nothing is proven without a limit to its coefficient; " + _REMEDY
+# Of the search for the first support: with a few, it is mostly the best one.
+_KICKS = 10
+# A coefficient that is there and does nothing.
+_TINY = 1e-30
 
 
 @dataclass
@@ -31,6 +40,7 @@ class TreeState(State):
 
     preparation: object = field(default=None, repr=False)
     tree: Tree | None = field(default=None, repr=False)
+    subset: SubsetProblem | None = field(default=None, repr=False)
 
     def account(self):
         if self.tree is None:
@@ -61,6 +71,10 @@ class BranchAndBound(Solver):
             return "it takes least squares and quadratics"
         if subset.groups is not None or subset.has_rows or subset.parents:
             return "it chooses single features; LocalSearch takes groups, rows and hierarchies"
+        if isinstance(problem.loss, LeastSquares) and not subset.ridge and not subset.has_bounds:
+            n, p = problem.loss.X.shape
+            if p - subset.forbidden.size > n:
+                return f"{p} features fit {n} samples exactly, and nothing is proven from that; " + _REMEDY
         return None
 
     def init(self, problem, w):
@@ -79,7 +93,8 @@ class BranchAndBound(Solver):
             return state
         tree = state.tree
         state.iterations += tree.run(until, max_iterations)
-        state.w, state.lower_bound = tree.point, tree.lower_bound
+        state.w = _rounded(tree.point, problem.dtype, state.subset)
+        state.lower_bound = tree.lower_bound
         if tree.is_finished:
             reached = tree.objective - state.lower_bound <= state.tolerance * max(abs(tree.objective), tree.floor)
             state.status = Status.CONVERGED if reached else Status.STALLED
@@ -88,14 +103,20 @@ class BranchAndBound(Solver):
     def _prepare(self, problem, state):
         """Read the problem, find an incumbent and begin the tree, in parts."""
         subset, loss = SubsetProblem.of(problem), problem.loss
+        state.w = np.zeros(problem.n_features)
+        state.subset = subset
+        model = yield from gram_model(loss)
         yield
-        model = gram_model(loss)
+        search = _search(loss, model, subset)
+        for _ in search.run():
+            yield
+        objective, point = best_on_support(model, subset, np.sort(search.best.support))
         yield
-        objective, point = _forward(model, subset)
-        state.w = point
-        yield
-        diagonal = largest_diagonal(model, subset)
-        relaxation = QuadraticRelaxation(model, subset, diagonal, keep_points=self.keep_proof)
+        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model.gram)) is not None:
+            model.move_diagonal(diagonal)
+        relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
+        if (j := relaxation.unbounded()) >= 0:
+            raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),
@@ -107,27 +128,24 @@ class BranchAndBound(Solver):
         )
 
 
-def _forward(model, subset):
-    """A first support: the feature that gains most, one after another."""
-    support = list(subset.required)
-    best = best_on_support(model, subset, np.array(support, dtype=np.intp))
-    banned = np.zeros(model.n_features, dtype=bool)
-    banned[subset.forbidden] = True
-    pull = np.empty(model.n_features)
-    while len(support) < subset.k:
-        chosen = np.array(sorted(support), dtype=np.intp)
-        model.block(chosen)
-        model.pull(chosen, best[1][chosen], pull)
-        gains = np.where(
-            banned, -1.0, np.square(pull) / np.maximum(model.bends + subset.ridge, np.finfo(np.float64).tiny)
-        )
-        gains[chosen] = -1.0
-        j = int(np.argmax(gains))
-        if gains[j] <= 0.0:
-            break
-        found = best_on_support(model, subset, np.array(sorted([*support, j]), dtype=np.intp))
-        if found[0] >= best[0]:
-            break
-        support.append(j)
-        best = found
-    return best
+def _search(loss, model, subset):
+    """The search for a first support, which knows nothing of bounds and of an L1 norm."""
+    if isinstance(model, WholeGram):
+        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
+    else:
+        rows = GramRows.of(loss)
+    is_open = np.ones(model.n_features, dtype=bool)
+    is_open[subset.forbidden] = False
+    return SubsetSearch(SubsetState(rows, subset.ridge, is_open, subset.required), subset.k, subset.alpha, kicks=_KICKS)
+
+
+def _rounded(point, dtype, subset):
+    """The point in the type of the data, within its bounds; a required coefficient that is best at zero becomes tiny."""
+    w = point.astype(dtype)
+    idle = subset.required[w[subset.required] == 0.0]
+    w[idle] = _TINY
+    if subset.has_bounds:
+        w[idle] = np.where(subset.upper[idle] > 0.0, _TINY, -_TINY)
+        outside = (w < subset.lower) | (w > subset.upper)
+        w[outside] = np.nextafter(w[outside], 0.5 * (subset.lower + subset.upper)[outside].astype(dtype))
+    return w

@@ -23,7 +23,9 @@ def best_on_support(model, subset, support):
         values = _bounded(block, linear, subset.l1, lower, upper, np.clip(values, lower, upper))
     w[support] = values
     smooth = 0.5 * float(values @ (block @ values)) - float(linear @ values)
-    price = subset.alpha * np.count_nonzero(values) + subset.l1 * float(np.sum(np.abs(values)))
+    # a required feature pays also where zero is best for it: then the least objective is not attained
+    count = np.count_nonzero((values != 0.0) | np.isin(support, subset.required))
+    price = subset.alpha * count + subset.l1 * float(np.sum(np.abs(values)))
     return model.constant + smooth + price, w
 
 
@@ -39,8 +41,8 @@ def _solved(block, linear):
 
 def _bounded(block, linear, l1, lower, upper, w):
     """The minimiser under bounds, in place."""
-    is_in = np.ones(linear.size, dtype=bool)
-    costs = (np.zeros(linear.size), l1, lower, upper, is_in, 0.0)
+    status = np.ones(linear.size, dtype=np.int8)
+    costs = (np.zeros(linear.size), l1, lower, upper, status, 0.0)
     tol = 1e-18 * max(float(np.abs(linear) @ np.abs(w)), np.finfo(np.float64).tiny)
-    minimise_relaxed(block, linear, w, block.diagonal().copy(), costs, tol)
+    minimise_relaxed(block, linear, w, linear - block @ w, block.diagonal().copy(), costs, tol)
     return w
