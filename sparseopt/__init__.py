@@ -1,5 +1,7 @@
 """Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
 
+from sparseopt.bound_tree import BoundTree as BoundTree
+from sparseopt.bound_tree import ProofNode as ProofNode
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify
@@ -71,6 +73,7 @@ from sparseopt.selection import StabilitySelection as StabilitySelection
 from sparseopt.selection import adaptive as adaptive
 from sparseopt.selection import cross_validate as cross_validate
 from sparseopt.selection import information_criteria as information_criteria
+from sparseopt.selection import refitted as refitted
 from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.solution import Duals as Duals
@@ -88,10 +91,12 @@ from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet
+from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 

@@ -44,6 +44,8 @@ def gain(t, curve, l1, lower, upper):
 
 def knot(price, curve, limit):
     """Where the linear part of the relaxed price ends, on a side that ends at `limit`."""
+    if not price > 0.0:
+        return 0.0
     if curve * limit * limit <= 2.0 * price:
         return limit
     return (2.0 * price / curve) ** 0.5
@@ -65,17 +67,22 @@ def relaxed_minimum(pull, bend, price, curve, l1, limit):
 
 
 @kernel
-def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, price, most, tol):
+def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, price, most, tol):
     """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns the epochs."""
     for epoch in range(most):
         decrease = 0.0
         for q in range(w.size):
             j = U(q)
             old = w[j]
+            if status[j] == -1:
+                continue
             t = pull[j] + bend[j] * old
+            force = abs(t) - l1
+            if old == 0.0 and status[j] == 0 and (force <= 0.0 or force * force <= 2.0 * price * curve[j]):
+                continue
             limit = upper[j] if t > 0.0 else -lower[j]
-            if is_in[j]:
-                new = held_minimum(abs(t) - l1, bend[j] + curve[j], limit) if limit > 0.0 else 0.0
+            if status[j] == 1:
+                new = held_minimum(force, bend[j] + curve[j], limit) if limit > 0.0 else 0.0
             else:
                 new = relaxed_minimum(abs(t), bend[j], price, curve[j], l1, limit)
             new = min(max(new if t > 0.0 else -new, lower[j]), upper[j])
@@ -91,19 +98,21 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, is_in, pri
 
 
 @kernel
-def relaxed_costs(w, curve, l1, lower, upper, is_in, price):
+def relaxed_costs(w, curve, l1, lower, upper, status, price):
     """Sum of the relaxed prices at w, and of the parts by which features are in."""
     cost, share = 0.0, 0.0
     for j in range(w.size):
-        size = abs(w[j])
+        size, is_in = abs(w[j]), status[j] == 1
+        if size == 0.0 and not is_in:
+            continue
         end = 0.0
-        if not is_in[j]:
+        if not is_in:
             end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
         cost += l1 * size
-        if size >= end and (is_in[j] or size > 0.0):
+        if size >= end:
             cost += price + 0.5 * curve[j] * size * size
             share += 1.0
-        elif size > 0.0:
+        else:
             cost += (price / end + 0.5 * curve[j] * end) * size
             share += size / end
     return cost, share
@@ -136,19 +145,48 @@ def sift_down(heap, size):
 
 
 @kernel
-def perspective_bound(pull, status, curve, l1, lower, upper, alpha, sizes, error, room, heap, gains):
-    """Gains into `gains`, the most profitable ones into `heap`; returns what they take off the bound, its rounding,
-    and the least profit that was chosen and the next one.
+def pulls_of(design, features, u, out):
+    """x_j . u for some columns, into `out`."""
+    for q in range(features.size):
+        out[U(q)] = design.pull(features[q], u)
 
-    The pull of feature j is known up to error * sizes_j. `room` features may still come in.
+
+def largest_profit(pull, doubt, curve, l1, lower, upper, alpha):
+    """What a feature gains at most, beyond its price, from a pull that is known up to `doubt`."""
+    profit = gain(pull + doubt, curve, l1, lower, upper)
+    return max(profit, gain(pull - doubt, curve, l1, lower, upper)) - alpha
+
+
+@kernel
+def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
+    """Into `found`, features that may gain more than `level` as far as is known; returns their number.
+
+    Pulls were those at another point, `distance` away in the fitted values.
     """
-    total, rounding, count = 0.0, 0.0, room + 1
-    for q in range(count):
-        heap[U(q)] = 0.0
+    count = 0
     for q in range(pull.size):
         j = U(q)
+        force = abs(pull[j]) + distance * sizes[j] - l1
+        if force > 0.0 and force * force > 2.0 * level * curve[j] and status[j] != -1:
+            found[U(count)] = q
+            count += 1
+    return count
+
+
+@kernel
+def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
+    """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what they take off the
+    bound, its rounding, and the least profit that was chosen and the next one.
+
+    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. No
+    other feature has a profit beyond `level`.
+    """
+    total, rounding, count = 0.0, 0.0, heap.size
+    for q in range(count):
+        heap[U(q)] = level
+    for q in range(known.size):
+        j = U(known[q])
         if status[j] == -1:
-            gains[j] = -np.inf
             continue
         profit = gain(pull[j], curve[j], l1, lower[j], upper[j]) - alpha
         gains[j] = profit
@@ -161,7 +199,7 @@ def perspective_bound(pull, status, curve, l1, lower, upper, alpha, sizes, error
             continue
         rounding += abs(best_response(pull[j], curve[j], l1, lower[j], upper[j])) * error * sizes[j]
     last = heap[0]
-    if room == 0:
+    if count == 1:
         return total, rounding, 0.0, last
     # the least of the heap is the first that has no room; below it stand its two successors
     least = heap[1]
@@ -173,17 +211,14 @@ def perspective_bound(pull, status, curve, l1, lower, upper, alpha, sizes, error
 
 
 @kernel
-def fix_features(gains, status, bound, least, last, room, threshold):
-    """Fix, in `status`, features whose other choice has a bound at the threshold; returns how many come in and go out."""
+def fix_features(known, gains, status, bound, least, last, threshold):
+    """Fix, in `status`, known features whose other choice has a bound at the threshold; returns how many come in and go out."""
     kept, removed = 0, 0
-    for q in range(status.size):
-        j = U(q)
+    for q in range(known.size):
+        j = U(known[q])
         if status[j] != 0:
             continue
-        if room == 0:
-            status[j] = -1
-            removed += 1
-        elif gains[j] <= least and bound + least - gains[j] >= threshold:
+        if gains[j] <= least and bound + least - gains[j] >= threshold:
             status[j] = -1
             removed += 1
         elif gains[j] >= least and gains[j] > 0.0 and bound + gains[j] - last >= threshold:
@@ -193,17 +228,14 @@ def fix_features(gains, status, bound, least, last, room, threshold):
 
 
 @kernel
-def next_features(gains, status, w, over, active):
-    """Into `active`, features that are in, nonzero, or free with a profit beyond `over`; returns their number and that of new ones."""
-    count, new = 0, 0
-    for q in range(status.size):
+def remove_features(pull, distance, sizes, status, is_known, curve, l1, lower, upper, alpha, most):
+    """Fix out, in `status`, the features not known exactly whose profit is at most `most`; returns how many."""
+    removed = 0
+    for q in range(pull.size):
         j = U(q)
-        if status[j] == -1:
+        if is_known[j] or status[j] != 0:
             continue
-        is_new = status[j] == 0 and w[j] == 0.0
-        if is_new and not gains[j] > over:
-            continue
-        active[U(count)] = q
-        count += 1
-        new += is_new
-    return count, new
+        if largest_profit(pull[j], distance * sizes[j], curve[j], l1, lower[j], upper[j], alpha) <= most:
+            status[j] = -1
+            removed += 1
+    return removed

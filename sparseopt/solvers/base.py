@@ -21,6 +21,8 @@ class State:
     iterations: int = 0
     #: A bound on the optimal value that the solver has proven (branch and bound).
     lower_bound: float = -np.inf
+    #: The `BoundTree` that proves this bound, where the solver keeps one.
+    proof: object = field(default=None, repr=False)
     #: Set by a solver that ends its run itself.
     status: Status | None = None
     #: Gradient of the loss at w, where the step has just computed it from the data in float64.

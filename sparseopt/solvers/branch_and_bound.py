@@ -112,8 +112,9 @@ class BranchAndBound(Solver):
             yield
         objective, point = best_on_support(model, subset, np.sort(search.best.support))
         yield
-        diagonal = largest_diagonal(model)
-        relaxation = QuadraticRelaxation(model, subset, diagonal, keep_points=self.keep_proof)
+        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model.gram)) is not None:
+            model.move_diagonal(diagonal)
+        relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
         if (j := relaxation.unbounded()) >= 0:
             raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
         state.tree = Tree(

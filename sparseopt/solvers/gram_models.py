@@ -12,21 +12,21 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.kernels.gram import gather
-from sparseopt.kernels.perspective import subtract_rows
+from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 200
-# Features in use of which parts of G are kept.
-_KEPT = 1500
+# Features of which parts of G are kept, before those that came first are forgotten.
+_KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
 
 class GramModel(ABC):
-    """The quadratic.
+    """The quadratic, with the part of G that belongs to the features in use.
 
     Attributes
     ----------
@@ -41,6 +41,14 @@ class GramModel(ABC):
         Relative error of such products.
     is_flat : array of shape (p,)
         Features that the quadratic does not depend on, but for rounding: their entries are zeros.
+    features : array
+        Those in use, in the order of `gram`.
+    place : array of shape (p,)
+        Where a feature stands among them; -1 where it is not in use.
+    gram : array
+        Their part of G, less the `moved` part of the diagonal.
+    moved : array of shape (p,)
+        Part of the diagonal that is accounted for elsewhere.
     """
 
     linear: np.ndarray
@@ -49,39 +57,57 @@ class GramModel(ABC):
     constant: float
     rounding: float
     is_flat: np.ndarray
+    features: np.ndarray
+    place: np.ndarray
+    moved: np.ndarray
 
     @property
     def n_features(self):
         return self.linear.size
 
+    @property
     @abstractmethod
-    def block(self, features):
-        """The part of G that belongs to some features, as a new matrix."""
+    def gram(self):
+        """Rows and columns of the features in use; a view."""
 
     @abstractmethod
-    def pull(self, features, w, out):
-        """q - Gw into `out`, for a w that is zero outside of `features`, of which `block` was asked for last."""
+    def use(self, features):
+        """Take features into use, if they are not yet."""
+
+    def block(self, features):
+        """The part of G that belongs to some features, as a new matrix."""
+        self.use(features)
+        places = self.place[features]
+        block = np.empty((features.size, features.size))
+        gather(self.gram, places, places, block)
+        block[np.diag_indices(features.size)] += self.moved[features]
+        return block
+
+    def move_diagonal(self, d):
+        """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
+        self.moved = d
+        self.gram[np.diag_indices(self.features.size)] -= d
+        self.bends = self.bends - d
 
 
 class WholeGram(GramModel):
     """G in memory."""
 
     def __init__(self, gram, linear, constant, sizes, rounding):
-        self.gram, self.linear, self.constant = gram, linear, constant
-        self.sizes, self.rounding = sizes, rounding
+        self.linear, self.constant, self.sizes, self.rounding = linear, constant, sizes, rounding
         self.is_flat = is_flat(gram.diagonal(), sizes)
         if self.is_flat.any():
             gram[self.is_flat], gram[:, self.is_flat], linear[self.is_flat] = 0.0, 0.0, 0.0
-        self.bends = gram.diagonal().copy()
+        self._gram, self.bends = gram, gram.diagonal().copy()
+        self.features = self.place = np.arange(linear.size)
+        self.moved = np.zeros(linear.size)
 
-    def block(self, features):
-        block = np.empty((features.size, features.size))
-        gather(self.gram, features, features, block)
-        return block
+    @property
+    def gram(self):
+        return self._gram
 
-    def pull(self, features, w, out):
-        out[:] = self.linear
-        subtract_rows(self.gram, features, w, out)
+    def use(self, features):
+        """All are."""
 
 
 class WideGram(GramModel):
@@ -94,55 +120,69 @@ class WideGram(GramModel):
         self.target = self.root * loss.target
         self.linear = np.asarray(self.design.rmatvec(self.root * self.target), dtype=np.float64)
         self.constant = 0.5 * float(self.target @ self.target)
-        self.bends = np.asarray(loss.curvatures(), dtype=np.float64)
+        self.bends = np.array(loss.curvatures(), dtype=np.float64)
         self.sizes = sizes_of(self.design, self.bends)
         self.rounding = rounding_of(n)
         self.is_flat = is_flat(self.bends, self.sizes)
         self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
-        self._slot = np.full(p, -1, dtype=np.intp)
-        self._features = np.empty(0, dtype=np.intp)
+        self.place, self.moved = np.full(p, -1, dtype=np.intp), np.zeros(p)
+        self.features = np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
+        self._spread = np.zeros(n + 1)
 
-    def block(self, features):
-        fresh = features[self._slot[features] < 0]
-        if fresh.size:
-            self._admit(features, fresh)
-        places = self._slot[features]
-        block = np.empty((features.size, features.size))
-        gather(self._gram, places, places, block)
-        return block
+    @property
+    def gram(self):
+        return self._gram[: self.features.size, : self.features.size]
 
-    def pull(self, features, w, out):
-        rest = self.target - w @ self._columns[self._slot[features]]
-        out[:] = self.design.rmatvec(self.root * rest)
-        out[self.is_flat] = 0.0
-
-    def _admit(self, features, fresh):
-        """Columns of new features, and their products with those that are kept."""
-        if self._features.size + fresh.size > max(_KEPT, features.size):
-            self._keep(features[self._slot[features] >= 0])
-        held, size = self._features.size, self._features.size + fresh.size
+    def use(self, features):
+        fresh = features[self.place[features] < 0]
+        if fresh.size == 0:
+            return
+        if self.features.size + fresh.size > max(_KEPT, 2 * features.size):
+            lately = np.arange(self.features.size)[-_KEPT // 2 :]
+            old = self.place[features]
+            self._forget(np.union1d(lately, old[old >= 0]))
+        held, size = self.features.size, self.features.size + fresh.size
         if size > len(self._gram):
             room = max(size, 2 * len(self._gram))
             columns, gram = np.empty((room, self._columns.shape[1])), np.empty((room, room))
-            columns[:held], gram[:held, :held] = self._columns[:held], self._gram[:held, :held]
+            columns[:held], gram[:held, :held] = self._columns[:held], self.gram
             self._columns, self._gram = columns, gram
         self._columns[held:size] = self.design.columns_as_rows(fresh) * self.root
         self._columns[held:size][self.is_flat[fresh]] = 0.0
         products = self._columns[held:size] @ self._columns[:size].T
         self._gram[held:size, :size] = products
         self._gram[:held, held:size] = products[:, :held].T
-        self._slot[fresh] = np.arange(held, size)
-        self._features = np.concatenate([self._features, fresh])
+        self.place[fresh] = np.arange(held, size)
+        self.features = np.concatenate([self.features, fresh])
 
-    def _keep(self, features):
-        """Forget all features but these."""
-        places, size = self._slot[features], features.size
-        self._columns[:size] = self._columns[places]
-        self._gram[:size, :size] = self._gram[np.ix_(places, places)]
-        self._slot[self._features] = -1
-        self._slot[features] = np.arange(size)
-        self._features = features
+    def _forget(self, keep):
+        """Of the features in use, keep those at some places only."""
+        size = keep.size
+        self._columns[:size] = self._columns[keep]
+        self._gram[:size, :size] = self._gram[np.ix_(keep, keep)]
+        self.place[self.features] = -1
+        self.features = self.features[keep]
+        self.place[self.features] = np.arange(size)
+
+    def residual(self, features, w):
+        """What is left of the target, times the roots of the weights, for a w on some features in use."""
+        rest = self.target.copy()
+        subtract_rows(self._columns, self.place[features], w, rest)
+        return rest
+
+    def pulls(self, rest, features=None):
+        """Products of columns with a residual: of all, or of some features."""
+        if features is None:
+            pull = np.asarray(self.design.rmatvec(self.root * rest), dtype=np.float64)
+            pull[self.is_flat] = 0.0
+            return pull
+        np.multiply(self.root, rest, out=self._spread[:-1])
+        self._spread[-1] = self._spread[:-1].sum()  # where a centred sparse design expects the shift
+        pull = np.empty(features.size)
+        pulls_of(self.design, features, self._spread, pull)
+        pull[self.is_flat[features]] = 0.0
+        return pull
 
 
 def gram_model(loss):

@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.solvers.gram_models import WholeGram
 
-
-def largest_diagonal(model):
-    """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
-    if not isinstance(model, WholeGram):
-        return None
-    return _extracted(model.gram)
-
-
-def _extracted(gram):
+def largest_diagonal(gram):
+    """A diagonal d with gram - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
     d = np.zeros(len(gram))
     for part in (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9):
         rest = gram - np.diag(d)

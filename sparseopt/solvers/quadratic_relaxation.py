@@ -11,12 +11,16 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import (
+    doubtful_features,
     fix_features,
-    next_features,
     perspective_bound,
     relaxed_costs,
+    remove_features,
+    subtract_rows,
 )
+from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -27,6 +31,10 @@ _ROUNDS = 100
 _PRICES, _NEAR = 10, 0.02
 # A node is branched on once the relaxation is known to this part of what is missing to close it.
 _KNOWN = 0.05
+# Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
+_LEVEL = 0.9
+# So many new features come into use at once, at least.
+_FEWEST = 32
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
 
@@ -37,27 +45,25 @@ class QuadraticRelaxation(Relaxation):
     Parameters
     ----------
     model : GramModel
+        With the part of its diagonal that goes into the prices moved; what is left must be positive semidefinite.
     subset : SubsetProblem
         Single features, without hierarchy.
-    diagonal : array of shape (p,) or None
-        Part of the diagonal of G that goes into the prices; the rest of G must be positive semidefinite.
     keep_points : bool
         Return the points that prove the bounds.
     """
 
-    def __init__(self, model, subset, diagonal=None, *, keep_points=False):
+    def __init__(self, model, subset, *, keep_points=False):
         p = model.n_features
         self.model, self.subset, self.n_units = model, subset, p
-        self.diagonal = np.zeros(p) if diagonal is None else diagonal
-        self.bends = model.bends - self.diagonal
-        self.curve = subset.ridge + self.diagonal
+        self.curve = subset.ridge + model.moved
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         self.keep_points = keep_points
-        self._w, self._pull, self._gains = np.zeros(p), np.empty(p), np.empty(p)
-        self._active = np.empty(p, dtype=np.intp)
-        self._heap = np.empty(subset.k + 1)
-        self._length = np.sqrt(2.0 * model.constant)
+        self.length = np.sqrt(2.0 * model.constant)
+        self.part = _Part(model)
+        self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
+        # scratch of the nodes
+        self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
 
     def unbounded(self):
         """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
@@ -74,8 +80,7 @@ class QuadraticRelaxation(Relaxation):
         return status
 
     def relax(self, status, start, threshold, until):
-        room = self.subset.k - int(np.count_nonzero(status == IN))
-        if room < 0:
+        if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         node = _NodeRun(self, status, start, threshold)
         while node.rounds < _ROUNDS and not node.is_done:
@@ -88,106 +93,224 @@ class QuadraticRelaxation(Relaxation):
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
 
 
+class _Part:
+    """The part of G that belongs to the features in use, close together in memory; from node to node it changes little."""
+
+    def __init__(self, model):
+        self.model = model
+        self._clear()
+
+    def _clear(self):
+        self.features, self.block = np.empty(0, dtype=np.intp), np.empty((0, 0))
+        self.is_in = np.zeros(self.model.n_features, dtype=bool)
+
+    def cover(self, needed):
+        """Features that hold those needed, and their part of G."""
+        fresh = needed[~self.is_in[needed]]
+        if self.features.size + fresh.size > 2 * needed.size + 50:
+            self._clear()
+            fresh = np.sort(needed)
+        if fresh.size == 0:
+            return self.features, self.block
+        held, size = self.features.size, self.features.size + fresh.size
+        self.features = np.concatenate([self.features, fresh])
+        self.is_in[fresh] = True
+        self.model.use(self.features)
+        block, places = np.empty((size, size)), self.model.place[self.features]
+        block[:held, :held] = self.block
+        gather(self.model.gram, places[held:], places, block[held:])
+        block[:held, held:] = block[held:, :held].T
+        self.block = block
+        return self.features, self.block
+
+
+class _WholeView:
+    """The pulls of all features, where G is in memory."""
+
+    #: How far from the point the pulls of features that are not known belong, and the most that one of these may gain.
+    distance, level = 0.0, 0.0
+
+    def __init__(self, relaxation):
+        self.model, self.pull = relaxation.model, np.empty(relaxation.n_units)
+        self.everything = np.arange(relaxation.n_units)
+
+    def look(self, features, w, pull, status, level):
+        """Set pulls at w, which `features` hold and whose own pulls are given; returns features with exact ones."""
+        self.pull[:] = self.model.linear
+        used = np.flatnonzero(w)
+        subtract_rows(self.model.gram, features[used], w[used], self.pull)
+        self.pull[features] = pull
+        return self.everything
+
+    def remove(self, known, status, most):
+        """Fix out features that are not known exactly and gain at most so much; returns how many."""
+        return 0
+
+
+class _WideView:
+    """The pulls of the features that may matter; of others, what they are at most, from their pulls at another point.
+
+    A product x_j . r changes by no more than the length of x_j times the change of r (as in the safe rules of
+    El Ghaoui et al., 2012).
+    """
+
+    def __init__(self, relaxation):
+        self.of, self.model = relaxation, relaxation.model
+        p = relaxation.n_units
+        self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
+        self.pull, self.found, self.is_known = np.empty(p), np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
+
+    def look(self, features, w, pull, status, level):
+        """As that of `_WholeView`; features that may gain more than `level` will be known."""
+        of, model, used = self.of, self.model, np.flatnonzero(w)
+        rest = model.residual(features[used], w[used])
+        self.level, count = level, of.n_units
+        if self.rest is not None:
+            self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
+            count = self._doubtful(status)
+        if self.rest is None or count > of.n_units // 8 + features.size:
+            self.reference, self.rest, self.distance = model.pulls(rest), rest, 1e-14 * of.length
+            count = self._doubtful(status)
+        self.is_known[features] = True
+        doubtful = self.found[:count]
+        doubtful = doubtful[~self.is_known[doubtful]]
+        self.is_known[features] = False
+        self.pull[features] = pull
+        self.pull[doubtful] = model.pulls(rest, doubtful)
+        return np.concatenate([features, doubtful])
+
+    def _doubtful(self, status):
+        of = self.of
+        terms = (of.model.sizes, status, of.curve, of.subset.l1, self.level)
+        return doubtful_features(self.reference, self.distance, *terms, self.found)
+
+    def remove(self, known, status, most):
+        """As that of `_WholeView`."""
+        of = self.of
+        self.is_known[known] = True
+        terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
+        removed = remove_features(self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most)
+        self.is_known[known] = False
+        return removed
+
+
 class _NodeRun:
-    """The work on one node: w, the pull q - (G - diagonal) w, the price, and the best bound so far."""
+    """The work on one node: w on the features in use, the price, and the best bound so far."""
 
     def __init__(self, relaxation, status, start, threshold):
         self.of, self.status, self.threshold = relaxation, status, threshold
-        self.w = relaxation._w
-        self.w.fill(0.0)
-        self.price = self._first_price() if start is None else start[2]
-        if start is not None:
-            self.w[start[0]] = start[1]
-        self.w[status == OUT] = 0.0
-        self.active = np.flatnonzero((self.w != 0.0) | (status == IN))
-        self.scale = max(relaxation.model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
+        model = relaxation.model
+        features, values, self.price = self._first() if start is None else start
+        relaxation.w.fill(0.0)
+        relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
+        self.needed = np.union1d(features, np.flatnonzero(status == IN))
+        self.features, self.values = self.needed, relaxation.w[self.needed]
+        self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = 1e-7 * self.scale
         self.rounds, self.is_done = 0, False
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
 
-    def _first_price(self):
-        """The price at the root: what the next feature after the k best would gain alone."""
+    def _first(self):
+        """Where the root begins: at w = 0, and the price what the next feature after the k best would gain alone."""
         of, subset = self.of, self.of.subset
+        nothing = np.empty(0, dtype=np.intp), np.empty(0)
         if subset.k == of.n_units:
-            return subset.alpha
+            return *nothing, subset.alpha
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            gains = np.square(of.model.linear) / (2.0 * (of.curve + of.bends))
-        return max(subset.alpha, float(np.partition(np.nan_to_num(gains), -subset.k - 1)[-subset.k - 1]))
+            gains = np.square(of.model.linear) / (2.0 * (of.curve + of.model.bends))
+        return *nothing, max(subset.alpha, float(np.partition(np.nan_to_num(gains), -subset.k - 1)[-subset.k - 1]))
 
     def work(self):
         """One round: minimise on the features in use, bound, fix, and say what is to be done next."""
         of, subset, model, status = self.of, self.of.subset, self.of.model, self.status
         self.rounds += 1
-        active, values = self.active, self.w[self.active]
-        value, share = self._descend(active, values)
+        self.features, block = of.part.cover(self.needed)
+        features, extra = self.features, self.price - subset.alpha
+        own, w, linear = status[features], of.w[features], model.linear[features]
+        pull = linear - block @ w
+        costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
+        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self.tol)
+        of.w[features] = self.values = w
+        cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))
-        bound, least, last = self._bound(active, values, room)
+        known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
+        bound, least, last = self._bound(known, linear - pull, room, _LEVEL * extra)
         if bound > self.bound:
-            self.bound, self.best = bound, (active, values)
+            self.bound = bound
+            self.best = self._point() if of.keep_points else None
         if self.bound >= self.threshold:
             self.is_done = True
             return
-        before = status.copy() if of.keep_points else None
-        kept, removed = fix_features(of._gains, status, bound, least, last, room, self.threshold)
+        profits = of.gains[features] - extra
+        taken = float(np.sum(np.where(own == IN, profits, np.maximum(profits, 0.0))[own != OUT]))
+        entering = known[(status[known] == FREE) & (of.gains[known] > extra * (1.0 + 1e-9))]
+        kept = self._fix(known, bound, least, last, room)
+        dropped = (w != 0.0) & (status[features] == OUT)
+        of.w[features[dropped]] = 0.0
+        entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
+        if entering.size or kept or dropped.any():
+            self._need(entering)
+            return
+        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
+        self._settle(value - extra * subset.k, value - self.base + taken, share, room, known)
+
+    def _fix(self, known, bound, least, last, room):
+        """Fix what the bound decides; returns how many features come in."""
+        status, threshold = self.status, self.threshold
+        before = status.copy() if self.of.keep_points else None
+        if room == 0:
+            removed, kept = int(np.count_nonzero(status == FREE)), 0
+            status[status == FREE] = OUT
+        else:
+            kept, removed = fix_features(known, self.of.gains, status, bound, least, last, threshold)
+            if bound + least + self.of.subset.alpha >= threshold:
+                removed += self.of.view.remove(known, status, bound + least - threshold)
         if before is not None and kept + removed:
             changed = np.flatnonzero(before != status)
             out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
-            self.points.append((_point(active, values), out, into))
-        changed = kept > 0 or bool(np.any((values != 0.0) & (status[active] == OUT)))
-        self.w[status == OUT] = 0.0
-        extra = self.price - subset.alpha
-        count, new = next_features(of._gains, status, self.w, extra * (1.0 + 1e-9), of._active)
-        self.active = of._active[:count].copy()
-        if not changed and not new:
-            self._settle(active, values, value, share, room)
+            self.points.append((self._point(), out, into))
+        return kept
 
-    def _descend(self, active, values):
-        """Minimise on the features in use, in place; returns the value of the relaxation there, and how many are in."""
-        of, subset, model = self.of, self.of.subset, self.of.model
-        is_in = self.status[active] == IN
-        block, linear = model.block(active), model.linear[active]
-        block[np.diag_indices(active.size)] -= of.diagonal[active]
-        costs = (of.curve[active], subset.l1, of.lower[active], of.upper[active], is_in, self.price)
-        pull = minimise_relaxed(block, linear, values, of.bends[active], costs, self.tol)
-        self.w[active] = values
-        cost, share = relaxed_costs(values, *costs)
-        value = model.constant - 0.5 * float(values @ (linear + pull)) + cost
-        return value - (self.price - subset.alpha) * subset.k, share
-
-    def _bound(self, active, values, room):
+    def _bound(self, known, image, room, level):
         """The bound at w, the least profit that it takes in, and the next one."""
-        of, subset, model = self.of, self.of.subset, self.of.model
-        model.pull(active, values, of._pull)
-        of._pull[active] += of.diagonal[active] * values
-        weight = float(np.abs(values) @ model.sizes[active])
-        error = model.rounding * (of._length + weight)
-        heap = of._heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
+        of, subset, model, w = self.of, self.of.subset, self.of.model, self.values
+        weight = float(np.abs(w) @ model.sizes[self.features])
+        error = model.rounding * (of.length + weight)
+        heap = of.heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
         terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
+        level = level if known.size < of.n_units else 0.0
         total, rounding, least, last = perspective_bound(
-            of._pull, self.status, *terms, model.sizes, error, heap.size - 1, heap, of._gains
+            known, of.view.pull, model.sizes, self.status, *terms, error, level, heap, of.gains
         )
-        base = model.constant - 0.5 * float(values @ (model.linear[active] - of._pull[active]))
+        self.base = model.constant - 0.5 * float(w @ image)
         rounding += error * weight + 1e-15 * (model.constant + abs(total))
-        self.base = base
-        return base - total - rounding, least, last
+        return self.base - total - rounding, least, last
 
-    def _settle(self, active, values, value, share, room):
+    def _need(self, entering):
+        """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
+        of = self.of
+        used = np.flatnonzero(of.w)
+        most = max(_FEWEST, used.size // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-of.gains[entering], most)[:most]]
+        self.needed = np.unique(np.concatenate([used, np.flatnonzero(self.status == IN), entering]))
+
+    def _point(self):
+        used = np.flatnonzero(self.values)
+        order = np.argsort(self.features[used])
+        return self.features[used][order], self.values[used][order]
+
+    def _settle(self, value, unknown, share, room, known):
         """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
-        of, subset = self.of, self.of.subset
-        extra = self.price - subset.alpha
-        profits = of._gains[active] - extra
-        is_in = self.status[active] == IN
-        at_price = self.base - float(np.sum(np.where(is_in, profits, np.maximum(profits, 0.0)))) - extra * subset.k
-        missing = self.threshold - self.bound
-        unknown = value - at_price
+        of, missing = self.of, self.threshold - self.bound
         if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self._tighten():
             return
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
             return
-        features, parts = self._choose(active, values, room)
+        features, parts = self._choose(room)
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _FIXED:
             self.is_done, self.unit = True, int(features[np.argmax(halves)])
@@ -199,18 +322,20 @@ class _NodeRun:
             return
         self.is_done = True
         if not is_exact:
-            self.unit = self._largest()
+            self.unit = self._largest(known)
 
     def _tighten(self):
         """Whether w can be found more exactly: then it will be."""
         self.tol *= 0.02
         return self.tol > 1e-18 * self.scale
 
-    def _largest(self):
+    def _largest(self, known):
         """The free feature that gains most; -1 if none is free."""
-        gains = np.where(self.status == FREE, self.of._gains, -np.inf)
-        j = int(np.argmax(gains))
-        return j if self.status[j] == FREE else -1
+        free = known[self.status[known] == FREE]
+        if free.size == 0:
+            free = np.flatnonzero(self.status == FREE)
+            return int(free[0]) if free.size else -1
+        return int(free[np.argmax(self.of.gains[free])])
 
     def _next_price(self, share, room):
         """Whether another price may give a better bound: it is set."""
@@ -237,36 +362,28 @@ class _NodeRun:
         self.price = price
         return True
 
-    def _choose(self, active, values, room):
+    def _choose(self, room):
         """The free features in use and by what part they are in; those with the largest parts are worth a try."""
         of = self.of
-        free = np.flatnonzero((self.status[active] == FREE) & (values != 0.0))
-        features, sizes = active[free], np.abs(values[free])
-        limits = np.where(values[free] > 0.0, of.upper[features], -of.lower[features])
-        with np.errstate(divide="ignore", over="ignore"):
-            ends = np.minimum(limits, np.sqrt(2.0 * self.price / of.curve[features]))
-        parts = np.minimum(sizes / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
-        order = np.argsort(-parts, kind="stable")[:room]
+        features = self.features[(self.values != 0.0) & (self.status[self.features] == FREE)]
+        w = of.w[features]
+        limits = np.where(w > 0.0, of.upper[features], -of.lower[features])
+        parts = np.ones(features.size)
+        if self.price > 0.0:
+            with np.errstate(divide="ignore", over="ignore"):
+                ends = np.minimum(limits, np.sqrt(2.0 * self.price / of.curve[features]))
+            parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
+        order = np.lexsort((features, -parts))[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
         self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
         return features, parts
 
     def result(self, *, is_finished):
-        support = np.flatnonzero(self.w)
+        """What was found, as the tree takes it."""
+        features, values = self._point()
         points = self.points
-        if self.of.keep_points and self.best is not None and is_finished:
+        if self.best is not None and is_finished:
             nothing = np.empty(0, dtype=np.intp)
-            points = [*points, (_point(*self.best), nothing, nothing)]
-        return Relaxed(
-            self.bound,
-            self.unit,
-            (support, self.w[support], self.price),
-            self.support,
-            is_finished,
-            points,
-        )
-
-
-def _point(active, values):
-    used = values != 0.0
-    return active[used], values[used]
+            points = [*points, (self.best, nothing, nothing)]
+        start = (features, values, self.price)
+        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)

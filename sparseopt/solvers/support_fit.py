@@ -41,8 +41,8 @@ def _solved(block, linear):
 
 def _bounded(block, linear, l1, lower, upper, w):
     """The minimiser under bounds, in place."""
-    is_in = np.ones(linear.size, dtype=bool)
-    costs = (np.zeros(linear.size), l1, lower, upper, is_in, 0.0)
+    status = np.ones(linear.size, dtype=np.int8)
+    costs = (np.zeros(linear.size), l1, lower, upper, status, 0.0)
     tol = 1e-18 * max(float(np.abs(linear) @ np.abs(w)), np.finfo(np.float64).tiny)
-    minimise_relaxed(block, linear, w, block.diagonal().copy(), costs, tol)
+    minimise_relaxed(block, linear, w, linear - block @ w, block.diagonal().copy(), costs, tol)
     return w
