@@ -112,7 +112,7 @@ class BranchAndBound(Solver):
             yield
         objective, point = best_on_support(model, subset, np.sort(search.best.support))
         yield
-        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model.gram)) is not None:
+        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
             model.move_diagonal(diagonal)
         relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
         if (j := relaxation.unbounded()) >= 0:
