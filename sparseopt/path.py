@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path
+from sparseopt import batched_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
@@ -179,7 +179,7 @@ def path(
     """Solve the problem under each penalty in turn, each from the solution before it.
 
     Least squares under convex penalties on single coefficients are solved in batches, with one
-    product with X for several penalties.
+    product with X for several penalties; best subsets of several sizes in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -219,7 +219,9 @@ def path(
     enough = as_number(explained, "explained", least=0.0)
     tol = as_number(tol, "tol", least=0.0)
     end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
-    if batched_path.takes(problem, terms, solver):
+    if subset_path.takes(problem, terms, solver):
+        found = subset_path.in_one_run(problem, terms, solver, end)
+    elif batched_path.takes(problem, terms, solver):
         found = _in_batches(problem, terms, solver, tol, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)

@@ -89,18 +89,39 @@ class GramRows:
     def rows(self, features):
         """Several rows of G, as a new array."""
         features = np.asarray(features, dtype=np.intp)
-        rows = np.empty((features.size, self.n_features))
-        missing = self.slots[features] < 0
-        rows[~missing] = self.table[self.slots[features[~missing]]]
-        if missing.any():
-            self.prepare(features[missing])
-            rows[missing] = self.table[self.slots[features[missing]]]
-        return rows
+        missing = np.unique(features[self.slots[features] < 0])
+        if self._count + missing.size > len(self.table):
+            # those that are there would be forgotten while they are asked for
+            return self._compute(features)
+        if missing.size:
+            self.prepare(missing)
+        return self.table[self.slots[features]]
+
+    def flattened(self):
+        """The quadratic of q responses in all of their p q coefficients, in C order: no two responses meet in G."""
+        q, p = self.pull.shape
+
+        def compute(coefficients):
+            rows = np.zeros((coefficients.size, p, q))
+            rows[np.arange(coefficients.size), :, coefficients % q] = self.rows(coefficients // q)
+            return rows.reshape(coefficients.size, p * q)
+
+        pull, diagonal = self.pull.T.ravel(), np.repeat(self.diagonal, q)
+        return GramRows(compute, pull, diagonal, self.constant, self.rounding, self.cost)
+
+    @property
+    def linear(self):
+        """The pull, by the name that relaxations have for it."""
+        return self.pull
+
+    def block(self, features):
+        """The entries of G between some features."""
+        is_there = np.all(self.slots[features] >= 0)
+        return self.rows(features)[:, features] if is_there else np.array(self._block(features))
 
     def narrow(self, features):
         """The same quadratic in some features, the others zero; all of its rows are there."""
-        is_there = np.all(self.slots[features] >= 0)
-        block = self.rows(features)[:, features] if is_there else self._block(features)
+        block = self.block(features)
         part = GramRows(
             lambda chosen: block[chosen],
             self.pull[..., features],
@@ -112,7 +133,7 @@ class GramRows:
         return part
 
     def prepare(self, features):
-        """Compute rows that are not there yet, at once; where there is no room for them, all others are forgotten."""
+        """Compute rows that are not there yet, each once, at once; where there is no room, all others are forgotten."""
         if self._count + features.size > len(self.table):
             self.slots[:] = -1
             self._count = 0

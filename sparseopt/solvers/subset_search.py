@@ -20,6 +20,8 @@ _ROUNDING, _LITTLE = 8.0, 1e-10
 _NEAR_BEST = 32
 # Swaps between two looks at the time, and at most of one descent for each feature: only rounding could lead in circles.
 _AT_ONCE, _MOST = 16, 50
+# Features that are brought in together where none is worth its price.
+_TOGETHER = 3
 # Fewest and most features that a kick exchanges.
 _KICK = (2, 6)
 
@@ -50,10 +52,14 @@ class SubsetSearch:
     seed : int
     start : sequence of int, optional
         A support to begin with, beside the empty one.
+    down_to : int, optional
+        The size to which the support shrinks back, for the best of several sizes in one run; k by default.
     """
 
-    def __init__(self, walk, k, alpha=0.0, *, overshoot=0.5, kicks=0, restarts=0, seed=0, start=None):
-        self.walk, self.k, self.alpha = walk, k, alpha
+    def __init__(
+        self, walk, k, alpha=0.0, *, overshoot=0.5, kicks=0, restarts=0, seed=0, start=None, down_to=None
+    ):  # fmt: skip
+        self.walk, self.k, self.alpha, self.down_to = walk, k, alpha, down_to
         self.overshoot, self.kicks, self.restarts = overshoot, kicks, restarts
         self.start = None if start is None else np.asarray(start, dtype=np.intp)
         self.by_size, self.moves = {}, 0
@@ -64,8 +70,12 @@ class SubsetSearch:
     @property
     def best(self):
         """The best support of at most k features."""
+        return self.best_of(self.k)
+
+    def best_of(self, k):
+        """The best support of at most k features, k being no more than that of the search."""
         return min(
-            (found for size, found in self.by_size.items() if size <= self.k),
+            (found for size, found in self.by_size.items() if size <= k),
             key=lambda found: (found.height + self.alpha * found.support.size, found.support.size),
         )
 
@@ -107,12 +117,18 @@ class SubsetSearch:
                 break
             yield from self._enter(j)
         size = walk.size
-        for _ in range(int(np.ceil(self.overshoot * size))):
+        beyond = int(np.ceil(self.overshoot * size))
+        if self.alpha and self.overshoot:
+            # several features may be worth their price that alone are not
+            beyond = max(beyond, _TOGETHER)
+        for _ in range(beyond):
             j = walk.best_entry(self._least_entry() - self.alpha)[1]
             if j < 0:
                 break
             yield from self._enter(j)
         lowest = size if self.alpha == 0.0 else int(size / (1.0 + self.overshoot))
+        if self.down_to is not None:
+            lowest = min(lowest, self.down_to)
         while walk.size > lowest:
             losses = walk.losses()
             i = int(np.argmin(losses))
@@ -147,7 +163,7 @@ class SubsetSearch:
         """Swaps, and a feature more or one less, as long as one of them gains."""
         walk = self.walk
         for _ in range(_MOST * (walk.size + 1)):
-            while walk.size > self.k:
+            while walk.size > self.k and np.min(walk.losses()) < np.inf:
                 yield walk.leave(int(np.argmin(walk.losses())))
             yield from self._swap_on()
             gain, j = walk.best_entry(self._least_entry()) if walk.size < self.k else (0.0, -1)
