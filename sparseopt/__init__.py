@@ -1,5 +1,7 @@
 """Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
 
+from sparseopt.bound_tree import BoundTree as BoundTree
+from sparseopt.bound_tree import ProofNode as ProofNode
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify
@@ -71,6 +73,7 @@ from sparseopt.selection import StabilitySelection as StabilitySelection
 from sparseopt.selection import adaptive as adaptive
 from sparseopt.selection import cross_validate as cross_validate
 from sparseopt.selection import information_criteria as information_criteria
+from sparseopt.selection import refitted as refitted
 from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.solution import Duals as Duals
@@ -83,6 +86,7 @@ from sparseopt.solve import solve as solve
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
+from sparseopt.solvers.branch_and_bound import BranchAndBound as BranchAndBound
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding

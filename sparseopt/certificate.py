@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt import kkt
+from sparseopt.bound_tree import BoundTree
 from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
     convex_form,
@@ -68,6 +69,8 @@ class Certificate:
     proof : str
         "duality", "bound" (brought by the solver), "kkt", "stationarity" (no bound), or
         "infeasible ray" and "unbounded ray".
+    tree : BoundTree or None
+        The proof of a bound that a branch and bound has brought, where it was kept.
     dual_residual : float
         Residual of the dual equations, for problems with linear rows; nan elsewhere.
     ray : array or None
@@ -86,6 +89,7 @@ class Certificate:
     w: np.ndarray | None = field(default=None, repr=False)
     duals: object = field(default=None, repr=False)
     ray: np.ndarray | None = field(default=None, repr=False)
+    tree: BoundTree | None = field(default=None, repr=False)
 
     @property
     def gap(self) -> float:
@@ -107,27 +111,39 @@ class Certificate:
                 return f"residuals {self.violation:.0e} and {self.dual_residual:.0e}, gap {self.gap:.0e} by KKT"
             case "infeasible ray" | "unbounded ray":
                 return f"proven by an {self.proof}"
-        return f"relative gap {self.relative_gap:.0e} by {self.proof}"
+        nodes = "" if self.tree is None else f" of {len(self.tree.nodes)} nodes"
+        return f"relative gap {self.relative_gap:.0e} by {self.proof}{nodes}"
 
     def verify(self, problem) -> None:
         """Compute the certificate again from the problem; `CertificateError` where it does not hold."""
         again = certify(problem, self.w, duals=self.duals, ray=self.ray)
         slack = 1e-9 * (abs(again.objective) + again.reference)
         if self.proof == "bound":
-            raise CertificateError("the bound was brought by a solver without its proof; it cannot be checked from w.")
+            again = replace(again, proof="bound", lower_bound=self._checked_bound(problem))
         if again.proof != self.proof:
             raise CertificateError(
                 f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}."
             )
         if abs(again.objective - self.objective) > slack:
             raise CertificateError(f"the objective at w is {again.objective:.12g}, not {self.objective:.12g}.")
-        if self.lower_bound > again.lower_bound + slack:
+        if self.lower_bound > again.lower_bound + (0.0 if self.proof == "bound" else slack):
             raise CertificateError(f"the data proves the bound {again.lower_bound:.12g}, not {self.lower_bound:.12g}.")
         if again.violation > self.violation + 1e-12:
             raise CertificateError(f"the violation at w is {again.violation:.3g}, not {self.violation:.3g}.")
 
+    def _checked_bound(self, problem):
+        """The bound that the tree proves for the problem."""
+        if self.tree is None:
+            raise CertificateError(
+                "the bound was brought by a solver without its proof, and cannot be checked from w; "
+                "solve again with BranchAndBound(keep_proof=True)."
+            )
+        if reason := self.tree.fault(problem):
+            raise CertificateError(f"the tree of bounds does not hold: {reason}.")
+        return self.tree.lower_bound
 
-def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -> Certificate:
+
+def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None) -> Certificate:
     """What can be proven about w.
 
     Parameters
@@ -137,6 +153,8 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         Any point; a solver's residuals are not looked at.
     lower_bound : float, optional
         A bound that is already proven, by branch and bound.
+    tree : BoundTree, optional
+        The proof of that bound, which `Certificate.verify` checks.
     duals : Duals, optional
         Multipliers of linear rows and bounds; recovered from w where they are not given.
     ray : array, optional
@@ -167,6 +185,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         proof=proof,
         reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
         w=w,
+        tree=tree if proof == "bound" else None,
     )
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path
+from sparseopt import batched_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.constraints import Constraint
+from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
@@ -54,7 +54,7 @@ class Path(Sequence):
 
     @property
     def alphas(self):
-        """Strength of each penalty (its innermost alpha), or k of each cardinality."""
+        """Strength of each penalty (its innermost alpha), or k of each cardinality, also in an intersection."""
         return np.array([_strength(term) for term in self.terms])
 
     @property
@@ -75,6 +75,8 @@ def _strength(term):
             return _strength(inner)
         case Nonnegative(inner):
             return _strength(inner)
+        case Intersection(parts):
+            return next((part.k for part in parts if hasattr(part, "k")), np.nan)
     return getattr(term, "alpha", getattr(term, "k", np.nan))
 
 
@@ -177,7 +179,7 @@ def path(
     """Solve the problem under each penalty in turn, each from the solution before it.
 
     Least squares under convex penalties on single coefficients are solved in batches, with one
-    product with X for several penalties.
+    product with X for several penalties; best subsets of several sizes in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -217,7 +219,9 @@ def path(
     enough = as_number(explained, "explained", least=0.0)
     tol = as_number(tol, "tol", least=0.0)
     end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
-    if batched_path.takes(problem, terms, solver):
+    if subset_path.takes(problem, terms, solver):
+        found = subset_path.in_one_run(problem, terms, solver, end)
+    elif batched_path.takes(problem, terms, solver):
         found = _in_batches(problem, terms, solver, tol, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)

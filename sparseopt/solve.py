@@ -37,7 +37,8 @@ _ROUNDING = 8.0
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_SORTED, _COUPLED, _QUICK = SlopeWorkingSet(), (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_SORTED, _SUBSETS = SlopeWorkingSet(), LocalSearch()
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
 def default_solver(problem):
@@ -46,7 +47,8 @@ def default_solver(problem):
     ================================  =================
     problem                           solver
     ================================  =================
-    at most k nonzeros                HardThresholding
+    a best subset of least squares    LocalSearch
+    at most k nonzeros otherwise      HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
@@ -60,8 +62,11 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if problem.chooses_support and problem.proximal is None:
-        return HardThresholding()
+    if problem.chooses_support:
+        if _SUBSETS.rejects(problem) is None:
+            return _SUBSETS
+        if problem.proximal is None:
+            return HardThresholding()
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
@@ -170,7 +175,7 @@ def solve(
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
-    certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    certificate = certify(problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray)
     return Solution(
         w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),
@@ -293,6 +298,7 @@ def _trace_point(problem, state, seconds):
         gap=certificate.relative_gap,
         support_size=int(np.count_nonzero(state.w)),
         residual=float(state.residual),
+        lower_bound=certificate.lower_bound,
     )
 
 

@@ -28,9 +28,12 @@ from sparseopt.constraints import (
 )
 from sparseopt.losses import Cox, DualLoss, LeastSquares, Logistic, Multinomial, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L1, MCP, GroupLasso, GroupMCP, Ridged
+from sparseopt.poisoning import poisoned
 from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solve import solve
+
+__all__ = ["check_constraint", "check_loss", "check_penalty", "check_solver", "check_term", "poisoned"]
 
 # A sum of some hundred float64 numbers is right to this part of its largest term.
 _ROUNDING = 1e-12

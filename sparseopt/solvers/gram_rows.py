@@ -15,8 +15,8 @@ from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense
 from sparseopt.losses import MultiResponse, Quadratic
 from sparseopt.losses.base import kept
 
-# Bytes that rows may take before those that were not used for longest are forgotten.
-_MEMORY = 1 << 30
+# Bytes that rows may take before they are forgotten, and rows for which there is room in any case.
+_MEMORY, _LEAST = 1 << 30, 64
 # Entries of a matrix up to which float32 columns are copied at once to be multiplied in float64.
 _AT_ONCE = 1 << 20
 
@@ -36,15 +36,22 @@ class GramRows:
         Relative error of the entries of G.
     cost : int
         Entries of X that a row takes.
+    block : callable, optional
+        ``block(features)`` gives the entries of G between some features, where that is cheaper.
     """
 
-    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0):
+    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None):
         self.pull = np.ascontiguousarray(pull, dtype=np.float64)
         self.diagonal = np.asarray(diagonal, dtype=np.float64)
         self.constant, self.rounding, self.cost = float(constant), rounding, cost
         self.computed = 0
-        self._compute, self._rows = compute, {}
-        self._most = max(16, _MEMORY // (8 * max(self.n_features, 1)))
+        p = self.n_features
+        self._compute = compute
+        self._block = (lambda features: compute(features)[:, features]) if block is None else block
+        #: Rows that are there, and the place of each feature's among them, -1 where it is not.
+        self.table = np.empty((min(p, max(_LEAST, _MEMORY // (8 * max(p, 1)))), p))
+        self.slots = np.full(p, -1)
+        self._count = 0
 
     @staticmethod
     def of(loss):
@@ -57,7 +64,12 @@ class GramRows:
         if isinstance(loss, MultiResponse):
             pull = pull.reshape(loss.shape).T
         diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
-        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries)
+
+        def block(features):
+            columns = loss.X.columns_as_rows(features)
+            return (columns * weights) @ columns.T
+
+        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries, block)
 
     @property
     def n_features(self):
@@ -66,30 +78,71 @@ class GramRows:
 
     def knows(self, j):
         """Whether a row is there already."""
-        return j in self._rows
+        return self.slots[j] >= 0
 
     def row(self, j):
         """Row j of G."""
-        if j not in self._rows:
+        if self.slots[j] < 0:
             self.prepare(np.array([j]))
-        # the order of the dictionary is that of use
-        row = self._rows[j] = self._rows.pop(j)
-        return row
+        return self.table[self.slots[j]]
 
     def rows(self, features):
         """Several rows of G, as a new array."""
-        missing = np.array([j for j in features if j not in self._rows], dtype=np.intp)
+        features = np.asarray(features, dtype=np.intp)
+        missing = np.unique(features[self.slots[features] < 0])
+        if self._count + missing.size > len(self.table):
+            # those that are there would be forgotten while they are asked for
+            return self._compute(features)
         if missing.size:
             self.prepare(missing)
-        return np.array([self._rows[j] for j in features]).reshape(len(features), self.n_features)
+        return self.table[self.slots[features]]
+
+    def flattened(self):
+        """The quadratic of q responses in all of their p q coefficients, in C order: no two responses meet in G."""
+        q, p = self.pull.shape
+
+        def compute(coefficients):
+            rows = np.zeros((coefficients.size, p, q))
+            rows[np.arange(coefficients.size), :, coefficients % q] = self.rows(coefficients // q)
+            return rows.reshape(coefficients.size, p * q)
+
+        pull, diagonal = self.pull.T.ravel(), np.repeat(self.diagonal, q)
+        return GramRows(compute, pull, diagonal, self.constant, self.rounding, self.cost)
+
+    @property
+    def linear(self):
+        """The pull, by the name that relaxations have for it."""
+        return self.pull
+
+    def block(self, features):
+        """The entries of G between some features."""
+        is_there = np.all(self.slots[features] >= 0)
+        return self.rows(features)[:, features] if is_there else np.array(self._block(features))
+
+    def narrow(self, features):
+        """The same quadratic in some features, the others zero; all of its rows are there."""
+        block = self.block(features)
+        part = GramRows(
+            lambda chosen: block[chosen],
+            self.pull[..., features],
+            self.diagonal[features],
+            self.constant,
+            self.rounding,
+        )
+        part.prepare(np.arange(features.size))
+        return part
 
     def prepare(self, features):
-        """Compute rows that are not there yet, at once."""
+        """Compute rows that are not there yet, each once, at once; where there is no room, all others are forgotten."""
+        if self._count + features.size > len(self.table):
+            self.slots[:] = -1
+            self._count = 0
+            features = features[: len(self.table)]
+        last = self._count + features.size
+        self.table[self._count : last] = self._compute(features)
+        self.slots[features] = np.arange(self._count, last)
+        self._count = last
         self.computed += features.size
-        while len(self._rows) + features.size > self._most and self._rows:
-            del self._rows[next(iter(self._rows))]
-        for j, row in zip(features.tolist(), self._compute(features), strict=True):
-            self._rows[j] = row
 
 
 def _of_quadratic(loss):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparseopt.inputs import as_count, as_number
-from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_rows import GramRows
-from sparseopt.solvers.newton import minimise_on
-from sparseopt.solvers.subset_search import SubsetSearch
+from sparseopt.solvers.newton import hessian, minimise_on
+from sparseopt.solvers.subset_search import Found, SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
+from sparseopt.solvers.support_fit import best_on_support
+from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk, SupportRules
 from sparseopt.subsets import SubsetProblem
+from sparseopt.supports import entered
 
 # Entries of memory that a step goes through: some milliseconds.
 _CHUNK = 5_000_000
@@ -28,6 +31,7 @@ class SearchState(State):
     search: SubsetSearch | None = None
     rest: Iterator | None = None
     reading: SubsetProblem | None = None
+    found: Found | None = None
 
     def account(self):
         found = self.search
@@ -70,27 +74,15 @@ class LocalSearch(Solver):
         reading = SubsetProblem.of(problem)
         if isinstance(reading, str):
             return reading
-        if not isinstance(problem.loss, LeastSquares | Quadratic):
+        if not isinstance(problem.loss, LeastSquares | MultiResponse | Quadratic):
             return "it values swaps by the Gram matrix of a quadratic: LeastSquares or Quadratic"
-        if not reading.is_plain:
-            return "it takes single features, without bounds or rules"
+        if reading.groups is not None and (reading.has_bounds or reading.l1):
+            return "groups of features are refitted by a linear system, which knows no bounds and no L1 norm"
         return None
 
     def init(self, problem, w):
-        reading = SubsetProblem.of(problem)
         w = w.astype(np.float64)
-        walk = SubsetState(GramRows.of(problem.loss), reading.ridge)
-        start = np.argsort(-np.abs(w), kind="stable")[: min(reading.k, np.count_nonzero(w))]
-        search = SubsetSearch(
-            walk,
-            reading.k,
-            reading.alpha,
-            overshoot=self.overshoot,
-            kicks=self.kicks,
-            restarts=self.restarts,
-            seed=self.seed,
-            start=np.sort(start) if start.size else None,
-        )
+        search, reading = search_of(problem, self, w)
         return SearchState(w=np.zeros_like(w), search=search, rest=search.run(), reading=reading)
 
     def step(self, problem, state, tol, max_iterations):
@@ -102,7 +94,97 @@ class LocalSearch(Solver):
         else:
             state.residual, state.status = 0.0, Status.CONVERGED
         state.iterations = state.search.moves
-        if state.search.by_size:
-            support = np.sort(state.search.best.support)
-            state.w = minimise_on(problem.loss, support, state.w, state.reading.ridge)
+        best = state.search.best
+        if best is not state.found:
+            state.found, state.w = best, refitted(problem, state.reading, best.support)
         return state
+
+
+def search_of(problem, solver, w=None, down_to=None):
+    """The search that a `LocalSearch` makes on a problem from w, and the problem as it reads it."""
+    reading, gram = SubsetProblem.of(problem), GramRows.of(problem.loss)
+    if isinstance(problem.loss, MultiResponse) and not reading.has_rows:
+        gram = gram.flattened()
+    search = SubsetSearch(
+        walk_of(gram, reading),
+        reading.k,
+        reading.alpha,
+        overshoot=solver.overshoot,
+        kicks=solver.kicks,
+        restarts=solver.restarts,
+        seed=solver.seed,
+        start=None if w is None else _units_of(w, reading),
+        down_to=down_to,
+    )
+    return search, reading
+
+
+def walk_of(gram, reading):
+    """The walk that a best subset problem asks for."""
+    if reading.groups is not None:
+        return GroupWalk(gram, reading, SupportRules(len(reading.groups)))
+    rules = SupportRules(reading.n_features, reading.required, reading.forbidden, reading.parents)
+    if reading.has_bounds or reading.l1:
+        return BoundedWalk(gram, reading, rules)
+    if reading.has_rows or reading.parents:
+        return RowWalk(gram, reading, rules)
+    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required)
+
+
+def refitted(problem, reading, units):
+    """The best coefficients on some units, from the data and in float64."""
+    loss = problem.loss
+    support = np.sort(_coefficients_of(units, problem, reading))
+    if not (reading.has_bounds or reading.l1):
+        w = minimise_on(loss, support, np.zeros(loss.n_features), reading.ridge)
+    else:
+        w = np.zeros(loss.n_features)
+        pull = -np.asarray(loss.gradient(w), dtype=np.float64)[support]
+        block = hessian(loss, w, support)
+        gram = GramRows(lambda j: block[j], pull, block.diagonal(), 0.0)
+        part = replace(
+            reading,
+            lower=None if reading.lower is None else reading.lower[support],
+            upper=None if reading.upper is None else reading.upper[support],
+        )
+        w[support] = best_on_support(gram, part, np.arange(support.size))[1]
+    needed = set(reading.required.tolist())
+    for child in np.flatnonzero(w.reshape(reading.n_features, -1).any(axis=1)).tolist() if reading.parents else ():
+        needed |= ancestors(reading.parents, child)
+    if needed:
+        lower = -np.inf if reading.lower is None else reading.lower
+        upper = np.inf if reading.upper is None else reading.upper
+        empty = [j for j in needed if not w.reshape(reading.n_features, -1)[j].any()]
+        w = entered(_coefficients_of(empty, problem, reading), w, lower, upper)
+    return w
+
+
+def ancestors(parents, child):
+    """The parents of a feature, their parents, and so on."""
+    found, rest = set(), list(parents.get(child, ()))
+    while rest:
+        parent = rest.pop()
+        if parent not in found:
+            found.add(parent)
+            rest.extend(parents.get(parent, ()))
+    return found
+
+
+def _coefficients_of(units, problem, reading):
+    """Places in w of the coefficients of some units."""
+    if reading.groups is not None:
+        return np.concatenate([np.empty(0, dtype=np.intp), *(reading.groups[g] for g in units)])
+    if reading.has_rows:
+        q = problem.n_features // reading.n_features
+        return (np.asarray(units)[:, None] * q + np.arange(q)).ravel()
+    return np.asarray(units, dtype=np.intp)
+
+
+def _units_of(w, reading):
+    """The k units with the largest coefficients, or None where all are zero."""
+    if reading.groups is not None:
+        sizes = np.array([np.linalg.norm(w[group]) for group in reading.groups])
+    else:
+        sizes = np.linalg.norm(w.reshape(reading.n_features, -1), axis=1)
+    largest = np.argsort(-sizes, kind="stable")[: min(reading.k, np.count_nonzero(sizes))]
+    return np.sort(largest) if largest.size else None

@@ -60,6 +60,7 @@ class QuadraticRelaxation(Relaxation):
         self.curve = subset.ridge + model.moved
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
+        self.moved = model.moved if model.moved.any() else None
         self.keep_points = keep_points
         self.length = np.sqrt(2.0 * model.constant)
         self.part = _Part(model)

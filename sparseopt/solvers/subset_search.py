@@ -16,10 +16,14 @@ from sparseopt.solvers.subset_state import SubsetState
 
 # Relative gain below which a move is rounding, in units of that of the Gram matrix; and of the objective itself.
 _ROUNDING, _LITTLE = 8.0, 1e-10
-# Features among which a kick chooses what it brings in.
-_NEAR_BEST = 8
-# Moves of one descent for each feature of the support, at most; only rounding could lead in circles.
-_MOVES = 50
+# Features, most promising first, of which a random beginning takes one.
+_NEAR_BEST = 32
+# Swaps between two looks at the time, and at most of one descent for each feature: only rounding could lead in circles.
+_AT_ONCE, _MOST = 16, 50
+# Features that are brought in together where none is worth its price.
+_TOGETHER = 3
+# Fewest and most features that a kick exchanges.
+_KICK = (2, 6)
 
 
 @dataclass(frozen=True)
@@ -48,23 +52,30 @@ class SubsetSearch:
     seed : int
     start : sequence of int, optional
         A support to begin with, beside the empty one.
+    down_to : int, optional
+        The size to which the support shrinks back, for the best of several sizes in one run; k by default.
     """
 
-    def __init__(self, walk, k, alpha=0.0, *, overshoot=0.5, kicks=0, restarts=0, seed=0, start=None):
-        self.walk, self.k, self.alpha = walk, k, alpha
+    def __init__(
+        self, walk, k, alpha=0.0, *, overshoot=0.5, kicks=0, restarts=0, seed=0, start=None, down_to=None
+    ):  # fmt: skip
+        self.walk, self.k, self.alpha, self.down_to = walk, k, alpha, down_to
         self.overshoot, self.kicks, self.restarts = overshoot, kicks, restarts
         self.start = None if start is None else np.asarray(start, dtype=np.intp)
         self.by_size, self.moves = {}, 0
         self._random = np.random.default_rng(seed)
-        self._marks = np.random.default_rng(0).integers(1 << 62, size=walk.n_units)
-        self._visited = set()
+        self._noise = self._random.integers(1 << 63, size=1, dtype=np.uint64)
         self._scale = abs(walk.gram.constant) or 0.5 * float(np.sum(walk.explained_alone()))
 
     @property
     def best(self):
         """The best support of at most k features."""
+        return self.best_of(self.k)
+
+    def best_of(self, k):
+        """The best support of at most k features, k being no more than that of the search."""
         return min(
-            (found for size, found in self.by_size.items() if size <= self.k),
+            (found for size, found in self.by_size.items() if size <= k),
             key=lambda found: (found.height + self.alpha * found.support.size, found.support.size),
         )
 
@@ -78,130 +89,113 @@ class SubsetSearch:
         yield from self._forth_and_back(random=False)
         for _ in range(self.restarts):
             yield from self._forth_and_back(random=True)
-        yield from self._settle()
-        for number in range(self.kicks):
-            yield from self._kick(number)
+        # afresh from the Gram matrix, to see that no move gains
+        walk.restart(self.best.support)
+        yield from self._descend()
+        yield from self._kick_on()
+
+    def _value(self):
+        return self.walk.height + self.alpha * self.walk.size
 
     def _least(self):
         """Gain that a move must exceed."""
-        height = self.walk.height + self.alpha * self.walk.size
-        return max(_LITTLE * abs(height), _ROUNDING * self.walk.gram.rounding * self._scale)
+        return max(_LITTLE * abs(self._value()), _ROUNDING * self.walk.gram.rounding * self._scale)
+
+    def _least_entry(self):
+        """Gain that a feature which enters must exceed: its price, and what may be rounding."""
+        if self.alpha:
+            return self.alpha + self._least()
+        return _ROUNDING * self.walk.gram.rounding**2 * self._scale
 
     def _forth_and_back(self, *, random):
         """Grow beyond the best size, swapping at each, and shrink back."""
         walk = self.walk
         walk.reset()
         while walk.size < self.k:
-            gain, j = self._any_entry() if random and not walk.size else walk.best_entry(self._rounding())
-            if j < 0 or (gain <= self.alpha and self.alpha > 0.0):
-                break
-            yield from self._enter(j)
-            yield from self._swap_on()
-        size = walk.size
-        for _ in range(int(np.ceil(self.overshoot * size))):
-            _, j = walk.best_entry(self._rounding())
+            j = self._any_entry() if random and walk.size == 0 else walk.best_entry(self._least_entry())[1]
             if j < 0:
                 break
             yield from self._enter(j)
-            yield from self._swap_on()
-        lowest = size if self.alpha == 0.0 else max(int((1.0 - self.overshoot) * size), 0)
+        size = walk.size
+        beyond = int(np.ceil(self.overshoot * size))
+        if self.alpha and self.overshoot:
+            # several features may be worth their price that alone are not
+            beyond = max(beyond, _TOGETHER)
+        for _ in range(beyond):
+            j = walk.best_entry(self._least_entry() - self.alpha)[1]
+            if j < 0:
+                break
+            yield from self._enter(j)
+        lowest = size if self.alpha == 0.0 else int(size / (1.0 + self.overshoot))
+        if self.down_to is not None:
+            lowest = min(lowest, self.down_to)
         while walk.size > lowest:
             losses = walk.losses()
-            i = int(np.argmin(losses)) if losses.size else -1
-            if i < 0 or losses[i] == np.inf:
+            i = int(np.argmin(losses))
+            if losses[i] == np.inf:
                 break
-            walk.leave(i)
+            yield walk.leave(i)
             yield from self._swap_on()
-
-    def _rounding(self):
-        """Gain of a feature that may be rounding, so that it is not worth a place."""
-        return _ROUNDING * self.walk.gram.rounding**2 * self._scale
 
     def _any_entry(self):
         """A feature at random from those that would gain most."""
-        near = self.walk.best_entries(4 * _NEAR_BEST)
-        return (np.inf, int(self._random.choice(near))) if near.size else (0.0, -1)
+        near = self.walk.best_entries(_NEAR_BEST)
+        return int(self._random.choice(near)) if near.size else -1
 
     def _enter(self, j):
-        cost = self.walk.enter(j)
         self.moves += 1
-        yield cost
+        yield self.walk.enter(j)
+        yield from self._swap_on()
 
     def _swap_on(self):
         """Swap as long as it gains."""
         walk = self.walk
-        for _ in range(_MOVES * (walk.size + 1)):
+        for _ in range(0, _MOST * (walk.size + 1), _AT_ONCE):
             walk.refresh()
-            gain, i, j = walk.best_swap(self._least())
-            if j < 0:
+            made, is_over = walk.swap_down(self._least(), _AT_ONCE)
+            self.moves += made
+            yield (made + 1) * walk.cost
+            if is_over:
                 break
-            self.moves += 1
-            yield walk.swap(i, j)
         self._record()
 
     def _descend(self):
-        """Whatever gains most: a feature more, one less, a swap; False-like where the end was seen before."""
+        """Swaps, and a feature more or one less, as long as one of them gains."""
         walk = self.walk
-        for _ in range(_MOVES * (walk.size + 1)):
-            walk.refresh()
-            mark = self._mark()
-            if mark in self._visited:
-                return
-            self._visited.add(mark)
-            least = self._least()
-            while walk.size > self.k:
-                walk.leave(int(np.argmin(walk.losses())))
-            entry, j = walk.best_entry(self.alpha + (least if self.alpha else self._rounding()))
-            entry -= self.alpha
-            if j >= 0 and walk.size < self.k and not self.alpha:
-                yield from self._enter(j)
-                continue
+        for _ in range(_MOST * (walk.size + 1)):
+            while walk.size > self.k and np.min(walk.losses()) < np.inf:
+                yield walk.leave(int(np.argmin(walk.losses())))
+            yield from self._swap_on()
+            gain, j = walk.best_entry(self._least_entry()) if walk.size < self.k else (0.0, -1)
             losses = walk.losses() if self.alpha and walk.size else np.array([np.inf])
-            exit_gain = self.alpha - float(np.min(losses))
-            swap, i, new = walk.best_swap(max(least, exit_gain, entry if walk.size < self.k else 0.0))
-            if new >= 0:
+            i = int(np.argmin(losses))
+            if self.alpha - losses[i] > max(self._least(), gain - self.alpha if j >= 0 else 0.0):
                 self.moves += 1
-                yield walk.swap(i, new)
-            elif exit_gain > max(least, entry if walk.size < self.k else 0.0):
-                walk.leave(int(np.argmin(losses)))
-                yield walk.cost
-            elif j >= 0 and walk.size < self.k:
-                yield from self._enter(j)
+                yield walk.leave(i)
+            elif j >= 0:
+                self.moves += 1
+                yield walk.enter(j)
             else:
                 break
         self._record()
 
-    def _settle(self):
-        """Go to the best support, make the state anew from the Gram matrix, and see that no move gains."""
-        self.walk.restart(self.best.support)
-        self._visited.clear()
-        yield self.walk.cost
-        yield from self._descend()
-
-    def _kick(self, number):
+    def _kick_on(self):
         """Exchange a few features at random, go down again, and come back if that is no better."""
-        walk, before = self.walk, self._value()
+        walk = self.walk
         home = walk.snapshot()
-        places = np.flatnonzero(walk.losses() < np.inf)
-        count = min(places.size, 2 + number % 3)
-        for _ in range(count):
-            places = np.flatnonzero(walk.losses() < np.inf)
-            walk.leave(int(self._random.choice(places)))
-            yield walk.cost
-        for _ in range(count):
-            near = walk.best_entries(_NEAR_BEST)
-            if near.size == 0:
+        fewest, most = _KICK
+        for number in range(self.kicks):
+            before, count = self._value(), fewest + number % (most - fewest + 1)
+            if walk.size < 2:
                 break
-            yield from self._enter(int(self._random.choice(near)))
-        yield from self._descend()
-        if not self._value() < before - self._least():
-            walk.restore(home)
-
-    def _value(self):
-        return self.walk.height + self.alpha * self.walk.size
-
-    def _mark(self):
-        return int(np.bitwise_xor.reduce(self._marks[self.walk.support], initial=0))
+            yield walk.kick(min(count, walk.size - 1), self._noise)
+            yield from self._descend()
+            if self._value() < before - self._least():
+                walk.restart(walk.support.copy())
+                self._record()
+                home = walk.snapshot()
+            else:
+                walk.restore(home)
 
     def _record(self):
         """Remember where the walk stands, if it is the best of its size."""
@@ -231,9 +225,7 @@ def find_subset(gram, k, *, alpha=0.0, ridge=0.0, is_open=None, required=(), kic
     end : float
         Value of time.perf_counter() after which the best so far is returned.
     """
-    search = SubsetSearch(
-        SubsetState(gram, ridge, is_open, required), k, alpha, kicks=kicks, seed=seed, start=start
-    )
+    search = SubsetSearch(SubsetState(gram, ridge, is_open, required), k, alpha, kicks=kicks, seed=seed, start=start)
     for _ in search.run():
         if time.perf_counter() > end:
             break

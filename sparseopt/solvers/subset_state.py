@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.kernels.swaps import best_entry, best_swap, enter, leave
+from sparseopt.kernels.swaps import best_entry, best_swap, enter, kick, leave, swap_down
 
 # A feature whose part outside of the span of the support is smaller than rounding to this power is a combination of it.
 _COLLINEAR = 0.6
@@ -83,11 +83,59 @@ class SubsetState:
         losses = 0.5 * self.b**2 / np.diagonal(self.Q)[: self.size]
         return np.where(self._required[self.support], np.inf, losses)
 
+    def kick(self, count, noise):
+        """Exchange some features at random for others of the best; `noise` is the state of a generator."""
+        size, left = self.size, count
+        links, shares, place, b = np.empty(size), np.empty(size), np.empty(3, dtype=np.int64), self.b
+        while True:
+            self.size = kick(
+                self.gram.table, self.gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, b,
+                self._floor, self.features, self._required, links, shares, noise, self.size, left, place,
+            )  # fmt: skip
+            if place[1] < 0:
+                break
+            left = 0
+            self._look_ahead(int(place[1]))
+        self.changes += 2 * count
+        self.height = self.gram.constant - 0.5 * float(self.b @ self.gram.pull[self.support])
+        return 2 * count * self.cost
+
+    def swap_down(self, least, most):
+        """Make the best swaps while they gain more than `least`, at most so many: (number made, whether none is left)."""
+        size = self.size
+        links, shares, place = np.empty(size), np.empty(size), np.empty(3, dtype=np.int64)
+        self.height -= swap_down(
+            self.gram.table, self.gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, self.b,
+            self._floor, self.features, self._required, links, shares, least, most, place,
+        )  # fmt: skip
+        _, j, made = place.tolist()
+        self.changes += made
+        if j >= 0 and not self.gram.knows(j):
+            self._look_ahead(j)
+        if j == -2:
+            self.size -= 1
+        return made, j == -1
+
+    def near(self, count):
+        """The features of the support, and so many others that would gain most in the place of one of them; sorted."""
+        size = self.size
+        inverse = 1.0 / np.diagonal(self.Q)[:size, None]
+        num = self.c + (self.b[:, None] * inverse) * self.C[:size]
+        den = self.d + inverse * self.C[:size] ** 2
+        gains = np.where(den > self.floor, num * num / np.maximum(den, np.finfo(np.float64).tiny), -np.inf)
+        gains = np.max(gains - 2.0 * self.losses()[:, None], axis=0, initial=-np.inf)
+        count = min(count, int(np.count_nonzero(gains > -np.inf)))
+        others = np.argpartition(-gains, count - 1)[:count] if count else np.empty(0, dtype=np.intp)
+        return np.union1d(self.support, others)
+
+    def narrow(self, features):
+        """A state of the same quadratic that knows some features only, by their places among them."""
+        required = np.flatnonzero(self._required[features])
+        return SubsetState(self.gram.narrow(features), self.ridge, self._floor[features] < np.inf, required)
+
     def explained_alone(self):
         """What each feature alone would explain, twice over."""
-        return np.divide(
-            self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf
-        )
+        return np.divide(self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf)
 
     @property
     def n_units(self):
@@ -134,7 +182,7 @@ class SubsetState:
         return self.gram.cost * (1 + len(new))
 
     def leave(self, i):
-        """Take the feature at place i out; the last one moves there."""
+        """Take the feature at place i out; the last one moves there. The cost is returned."""
         j, inverse, coefficient = int(self.features[i]), float(self.Q[i, i]), float(self._b[i])
         shares = -self.Q[: self.size, i] / inverse
         leave(self.C, self.c, self.d, self.Q, self.b, i)
@@ -144,11 +192,7 @@ class SubsetState:
         self.floor[j] = self._floor[j]
         self.size, self.changes = last, self.changes + 1
         self.height += 0.5 * coefficient * coefficient / inverse
-
-    def swap(self, i, j):
-        """Put feature j into place of the one at i."""
-        self.leave(i)
-        return self.enter(j)
+        return self.cost
 
     def refresh(self):
         """Make the state anew, if it has changed often."""
