@@ -18,6 +18,7 @@ from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import Tree
+from sparseopt.solvers.tree_proof import proof_of
 from sparseopt.subsets import SubsetProblem
 
 # Seconds of a step, after which limits and callbacks are looked at.
@@ -41,6 +42,9 @@ class TreeState(State):
     preparation: object = field(default=None, repr=False)
     tree: Tree | None = field(default=None, repr=False)
     subset: SubsetProblem | None = field(default=None, repr=False)
+
+    def proof(self):
+        return None if self.tree is None else proof_of(self.tree)
 
     def account(self):
         if self.tree is None:
@@ -112,7 +116,7 @@ class BranchAndBound(Solver):
             yield
         objective, point = best_on_support(model, subset, np.sort(search.best.support))
         yield
-        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model.gram)) is not None:
+        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
             model.move_diagonal(diagonal)
         relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
         if (j := relaxation.unbounded()) >= 0:
