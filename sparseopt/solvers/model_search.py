@@ -13,10 +13,14 @@ the features that look best at present; in the end all are looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from sparseopt.solution import Status
+from sparseopt.solvers.base import State
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import SampleView
 
@@ -28,6 +32,8 @@ _POOL, _EACH = 64, 4
 _FALL = 1e-9
 # Least curvature of a sample, as a part of the largest; what is left of that of a feature given others, at least.
 _DAMPING, _OWN = 1e-6, 1e-10
+# Seconds of a step, after which limits and callbacks are looked at; a coefficient that is there and does nothing.
+_CHUNK, _TINY = 0.02, 1e-30
 # Features among which a kick chooses, and how many it exchanges.
 _CHOICE, _KICK = 8, 2
 
@@ -255,6 +261,68 @@ class ModelSearch:
         if j >= 0:
             support, x = np.append(support, model.pool[j]), np.append(x, step)
         return self._refit(support, x, fit.intercept)
+
+
+@dataclass
+class ModelState(State):
+    """State with the search and the moves that it has still to make."""
+
+    search: ModelSearch | None = field(default=None, repr=False)
+    rest: Iterator | None = field(default=None, repr=False)
+
+    def account(self):
+        search = self.search
+        done = f"{search.moves} moves, {search.refits} refits"
+        if search.best.is_minimal:
+            return done
+        return f"{done}; the support separates the samples, so that the loss has no minimiser on it: add a ridge, Ridged(penalty, beta)"
+
+    def advance(self, dtype, max_iterations):
+        """Go on with the search for a while, in place."""
+        until, search = time.perf_counter() + _CHUNK, self.search
+        last = search.moves + max_iterations
+        for _ in self.rest:
+            if time.perf_counter() >= until or search.moves >= last:
+                break
+        else:
+            self.residual = 0.0
+            self.status = Status.CONVERGED if search.best.is_minimal else Status.STALLED
+        self.iterations = search.moves
+        self.w = placed(search.best, search.subset, dtype)
+        return self
+
+
+def rejects_search(loss, subset):
+    """Why a search cannot take a problem with a loss on samples, in words; None if it can."""
+    if subset.groups is not None or subset.has_rows or subset.parents:
+        return "under a loss on samples other than least squares it chooses single features, without hierarchies"
+    if not SampleView.fits_memory(loss):
+        return "X is too large to be kept dense; choose among fewer features"
+    return None
+
+
+def begin_search(loss, subset, options, w):
+    """The state of a `LocalSearch` with a loss on samples, from the support of w if it has one."""
+    search = ModelSearch(loss, subset)
+    sizes = np.where(search.is_open, np.abs(w), 0.0)
+    start = np.argsort(-sizes, kind="stable")[: min(search.k, int(np.count_nonzero(sizes)))]
+    run = search.run(options.kicks, options.restarts, options.seed, start if start.size else None)
+    return ModelState(w=np.zeros_like(w), search=search, rest=run)
+
+
+def placed(fit, subset, dtype):
+    """All coefficients of a fit in the type of the data, within bounds; a required one that is best at zero becomes tiny."""
+    w = np.zeros(subset.n_features)
+    w[fit.support] = fit.x
+    w = w.astype(dtype)
+    if subset.has_bounds:
+        outside = (w < subset.lower) | (w > subset.upper)
+        w[outside] = np.nextafter(w[outside], dtype.type(0))
+    idle = subset.required[w[subset.required] == 0.0]
+    w[idle] = _TINY
+    if subset.has_bounds:
+        w[idle] = np.where(subset.upper[idle] > 0.0, _TINY, -_TINY)
+    return w
 
 
 def search_subset(loss, subset, *, kicks=0, seed=0, view=None):
