@@ -1,15 +1,23 @@
 """Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
 
+from sparseopt.bound_tree import BoundTree as BoundTree
+from sparseopt.bound_tree import ProofNode as ProofNode
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify
 from sparseopt.constraints import Box as Box
 from sparseopt.constraints import Cardinality as Cardinality
 from sparseopt.constraints import Constraint as Constraint
+from sparseopt.constraints import Forbidden as Forbidden
+from sparseopt.constraints import GroupCardinality as GroupCardinality
 from sparseopt.constraints import Intersection as Intersection
 from sparseopt.constraints import L1Ball as L1Ball
 from sparseopt.constraints import LinearConstraint as LinearConstraint
+from sparseopt.constraints import Required as Required
+from sparseopt.constraints import RowCardinality as RowCardinality
 from sparseopt.constraints import Simplex as Simplex
+from sparseopt.constraints import StrongHierarchy as StrongHierarchy
+from sparseopt.constraints import SupportConstraint as SupportConstraint
 from sparseopt.designs import Design as Design
 from sparseopt.losses import Cox as Cox
 from sparseopt.losses import Gamma as Gamma
@@ -32,6 +40,7 @@ from sparseopt.path import alpha_grid as alpha_grid
 from sparseopt.path import alpha_max as alpha_max
 from sparseopt.path import path as path
 from sparseopt.penalties import L0 as L0
+from sparseopt.penalties import L0L1 as L0L1
 from sparseopt.penalties import L1 as L1
 from sparseopt.penalties import MCP as MCP
 from sparseopt.penalties import SCAD as SCAD
@@ -64,6 +73,7 @@ from sparseopt.selection import StabilitySelection as StabilitySelection
 from sparseopt.selection import adaptive as adaptive
 from sparseopt.selection import cross_validate as cross_validate
 from sparseopt.selection import information_criteria as information_criteria
+from sparseopt.selection import refitted as refitted
 from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.solution import Duals as Duals
@@ -76,15 +86,19 @@ from sparseopt.solve import solve as solve
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
+from sparseopt.solvers.branch_and_bound import BranchAndBound as BranchAndBound
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent as GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
+from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet
+from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt import kkt
+from sparseopt.bound_tree import BoundTree
 from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
     convex_form,
@@ -27,7 +28,7 @@ from sparseopt.conjugates import (
     sample_slopes,
     slope_scale,
 )
-from sparseopt.constraints import Cardinality
+from sparseopt.constraints import Box, Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
@@ -36,7 +37,7 @@ from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
-from sparseopt.problem import Problem
+from sparseopt.problem import Problem, is_priced, parts_of, without_price
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14
@@ -70,6 +71,8 @@ class Certificate:
     proof : str
         "duality", "bound" (brought by the solver), "kkt", "stationarity" (no bound), or
         "infeasible ray" and "unbounded ray".
+    tree : BoundTree or None
+        The proof of a bound that a branch and bound has brought, where it was kept.
     dual_residual : float
         Residual of the dual equations, for problems with linear rows; nan elsewhere.
     ray : array or None
@@ -88,6 +91,7 @@ class Certificate:
     w: np.ndarray | None = field(default=None, repr=False)
     duals: object = field(default=None, repr=False)
     ray: np.ndarray | None = field(default=None, repr=False)
+    tree: BoundTree | None = field(default=None, repr=False)
 
     @property
     def gap(self) -> float:
@@ -109,27 +113,39 @@ class Certificate:
                 return f"residuals {self.violation:.0e} and {self.dual_residual:.0e}, gap {self.gap:.0e} by KKT"
             case "infeasible ray" | "unbounded ray":
                 return f"proven by an {self.proof}"
-        return f"relative gap {self.relative_gap:.0e} by {self.proof}"
+        nodes = "" if self.tree is None else f" of {len(self.tree.nodes)} nodes"
+        return f"relative gap {self.relative_gap:.0e} by {self.proof}{nodes}"
 
     def verify(self, problem) -> None:
         """Compute the certificate again from the problem; `CertificateError` where it does not hold."""
         again = certify(problem, self.w, duals=self.duals, ray=self.ray)
         slack = 1e-9 * (abs(again.objective) + again.reference)
         if self.proof == "bound":
-            raise CertificateError("the bound was brought by a solver without its proof; it cannot be checked from w.")
+            again = replace(again, proof="bound", lower_bound=self._checked_bound(problem))
         if again.proof != self.proof:
             raise CertificateError(
                 f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}."
             )
         if abs(again.objective - self.objective) > slack:
             raise CertificateError(f"the objective at w is {again.objective:.12g}, not {self.objective:.12g}.")
-        if self.lower_bound > again.lower_bound + slack:
+        if self.lower_bound > again.lower_bound + (0.0 if self.proof == "bound" else slack):
             raise CertificateError(f"the data proves the bound {again.lower_bound:.12g}, not {self.lower_bound:.12g}.")
         if again.violation > self.violation + 1e-12:
             raise CertificateError(f"the violation at w is {again.violation:.3g}, not {self.violation:.3g}.")
 
+    def _checked_bound(self, problem):
+        """The bound that the tree proves for the problem."""
+        if self.tree is None:
+            raise CertificateError(
+                "the bound was brought by a solver without its proof, and cannot be checked from w; "
+                "solve again with BranchAndBound(keep_proof=True)."
+            )
+        if reason := self.tree.fault(problem):
+            raise CertificateError(f"the tree of bounds does not hold: {reason}.")
+        return self.tree.lower_bound
 
-def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -> Certificate:
+
+def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None) -> Certificate:
     """What can be proven about w.
 
     Parameters
@@ -139,6 +155,8 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, duals=None, ray=None) -
         Any point; a solver's residuals are not looked at.
     lower_bound : float, optional
         A bound that is already proven, by branch and bound.
+    tree : BoundTree, optional
+        The proof of that bound, which `Certificate.verify` checks.
     duals : Duals, optional
         Multipliers of linear rows and bounds; recovered from w where they are not given.
     ray : array, optional
@@ -174,6 +192,7 @@ def certify_private(problem, w, *, lower_bound=-np.inf, duals=None, ray=None):
         proof=proof,
         reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
         w=w,
+        tree=tree if proof == "bound" else None,
     )
 
 
@@ -261,7 +280,7 @@ def _certify_rows(problem, w, duals, ray):
 def needs_multipliers(problem):
     """Whether the constraint has linear rows, or the penalty is one of a linear map: a point alone has no simple dual."""
     return is_composed(problem) or (
-        problem.constraint is not None and problem.proximal is None and not isinstance(problem.constraint, Cardinality)
+        problem.constraint is not None and problem.proximal is None and not problem.chooses_support
     )
 
 
@@ -484,10 +503,11 @@ def stationarity(problem, w, slope):
 
     For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
     L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
-    coordinate descent (of a gradient step, where the term ties coefficients together). For at most k nonzeros it is the slope on the support, and off it what a
+    coordinate descent (of a gradient step, where the term ties coefficients together). Where nonzeros are
+    counted, it is that distance on the support; and for at most k of them it is, off the support, what a
     step of size 1/L would gain entry (Beck and Eldar, 2013).
     """
-    if isinstance(problem.constraint, Cardinality):
+    if problem.chooses_support and problem.proximal is None:
         return _sparse_stationarity(problem, w, slope)
     term = problem.proximal
     form = None if term is None else convex_form(term, w.size)
@@ -505,13 +525,29 @@ def stationarity(problem, w, slope):
 
 
 def _sparse_stationarity(problem, w, slope):
-    form = convex_form(problem.penalty, w.size)
+    form = _form_of_nonzeros(problem, w.size)
     if not isinstance(form, SeparableForm):
         return np.nan
     on = w != 0.0
     distance = form.subgradient_distance(w, slope)
+    if not isinstance(problem.constraint, Cardinality) or is_priced(problem.penalty):
+        return float(np.max(distance[on], initial=0.0))
     if np.count_nonzero(on) < problem.constraint.k:
         return float(np.max(distance, initial=0.0))
-    curvature = max(problem.loss.lipschitz_near(w) + float(np.max(form.b, initial=0.0)), np.finfo(np.float64).tiny)
-    entering = np.max(distance[~on], initial=0.0) - curvature * np.min(np.abs(w[on]), initial=np.inf)
-    return float(max(np.max(distance[on], initial=0.0), entering, 0.0))
+    inside, outside = float(np.max(distance[on], initial=0.0)), float(np.max(distance[~on], initial=0.0))
+    smallest, ridge = float(np.min(np.abs(w[on]), initial=np.inf)), float(np.max(form.b, initial=0.0))
+    # the largest curvature, which takes many products with X, is at least that of any one coefficient
+    if outside <= (float(np.max(problem.loss.curvatures_near(w), initial=0.0)) + ridge) * smallest:
+        return inside
+    curvature = max(problem.loss.lipschitz_near(w) + ridge, np.finfo(np.float64).tiny)
+    return max(inside, outside - curvature * smallest, 0.0)
+
+
+def _form_of_nonzeros(problem, p):
+    """The convex form of the penalty on nonzero coefficients, whose price does not vary, within the box."""
+    form = convex_form(without_price(problem.penalty), p)
+    for part in parts_of(problem.constraint):
+        if isinstance(part, Box) and isinstance(form, SeparableForm):
+            lower, upper = part.bounds(p)
+            form = replace(form, lower=np.maximum(form.lower, lower), upper=np.minimum(form.upper, upper))
+    return form

@@ -18,7 +18,19 @@ import numpy as np
 from sparseopt.constraints import L1Ball, Simplex
 from sparseopt.forms import ConvexForm, SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Offset, SampleLoss
-from sparseopt.penalties import L0, L1, BlockPenalty, Boxed, Nonnegative, Penalty, ProximalTerm, Ridged, Weighted, Zero
+from sparseopt.penalties import (
+    L0,
+    L0L1,
+    L1,
+    BlockPenalty,
+    Boxed,
+    Nonnegative,
+    Penalty,
+    ProximalTerm,
+    Ridged,
+    Weighted,
+    Zero,
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ def penalty_value(penalty, w):
     match penalty:
         case L0(alpha):
             return alpha * np.count_nonzero(w)
+        case L0L1(alpha, beta):
+            return alpha * np.count_nonzero(w) + beta * float(np.abs(w).sum())
         case Ridged(inner, beta):
             return penalty_value(inner, w) + beta * float(w @ w) / 2
     nonzero = np.flatnonzero(w)

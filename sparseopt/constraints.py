@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term
-from sparseopt.inputs import as_count, as_design, as_floats, as_number
+from sparseopt.inputs import as_design, as_floats, as_number
+from sparseopt.supports import (
+    Cardinality,
+    Constraint,
+    Forbidden,
+    GroupCardinality,
+    Required,
+    RowCardinality,
+    StrongHierarchy,
+    SupportConstraint,
+    conflict,
+)
 
-
-class Constraint(ABC):
-    """A set of coefficient vectors."""
-
-    @abstractmethod
-    def violation(self, w) -> float:
-        """Distance of w to the set in the largest coefficient or row; 0.0 inside."""
-
-    @abstractmethod
-    def rejects_size(self, p) -> str | None:
-        """Why the set cannot hold vectors of p coefficients, or None."""
+__all__ = [
+    "Box",
+    "Cardinality",
+    "Constraint",
+    "Duals",
+    "Forbidden",
+    "GroupCardinality",
+    "Intersection",
+    "L1Ball",
+    "LinearConstraint",
+    "Projectable",
+    "Required",
+    "RowCardinality",
+    "Simplex",
+    "StrongHierarchy",
+    "SupportConstraint",
+    "simplex_shift",
+    "violation",
+]
 
 
 class Projectable(Constraint, Term):
@@ -47,32 +67,6 @@ class Projectable(Constraint, Term):
 
     def violation(self, w) -> float:
         return float(np.max(np.abs(w - self.project(w)), initial=0.0))
-
-
-@dataclass(frozen=True)
-class Cardinality(Constraint):
-    """At most k coefficients are nonzero."""
-
-    k: int
-
-    def __post_init__(self):
-        object.__setattr__(self, "k", as_count(self.k, "k"))
-
-    def project(self, w):
-        """Nearest point of the set: the k largest entries, the first of equal ones."""
-        nearest = np.zeros_like(w)
-        kept = np.argsort(-np.abs(w), kind="stable")[: self.k]
-        nearest[kept] = w[kept]
-        return nearest
-
-    def violation(self, w) -> float:
-        """How many nonzeros there are too many."""
-        return max(float(np.count_nonzero(w) - self.k), 0.0)
-
-    def rejects_size(self, p):
-        if self.k > p:
-            return f"k = {self.k} exceeds the {p} features; choose k between 0 and {p}"
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +213,34 @@ class Intersection(Constraint):
         object.__setattr__(self, "parts", tuple(part for group in nested for part in group))
 
     def violation(self, w) -> float:
-        return max((part.violation(w) for part in self.parts), default=0.0)
+        return max((violation(part, w) for part in self.parts), default=0.0)
 
     def rejects_size(self, p):
-        return next(filter(None, (part.rejects_size(p) for part in self.parts)), None)
+        return self.rejects_shape((p,))
+
+    def rejects_shape(self, shape):
+        if reason := next(filter(None, (part.rejects_shape(shape) for part in self.parts)), None):
+            return reason
+        boxes = [part.bounds(math.prod(shape)) for part in self.parts if isinstance(part, Box)]
+        lower = np.max([box[0] for box in boxes], axis=0, initial=-np.inf)
+        upper = np.min([box[1] for box in boxes], axis=0, initial=np.inf)
+        if np.any(lower > upper):
+            return f"the boxes have nothing in common in entry {np.argmax(lower > upper)}; widen one of them"
+        return self._support_conflict(shape, lower, upper)
+
+    def _support_conflict(self, shape, lower, upper):
+        """Why no support suits all sets; what the box keeps from zero is in, what it keeps at zero is out."""
+        supports = [part for part in self.parts if isinstance(part, SupportConstraint)]
+        if not supports:
+            return None
+        nonzero = np.broadcast_to((lower > 0.0) | (upper < 0.0), math.prod(shape)).reshape(shape[0], -1).any(axis=1)
+        zero = np.broadcast_to((lower == 0.0) & (upper == 0.0), math.prod(shape)).reshape(shape[0], -1).all(axis=1)
+        return conflict([*supports, Forbidden(np.flatnonzero(zero))], shape, np.flatnonzero(nonzero).tolist())
+
+
+def violation(constraint, w):
+    """Violation of a constraint at coefficients in their shape, which sets of supports know and others do not."""
+    return constraint.violation(w if isinstance(constraint, SupportConstraint | Intersection) else np.ravel(w))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path
+from sparseopt import batched_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.constraints import Constraint
+from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.penalties import L0, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
+from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
 from sparseopt.solve import solve
@@ -54,7 +54,7 @@ class Path(Sequence):
 
     @property
     def alphas(self):
-        """Strength of each penalty (its innermost alpha), or k of each cardinality."""
+        """Strength of each penalty (its innermost alpha), or k of each cardinality, also in an intersection."""
         return np.array([_strength(term) for term in self.terms])
 
     @property
@@ -75,6 +75,8 @@ def _strength(term):
             return _strength(inner)
         case Nonnegative(inner):
             return _strength(inner)
+        case Intersection(parts):
+            return next((part.k for part in parts if hasattr(part, "k")), np.nan)
     return getattr(term, "alpha", getattr(term, "k", np.nan))
 
 
@@ -104,6 +106,9 @@ def alpha_max(loss, penalty=None) -> float:
             return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma + 1.0)) / alpha
         case L0(alpha):
             return float(np.max(gains, initial=0.0)) / alpha
+        case L0L1(alpha, beta):
+            rest = np.maximum(np.abs(slope) - beta, 0.0)
+            return float(np.max(np.divide(rest**2, 2 * bends, out=np.zeros(p), where=bends > 0), initial=0.0)) / alpha
     if isinstance(penalty, BlockPenalty):
         return penalty.vanishing_factor(-slope)
     form = convex_form(penalty, p)
@@ -174,7 +179,7 @@ def path(
     """Solve the problem under each penalty in turn, each from the solution before it.
 
     Least squares under convex penalties on single coefficients are solved in batches, with one
-    product with X for several penalties.
+    product with X for several penalties; best subsets of several sizes in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -214,7 +219,9 @@ def path(
     enough = as_number(explained, "explained", least=0.0)
     tol = as_number(tol, "tol", least=0.0)
     end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
-    if batched_path.takes(problem, terms, solver):
+    if subset_path.takes(problem, terms, solver):
+        found = subset_path.in_one_run(problem, terms, solver, end)
+    elif batched_path.takes(problem, terms, solver):
         found = _in_batches(problem, terms, solver, tol, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)

@@ -148,6 +148,45 @@ def plot_convergence(solution, axes=None):
     return _clean(axes)
 
 
+def plot_bounds(solution, axes=None):
+    """The best subset so far and the proven bound below it, against time: a branch and bound that closes its gap.
+
+    Parameters
+    ----------
+    solution : Solution
+        From ``solve(..., BranchAndBound(), trace=True)``.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    if not solution.trace:
+        raise ValueError("plot_bounds: the solution has no trace; run solve(..., trace=True).")
+    certificate = solution.certificate
+    seconds = np.array([*(point.seconds for point in solution.trace), solution.seconds])
+    objective = np.array([*(point.objective for point in solution.trace), certificate.objective])
+    bound = np.array([*(point.lower_bound for point in solution.trace), certificate.lower_bound])
+    proven = np.isfinite(bound)
+    if not proven.any():
+        raise ValueError("plot_bounds: nothing was proven on the way; plot_convergence draws such a run.")
+    axes = _axes(axes)
+    axes.step(seconds, objective, where="post", color=COLOURS[0], linewidth=1.8, label="best subset so far")
+    axes.step(seconds[proven], bound[proven], where="post", color=COLOURS[1], linewidth=1.8, label="proven bound")
+    axes.fill_between(
+        seconds[proven], bound[proven], objective[proven], step="post", color=COLOURS[0], alpha=0.12, linewidth=0
+    )
+    # the first bounds may lie far below all that is of interest
+    span = max(objective[0] - objective[-1], objective[-1] - bound[-1], 0.1 * abs(objective[-1]))
+    axes.set_ylim(bottom=max(bound[proven].min(), objective[-1] - span) - 0.05 * span)
+    axes.set_title(f"relative gap {certificate.relative_gap:.1e} at the end", fontsize="small")
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("objective")
+    axes.legend(frameon=False, fontsize="small")
+    return _clean(axes)
+
+
 def plot_mask(mask, axes=None):
     """Which weights a mask keeps (dark) and drops (light), one panel per named weight.
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from sparseopt.conjugates import penalty_value
-from sparseopt.constraints import Box, Cardinality, Constraint, Intersection, Projectable
+from sparseopt.constraints import Box, Constraint, Intersection, Projectable, SupportConstraint, violation
 from sparseopt.losses import Loss
-from sparseopt.penalties import Boxed, Penalty, PenaltyTerm, ProximalTerm, Zero
+from sparseopt.penalties import L0, L0L1, L1, Boxed, Penalty, PenaltyTerm, ProximalTerm, Ridged, Zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,11 @@ class Problem:
         self.__dict__.update(n_features=self.loss.n_features, shape=self.loss.shape, dtype=self.loss.dtype)
         if self.constraint is None and isinstance(self.penalty, ProximalTerm):
             self.__dict__["proximal"] = self.penalty
-        for part in (self.penalty, self.constraint):
-            if part is not None and (reason := part.rejects_size(self.n_features)):
-                raise ValueError(f"{reason}.")
+        reason = self.penalty.rejects_size(self.n_features)
+        if reason is None and self.constraint is not None:
+            reason = self.constraint.rejects_shape(self.shape)
+        if reason:
+            raise ValueError(f"{reason}.")
 
     @cached_property
     def n_features(self):
@@ -70,7 +72,9 @@ class Problem:
 
     def violation(self, w) -> float:
         """Distance of w to the constraint; 0.0 inside."""
-        return 0.0 if self.constraint is None else self.constraint.violation(np.asarray(w, dtype=np.float64).ravel())
+        if self.constraint is None:
+            return 0.0
+        return violation(self.constraint, np.asarray(w, dtype=np.float64).reshape(self.shape))
 
     @cached_property
     def proximal(self):
@@ -91,11 +95,38 @@ class Problem:
         """Whether the problem is known to be convex."""
         return self.penalty.is_convex and _is_convex(self.constraint)
 
+    @cached_property
+    def chooses_support(self):
+        """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box perhaps."""
+        parts = parts_of(self.constraint)
+        if not all(isinstance(part, SupportConstraint | Box) for part in parts):
+            return False
+        return is_priced(self.penalty) or any(isinstance(part, SupportConstraint) for part in parts)
+
+
+def is_priced(penalty):
+    """Whether a penalty has a price for each nonzero coefficient: L0, L0 + L1, and a ridge on these."""
+    return isinstance(penalty.penalty if isinstance(penalty, Ridged) else penalty, L0 | L0L1)
+
+
+def without_price(penalty):
+    """The penalty without its price for each nonzero coefficient: what L0, L0 + L1, and a ridge on these, are on a support."""
+    match penalty:
+        case L0():
+            return Zero()
+        case L0L1(_, beta):
+            return L1(beta)
+        case Ridged(inner, beta):
+            return Ridged(without_price(inner), beta)
+    return penalty
+
+
+def parts_of(constraint):
+    """The sets of which a constraint is the intersection."""
+    if constraint is None:
+        return ()
+    return constraint.parts if isinstance(constraint, Intersection) else (constraint,)
+
 
 def _is_convex(constraint):
-    match constraint:
-        case Cardinality():
-            return False
-        case Intersection():
-            return all(_is_convex(part) for part in constraint.parts)
-    return True
+    return not any(isinstance(part, SupportConstraint) for part in parts_of(constraint))

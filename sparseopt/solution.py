@@ -42,6 +42,8 @@ class TracePoint:
     gap: float
     support_size: int
     residual: float
+    #: What was proven by then; -inf for nothing.
+    lower_bound: float = -np.inf
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,6 @@ from sparseopt.certificate import (
     needs_multipliers,
     objective_at_zero,
 )
-from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
 from sparseopt.penalties import Penalty
@@ -30,6 +29,7 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -47,7 +47,7 @@ _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_FEW, _SORTED = GramDescent(), SlopeWorkingSet()
+_FEW, _SORTED, _SUBSETS = GramDescent(), SlopeWorkingSet(), LocalSearch()
 _FEW_NAME = repr(_FEW)
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
@@ -58,7 +58,8 @@ def default_solver(problem):
     ================================  =================
     problem                           solver
     ================================  =================
-    at most k nonzeros                HardThresholding
+    a best subset of least squares    LocalSearch
+    at most k nonzeros otherwise      HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
@@ -73,10 +74,13 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
+    if problem.chooses_support:
+        if _SUBSETS.rejects(problem) is None:
+            return _SUBSETS
+        if problem.proximal is None:
+            return HardThresholding()
     if _FEW.rejects(problem) is None:
         return _FEW
-    if isinstance(problem.constraint, Cardinality):
-        return HardThresholding()
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
@@ -188,7 +192,9 @@ def solve(
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
-    certificate = certify(problem, w, lower_bound=state.lower_bound, duals=state.duals, ray=state.ray)
+    certificate = certify(
+        problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray
+    )
     return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
 
 
@@ -326,6 +332,7 @@ def _trace_point(problem, state, seconds):
         gap=certificate.relative_gap,
         support_size=int(np.count_nonzero(state.w)),
         residual=float(state.residual),
+        lower_bound=certificate.lower_bound,
     )
 
 

@@ -16,12 +16,24 @@ from scipy import sparse
 from sparseopt._jit import CompilationError, kernel
 from sparseopt.certificate import certify, needs_multipliers
 from sparseopt.conjugates import has_conjugate, loss_conjugate, sample_slopes, slope_scale
-from sparseopt.constraints import Box, Cardinality, LinearConstraint, Projectable, Simplex
+from sparseopt.constraints import (
+    Box,
+    Cardinality,
+    Forbidden,
+    GroupCardinality,
+    LinearConstraint,
+    Projectable,
+    Simplex,
+    SupportConstraint,
+)
 from sparseopt.losses import Cox, DualLoss, LeastSquares, Logistic, Multinomial, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L1, MCP, GroupLasso, GroupMCP, Ridged
+from sparseopt.poisoning import poisoned
 from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solve import solve
+
+__all__ = ["check_constraint", "check_loss", "check_penalty", "check_solver", "check_term", "poisoned"]
 
 # A sum of some hundred float64 numbers is right to this part of its largest term.
 _ROUNDING = 1e-12
@@ -535,18 +547,30 @@ def check_constraint(constraint, p, *, seed=0) -> None:
     _check_frozen(constraint)
     random = np.random.default_rng(seed)
     points = [np.zeros(p), *(scale * random.standard_normal(p) for scale in (0.01, 0.1, 1.0, 10.0) for _ in range(5))]
+    points += [w * (random.random(p) < 0.5) + 0.0 for w in points[1:9]]
     for w in points:
         w.flags.writeable = False
         violation = constraint.violation(w)
         if not (isinstance(violation, float) and violation >= 0.0):
             raise AssertionError(f"{constraint!r}: violation({w}) is {violation!r}; it must be a float of at least 0.")
-    if not isinstance(constraint, Projectable | Box | Cardinality):
+    if isinstance(constraint, SupportConstraint):
+        _check_support(constraint, points)
+    if not isinstance(constraint, Projectable | Box | Cardinality | GroupCardinality | Forbidden):
         return
     again = _copied(constraint)
     inside = [constraint.project(w) for w in points]
     inside += [constraint.project(z + 1e-3 * random.standard_normal(p)) for z in inside]
     for w in points:
         _check_projection(constraint, again, w, inside)
+
+
+def _check_support(constraint, points):
+    for w in points:
+        support = w != 0.0
+        if constraint.allows(support) != (constraint.violation(w) == 0.0):
+            raise AssertionError(f"{constraint!r}: allows({support}) contradicts violation({w}).")
+        if constraint.violation(w) != _copied(constraint).violation(np.sign(w)):
+            raise AssertionError(f"{constraint!r}: the violation of {w} must depend on its support alone.")
 
 
 def _check_projection(constraint, again, w, inside):

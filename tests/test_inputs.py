@@ -167,6 +167,7 @@ def test_one_class_is_refused_only_with_an_intercept():
         (lambda: so.L1(np.ones(3)), TypeError, "alpha must be a real number"),
         (lambda: so.L1(1j), TypeError, "alpha must be a real number"),
         (lambda: so.L0(-1), ValueError, "alpha must be at least 0"),
+        (lambda: so.L0L1(0.1, -1), ValueError, "beta must be at least 0"),
         (lambda: so.MCP(0.1, 0.0), ValueError, "gamma must be greater than 0"),
         (lambda: so.SCAD(0.1, 2.0), ValueError, "gamma must be greater than 2"),
         (lambda: so.Ridged(so.L1(0.1), -1.0), ValueError, "beta must be at least 0"),

@@ -73,6 +73,26 @@ def test_convergence_draws_the_distance_to_the_bound():
     assert axes.get_yscale() == "log"
 
 
+def test_bounds_draw_the_best_so_far_and_what_is_proven():
+    solution = so.solve(so.Problem(LOSS, so.L1(0.1)), so.ProximalGradient(), tol=1e-10, trace=True)
+    axes = plotting.plot_bounds(solution)
+    best, bound = axes.get_lines()
+    assert best.get_ydata()[-1] == solution.certificate.objective
+    assert bound.get_ydata()[-1] == solution.certificate.lower_bound
+    assert np.all(bound.get_ydata() <= best.get_ydata()[-len(bound.get_ydata()) :])
+    with pytest.raises(ValueError, match="trace=True"):
+        plotting.plot_bounds(so.solve(so.Problem(LOSS, so.L1(0.1))))
+    unproven = so.solve(so.Problem(LOSS, constraint=so.Cardinality(2)), so.HardThresholding(), trace=True)
+    with pytest.raises(ValueError, match="nothing was proven"):
+        plotting.plot_bounds(unproven)
+
+
+def test_a_path_over_k_in_a_box_is_drawn_against_k():
+    path = so.path(so.Problem(LOSS), [so.Cardinality(k) for k in (1, 2)])
+    inside = so.Path(path.solutions, tuple(so.Intersection(so.Box(-9.0, 9.0), term) for term in path.terms))
+    np.testing.assert_array_equal(plotting.plot_path(inside).get_lines()[0].get_xdata(), [1, 2])
+
+
 def test_convergence_needs_a_trace():
     solution = so.solve(so.Problem(LOSS, so.L1(0.1)))
     with pytest.raises(ValueError, match="trace=True"):

@@ -234,6 +234,42 @@ def test_criteria_are_their_formulas():
     assert repr(found).startswith(f"InformationCriteria(12 solutions: least AIC at {found.best_aic} with support ")
 
 
+def test_criteria_of_subsets_know_how_many_columns_there_were():
+    """Six of twelve columns are left by a screening; the search was among all twelve."""
+    path = so.path(PROBLEM, [so.Cardinality(k) for k in range(6)])
+    found = so.information_criteria(path, LOSS)
+    assert found.degrees_of_freedom.tolist() == list(range(6))
+    np.testing.assert_allclose(found.gic - found.deviance, np.arange(6) * np.log(np.log(60)) * np.log(12))
+    assert {found.best_bic, found.best_ebic, found.best_gic} == {2}
+    columns = np.array([0, 3, 1, 5, 7, 9])
+    screened = so.LeastSquares(X[:, columns], Y, intercept=True)
+    path = so.path(so.Problem(screened), [so.Cardinality(k) for k in range(6)])
+    whole, part = so.information_criteria(path, screened, n_features=12), so.information_criteria(path, screened)
+    ways = np.array([math.log(math.comb(12, k)) for k in range(6)])
+    np.testing.assert_allclose(whole.ebic, whole.bic + 2 * ways)
+    np.testing.assert_array_equal(whole.bic, part.bic)
+    assert np.all(whole.gic[1:] > part.gic[1:])
+    with pytest.raises(ValueError, match="n_features must be at least 6"):
+        so.information_criteria(path, screened, n_features=5)
+
+
+def test_supports_are_refitted_without_what_shrank_them():
+    path = so.path(PROBLEM, [so.L1(alpha) for alpha in so.alpha_grid(LOSS, 6)])
+    found = so.refitted(path, LOSS)
+    assert found.terms == path.terms
+    for before, after in zip(path, found, strict=True):
+        columns = before.support
+        np.testing.assert_array_equal(after.support, columns)
+        design = np.column_stack([X[:, columns], np.ones(60)])
+        np.testing.assert_allclose(after.w[columns], np.linalg.lstsq(design, Y, rcond=None)[0][:-1], atol=1e-5)
+        assert after.certificate.relative_gap <= 1e-8
+    assert np.all(found.explained >= path.explained - 1e-12)
+    with pytest.raises(TypeError, match="path must be a Path"):
+        so.refitted(PENALTIES, LOSS)
+    with pytest.raises(ValueError, match="give its loss"):
+        so.refitted(path, so.LeastSquares(X[:, :5], Y))
+
+
 @pytest.mark.parametrize("criterion", ["aic", "bic"])
 def test_a_known_variance_gives_the_criteria_of_scikit_learn(criterion):
     theirs = LassoLarsIC(criterion, noise_variance=0.25).fit(X, Y)

@@ -11,7 +11,7 @@ from scipy.special import xlogy
 import sparseopt as so
 from sparseopt.losses import SampleLoss
 from sparseopt.solvers.base import Solver, State
-from sparseopt.testing import check_constraint, check_loss, check_penalty, check_solver
+from sparseopt.testing import check_constraint, check_loss, check_penalty, check_solver, poisoned
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, 4))
@@ -353,3 +353,13 @@ def test_a_wrong_solver_is_caught(solver, message):
     check_solver(Descent(), [problem])
     with pytest.raises(AssertionError, match=message):
         check_solver(solver, problems)
+
+
+def test_buffers_are_poisoned_and_well_again():
+    empty = np.empty
+    with poisoned():
+        assert np.isnan(np.empty((2, 3))).all()
+        assert np.isnan(np.empty_like(np.ones(2, dtype=np.float32))).all()
+        assert np.empty(2, dtype=np.int64).min() > 1e9
+        assert so.solve(so.Problem(so.LeastSquares(np.eye(3), np.ones(3)), so.L1(0.1))).certificate.relative_gap <= 1e-6
+    assert np.empty is empty

@@ -28,6 +28,7 @@ from sparseopt.penalties.rules import concavity as concavity
 from sparseopt.penalties.rules import straightened as straightened
 from sparseopt.penalties.rules import strengthened as strengthened
 from sparseopt.penalties.separable import L0 as L0
+from sparseopt.penalties.separable import L0L1 as L0L1
 from sparseopt.penalties.separable import L1 as L1
 from sparseopt.penalties.separable import MCP as MCP
 from sparseopt.penalties.separable import SCAD as SCAD

@@ -10,7 +10,7 @@ import numpy as np
 from sparseopt.inputs import as_number
 from sparseopt.penalties.base import Penalty
 from sparseopt.penalties.concave import LogSum
-from sparseopt.penalties.separable import L0, L1, MCP, SCAD, Zero
+from sparseopt.penalties.separable import L0, L0L1, L1, MCP, SCAD, Zero
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def strengthened(penalty, factor):
     match penalty:
         case Zero():
             return penalty
-        case L1() | L0() | MCP() | SCAD():
+        case L1() | L0() | L0L1() | MCP() | SCAD():
             return replace(penalty, alpha=factor * penalty.alpha)
         case LogSum():
             return replace(penalty, alpha=factor * penalty.alpha)

@@ -75,6 +75,40 @@ class L0(Penalty):
 
 
 @dataclass(frozen=True)
+class L0L1(Penalty):
+    """alpha for each nonzero coefficient, and beta |w| (Hazimeh and Mazumder, 2020).
+
+    The shrinkage keeps a subset from fitting noise where the signal is weak (Mazumder, Radchenko and Dedieu,
+    2023); ``Ridged(L0(alpha), beta)`` shrinks by a ridge instead.
+
+    Parameters
+    ----------
+    alpha : float >= 0
+        Price of one nonzero, in the units of the loss.
+    beta : float >= 0
+        Weight of the L1 norm, in the units of the loss's slope.
+    """
+
+    alpha: float
+    beta: float
+    is_symmetric = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "beta", as_number(self.beta, "beta", least=0.0))
+
+    def value(self, w):
+        return self.alpha + self.beta * abs(w) if w != 0.0 else 0.0
+
+    def prox(self, v, step):
+        rest = abs(v) - step * self.beta
+        # what is left of v is worth rest**2 / 2
+        if rest <= 0.0 or rest * rest <= 2.0 * step * self.alpha:
+            return 0.0
+        return math.copysign(rest, v)
+
+
+@dataclass(frozen=True)
 class MCP(Penalty):
     """Minimax concave penalty (Zhang, 2010): slope alpha at 0, flat beyond gamma alpha.
 

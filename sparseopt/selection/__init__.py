@@ -4,6 +4,7 @@ from sparseopt.selection.criteria import InformationCriteria as InformationCrite
 from sparseopt.selection.criteria import information_criteria as information_criteria
 from sparseopt.selection.cross_validation import CrossValidation as CrossValidation
 from sparseopt.selection.cross_validation import cross_validate as cross_validate
+from sparseopt.selection.refitting import refitted as refitted
 from sparseopt.selection.reweighting import adaptive as adaptive
 from sparseopt.selection.reweighting import reweighted as reweighted
 from sparseopt.selection.stability import StabilitySelection as StabilitySelection

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import gammaln
 
-from sparseopt.inputs import as_number
+from sparseopt.inputs import as_count, as_number
 from sparseopt.losses import LeastSquares, SampleLoss
 from sparseopt.path import Path
 from sparseopt.selection.rows import row_weights
@@ -15,7 +15,7 @@ from sparseopt.selection.rows import row_weights
 
 @dataclass(frozen=True, eq=False)
 class InformationCriteria:
-    """AIC, BIC and EBIC of each solution of a path; the smaller the better.
+    """AIC, BIC, EBIC and GIC of each solution of a path; the smaller the better.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class InformationCriteria:
         Minus twice the log-likelihood, up to a constant.
     degrees_of_freedom : array of shape (penalties,)
         Support sizes.
-    aic, bic, ebic : arrays of shape (penalties,)
+    aic, bic, ebic, gic : arrays of shape (penalties,)
         Infinite where the support is so large that no degrees of freedom are left for the variance.
     """
 
@@ -34,6 +34,7 @@ class InformationCriteria:
     aic: np.ndarray = field(repr=False)
     bic: np.ndarray = field(repr=False)
     ebic: np.ndarray = field(repr=False)
+    gic: np.ndarray = field(repr=False)
 
     @property
     def best_aic(self):
@@ -50,16 +51,22 @@ class InformationCriteria:
         """Index of the solution with the least EBIC."""
         return int(np.argmin(self.ebic))
 
+    @property
+    def best_gic(self):
+        """Index of the solution with the least GIC."""
+        return int(np.argmin(self.gic))
+
     def __repr__(self):
-        best = {"AIC": self.best_aic, "BIC": self.best_bic, "EBIC": self.best_ebic}
+        best = {"AIC": self.best_aic, "BIC": self.best_bic, "EBIC": self.best_ebic, "GIC": self.best_gic}
         shown = ", ".join(f"{name} at {i} with support {self.degrees_of_freedom[i]}" for name, i in best.items())
         return f"InformationCriteria({len(self.path)} solutions: least {shown})"
 
 
-def information_criteria(path, loss, *, noise_variance=None, gamma=1.0) -> InformationCriteria:
-    """AIC (Akaike, 1974), BIC (Schwarz, 1978) and EBIC (Chen and Chen, 2008) along a path.
+def information_criteria(path, loss, *, noise_variance=None, gamma=1.0, n_features=None) -> InformationCriteria:
+    """AIC (Akaike, 1974), BIC (Schwarz, 1978), EBIC (Chen and Chen, 2008) and GIC (Fan and Tang, 2013) along a path.
 
-    Degrees of freedom are support sizes, which is unbiased for the lasso (Zou, Hastie and
+    A coefficient costs 2, log(n), log(n) and its share of 2 gamma log(number of supports of that size), and
+    log(log(n)) log(p). Degrees of freedom are support sizes, which is unbiased for the lasso (Zou, Hastie and
     Tibshirani, 2007). A ridge makes them fewer and a search over subsets more, so that the
     criteria are then rules of thumb.
 
@@ -74,6 +81,9 @@ def information_criteria(path, loss, *, noise_variance=None, gamma=1.0) -> Infor
         Of least squares; None where it is unknown, and must be fitted.
     gamma : float in [0, 1], default 1
         Of the EBIC: 0 is the BIC, 1 suits any number of columns.
+    n_features : int, optional
+        Number of columns p among which was chosen, where the loss has only those that a screening left: the
+        prices of EBIC and GIC are those of the whole search. By default that of the loss.
 
     Returns
     -------
@@ -88,6 +98,8 @@ def information_criteria(path, loss, *, noise_variance=None, gamma=1.0) -> Infor
         raise ValueError(f"path has {path[0].w.size} coefficients and loss has {p} columns; give the loss of the path.")
     if not 0.0 <= as_number(gamma, "gamma") <= 1.0:
         raise ValueError(f"gamma must lie in [0, 1], got {gamma:g}.")
+    if n_features is not None:
+        p = as_count(n_features, "n_features", least=p)
     n = np.count_nonzero(row_weights(loss))
     values = np.array([loss.evaluate(solution.w.astype(np.float64)) for solution in path])
     deviance, is_saturated = 2.0 * n * values, np.zeros(size.size, dtype=bool)
@@ -107,4 +119,7 @@ def information_criteria(path, loss, *, noise_variance=None, gamma=1.0) -> Infor
         return np.where(is_saturated, np.inf, deviance + price)
 
     bic = size * np.log(n)
-    return InformationCriteria(path, deviance, size, priced(2.0 * size), priced(bic), priced(bic + 2.0 * gamma * ways))
+    # the first logarithm is below 1, or not a number, for fewer than 16 rows
+    gic = size * np.log(max(np.log(n), np.e)) * np.log(p)
+    prices = (2.0 * size, bic, bic + 2.0 * gamma * ways, gic)
+    return InformationCriteria(path, deviance, size, *map(priced, prices))

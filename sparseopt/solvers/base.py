@@ -30,6 +30,10 @@ class State:
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
 
+    def proof(self):
+        """The `BoundTree` that proves `lower_bound`, where the solver has kept one; asked for after the run."""
+        return None
+
     def account(self) -> str:
         """What the run did, in words: its inner method and the work."""
         return ""

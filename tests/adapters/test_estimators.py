@@ -27,6 +27,7 @@ ESTIMATORS = [
     ours.SCADRegressor(),
     ours.GroupLasso(),
     ours.L0Regressor(),
+    ours.L0Classifier(alpha=1e-3),
     ours.SparseClassifier(),
     ours.SparseLogisticRegression(),
     ours.SparseRegressorCV(alphas=4, cv=3, tol=1e-10),
@@ -169,6 +170,17 @@ def test_a_subset_has_as_many_columns_as_asked_for():
     assert np.flatnonzero(priced.coef_).tolist() == [0, 3]
     constrained = ours.SparseRegressor(constraint=so.Cardinality(2)).fit(X, Y)
     np.testing.assert_allclose(constrained.coef_, ours.L0Regressor(2).fit(X, Y).coef_, atol=1e-6)
+
+
+def test_a_classifier_has_as_many_columns_as_asked_for():
+    for model in (ours.L0Classifier(2), ours.L0Classifier(alpha=0.02)):
+        fitted = model.fit(X, LABELS)
+        assert np.flatnonzero(fitted.coef_).tolist() == [0, 3]
+        assert fitted.score(X, LABELS) > 0.7
+    assert np.count_nonzero(ours.L0Classifier(4).fit(X, THREE).coef_) <= 4
+    mask = so.Mask.of(ours.L0Classifier(2).fit(X, LABELS).solution_, "coef_")
+    dense = linear_model.LogisticRegression().fit(X, LABELS)
+    assert np.flatnonzero(mask.apply(dense).coef_).tolist() == [0, 3]
 
 
 def test_any_loss_will_do():

@@ -1,5 +1,6 @@
 """Scikit-learn: sparse estimators of ours, and masks for linear models and perceptrons of its own."""
 
+from sparseopt.adapters.sklearn.classifiers import L0Classifier as L0Classifier
 from sparseopt.adapters.sklearn.classifiers import SparseClassifier as SparseClassifier
 from sparseopt.adapters.sklearn.classifiers import SparseLogisticRegression as SparseLogisticRegression
 from sparseopt.adapters.sklearn.masks import LinearAdapter as LinearAdapter

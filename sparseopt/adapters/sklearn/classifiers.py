@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, stated
-from sparseopt.adapters.sklearn.regressors import elastic_net
+from sparseopt.adapters.sklearn.regressors import elastic_net, subset
 from sparseopt.inputs import as_weights
 from sparseopt.losses import Logistic, Multinomial
 from sparseopt.problem import Problem
@@ -199,3 +199,46 @@ class SparseLogisticRegression(StatedModel, Classifier):
 
     def _problem(self, loss):
         return Problem(loss, elastic_net(self.alpha, self.l1_ratio))
+
+
+class L0Classifier(StatedModel, Classifier):
+    """Logistic regression with few nonzero coefficients; multinomial for more than two classes.
+
+    Parameters
+    ----------
+    n_nonzero_coefs : int, optional
+        How many coefficients may be used; without it and without alpha a tenth of them, at least one.
+    alpha : float >= 0, optional
+        Price of each coefficient that is used, in the units of the loss, its mean over samples.
+    ridge : float >= 0, default 1e-3
+        Curvature of a ridge. Without one, classes that a few columns separate have no best coefficients.
+    class_weight, fit_intercept, tol, max_iter, solver
+        As in `SparseClassifier`, and so are the attributes.
+    """
+
+    def __init__(
+        self,
+        n_nonzero_coefs=None,
+        *,
+        alpha=None,
+        ridge=1e-3,
+        class_weight=None,
+        fit_intercept=True,
+        tol=1e-8,
+        max_iter=10_000,
+        solver=None,
+    ):
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.alpha = alpha
+        self.ridge = ridge
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+
+    def _binary_loss(self):
+        return Logistic
+
+    def _problem(self, loss):
+        return subset(loss, self.n_nonzero_coefs, self.alpha, self.ridge)

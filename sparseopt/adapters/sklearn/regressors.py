@@ -316,13 +316,15 @@ class L0Regressor(StatedModel, Regressor):
         return LeastSquares(X, y, sample_weight, self.fit_intercept)
 
     def _problem(self, loss):
-        k = self.n_nonzero_coefs
-        if k is None and self.alpha is None:
-            k = max(1, loss.n_features // 10)
-        penalty = Zero() if self.alpha is None else L0(self.alpha)
-        return Problem(
-            loss, Ridged(penalty, self.ridge) if self.ridge else penalty, None if k is None else Cardinality(k)
-        )
+        return subset(loss, self.n_nonzero_coefs, self.alpha, self.ridge)
+
+
+def subset(loss, k, alpha, ridge):
+    """At most k nonzeros, or a price for each, and a ridge; with neither k nor a price a tenth of the features."""
+    if k is None and alpha is None:
+        k = max(1, loss.n_features // 10)
+    penalty = Zero() if alpha is None else L0(alpha)
+    return Problem(loss, Ridged(penalty, ridge) if ridge else penalty, None if k is None else Cardinality(k))
 
 
 def elastic_net(alpha, l1_ratio):

@@ -1,0 +1,86 @@
+"""Random small problems against brute force, with work buffers full of NaN.
+
+Run it by ``python -m benchmarks.soundness [--cases N] [--first SEED] [--seconds LIMIT]``. A local search may not be
+better than the optimum, nor claim a bound above it; a branch and bound has to close the gap at the optimum, and
+its proof to be accepted. Every fault is printed with its seed, which ``--first SEED --cases 1`` draws again.
+"""
+
+import argparse
+import faulthandler
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+
+import sparseopt as so
+from sparseopt.solvers.branch_and_bound import BranchAndBound
+
+from benchmarks.report import markdown, save
+from benchmarks.soundness.cases import problem_of
+from benchmarks.soundness.check import judge, refits_of
+
+SOLVERS = {
+    "LocalSearch": so.LocalSearch(),
+    "BranchAndBound": BranchAndBound(keep_proof=True),
+    "default": None,
+}
+
+
+def main():
+    """Draw, solve, judge and print; exit with 1 where there was a fault."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soundness", description="Certificates against brute force."
+    )
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first case")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
+    parser.add_argument("--solver", nargs="*", default=list(SOLVERS), choices=list(SOLVERS))
+    parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
+    options = parser.parse_args()
+    faulthandler.enable()
+    start = time.perf_counter()
+    outcomes, faults, refusals = defaultdict(Counter), [], Counter()
+    for seed in range(options.first, options.first + options.cases):
+        if time.perf_counter() - start > options.seconds:
+            break
+        kind, problem = problem_of(seed)
+        found = refits_of(problem)
+        if found is None:
+            outcomes["brute force", kind]["not exact enough"] += 1
+            continue
+        for name in options.solver:
+            solver = SOLVERS[name] or so.default_solver(problem)
+            verdict = judge(problem, found, solver)
+            row = outcomes[name, kind]
+            row["cases"] += 1
+            if verdict.outcome.startswith("refused"):
+                refusals[re.sub(r"\d+", "#", f"{name}: {verdict.outcome}")] += 1
+            row[verdict.outcome.split(":")[0]] += 1
+            row["best"] += verdict.is_best
+            row["faulty"] += bool(verdict.faults)
+            for fault in verdict.faults:
+                faults.append(f"seed {seed} ({kind}), {name}: {fault}")
+                print(faults[-1], flush=True)
+    columns = [
+        "cases",
+        *sorted({outcome for row in outcomes.values() for outcome in row} - {"cases", "best", "faulty"}),
+        "best",
+        "faulty",
+    ]
+    table = [
+        {"solver": solver, "loss": kind} | {column: row[column] for column in columns}
+        for (solver, kind), row in sorted(outcomes.items())
+    ]
+    print(markdown(table))
+    for refusal, count in refusals.most_common():
+        print(f"{count} {refusal}")
+    if options.save:
+        save("soundness", {"small problems against brute force": table})
+    print(
+        f"{len(faults)} faults in {sum(row['cases'] for row in outcomes.values())} runs, {time.perf_counter() - start:.0f} s"
+    )
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""One problem against brute force: what a solver may not do, as sentences."""
+
+import sys
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import sparseopt as so
+from sparseopt.solvers.branch_and_bound import BranchAndBound
+from sparseopt.testing import poisoned
+
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "oracles"))
+from brute_force import refits
+
+# Seconds of one solve, and the relative gap that it is asked for.
+_SECONDS, _TOL = 20.0, 1e-6
+
+
+@dataclass
+class Verdict:
+    """What became of one solver on one problem."""
+
+    outcome: str
+    faults: list = field(default_factory=list)
+    seconds: float = 0.0
+    is_best: bool = False
+
+
+def judge(problem, found, solver):
+    """The verdict on a solver, given all refits of the problem."""
+    if reason := solver.rejects(problem):
+        return Verdict(f"refused: {reason}")
+    with poisoned() if hasattr(solver, "seed") or hasattr(solver, "keep_proof") else nullcontext():
+        try:
+            solution = so.solve(problem, solver, tol=_TOL, time_limit=_SECONDS)
+        except so.UnsupportedProblem as refusal:
+            return Verdict(f"refused: {refusal}")
+        except Exception as fault:  # noqa: BLE001 - whatever it raises is what is looked for
+            return Verdict("raised", [f"raised {type(fault).__name__}: {fault}"])
+    faults = _faults(problem, found, solution)
+    if isinstance(solver, BranchAndBound):
+        faults += _faults_of_proof(problem, found, solution)
+    slack = _slack(problem, found)
+    is_best = solution.certificate.objective <= found.best + slack + _TOL * solution.certificate.reference
+    return Verdict(solution.status.name.lower(), faults, solution.seconds, is_best)
+
+
+def refits_of(problem):
+    """All refits, or None where one of them is not good enough to judge by."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = refits(problem)
+    return found if found.worst <= 1e-6 else None
+
+
+def _slack(problem, found):
+    """What the refits and the rounding of the data may be wrong by."""
+    at_zero = abs(problem.loss.evaluate(np.zeros(problem.n_features)))
+    size = max(abs(found.best) if np.isfinite(found.best) else 0.0, at_zero, 1e-20)
+    if problem.dtype == np.float32:
+        return 3e-5 * size
+    return (1e-9 if isinstance(problem.loss, so.LeastSquares | so.Quadratic | so.MultiResponse) else 1e-7) * size
+
+
+def _faults(problem, found, solution):
+    """What is wrong with any solution, whatever the solver promises."""
+    certificate, slack = solution.certificate, _slack(problem, found)
+    faults = []
+    if not np.all(np.isfinite(solution.w)):
+        return ["w is not finite"]
+    if certificate.violation > 1e-8:
+        faults.append(f"violation {certificate.violation:.3g}")
+    elif certificate.objective < found.best - slack:
+        faults.append(f"objective {certificate.objective:.12g} is below the optimum {found.best:.12g}")
+    if certificate.lower_bound > found.best + slack:
+        faults.append(f"bound {certificate.lower_bound:.12g} is above the optimum {found.best:.12g}")
+    if certificate.objective != so.certify(problem, solution.w.ravel()).objective:
+        faults.append("the objective is not that of w")
+    return faults
+
+
+def _faults_of_proof(problem, found, solution):
+    """What is wrong with a branch and bound: an optimum that is none, a gap that is open, a proof that does not hold."""
+    certificate, slack = solution.certificate, _slack(problem, found)
+    faults = []
+    if solution.status is so.Status.CONVERGED:
+        if certificate.objective > found.best + _TOL * certificate.reference + slack:
+            faults.append(f"converged at {certificate.objective:.12g}, but the optimum is {found.best:.12g}")
+        if not certificate.relative_gap <= _TOL * (1 + 1e-6):
+            faults.append(f"converged with a relative gap of {certificate.relative_gap:.3g}")
+    if certificate.proof == "bound":
+        try:
+            certificate.verify(problem)
+        except so.CertificateError as refusal:
+            faults.append(f"verify: {refusal}")
+    return faults

@@ -1,0 +1,336 @@
+"""What the checker of a `BoundTree` reads of a problem: units, prices, gains, and the bound's terms at a point.
+
+Plain numpy on the matrix and the targets as they were lent, and on the definition of each loss.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.bound_losses import conjugate, slopes
+from sparseopt.constraints import Box
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
+from sparseopt.problem import parts_of
+from sparseopt.supports import (
+    Cardinality,
+    Forbidden,
+    GroupCardinality,
+    Required,
+    RowCardinality,
+    StrongHierarchy,
+    SupportConstraint,
+)
+
+# A slope that is this small beside that at zero is zero, where a coefficient without curvature and bounds needs it so.
+_NO_SLOPE = 1e-10
+# Columns of X'SX are kept up to so many numbers.
+_KEPT = 5e7
+_IN, _OUT = 1, -1
+
+
+@dataclass(eq=False)
+class ProblemData:
+    """A problem as the bound needs it; `move` sets the diagonal."""
+
+    model: _Gram | _Samples
+    k: int
+    alpha: float
+    l1: float
+    ridge: float
+    lower: np.ndarray
+    upper: np.ndarray
+    #: The unit of each coefficient.
+    unit: np.ndarray
+    n_units: int
+    #: Units that are always in, and coefficients that are.
+    units_in: np.ndarray
+    always: np.ndarray
+    never: np.ndarray
+    hierarchies: tuple
+    diagonal: np.ndarray | float = field(default=0.0)
+
+    @staticmethod
+    def of(problem) -> ProblemData | str:
+        """The data of a problem; or, in words, why there is no such bound for it."""
+        prices = _prices(problem.penalty)
+        parts = parts_of(problem.constraint)
+        if prices is None or not all(isinstance(part, Box | SupportConstraint) for part in parts):
+            return "the checker knows no bound for such a penalty or constraint"
+        model = _model(problem.loss)
+        if model is None:
+            return f"the checker knows no bound for {type(problem.loss).__name__}"
+        return _read(problem, prices, parts, model)
+
+    def first_status(self):
+        """What the problem itself fixes: 1 in, -1 out, 0 free; None where no support is left."""
+        status = np.zeros(self.n_units, dtype=np.int8)
+        status[np.bincount(self.unit, ~self.never, minlength=self.n_units) == 0] = _OUT
+        if np.any(status[self.units_in] == _OUT):
+            return None
+        status[self.units_in] = _IN
+        return self.completed(status)
+
+    def completed(self, status):
+        """The status with what follows from it, in place; None where no support is left."""
+        is_changed = bool(self.hierarchies)
+        while is_changed:
+            is_changed = False
+            for child, parents in (link for part in self.hierarchies for link in part.parents.items()):
+                if status[child] != _OUT and any(status[parent] == _OUT for parent in parents):
+                    if status[child] == _IN:
+                        return None
+                    status[child], is_changed = _OUT, True
+                if status[child] == _IN and any(status[parent] != _IN for parent in parents):
+                    status[list(parents)], is_changed = _IN, True
+        return None if np.count_nonzero(status == _IN) > self.k else status
+
+    def move(self, diagonal):
+        """Move a diagonal from the curvature of the loss into the gains; why that is not allowed, or None."""
+        if diagonal is not None:
+            diagonal = np.asarray(diagonal, dtype=np.float64)
+            if not isinstance(self.model, _Gram):
+                return "a diagonal can be moved out of least squares and quadratics only"
+            if diagonal.shape != self.lower.shape or not np.all((diagonal >= 0.0) & (diagonal < np.inf)):
+                return "its diagonal is not a vector of one finite nonnegative number a coefficient"
+            self.diagonal = diagonal
+        return self.model.definiteness_fault(diagonal) if isinstance(self.model, _Gram) else None
+
+    def base_and_slopes(self, point):
+        """base, the slopes t, and the size of the sums, at a sparse point."""
+        indices, values = np.asarray(point[0], dtype=np.intp), np.asarray(point[1], dtype=np.float64)
+        return self.model.base_and_slopes(indices, values, float(point[2]) if len(point) > 2 else 0.0, self.diagonal)
+
+    def unit_gains(self, t):
+        """What each unit gains at most, less its price: the sum over those of its coefficients that are worth it."""
+        gains = self._gains(t) - self.alpha
+        if self.n_units == self.unit.size:
+            return gains
+        worth = np.where(self.always, gains, np.maximum(gains, 0.0))
+        return np.bincount(self.unit, np.where(self.never, 0.0, worth), minlength=self.n_units)
+
+    def _gains(self, t):
+        """max over w in [lower, upper] of t w - curvature w**2 / 2 - l1 |w|, one a coefficient."""
+        curvature = np.broadcast_to(self.ridge + self.diagonal, t.shape)
+        excess = np.maximum(np.abs(t) - self.l1, 0.0)
+        is_free = (curvature == 0.0) & np.isinf(np.where(t > 0.0, self.upper, self.lower))
+        excess = np.where(is_free & (excess <= _NO_SLOPE * self.model.slope_at_zero), 0.0, excess)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            best = np.where(excess == 0.0, 0.0, np.sign(t) * excess / curvature)
+            # concave in w: the best point of an interval is the nearest to the best of all
+            best = np.clip(best, self.lower, self.upper)
+            size = np.abs(best)
+            gain = np.where(best == 0.0, 0.0, (np.sign(best) * t - self.l1) * size - curvature * size * size / 2)
+        return np.where(np.isfinite(best), gain, np.inf)
+
+
+def _prices(penalty):
+    """Price of a nonzero, weight of the L1 norm, curvature of the ridge; None for another penalty."""
+    match penalty:
+        case Zero():
+            return 0.0, 0.0, 0.0
+        case L0(alpha):
+            return alpha, 0.0, 0.0
+        case L1(beta):
+            return 0.0, beta, 0.0
+        case L0L1(alpha, beta):
+            return alpha, beta, 0.0
+        case Ridged(inner, beta):
+            prices = _prices(inner)
+            return prices and (*prices[:2], prices[2] + beta)
+    return None
+
+
+def _read(problem, prices, parts, model):
+    p, shape = problem.n_features, problem.shape
+    lower, upper = np.full(p, -np.inf), np.full(p, np.inf)
+    rows = np.arange(p) // (p // shape[0])
+    never, required = np.zeros(p, dtype=bool), np.zeros(p, dtype=bool)
+    # with rows as units, features are rows; otherwise every coefficient is one, or there are groups
+    groups = next((part for part in parts if isinstance(part, GroupCardinality)), None)
+    counted = any(isinstance(part, RowCardinality) for part in parts) or not any(
+        isinstance(part, Cardinality) for part in parts
+    )
+    counts_rows = groups is None and counted and any(not isinstance(part, Box) for part in parts)
+    unit, n_units = (rows, shape[0]) if counts_rows else (np.arange(p), p)
+    if groups is not None:
+        n_units = groups.groups.count(p)
+        unit = groups.groups.spread(np.arange(n_units), p).astype(np.intp)
+    k, hierarchies = n_units, []
+    for part in parts:
+        match part:
+            case Box():
+                low, high = part.bounds(p)
+                lower, upper = np.maximum(lower, low), np.minimum(upper, high)
+            case Forbidden(features):
+                never |= np.isin(rows, features)
+            case Required(features):
+                required |= np.isin(rows, features)
+            case GroupCardinality() if part is groups:
+                k = min(k, part.k)
+            case RowCardinality() if counts_rows:
+                k = min(k, part.k)
+            case Cardinality() if n_units == p:
+                k = min(k, part.k)
+            case StrongHierarchy() if n_units == shape[0] and groups is None:
+                hierarchies.append(part)
+    never |= (lower == 0.0) & (upper == 0.0)
+    always = (lower > 0.0) | (upper < 0.0)
+    if len(shape) == 1:
+        always |= required
+        units_in = unit[always]
+    else:  # of a required row any one coefficient is in, which only rows and groups of whole rows know
+        units_in = np.concatenate([unit[always], unit[required]] if counts_rows else [unit[always]])
+    alpha, l1, ridge = prices
+    return ProblemData(
+        model, k, alpha, l1, ridge, lower, upper, unit, n_units, np.unique(units_in), always, never, tuple(hierarchies)
+    )
+
+
+def _model(loss):
+    match loss:
+        case Quadratic():
+            return _Gram.of_quadratic(loss)
+        case LeastSquares() | MultiResponse():
+            return _Gram.of_squares(loss)
+        case SampleLoss() if conjugate(loss, np.zeros(loss.y.size)) is not None:
+            return _Samples(loss)
+    return None
+
+
+class _Gram:
+    """f(w) = constant - pull.w + w'Gw / 2, where w may be a matrix with a column for each response."""
+
+    def __init__(self, constant, pull, n, columns, whole):
+        self.constant, self.pull, self.n = constant, pull, n
+        self._columns, self._whole = columns, whole
+        self.slope_at_zero = float(np.max(np.abs(pull), initial=0.0))
+        self._place, self._kept = np.full(pull.shape[0], -1), np.empty((0, pull.shape[0]))
+
+    @staticmethod
+    def of_quadratic(loss):
+        Q, c = loss.Q.matrix, loss.c.astype(np.float64)
+        dense = sparse.issparse(Q)
+
+        def columns(features):
+            part = Q[:, features]
+            return (part.toarray() if dense else part).astype(np.float64)
+
+        return _Gram(0.0, -c[:, None], 0, columns, lambda: columns(np.arange(c.size)))
+
+    @staticmethod
+    def of_squares(loss):
+        A = loss.X.matrix.astype(np.float64, copy=False)
+        n, p = A.shape
+        s = np.broadcast_to(np.ravel(loss.sample_weight.values), n).astype(np.float64)[:, None]
+        means = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(p)
+        y = np.asarray(loss.targets if isinstance(loss, MultiResponse) else loss.target[:, None], dtype=np.float64)
+
+        def pulled(U):
+            return A.T @ U - np.multiply.outer(means, U.sum(axis=0))
+
+        def columns(features):
+            part = A[:, features]
+            part = (part.toarray() if sparse.issparse(A) else part) - means[features]
+            return pulled(s * part)
+
+        return _Gram(float(np.sum(s * y * y)) / 2, pulled(s * y), n, columns, lambda: columns(np.arange(p)))
+
+    def definiteness_fault(self, diagonal):
+        """Why G less the diagonal is not positive semidefinite, up to the rounding of G; None if it is.
+
+        Least squares are convex without a proof.
+        """
+        if diagonal is None and self.n:
+            return None
+        G = self._whole()
+        p, q = G.shape[0], self.pull.shape[1]
+        scale = G.diagonal().copy()
+        # of a diagonal entry of zero the row is zero
+        if np.any(scale < 0.0) or np.any(G[scale == 0.0]):
+            return "the loss is not convex"
+        if diagonal is not None:
+            G[np.diag_indices(p)] -= np.max(diagonal.reshape(p, q), axis=1)
+        root = np.sqrt(np.where(scale > 0.0, scale, 1.0))
+        G /= root[:, None]
+        G /= root
+        slack = 8.0 * np.finfo(np.float64).eps * (p + math.sqrt(p * self.n))
+        G[np.diag_indices(p)] += np.where(scale > 0.0, slack, 0.0 if diagonal is None else slack)
+        empty = scale == 0.0
+        if diagonal is not None and np.any(diagonal.reshape(p, q)[empty]):
+            return "its diagonal is too large: the curvature that is left is negative"
+        G[empty, empty] = 1.0
+        try:
+            np.linalg.cholesky(G)
+        except np.linalg.LinAlgError:
+            return (
+                "the loss is not convex"
+                if diagonal is None
+                else "its diagonal is too large: the curvature that is left is negative"
+            )
+        return None
+
+    def base_and_slopes(self, indices, values, intercept, diagonal):
+        """With the point w: constant - w'(G - D)w / 2, pull - (G - D) w, and the size of the sums."""
+        p, q = self.pull.shape
+        w = np.zeros(p * q)
+        w[indices] = values
+        W = w.reshape(p, q)
+        features = np.flatnonzero(W.any(axis=1))
+        curved = self._product(features, W[features]).ravel() - diagonal * w
+        pull = self.pull.ravel()
+        base = self.constant - float(w @ curved) / 2
+        return (
+            base,
+            pull - curved,
+            self.constant + float(np.abs(w) @ np.abs(curved)) / 2 + float(np.abs(w) @ np.abs(pull)),
+        )
+
+    def _product(self, features, W):
+        """G W of the rows of W that are not zero; columns of G are kept, as most are needed again."""
+        new = features[self._place[features] < 0]
+        if len(self._kept) + new.size > _KEPT / self.pull.shape[0]:
+            return self._columns(features) @ W
+        if new.size:
+            self._place[new] = len(self._kept) + np.arange(new.size)
+            self._kept = np.concatenate([self._kept, self._columns(new).T])
+        return self._kept[self._place[features]].T @ W
+
+
+class _Samples:
+    """f(w) = min over b of sum_i s_i phi(y_i, x_i w + b + o_i), by its conjugate."""
+
+    def __init__(self, loss):
+        self.loss = loss
+        self.A = loss.X.matrix.astype(np.float64, copy=False)
+        self.s = np.broadcast_to(loss.sample_weight.values, self.A.shape[0]).astype(np.float64)
+        self.offset = np.zeros(self.A.shape[0]) + loss.offset.added_to(0.0)
+        # columns less their means have the same slopes, but for rounding, where the multipliers are balanced
+        self.means = self.A.T @ self.s / self.s.sum() if loss.intercept else np.zeros(self.A.shape[1])
+        nothing = np.empty(0, dtype=np.intp)
+        self.slope_at_zero = float(np.max(np.abs(self.base_and_slopes(nothing, np.empty(0), 0.0, 0.0)[1]), initial=0.0))
+
+    def base_and_slopes(self, indices, values, intercept, diagonal):
+        """-sum_i s_i phi*(v_i), -X'(s v), and the size of the sums."""
+        z = self.A[:, indices] @ values + (intercept if self.loss.intercept else 0.0)
+        v = slopes(self.loss, z + self.offset)
+        if self.loss.intercept:
+            v = _balanced(v, self.s)
+        mass = self.s * v
+        t = -(self.A.T @ mass - self.means * mass.sum())
+        terms = self.s * conjugate(self.loss, v) - mass * self.offset
+        size = float(np.abs(terms).sum() + np.abs(mass) @ np.abs(z))
+        base = -float(terms.sum())
+        return (base if np.isfinite(base) else -np.inf), t, size if np.isfinite(size) else 0.0
+
+
+def _balanced(v, s):
+    """v with sum_i s_i v_i = 0: the side that weighs more is scaled down, which stays in the range of slopes around zero."""
+    above, below = float(s @ np.maximum(v, 0.0)), float(s @ np.maximum(-v, 0.0))
+    if above == 0.0 or below == 0.0:
+        return np.zeros_like(v)
+    return np.where(v > 0.0, v * min(1.0, below / above), v * min(1.0, above / below))

@@ -1,0 +1,53 @@
+"""Slopes of phi and its conjugate phi* for each loss on samples, from the definitions, for the checker of bounds.
+
+Slopes are cut to their range, in which every number will do, so that a conjugate is finite.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, xlogy
+
+from sparseopt.losses import Gamma, Huber, Logistic, Poisson, Quantile, SampleLoss, SquaredHinge
+
+
+def slopes(loss: SampleLoss, z):
+    """Slope of phi(y_i, .) at each z_i, in its range."""
+    y = loss.y.astype(np.float64)
+    match loss:
+        case Huber():
+            return np.clip(z - y, -loss.delta, loss.delta)
+        case Logistic():
+            return -y * expit(-y * z)
+        case SquaredHinge():
+            return -y * np.maximum(1.0 - y * z, 0.0)
+        case Poisson():
+            return np.exp(np.minimum(z, loss.ceiling)) - y
+        case Gamma():
+            return 1.0 - y * np.exp(np.minimum(-z, loss.ceiling))
+        case Quantile():
+            return -np.clip((y - z) / loss.smoothing, loss.quantile - 1.0, loss.quantile)
+    return np.asarray(loss.slope(y, z), dtype=np.float64)
+
+
+def conjugate(loss: SampleLoss, v):
+    """phi*(y_i, v_i) = max over z of v_i z - phi(y_i, z), inf out of the range of slopes; None for a loss that has none."""
+    y = loss.y.astype(np.float64)
+    match loss:
+        case Huber():
+            return v * v / 2 + y * v
+        case Logistic():
+            # z with -y / (1 + exp(y z)) = v, where q = -y v is the probability of the other label
+            q = -y * v
+            return xlogy(q, q) + xlogy(1.0 - q, 1.0 - q)
+        case SquaredHinge():
+            return v * v / 2 + y * v
+        case Poisson():
+            # phi = exp(z) - y z + a constant: the best z is log(y + v)
+            return xlogy(y + v, y + v) - (y + v) - (xlogy(y, y) - y)
+        case Gamma():
+            # phi = y exp(-z) + z - log y - 1: the best z is log(y / (1 - v))
+            return xlogy(1.0 - v, 1.0 - v) + v + v * np.log(y)
+        case Quantile():
+            return loss.smoothing * v * v / 2 + y * v
+    return np.asarray(loss.conjugate(v), dtype=np.float64) if loss.has_conjugate else None

@@ -1,0 +1,165 @@
+"""Branch and bound: the best support, and a proof that there is none better."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
+from sparseopt.solution import Status, UnsupportedProblem
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.gram_models import WholeGram, gram_model
+from sparseopt.solvers.gram_rows import GramRows
+from sparseopt.solvers.perspective_diagonal import largest_diagonal
+from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
+from sparseopt.solvers.subset_search import SubsetSearch
+from sparseopt.solvers.subset_state import SubsetState
+from sparseopt.solvers.support_fit import best_on_support
+from sparseopt.solvers.tree import Tree
+from sparseopt.solvers.tree_proof import proof_of
+from sparseopt.subsets import SubsetProblem
+
+# Seconds of a step, after which limits and callbacks are looked at.
+_CHUNK = 0.05
+# The gap is relative to the objective, but to no less than this part of that at zero, as in the certificate.
+_FLOOR = 1e-6
+# Of the tolerance, which rounding in the certificate leaves to the search.
+_PART = 0.999
+_REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
+_UNBOUNDED = "feature {} depends on others, and nothing is proven without a limit to its coefficient; " + _REMEDY
+# Of the search for the first support: with a few, it is mostly the best one.
+_KICKS = 10
+# A coefficient that is there and does nothing.
+_TINY = 1e-30
+
+
+@dataclass
+class TreeState(State):
+    """State with the tree, and what is still to be done before there is one."""
+
+    preparation: object = field(default=None, repr=False)
+    tree: Tree | None = field(default=None, repr=False)
+    subset: SubsetProblem | None = field(default=None, repr=False)
+
+    def proof(self):
+        return None if self.tree is None else proof_of(self.tree)
+
+    def account(self):
+        if self.tree is None:
+            return "no node was visited"
+        return f"{self.tree.visited} nodes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchAndBound(Solver):
+    """The best subset with its proof, by branch and bound on the perspective relaxation.
+
+    `tol` is the relative gap between the objective and the bound that is proven for all supports;
+    an iteration is a node.
+
+    Parameters
+    ----------
+    keep_proof : bool, default False
+        Keep the tree, so that the certificate can be verified without this solver.
+    """
+
+    keep_proof: bool = False
+
+    def rejects(self, problem):
+        subset = SubsetProblem.of(problem)
+        if isinstance(subset, str):
+            return subset
+        if isinstance(problem.loss, SampleLoss):
+            return SampleRelaxation.rejects(problem.loss, subset)
+        if not isinstance(problem.loss, LeastSquares | Quadratic):
+            return "it takes least squares, quadratics and losses on samples"
+        if subset.groups is not None or subset.has_rows or subset.parents:
+            return "it chooses single features; LocalSearch takes groups, rows and hierarchies"
+        if isinstance(problem.loss, LeastSquares) and not subset.ridge and not subset.has_bounds:
+            n, p = problem.loss.X.shape
+            if p - subset.forbidden.size > n:
+                return f"{p} features fit {n} samples exactly, and nothing is proven from that; " + _REMEDY
+        return None
+
+    def init(self, problem, w):
+        state = TreeState(w=w)
+        state.preparation = self._prepare(problem, state)
+        return state
+
+    def step(self, problem, state, tol, max_iterations):
+        until = time.perf_counter() + _CHUNK
+        while state.preparation is not None:
+            if next(state.preparation, "ready") == "ready":
+                state.preparation = None
+            if time.perf_counter() >= until:
+                return state
+        if state.status is not None:
+            return state
+        tree = state.tree
+        state.iterations += tree.run(until, max_iterations)
+        state.w = _rounded(tree.point, problem.dtype, state.subset)
+        state.lower_bound = tree.lower_bound
+        if tree.is_finished:
+            reached = tree.objective - state.lower_bound <= state.tolerance * max(abs(tree.objective), tree.floor)
+            state.status = Status.CONVERGED if reached else Status.STALLED
+        return state
+
+    def _prepare(self, problem, state):
+        """Read the problem, find an incumbent and begin the tree, in parts."""
+        subset, loss = SubsetProblem.of(problem), problem.loss
+        state.w = np.zeros(problem.n_features)
+        state.subset = subset
+        prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
+        relaxation, objective, point = yield from prepare(loss, subset, keep_points=self.keep_proof)
+        state.tree = Tree(
+            relaxation,
+            relaxation.first_status(),
+            objective,
+            point,
+            tolerance=_PART * state.tolerance,
+            floor=_FLOOR * abs(problem.objective(np.zeros(problem.n_features))),
+            keep_proof=self.keep_proof,
+        )
+
+
+def _prepare_quadratic(loss, subset, *, keep_points):
+    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts."""
+    model = yield from gram_model(loss)
+    yield
+    search = _search(loss, model, subset)
+    for _ in search.run():
+        yield
+    objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
+    yield
+    if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
+        model.move_diagonal(diagonal)
+    relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
+    if (j := relaxation.unbounded()) >= 0:
+        raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
+    return relaxation, objective, point
+
+
+def _search(loss, model, subset):
+    """The search for a first support, which knows nothing of bounds and of an L1 norm."""
+    if isinstance(model, WholeGram):
+        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
+    else:
+        rows = GramRows.of(loss)
+    is_open = np.ones(model.n_features, dtype=bool)
+    is_open[subset.forbidden] = False
+    return SubsetSearch(SubsetState(rows, subset.ridge, is_open, subset.required), subset.k, subset.alpha, kicks=_KICKS)
+
+
+def _rounded(point, dtype, subset):
+    """The point in the type of the data, within its bounds; a required coefficient that is best at zero becomes tiny."""
+    w = point.astype(dtype)
+    idle = subset.required[w[subset.required] == 0.0]
+    w[idle] = _TINY
+    if subset.has_bounds:
+        w[idle] = np.where(subset.upper[idle] > 0.0, _TINY, -_TINY)
+        outside = (w < subset.lower) | (w > subset.upper)
+        w[outside] = np.nextafter(w[outside], 0.5 * (subset.lower + subset.upper)[outside].astype(dtype))
+    return w

@@ -1,0 +1,237 @@
+"""A convex quadratic for solvers that fix features: constant - q'w + w'Gw / 2, with G at hand in parts.
+
+G is formed at once where it is no larger than X; otherwise only the part that belongs to features
+in use is, and the pull q - Gw of all others is a product with X. All in float64.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.kernels.gram import gather
+from sparseopt.kernels.perspective import pulls_of, subtract_rows
+from sparseopt.losses import LeastSquares
+
+# Entries of a block of rows of X from which a part of its Gram matrix is made.
+_BLOCK = 1 << 20
+# Up to this many features, G is formed at once also where it is larger than X.
+_FEW = 1500
+# Features of which parts of G are kept, before those that came first are forgotten.
+_KEPT = 3000
+# A column of which centring leaves no more than this, of its square, is constant.
+_FLAT = 1e-13
+
+
+class GramModel(ABC):
+    """The quadratic, with the part of G that belongs to the features in use.
+
+    Attributes
+    ----------
+    linear : array of shape (p,)
+        q.
+    bends : array of shape (p,)
+        Diagonal of G.
+    sizes : array of shape (p,)
+        What rounding of a product with feature j is relative to.
+    constant : float
+    rounding : float
+        Relative error of such products.
+    is_flat : array of shape (p,)
+        Features that the quadratic does not depend on, but for rounding: their entries are zeros.
+    features : array
+        Those in use, in the order of `gram`.
+    place : array of shape (p,)
+        Where a feature stands among them; -1 where it is not in use.
+    gram : array
+        Their part of G, less the `moved` part of the diagonal.
+    moved : array of shape (p,)
+        Part of the diagonal that is accounted for elsewhere.
+    """
+
+    linear: np.ndarray
+    bends: np.ndarray
+    sizes: np.ndarray
+    constant: float
+    rounding: float
+    is_flat: np.ndarray
+    features: np.ndarray
+    place: np.ndarray
+    moved: np.ndarray
+
+    @property
+    def n_features(self):
+        return self.linear.size
+
+    @property
+    @abstractmethod
+    def gram(self):
+        """Rows and columns of the features in use; a view."""
+
+    @abstractmethod
+    def use(self, features):
+        """Take features into use, if they are not yet."""
+
+    def block(self, features):
+        """The part of G that belongs to some features, as a new matrix."""
+        self.use(features)
+        places = self.place[features]
+        block = np.empty((features.size, features.size))
+        gather(self.gram, places, places, block)
+        block[np.diag_indices(features.size)] += self.moved[features]
+        return block
+
+    def move_diagonal(self, d):
+        """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
+        self.moved = d
+        self.gram[np.diag_indices(self.features.size)] -= d
+        self.bends = self.bends - d
+
+
+class WholeGram(GramModel):
+    """G in memory."""
+
+    def __init__(self, gram, linear, constant, sizes, rounding, most_rank):
+        #: The rank of G is no larger.
+        self.most_rank = most_rank
+        self.linear, self.constant, self.sizes, self.rounding = linear, constant, sizes, rounding
+        self.is_flat = is_flat(gram.diagonal(), sizes)
+        if self.is_flat.any():
+            gram[self.is_flat], gram[:, self.is_flat], linear[self.is_flat] = 0.0, 0.0, 0.0
+        self._gram, self.bends = gram, gram.diagonal().copy()
+        self.features = self.place = np.arange(linear.size)
+        self.moved = np.zeros(linear.size)
+
+    @property
+    def gram(self):
+        return self._gram
+
+    def use(self, features):
+        """All are."""
+
+
+class WideGram(GramModel):
+    """G of a wide X, of which only the features in use are kept."""
+
+    def __init__(self, loss):
+        self.design, weights = loss.X, np.asarray(loss.sample_weight.values, dtype=np.float64)
+        n, p = self.design.shape
+        self.root = np.broadcast_to(np.sqrt(weights), n)
+        self.target = self.root * loss.target
+        self.linear = np.asarray(self.design.rmatvec(self.root * self.target), dtype=np.float64)
+        self.constant = 0.5 * float(self.target @ self.target)
+        self.bends = np.array(loss.curvatures(), dtype=np.float64)
+        self.sizes = sizes_of(self.design, self.bends)
+        self.rounding = rounding_of(n)
+        self.is_flat = is_flat(self.bends, self.sizes)
+        self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
+        self.place, self.moved = np.full(p, -1, dtype=np.intp), np.zeros(p)
+        self.features = np.empty(0, dtype=np.intp)
+        self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
+        self._spread = np.zeros(n + 1)
+
+    @property
+    def gram(self):
+        return self._gram[: self.features.size, : self.features.size]
+
+    def use(self, features):
+        fresh = features[self.place[features] < 0]
+        if fresh.size == 0:
+            return
+        if self.features.size + fresh.size > max(_KEPT, 2 * features.size):
+            lately = np.arange(self.features.size)[-_KEPT // 2 :]
+            old = self.place[features]
+            self._forget(np.union1d(lately, old[old >= 0]))
+        held, size = self.features.size, self.features.size + fresh.size
+        if size > len(self._gram):
+            room = max(size, 2 * len(self._gram))
+            columns, gram = np.empty((room, self._columns.shape[1])), np.empty((room, room))
+            columns[:held], gram[:held, :held] = self._columns[:held], self.gram
+            self._columns, self._gram = columns, gram
+        self._columns[held:size] = self.design.columns_as_rows(fresh) * self.root
+        self._columns[held:size][self.is_flat[fresh]] = 0.0
+        products = self._columns[held:size] @ self._columns[:size].T
+        self._gram[held:size, :size] = products
+        self._gram[:held, held:size] = products[:, :held].T
+        self.place[fresh] = np.arange(held, size)
+        self.features = np.concatenate([self.features, fresh])
+
+    def _forget(self, keep):
+        """Of the features in use, keep those at some places only."""
+        size = keep.size
+        self._columns[:size] = self._columns[keep]
+        self._gram[:size, :size] = self._gram[np.ix_(keep, keep)]
+        self.place[self.features] = -1
+        self.features = self.features[keep]
+        self.place[self.features] = np.arange(size)
+
+    def residual(self, features, w):
+        """What is left of the target, times the roots of the weights, for a w on some features in use."""
+        rest = self.target.copy()
+        subtract_rows(self._columns, self.place[features], w, rest)
+        return rest
+
+    def pulls(self, rest, features=None):
+        """Products of columns with a residual: of all, or of some features."""
+        if features is None:
+            pull = np.asarray(self.design.rmatvec(self.root * rest), dtype=np.float64)
+            pull[self.is_flat] = 0.0
+            return pull
+        np.multiply(self.root, rest, out=self._spread[:-1])
+        self._spread[-1] = self._spread[:-1].sum()  # where a centred sparse design expects the shift
+        pull = np.empty(features.size)
+        pulls_of(self.design, features, self._spread, pull)
+        pull[self.is_flat[features]] = 0.0
+        return pull
+
+
+def gram_model(loss):
+    """The model of least squares or of a `Quadratic`, in parts: a generator that returns it."""
+    if isinstance(loss, LeastSquares):
+        n, p = loss.X.shape
+        return (yield from whole_gram(loss)) if p <= max(n, _FEW) else WideGram(loss)
+    gram = loss.Q.to_array()
+    sizes = np.sqrt(gram.diagonal())
+    linear = -np.asarray(loss.c, dtype=np.float64)
+    return WholeGram(np.ascontiguousarray(gram), linear, 0.0, sizes, rounding_of(1), sizes.size)
+
+
+def whole_gram(loss):
+    """The model of an X that is read once, in blocks of rows, or as sparse products: a generator that returns it."""
+    design, target = loss.X, loss.target.astype(np.float64)
+    n, p = design.shape
+    weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
+    constant = 0.5 * float(np.sum(weights * target * target))
+    means = getattr(design, "means", np.zeros(p)).astype(np.float64)
+    if sparse.issparse(design.matrix):
+        matrix = design.matrix.astype(np.float64)
+        gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
+        linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
+    else:
+        gram, linear, root = np.zeros((p, p)), np.zeros(p), np.sqrt(weights)
+        rows = max(1, _BLOCK // max(p, 1))
+        for first in range(0, n, rows):
+            part = slice(first, first + rows)
+            block = (design.matrix.T[:, part] - means[:, None]) * root[part]
+            gram += block @ block.T
+            linear += block @ (root[part] * target[part])
+            yield
+    return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)
+
+
+def sizes_of(design, bends):
+    """Lengths of the columns, with what centring took off."""
+    means = getattr(design, "means", None)
+    return np.sqrt(bends if means is None else bends + 2.0 * np.square(means, dtype=np.float64))
+
+
+def is_flat(bends, sizes):
+    """Columns that are zero, or constant under an intercept, but for rounding."""
+    return bends <= _FLAT * sizes * sizes
+
+
+def rounding_of(n):
+    """Relative error of a sum of n products in float64, with room to spare."""
+    return float(np.finfo(np.float64).eps) * (16.0 + np.sqrt(n))

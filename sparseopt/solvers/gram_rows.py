@@ -1,0 +1,190 @@
+"""Rows of the Gram matrix of a quadratic loss, computed when they are asked for and kept.
+
+Least squares is the quadratic w'Gw / 2 - q'w + constant with G = X'diag(s)X and q = X'diag(s)y, the
+columns and targets centred where there is an intercept. A search over subsets needs G only in the rows
+of features that come near the support: n p multiplications a row, most of its time. Several rows at once are a
+product of matrices and cost little more than one, so that likely ones are computed ahead.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense
+from sparseopt.losses import MultiResponse, Quadratic
+from sparseopt.losses.base import kept
+
+# Bytes that rows may take before they are forgotten, and rows for which there is room in any case.
+_MEMORY, _LEAST = 1 << 30, 64
+# Entries of a matrix up to which float32 columns are copied at once to be multiplied in float64.
+_AT_ONCE = 1 << 20
+
+
+class GramRows:
+    """A quadratic w'Gw / 2 - pull.w + constant, whose rows of G are computed when asked for.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(features)`` gives rows of G as a float64 array of shape (features.size, p).
+    pull : array of shape (p,), or (q, p) for q responses
+    diagonal : array of shape (p,)
+        That of G.
+    constant : float
+    rounding : float
+        Relative error of the entries of G.
+    cost : int
+        Entries of X that a row takes.
+    block : callable, optional
+        ``block(features)`` gives the entries of G between some features, where that is cheaper.
+    """
+
+    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None):
+        self.pull = np.ascontiguousarray(pull, dtype=np.float64)
+        self.diagonal = np.asarray(diagonal, dtype=np.float64)
+        self.constant, self.rounding, self.cost = float(constant), rounding, cost
+        self.computed = 0
+        p = self.n_features
+        self._compute = compute
+        self._block = (lambda features: compute(features)[:, features]) if block is None else block
+        #: Rows that are there, and the place of each feature's among them, -1 where it is not.
+        self.table = np.empty((min(p, max(_LEAST, _MEMORY // (8 * max(p, 1)))), p))
+        self.slots = np.full(p, -1)
+        self._count = 0
+
+    @staticmethod
+    def of(loss):
+        """The rows of a least squares or quadratic loss."""
+        if isinstance(loss, Quadratic):
+            return _of_quadratic(loss)
+        zero = np.zeros(loss.n_features)
+        pull, weights = -np.asarray(loss.gradient(zero), dtype=np.float64), np.asarray(loss.sample_weight.values)
+        constant, eps = loss.evaluate(zero), float(np.finfo(loss.dtype).eps)
+        if isinstance(loss, MultiResponse):
+            pull = pull.reshape(loss.shape).T
+        diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+
+        def block(features):
+            columns = loss.X.columns_as_rows(features)
+            return (columns * weights) @ columns.T
+
+        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries, block)
+
+    @property
+    def n_features(self):
+        """Number of features p."""
+        return self.diagonal.size
+
+    def knows(self, j):
+        """Whether a row is there already."""
+        return self.slots[j] >= 0
+
+    def row(self, j):
+        """Row j of G."""
+        if self.slots[j] < 0:
+            self.prepare(np.array([j]))
+        return self.table[self.slots[j]]
+
+    def rows(self, features):
+        """Several rows of G, as a new array."""
+        features = np.asarray(features, dtype=np.intp)
+        missing = np.unique(features[self.slots[features] < 0])
+        if self._count + missing.size > len(self.table):
+            # those that are there would be forgotten while they are asked for
+            return self._compute(features)
+        if missing.size:
+            self.prepare(missing)
+        return self.table[self.slots[features]]
+
+    def flattened(self):
+        """The quadratic of q responses in all of their p q coefficients, in C order: no two responses meet in G."""
+        q, p = self.pull.shape
+
+        def compute(coefficients):
+            rows = np.zeros((coefficients.size, p, q))
+            rows[np.arange(coefficients.size), :, coefficients % q] = self.rows(coefficients // q)
+            return rows.reshape(coefficients.size, p * q)
+
+        pull, diagonal = self.pull.T.ravel(), np.repeat(self.diagonal, q)
+        return GramRows(compute, pull, diagonal, self.constant, self.rounding, self.cost)
+
+    @property
+    def linear(self):
+        """The pull, by the name that relaxations have for it."""
+        return self.pull
+
+    def block(self, features):
+        """The entries of G between some features."""
+        is_there = np.all(self.slots[features] >= 0)
+        return self.rows(features)[:, features] if is_there else np.array(self._block(features))
+
+    def narrow(self, features):
+        """The same quadratic in some features, the others zero; all of its rows are there."""
+        block = self.block(features)
+        part = GramRows(
+            lambda chosen: block[chosen],
+            self.pull[..., features],
+            self.diagonal[features],
+            self.constant,
+            self.rounding,
+        )
+        part.prepare(np.arange(features.size))
+        return part
+
+    def prepare(self, features):
+        """Compute rows that are not there yet, each once, at once; where there is no room, all others are forgotten."""
+        if self._count + features.size > len(self.table):
+            self.slots[:] = -1
+            self._count = 0
+            features = features[: len(self.table)]
+        last = self._count + features.size
+        self.table[self._count : last] = self._compute(features)
+        self.slots[features] = np.arange(self._count, last)
+        self._count = last
+        self.computed += features.size
+
+
+def _of_quadratic(loss):
+    matrix = loss.Q.matrix
+
+    def compute(features):
+        part = matrix[:, features]
+        return np.ascontiguousarray((part.toarray() if sparse.issparse(part) else part).T, dtype=np.float64)
+
+    return GramRows(compute, -loss.c.astype(np.float64), loss.curvatures(), 0.0, float(np.finfo(loss.dtype).eps))
+
+
+def weighted_products(design, weights):
+    """The function of features that gives their rows of X'diag(weights)X, by one pass over X.
+
+    The columns that are multiplied are centred where those of X are; since weights sum to one, those of X need not be,
+    but for what rounding leaves.
+    """
+    means = design.means if isinstance(design, CenteredDense | CenteredCSC) else None
+
+    def compute(features):
+        columns = design.columns_as_rows(features)
+        columns = columns * weights
+        rows = _times(columns, design)
+        if means is not None:
+            rows -= np.multiply.outer(columns.sum(axis=1), means.astype(np.float64))
+        return rows
+
+    return compute
+
+
+def _times(columns, design):
+    """columns @ X before centring, in float64."""
+    match design:
+        case CSC() | CenteredCSC():
+            return np.ascontiguousarray((design.matrix.T @ columns.T).T)
+        case Dense(values) if values.dtype == np.float32:
+            return (columns.astype(np.float32) @ values).astype(np.float64)
+        case CenteredDense(values) if values.dtype == np.float32:
+            # the mean of X may be large: it cancels in float64 only
+            n, p = values.shape
+            width = max(1, _AT_ONCE // n)
+            blocks = (slice(first, first + width) for first in range(0, p, width))
+            return np.concatenate([columns @ values[:, block].astype(np.float64) for block in blocks], axis=1)
+    return columns @ design.values

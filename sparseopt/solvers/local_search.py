@@ -1,0 +1,201 @@
+"""Local search: exact gains of all swaps of two features, until none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparseopt.inputs import as_count, as_number
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.solution import Status
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.gram_rows import GramRows
+from sparseopt.solvers.model_search import ModelState, begin_search, rejects_search
+from sparseopt.solvers.newton import hessian, minimise_on
+from sparseopt.solvers.subset_search import Found, SubsetSearch
+from sparseopt.solvers.subset_state import SubsetState
+from sparseopt.solvers.support_fit import best_on_support
+from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk, SupportRules
+from sparseopt.subsets import SubsetProblem
+from sparseopt.supports import entered
+
+# Entries of memory that a step goes through: some milliseconds.
+_CHUNK = 5_000_000
+
+
+@dataclass
+class SearchState(State):
+    """State with the search and the moves that it has still to make."""
+
+    search: SubsetSearch | None = None
+    rest: Iterator | None = None
+    reading: SubsetProblem | None = None
+    found: Found | None = None
+
+    def account(self):
+        found = self.search
+        return f"{found.moves} moves, {found.walk.gram.computed} rows of the Gram matrix"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSearch(Solver):
+    """Best subsets by swaps (Efroymson, 1960; Miller, 2002), all of them at once: exact ones under least squares.
+
+    The support grows by the feature that gains most. At each size every exchange of a feature
+    inside for one outside is valued, both refits included, and the best is made until none gains. The support
+    grows beyond k and shrinks back in the same way. The values of all k (p - k) swaps come from one pass over
+    k p numbers, which a move updates.
+
+    Under another loss on samples swaps are valued by its quadratic model at the present fit, and those that promise most
+    are made where a refit confirms them; `overshoot` has no effect there. Where the support separates the samples and
+    nothing holds the coefficients back, there is no minimiser: the run ends as STALLED and its account says so.
+
+    Parameters
+    ----------
+    overshoot : float, default 0.5
+        How far beyond k the support grows, as a part of k.
+    kicks : int, default 0
+        How often two to four features of the best support are exchanged at random before the search goes down again
+        (iterated local search: Lourenço, Martin and Stützle, 2003).
+    restarts : int, default 0
+        How often the search begins anew from a first feature chosen at random.
+    seed : int, default 0
+        Of the random choices.
+    """
+
+    overshoot: float = 0.5
+    kicks: int = 0
+    restarts: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "overshoot", as_number(self.overshoot, "overshoot", least=0.0))
+        for name in ("kicks", "restarts", "seed"):
+            object.__setattr__(self, name, as_count(getattr(self, name), name))
+
+    def rejects(self, problem):
+        reading = SubsetProblem.of(problem)
+        if isinstance(reading, str):
+            return reading
+        if isinstance(problem.loss, SampleLoss):
+            return rejects_search(problem.loss, reading)
+        if not isinstance(problem.loss, LeastSquares | MultiResponse | Quadratic):
+            return "it values swaps by the Gram matrix of a quadratic: least squares, Quadratic, or the model of a loss on samples"
+        if reading.groups is not None and (reading.has_bounds or reading.l1):
+            return "groups of features are refitted by a linear system, which knows no bounds and no L1 norm"
+        return None
+
+    def init(self, problem, w):
+        w = w.astype(np.float64)
+        if isinstance(problem.loss, SampleLoss):
+            return begin_search(problem.loss, SubsetProblem.of(problem), self, w)
+        search, reading = search_of(problem, self, w)
+        return SearchState(w=np.zeros_like(w), search=search, rest=search.run(), reading=reading)
+
+    def step(self, problem, state, tol, max_iterations):
+        if isinstance(state, ModelState):
+            return state.advance(problem.dtype, max_iterations)
+        cost, last = 0, state.search.moves + max_iterations
+        for spent in state.rest:
+            cost += spent
+            if cost >= _CHUNK or state.search.moves >= last:
+                break
+        else:
+            state.residual, state.status = 0.0, Status.CONVERGED
+        state.iterations = state.search.moves
+        best = state.search.best
+        if best is not state.found:
+            state.found, state.w = best, refitted(problem, state.reading, best.support)
+        return state
+
+
+def search_of(problem, solver, w=None, down_to=None):
+    """The search that a `LocalSearch` makes on a problem from w, and the problem as it reads it."""
+    reading, gram = SubsetProblem.of(problem), GramRows.of(problem.loss)
+    if isinstance(problem.loss, MultiResponse) and not reading.has_rows:
+        gram = gram.flattened()
+    search = SubsetSearch(
+        walk_of(gram, reading),
+        reading.k,
+        reading.alpha,
+        overshoot=solver.overshoot,
+        kicks=solver.kicks,
+        restarts=solver.restarts,
+        seed=solver.seed,
+        start=None if w is None else _units_of(w, reading),
+        down_to=down_to,
+    )
+    return search, reading
+
+
+def walk_of(gram, reading):
+    """The walk that a best subset problem asks for."""
+    if reading.groups is not None:
+        return GroupWalk(gram, reading, SupportRules(len(reading.groups)))
+    rules = SupportRules(reading.n_features, reading.required, reading.forbidden, reading.parents)
+    if reading.has_bounds or reading.l1:
+        return BoundedWalk(gram, reading, rules)
+    if reading.has_rows or reading.parents:
+        return RowWalk(gram, reading, rules)
+    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required)
+
+
+def refitted(problem, reading, units):
+    """The best coefficients on some units, from the data and in float64."""
+    loss = problem.loss
+    support = np.sort(_coefficients_of(units, problem, reading))
+    if not (reading.has_bounds or reading.l1):
+        w = minimise_on(loss, support, np.zeros(loss.n_features), reading.ridge)
+    else:
+        w = np.zeros(loss.n_features)
+        pull = -np.asarray(loss.gradient(w), dtype=np.float64)[support]
+        block = hessian(loss, w, support)
+        gram = GramRows(lambda j: block[j], pull, block.diagonal(), 0.0)
+        part = replace(
+            reading,
+            lower=None if reading.lower is None else reading.lower[support],
+            upper=None if reading.upper is None else reading.upper[support],
+        )
+        w[support] = best_on_support(gram, part, np.arange(support.size))[1]
+    needed = set(reading.required.tolist())
+    for child in np.flatnonzero(w.reshape(reading.n_features, -1).any(axis=1)).tolist() if reading.parents else ():
+        needed |= ancestors(reading.parents, child)
+    if needed:
+        lower = -np.inf if reading.lower is None else reading.lower
+        upper = np.inf if reading.upper is None else reading.upper
+        empty = [j for j in needed if not w.reshape(reading.n_features, -1)[j].any()]
+        w = entered(_coefficients_of(empty, problem, reading), w, lower, upper)
+    return w
+
+
+def ancestors(parents, child):
+    """The parents of a feature, their parents, and so on."""
+    found, rest = set(), list(parents.get(child, ()))
+    while rest:
+        parent = rest.pop()
+        if parent not in found:
+            found.add(parent)
+            rest.extend(parents.get(parent, ()))
+    return found
+
+
+def _coefficients_of(units, problem, reading):
+    """Places in w of the coefficients of some units."""
+    if reading.groups is not None:
+        return np.concatenate([np.empty(0, dtype=np.intp), *(reading.groups[g] for g in units)])
+    if reading.has_rows:
+        q = problem.n_features // reading.n_features
+        return (np.asarray(units)[:, None] * q + np.arange(q)).ravel()
+    return np.asarray(units, dtype=np.intp)
+
+
+def _units_of(w, reading):
+    """The k units with the largest coefficients, or None where all are zero."""
+    if reading.groups is not None:
+        sizes = np.array([np.linalg.norm(w[group]) for group in reading.groups])
+    else:
+        sizes = np.linalg.norm(w.reshape(reading.n_features, -1), axis=1)
+    largest = np.argsort(-sizes, kind="stable")[: min(reading.k, np.count_nonzero(sizes))]
+    return np.sort(largest) if largest.size else None

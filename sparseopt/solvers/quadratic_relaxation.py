@@ -1,0 +1,469 @@
+"""Bounds for the choice of features in least squares and quadratics, by the perspective relaxation.
+
+The bound of `kernels.perspective` holds at every w. It is the best that the perspective relaxation has to give at
+a minimiser of f(w) + the relaxed prices, where the price of a feature is alpha and, where at most k may be in, what
+one more of them is worth. That price is sought for each node; it begins with that of the parent. From the bounds
+of the two choices of a feature some are fixed at once (Atamturk and Gomez, 2020; Guyard et al., 2024).
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from sparseopt.kernels.gram import gather
+from sparseopt.kernels.perspective import (
+    doubtful_features,
+    fix_features,
+    perspective_bound,
+    relaxed_costs,
+    remove_features,
+    subtract_rows,
+)
+from sparseopt.solvers.gram_models import WholeGram
+from sparseopt.solvers.interior_relaxation import interior_parts
+from sparseopt.solvers.relaxed_minimum import minimise_relaxed
+from sparseopt.solvers.support_fit import best_on_support
+from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
+
+# Rounds of a node: minimise on the features in use, look at all.
+_ROUNDS = 100
+# Searches for the price of a node, and how near the number of features must come to k.
+_PRICES, _NEAR = 10, 0.02
+# A node is branched on once the relaxation is known to this part of what is missing to close it.
+_KNOWN = 0.3
+# Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
+_LEVEL = 0.9
+# Up to so many features, nodes are solved by an interior-point method; so often, where many features could be fixed.
+_SMALL, _AGAIN = 120, 3
+# So many new features come into use at once, at least.
+_FEWEST = 32
+# Descent ends where an epoch gains less than this part of what is missing, at first.
+_FIRST = 2e-3
+# A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
+_FIXED, _EXACT = 1e-5, 1e-10
+
+
+class QuadraticRelaxation(Relaxation):
+    """The relaxation of one problem.
+
+    Parameters
+    ----------
+    model : GramModel
+        With the part of its diagonal that goes into the prices moved; what is left must be positive semidefinite.
+    subset : SubsetProblem
+        Single features, without hierarchy.
+    keep_points : bool
+        Return the points that prove the bounds.
+    """
+
+    def __init__(self, model, subset, *, keep_points=False):
+        p = model.n_features
+        self.model, self.subset, self.n_units = model, subset, p
+        self.curve = subset.ridge + model.moved
+        self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
+        self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
+        self.moved = model.moved if model.moved.any() else None
+        self.keep_points = keep_points
+        self.length = np.sqrt(2.0 * model.constant)
+        is_smooth = subset.lower is None and subset.l1 == 0.0 and bool(np.all((self.curve > 0.0) | model.is_flat))
+        self.is_small = is_smooth and p <= _SMALL and isinstance(model, WholeGram)
+        self.part = _Part(model)
+        self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
+        # scratch of the nodes
+        self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
+
+    def unbounded(self):
+        """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
+        limit = np.maximum(-self.lower, self.upper)
+        free = (self.curve <= 0.0) & (limit == np.inf) & ~self.model.is_flat
+        free[self.subset.forbidden] = False
+        return int(np.argmax(free)) if free.any() else -1
+
+    def first_status(self):
+        """What the problem itself fixes."""
+        status = np.where(self.model.is_flat, np.int8(OUT), np.int8(FREE))
+        status[self.subset.forbidden] = OUT
+        status[self.subset.required] = IN
+        return status
+
+    def relax(self, status, start, threshold, until):
+        if np.count_nonzero(status == IN) > self.subset.k:
+            return Relaxed(np.inf)
+        node = _NodeRun(self, status, start, threshold)
+        if self.is_small:
+            return node.inside()
+        while node.rounds < _ROUNDS and not node.is_done:
+            node.work()
+            if time.perf_counter() >= until and not node.is_done:
+                return node.result(is_finished=False)
+        return node.result(is_finished=True)
+
+    def evaluate(self, support):
+        return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
+
+
+class _Part:
+    """The part of G that belongs to the features in use, close together in memory; from node to node it changes little."""
+
+    def __init__(self, model):
+        self.model = model
+        self._clear()
+
+    def _clear(self):
+        self.features, self.block = np.empty(0, dtype=np.intp), getattr(self, "block", np.empty((64, 64)))
+        self.is_in = np.zeros(self.model.n_features, dtype=bool)
+
+    def cover(self, needed):
+        """Features that hold those needed, and their part of G at the beginning of a matrix."""
+        fresh = needed[~self.is_in[needed]]
+        if self.features.size + fresh.size > 1.5 * needed.size + 50:
+            self._clear()
+            fresh = np.sort(needed)
+        if fresh.size == 0:
+            return self.features, self.block
+        held, size = self.features.size, self.features.size + fresh.size
+        self.features = np.concatenate([self.features, fresh])
+        self.is_in[fresh] = True
+        self.model.use(self.features)
+        if size > len(self.block):
+            room = size + size // 2
+            block = np.empty((room, room))
+            block[:held, :held] = self.block[:held, :held]
+            self.block = block
+        places = self.model.place[self.features]
+        gather(self.model.gram, places[held:], places, self.block[held:size])
+        self.block[:held, held:size] = self.block[held:size, :held].T
+        return self.features, self.block
+
+
+class _WholeView:
+    """The pulls of all features, where G is in memory."""
+
+    #: How far from the point the pulls of features that are not known belong, and the most that one of these may gain.
+    distance, level = 0.0, 0.0
+
+    def __init__(self, relaxation):
+        self.model, self.pull = relaxation.model, np.empty(relaxation.n_units)
+        self.everything = np.arange(relaxation.n_units)
+
+    def look(self, features, w, pull, status, level):
+        """Set pulls at w, which `features` hold and whose own pulls are given; returns features with exact ones."""
+        self.pull[:] = self.model.linear
+        used = np.flatnonzero(w)
+        subtract_rows(self.model.gram, features[used], w[used], self.pull)
+        self.pull[features] = pull
+        return self.everything
+
+    def remove(self, known, status, most):
+        """Fix out features that are not known exactly and gain at most so much; returns how many."""
+        return 0
+
+
+class _WideView:
+    """The pulls of the features that may matter; of others, what they are at most, from their pulls at another point.
+
+    A product x_j . r changes by no more than the length of x_j times the change of r (as in the safe rules of
+    El Ghaoui et al., 2012).
+    """
+
+    def __init__(self, relaxation):
+        self.of, self.model = relaxation, relaxation.model
+        p = relaxation.n_units
+        self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
+        self.pull, self.found, self.is_known = np.empty(p), np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
+
+    def look(self, features, w, pull, status, level):
+        """As that of `_WholeView`; features that may gain more than `level` will be known."""
+        of, model, used = self.of, self.model, np.flatnonzero(w)
+        rest = model.residual(features[used], w[used])
+        self.level, count = level, of.n_units
+        if self.rest is not None:
+            self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
+            count = self._doubtful(status)
+        if self.rest is None or count > of.n_units // 8 + features.size:
+            self.reference, self.rest, self.distance = model.pulls(rest), rest, 1e-14 * of.length
+            count = self._doubtful(status)
+        self.is_known[features] = True
+        doubtful = self.found[:count]
+        doubtful = doubtful[~self.is_known[doubtful]]
+        self.is_known[features] = False
+        self.pull[features] = pull
+        self.pull[doubtful] = model.pulls(rest, doubtful)
+        return np.concatenate([features, doubtful])
+
+    def _doubtful(self, status):
+        of = self.of
+        terms = (of.model.sizes, status, of.curve, of.subset.l1, self.level)
+        return doubtful_features(self.reference, self.distance, *terms, self.found)
+
+    def remove(self, known, status, most):
+        """As that of `_WholeView`."""
+        of = self.of
+        self.is_known[known] = True
+        terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
+        removed = remove_features(self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most)
+        self.is_known[known] = False
+        return removed
+
+
+class _NodeRun:
+    """The work on one node: w on the features in use, the price, and the best bound so far."""
+
+    def __init__(self, relaxation, status, start, threshold):
+        self.of, self.status, self.threshold = relaxation, status, threshold
+        model = relaxation.model
+        features, values, self.price = self._first() if start is None else start
+        relaxation.w.fill(0.0)
+        relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
+        self.needed = np.union1d(features, np.flatnonzero(status == IN))
+        self.features, self.values = self.needed, relaxation.w[self.needed]
+        self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
+        self.tol = _FIRST
+        self.rounds, self.is_done, self.is_fresh = 0, False, True
+        self.bound, self.unit, self.support = -np.inf, -1, None
+        self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
+        self.points, self.best = [], None
+
+    def _first(self):
+        """Where the root begins: at w = 0, and the price what the next feature after the k best would gain alone."""
+        of, subset = self.of, self.of.subset
+        nothing = np.empty(0, dtype=np.intp), np.empty(0)
+        if subset.k == of.n_units:
+            return *nothing, subset.alpha
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            gains = np.square(of.model.linear) / (2.0 * (of.curve + of.model.bends))
+        return *nothing, max(subset.alpha, float(np.partition(np.nan_to_num(gains), -subset.k - 1)[-subset.k - 1]))
+
+    def work(self):
+        """One round: minimise on the features in use, bound, fix, and say what is to be done next."""
+        of, subset, model, status = self.of, self.of.subset, self.of.model, self.status
+        self.rounds += 1
+        self.features, block = of.part.cover(self.needed)
+        features, extra = self.features, self.price - subset.alpha
+        own, w, linear = status[features], of.w[features], model.linear[features]
+        if self.is_fresh:
+            pull = linear.copy()
+            used = np.flatnonzero(w)
+            subtract_rows(block, used, w[used], pull)
+        else:
+            pull = of.view.pull[features]
+        costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
+        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
+        of.w[features] = self.values = w
+        cost, share = relaxed_costs(w, *costs)
+        room = subset.k - int(np.count_nonzero(status == IN))
+        known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
+        bound, least, last = self._bound(known, linear - pull, room, _LEVEL * extra)
+        if bound > self.bound:
+            self.bound = bound
+            self.best = self._point() if of.keep_points else None
+        if self.bound >= self.threshold:
+            self.is_done = True
+            return
+        profits, kinds = of.gains[known] - extra, status[known]
+        excess = np.maximum(profits, 0.0)
+        taken = float(np.sum(excess[kinds == FREE])) + float(np.sum(profits[kinds == IN]))
+        entering = known[(kinds == FREE) & (profits > 1e-9 * self.price)]
+        kept = self._fix(known, bound, least, last, room)
+        dropped = (w != 0.0) & (status[features] == OUT)
+        of.w[features[dropped]] = 0.0
+        # features that stay in use were known, so that their pulls are; but for what was dropped
+        self.is_fresh = bool(dropped.any()) or kept > 0
+        entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
+        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
+        unknown = value - self.base + taken
+        if kept or dropped.any() or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+            self._need(entering)
+            return
+        self._settle(value - extra * subset.k, unknown, share, room, known)
+
+    def inside(self):
+        """All of the work by an interior-point method, which few features allow."""
+        of, subset, status, model = self.of, self.of.subset, self.status, self.of.model
+        for _ in range(_AGAIN):
+            room = subset.k - int(np.count_nonzero(status == IN))
+            if room == 0:
+                status[status == FREE] = OUT
+            features = np.flatnonzero((status != OUT) & ~model.is_flat)
+            is_in, curve = status[features] == IN, of.curve[features]
+            parts = np.minimum(np.abs(of.w[features]) * np.sqrt(curve / max(2.0 * self.price, 1e-300)), 1.0)
+            gram, linear = model.gram[np.ix_(features, features)], model.linear[features]
+            found = interior_parts(
+                gram, linear, curve, is_in, room, subset.alpha, parts, model.constant, self.threshold, _KNOWN
+            )
+            if found is None:
+                return None
+            w, z, value = found
+            of.w.fill(0.0)
+            of.w[features] = w
+            self.features, self.values = features, w
+            pull = linear - gram @ w
+            known = of.view.look(features, w, pull, status, 0.0)
+            bound, least, last = self._bound(known, linear - pull, room, 0.0)
+            if bound > self.bound:
+                self.bound, self.best = bound, (self._point() if of.keep_points else None)
+            if self.bound >= self.threshold:
+                break
+            free = np.count_nonzero(status == FREE)
+            kept = self._fix(known, bound, least, last, room)
+            self.price = subset.alpha + max(least, last)
+            if not kept and np.count_nonzero(status == FREE) > 0.8 * free:
+                break
+        return self._ended(features, is_in, z, value, room)
+
+    def _ended(self, features, is_in, z, value, room):
+        """The result: the candidate of the largest parts, and the feature to branch on."""
+        self.is_done = True
+        of = self.of
+        free = ~is_in & (self.status[features] == FREE)
+        order = features[free][np.argsort(-z[free], kind="stable")]
+        count = room if of.subset.alpha == 0.0 else min(room, int(np.count_nonzero(z[free] >= 0.5)))
+        into = np.flatnonzero(self.status == IN)
+        self.support = np.sort(np.concatenate([into, order[: max(0, min(count, of.subset.k - into.size))]]))
+        halves = np.minimum(z[free], 1.0 - z[free])
+        if self.bound < self.threshold and halves.size and into.size < of.subset.k:
+            self.unit = int(features[free][np.argmax(halves)])
+        return self.result(is_finished=True)
+
+    def _fix(self, known, bound, least, last, room):
+        """Fix what the bound decides; returns how many features come in."""
+        status, threshold = self.status, self.threshold
+        before = status.copy() if self.of.keep_points else None
+        if room == 0:
+            removed, kept = int(np.count_nonzero(status == FREE)), 0
+            status[status == FREE] = OUT
+        else:
+            kept, removed = fix_features(known, self.of.gains, status, bound, least, last, threshold)
+            if bound + least + self.of.subset.alpha >= threshold:
+                removed += self.of.view.remove(known, status, bound + least - threshold)
+        if before is not None and kept + removed:
+            changed = np.flatnonzero(before != status)
+            out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
+            self.points.append((self._point(), out, into))
+        return kept
+
+    def _bound(self, known, image, room, level):
+        """The bound at w, the least profit that it takes in, and the next one."""
+        of, subset, model, w = self.of, self.of.subset, self.of.model, self.values
+        weight = float(np.abs(w) @ model.sizes[self.features])
+        error = model.rounding * (of.length + weight)
+        heap = of.heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
+        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
+        level = level if known.size < of.n_units else 0.0
+        total, rounding, least, last = perspective_bound(
+            known, of.view.pull, model.sizes, self.status, *terms, error, level, heap, of.gains
+        )
+        self.base = model.constant - 0.5 * float(w @ image)
+        rounding += error * weight + 1e-15 * (model.constant + abs(total))
+        return self.base - total - rounding, least, last
+
+    def _need(self, entering):
+        """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
+        of = self.of
+        used = np.flatnonzero(of.w)
+        most = max(_FEWEST, used.size // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-of.gains[entering], most)[:most]]
+        self.needed = np.unique(np.concatenate([used, np.flatnonzero(self.status == IN), entering]))
+
+    def _point(self):
+        used = np.flatnonzero(self.values)
+        order = np.argsort(self.features[used])
+        return self.features[used][order], self.values[used][order]
+
+    def _settle(self, value, unknown, share, room, known):
+        """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
+        of = self.of
+        if unknown > max(_EXACT * self.scale, _KNOWN * self._missing()) and self._tighten():
+            return
+        is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
+        if not is_enough and self._next_price(share, room):
+            return
+        features, parts = self._choose(room)
+        halves = np.minimum(parts, 1.0 - parts)
+        if halves.size and np.max(halves) > _FIXED:
+            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+            return
+        # nothing is in by a part: the relaxation is one support, and exact once price and w are
+        is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)
+        is_exact = unknown <= _EXACT * self.scale and is_priced and share <= of.subset.k * (1.0 + 1e-9)
+        if not is_exact and ((is_enough and self._next_price(share, room)) or self._tighten()):
+            return
+        self.is_done = True
+        if not is_exact:
+            self.unit = self._largest(known)
+
+    def _missing(self):
+        """What the bound lacks to close the node."""
+        return self.threshold - self.bound
+
+    def _tighten(self):
+        """Whether w can be found more exactly: then it will be."""
+        self.tol *= 0.05
+        return self._tolerance() > 1e-18 * self.scale
+
+    def _tolerance(self):
+        """What an epoch must gain for descent to go on: a part of what the bound lacks."""
+        missing = self._missing() if np.isfinite(self.bound) else 0.1 * self.scale
+        return self.tol * min(max(missing, _EXACT * self.scale), self.scale)
+
+    def _largest(self, known):
+        """The free feature that gains most; -1 if none is free."""
+        free = known[self.status[known] == FREE]
+        if free.size == 0:
+            free = np.flatnonzero(self.status == FREE)
+            return int(free[0]) if free.size else -1
+        return int(free[np.argmax(self.of.gains[free])])
+
+    def _next_price(self, share, room):
+        """Whether another price may give a better bound: it is set."""
+        k, alpha = self.of.subset.k, self.of.subset.alpha
+        is_near = abs(share - k) <= _NEAR * k
+        if is_near or room == 0 or (self.price <= alpha and share <= k) or self.prices >= _PRICES:
+            return False
+        if share > k:
+            self.low = max(self.low, self.price)
+        else:
+            self.high = min(self.high, self.price)
+        self.prices += 1
+        slope = -1.0
+        here = (np.log(self.price), np.log(max(share, 1e-3)))
+        if self.last is not None and here[0] != self.last[0]:
+            slope = min((here[1] - self.last[1]) / (here[0] - self.last[0]), -0.2)
+        self.last = here
+        price = self.price * float(np.exp(np.clip((np.log(k) - here[1]) / slope, -1.0, 1.0)))
+        if not self.low < price < self.high:
+            price = np.sqrt(self.low * self.high) if self.low > 0.0 and np.isfinite(self.high) else price
+        price = max(price, alpha)
+        if abs(price - self.price) <= 1e-4 * self.price:
+            return False
+        self.price = price
+        return True
+
+    def _choose(self, room):
+        """The free features in use and by what part they are in; those with the largest parts are worth a try."""
+        of = self.of
+        features = self.features[(self.values != 0.0) & (self.status[self.features] == FREE)]
+        w = of.w[features]
+        limits = np.where(w > 0.0, of.upper[features], -of.lower[features])
+        parts = np.ones(features.size)
+        if self.price > 0.0:
+            with np.errstate(divide="ignore", over="ignore"):
+                ends = np.minimum(limits, np.sqrt(2.0 * self.price / of.curve[features]))
+            parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
+        order = np.lexsort((features, -parts))[:room]
+        chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
+        self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
+        return features, parts
+
+    def result(self, *, is_finished):
+        """What was found, as the tree takes it."""
+        features, values = self._point()
+        points = self.points
+        if self.best is not None and is_finished:
+            nothing = np.empty(0, dtype=np.intp)
+            points = [*points, (self.best, nothing, nothing)]
+        start = (features, values, self.price)
+        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)

@@ -1,0 +1,229 @@
+"""A loss on samples seen through its features as rows: points, slopes, conjugates, and the curvature of a few features.
+
+Rows are in float64, so that a look at some features reads memory in order. With an intercept their means are
+taken off: slopes are made to sum to zero there, and products with them keep their digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sparseopt.conjugates import loss_conjugate
+from sparseopt.designs import CenteredDense, Dense, centered, held_curvature
+from sparseopt.losses.samples import Offset
+
+# Entries up to which a sparse matrix is kept dense: half a gigabyte.
+_LARGEST = 2**26
+# Relative error of sums in float64, with room to spare.
+ROUNDING = 1e-14
+# Imbalance of slopes, as a part of them, that costs a bound nothing.
+_BALANCED = 1e-9
+# Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
+_LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
+# Differences of slopes over less than this, relative to the fitted values, are rounding.
+_NARROW = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class SamplePoint:
+    """Where the samples stand."""
+
+    #: Fitted values with the intercept, without offset.
+    eta: np.ndarray
+    #: phi in each sample, and its weighted sum.
+    values: np.ndarray
+    height: float
+    #: Slopes of phi, and these with an intercept scaled down on one side, so that their weighted sum is zero.
+    raw: np.ndarray
+    slopes: np.ndarray
+    #: Slope of the loss in the intercept, and the least factor of a slope.
+    imbalance: float
+    shrunk: float
+
+    def conjugate(self, view):
+        """Minus the weighted sum of the conjugates at the slopes, or a little less, and the size of its terms.
+
+        phi*(v) = v z - phi(z) at a slope v of z; at one that is scaled by c it is at most c times that, for no phi here
+        goes below zero.
+        """
+        if 1.0 - self.shrunk <= _BALANCED:
+            products = self.slopes * self.eta
+            total = self.height - float(view.s @ products)
+            size = self.height + float(view.s @ np.abs(products))
+            return total - 2.0 * (1.0 - self.shrunk) * size, size
+        terms = np.where(view.s > 0.0, view.s * loss_conjugate(view.loss, self.slopes), 0.0)
+        return -float(terms.sum()), float(np.abs(terms).sum())
+
+
+class SampleView:
+    """A loss on samples with its features as rows."""
+
+    def __init__(self, loss):
+        self.loss, self.y = loss, loss.y.astype(np.float64)
+        n, p = loss.X.shape
+        self.s = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
+        self.offset = loss.offset.values.astype(np.float64) if isinstance(loss.offset, Offset) else None
+        design = centered(loss.X, loss.sample_weight.values) if loss.intercept else loss.X
+        self.features = np.arange(p)
+        self.means = design.means.astype(np.float64) if loss.intercept else np.zeros(p)
+        self.rows = _rows(design)
+        # of the columns as they were lent, whose rounding the means carry over
+        self.norms = np.sqrt(np.vecdot(self.rows, self.rows) + n * self.means**2)
+
+    @staticmethod
+    def fits_memory(loss):
+        """Whether the features of a loss may be kept as dense rows."""
+        n, p = loss.X.shape
+        return isinstance(loss.X, Dense) or n * p <= _LARGEST
+
+    def restrict(self, kept):
+        """The view of some of its features, by position."""
+        part = object.__new__(SampleView)
+        part.__dict__.update(self.__dict__)
+        part.__dict__.pop("squares", None)
+        part.features, part.means, part.norms = self.features[kept], self.means[kept], self.norms[kept]
+        part.rows = self.rows[kept]
+        return part
+
+    def fitted(self, w, intercept):
+        """Fitted values without offset, at coefficients of the features."""
+        on = np.flatnonzero(w)
+        return w[on] @ self.rows[on] + intercept
+
+    def point(self, eta):
+        """The point with these fitted values."""
+        loss, y, s = self.loss, self.y, self.s
+        z = eta if self.offset is None else eta + self.offset
+        # a trial point may be so far out that the loss is beyond all numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.asarray(loss.value(y, z), dtype=np.float64)
+            raw = slopes = np.asarray(loss.slope(y, z), dtype=np.float64)
+            imbalance, shrunk = 0.0, 1.0
+            if loss.intercept:
+                slopes, imbalance, shrunk = _balanced(raw, s)
+            return SamplePoint(eta, values, float(s @ values), raw, slopes, imbalance, shrunk)
+
+    def settled(self, eta):
+        """What has to be added to fitted values for the best intercept."""
+        return float(self.loss.constant.settled(self.loss, eta))
+
+    def pulls(self, point):
+        """Minus the slope of the loss in each feature."""
+        return -(self.rows @ (self.s * point.slopes))
+
+    def bends(self, point, damping, spread=0.0):
+        """Weighted curvature of the samples, each at least a part of the largest there may be.
+
+        It is the mean on both sides as far as `spread`, which tells a loss with kinks in its slope how many samples
+        a step will carry across them.
+        """
+        loss, y = self.loss, self.y
+        z = point.eta if self.offset is None else point.eta + self.offset
+        with np.errstate(over="ignore", invalid="ignore"):
+            if spread > _NARROW * float(np.max(np.abs(z))):
+                bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
+            else:
+                bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
+        bound, bends = loss.smoothness(), np.where(self.s > 0.0, bends, 0.0)
+        return self.s * np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
+
+    @cached_property
+    def squares(self):
+        """Squares of all entries, for the curvature in every feature."""
+        return self.rows * self.rows
+
+
+class SampleGram:
+    """The weighted Gram matrix of those features of a view that were asked for, the intercept minimised out.
+
+    Features are known by their number in the problem, so that views of some of them may share it.
+    """
+
+    def __init__(self, n_features, has_intercept, bends):
+        self._slot, self._has_intercept = np.full(n_features, -1), has_intercept
+        self._scaled, self._gram = np.empty((0, bends.size)), np.empty((0, 0))
+        self._centres = np.zeros(n_features)
+        #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
+        self.damping, self.spread = _LEAST, 0.0
+        self.renew(bends)
+
+    def renew(self, bends):
+        """Forget all, and begin again with this curvature of the samples."""
+        self.bends, self.total, self._count = bends, float(np.sum(bends)), 0
+        self._root = np.sqrt(bends)
+        self._slot[:] = -1
+
+    def renew_at(self, view, point):
+        """Take the curvature of a point."""
+        self.renew(view.bends(point, self.damping, self.spread))
+
+    def learn(self, step, spread):
+        """Less damping after whole steps, more after short ones (zero: one that failed); whether there is any more."""
+        self.spread = spread
+        if step == 1.0:
+            self.damping = max(_LEAST, self.damping / _GROWTH)
+            return True
+        if step >= 0.5:
+            return True
+        if self.damping >= 1.0:
+            return step > 0.0
+        self.damping = min(max(_DAMPED, _GROWTH * self.damping), 1.0)
+        return True
+
+    def of(self, view, positions):
+        """The matrix of the features at these positions of a view."""
+        features = view.features[positions]
+        missing = self._slot[features] < 0
+        if np.any(missing):
+            self._extend(features[missing], view.rows[positions[missing]])
+        slots = self._slot[features]
+        return self._gram[slots[:, None], slots]
+
+    def pulls(self, view, positions, point):
+        """Minus the slopes of the loss in features of the matrix, the intercept minimised out of its quadratic."""
+        mass, features = view.s * point.raw, view.features[positions]
+        return point.imbalance * self._centres[features] - view.rows[positions] @ mass
+
+    def _extend(self, features, rows):
+        first, count = self._count, self._count + features.size
+        if count > len(self._gram):
+            size = max(2 * len(self._gram), count, 32)
+            gram, scaled = np.empty((size, size)), np.empty((size, self.bends.size))
+            gram[:first, :first], scaled[:first] = self._gram[:first, :first], self._scaled[:first]
+            self._gram, self._scaled = gram, scaled
+        means = np.zeros(features.size)
+        if self._has_intercept and self.total > 0.0:
+            means = rows @ self.bends / self.total
+            rows = rows - means[:, None]
+        self._centres[features] = means
+        scaled = np.multiply(rows, self._root, out=self._scaled[first:count])
+        block = scaled @ self._scaled[:count].T
+        own = np.einsum("ii->i", block[:, first:])
+        own[:] = held_curvature(own, means, self.total)
+        self._gram[first:count, :count] = block
+        self._gram[:first, first:count] = block[:, :first].T
+        self._slot[features], self._count = np.arange(first, count), count
+
+
+def _balanced(slopes, s):
+    """Slopes with weighted sum zero: the heavier of their signs is scaled down, which keeps them slopes; their sum before, the factor."""
+    mass = s * slopes
+    total, size = float(mass.sum()), float(np.abs(mass).sum())
+    above, below = (size + total) / 2, (size - total) / 2
+    if above <= 0.0 or below <= 0.0:
+        return np.zeros_like(slopes), total, 0.0
+    factor = min(above, below) / max(above, below)
+    heavy = slopes > 0.0 if above > below else slopes < 0.0
+    return np.where(heavy, factor * slopes, slopes), total, factor
+
+
+def _rows(design):
+    """All features of a design as rows in float64."""
+    if isinstance(design, Dense):
+        return np.ascontiguousarray(design.values.T, dtype=np.float64)
+    if isinstance(design, CenteredDense):
+        return np.ascontiguousarray(design.values.T.astype(np.float64) - design.means[:, None].astype(np.float64))
+    return np.ascontiguousarray(design.to_array().T)
