@@ -114,9 +114,9 @@ class BranchAndBound(Solver):
         search = _search(loss, model, subset)
         for _ in search.run():
             yield
-        objective, point = best_on_support(model, subset, np.sort(search.best.support))
+        objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
         yield
-        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model.gram)) is not None:
+        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
             model.move_diagonal(diagonal)
         relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
         if (j := relaxation.unbounded()) >= 0:

@@ -6,8 +6,11 @@ import numpy as np
 from scipy.linalg import lapack
 
 
-def largest_diagonal(gram):
-    """A diagonal d with gram - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
+def largest_diagonal(model):
+    """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
+    if model.n_features > model.most_rank:
+        return None
+    gram = model.gram
     d = np.zeros(len(gram))
     for part in (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9):
         rest = gram - np.diag(d)

@@ -30,11 +30,13 @@ _ROUNDS = 100
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # A node is branched on once the relaxation is known to this part of what is missing to close it.
-_KNOWN = 0.05
+_KNOWN = 0.3
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
 # So many new features come into use at once, at least.
 _FEWEST = 32
+# Descent ends where an epoch gains less than this part of what is missing, at first.
+_FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
 
@@ -102,13 +104,13 @@ class _Part:
         self._clear()
 
     def _clear(self):
-        self.features, self.block = np.empty(0, dtype=np.intp), np.empty((0, 0))
+        self.features, self.block = np.empty(0, dtype=np.intp), getattr(self, "block", np.empty((64, 64)))
         self.is_in = np.zeros(self.model.n_features, dtype=bool)
 
     def cover(self, needed):
-        """Features that hold those needed, and their part of G."""
+        """Features that hold those needed, and their part of G at the beginning of a matrix."""
         fresh = needed[~self.is_in[needed]]
-        if self.features.size + fresh.size > 2 * needed.size + 50:
+        if self.features.size + fresh.size > 1.5 * needed.size + 50:
             self._clear()
             fresh = np.sort(needed)
         if fresh.size == 0:
@@ -117,11 +119,14 @@ class _Part:
         self.features = np.concatenate([self.features, fresh])
         self.is_in[fresh] = True
         self.model.use(self.features)
-        block, places = np.empty((size, size)), self.model.place[self.features]
-        block[:held, :held] = self.block
-        gather(self.model.gram, places[held:], places, block[held:])
-        block[:held, held:] = block[held:, :held].T
-        self.block = block
+        if size > len(self.block):
+            room = size + size // 2
+            block = np.empty((room, room))
+            block[:held, :held] = self.block[:held, :held]
+            self.block = block
+        places = self.model.place[self.features]
+        gather(self.model.gram, places[held:], places, self.block[held:size])
+        self.block[:held, held:size] = self.block[held:size, :held].T
         return self.features, self.block
 
 
@@ -207,8 +212,8 @@ class _NodeRun:
         self.needed = np.union1d(features, np.flatnonzero(status == IN))
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
-        self.tol = 1e-7 * self.scale
-        self.rounds, self.is_done = 0, False
+        self.tol = _FIRST
+        self.rounds, self.is_done, self.is_fresh = 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
@@ -230,9 +235,14 @@ class _NodeRun:
         self.features, block = of.part.cover(self.needed)
         features, extra = self.features, self.price - subset.alpha
         own, w, linear = status[features], of.w[features], model.linear[features]
-        pull = linear - block @ w
+        if self.is_fresh:
+            pull = linear.copy()
+            used = np.flatnonzero(w)
+            subtract_rows(block, used, w[used], pull)
+        else:
+            pull = of.view.pull[features]
         costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
-        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self.tol)
+        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))
@@ -244,18 +254,22 @@ class _NodeRun:
         if self.bound >= self.threshold:
             self.is_done = True
             return
-        profits = of.gains[features] - extra
-        taken = float(np.sum(np.where(own == IN, profits, np.maximum(profits, 0.0))[own != OUT]))
-        entering = known[(status[known] == FREE) & (of.gains[known] > extra * (1.0 + 1e-9))]
+        profits, kinds = of.gains[known] - extra, status[known]
+        excess = np.maximum(profits, 0.0)
+        taken = float(np.sum(excess[kinds == FREE])) + float(np.sum(profits[kinds == IN]))
+        entering = known[(kinds == FREE) & (profits > 1e-9 * self.price)]
         kept = self._fix(known, bound, least, last, room)
         dropped = (w != 0.0) & (status[features] == OUT)
         of.w[features[dropped]] = 0.0
+        # features that stay in use were known, so that their pulls are; but for what was dropped
+        self.is_fresh = bool(dropped.any()) or kept > 0
         entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
-        if entering.size or kept or dropped.any():
+        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
+        unknown = value - self.base + taken
+        if kept or dropped.any() or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
             self._need(entering)
             return
-        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
-        self._settle(value - extra * subset.k, value - self.base + taken, share, room, known)
+        self._settle(value - extra * subset.k, unknown, share, room, known)
 
     def _fix(self, known, bound, least, last, room):
         """Fix what the bound decides; returns how many features come in."""
@@ -305,8 +319,8 @@ class _NodeRun:
 
     def _settle(self, value, unknown, share, room, known):
         """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
-        of, missing = self.of, self.threshold - self.bound
-        if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self._tighten():
+        of = self.of
+        if unknown > max(_EXACT * self.scale, _KNOWN * self._missing()) and self._tighten():
             return
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
@@ -325,10 +339,19 @@ class _NodeRun:
         if not is_exact:
             self.unit = self._largest(known)
 
+    def _missing(self):
+        """What the bound lacks to close the node."""
+        return self.threshold - self.bound
+
     def _tighten(self):
         """Whether w can be found more exactly: then it will be."""
-        self.tol *= 0.02
-        return self.tol > 1e-18 * self.scale
+        self.tol *= 0.05
+        return self._tolerance() > 1e-18 * self.scale
+
+    def _tolerance(self):
+        """What an epoch must gain for descent to go on: a part of what the bound lacks."""
+        missing = self._missing() if np.isfinite(self.bound) else 0.1 * self.scale
+        return self.tol * min(max(missing, _EXACT * self.scale), self.scale)
 
     def _largest(self, known):
         """The free feature that gains most; -1 if none is free."""
