@@ -100,8 +100,8 @@ class _Newton:
         move = newton_direction(curvature, slope)[0] if slope.size else slope
         if not l1 and np.all((x + move >= self.lower) & (x + move <= self.upper)):
             return move, float(slope @ move)
-        new, is_in = x.copy(), np.ones(x.size, dtype=bool)
+        new, status = x.copy(), np.ones(x.size, dtype=np.int8)  # all are in
         tol = 1e-18 * max(abs(self.height), np.finfo(np.float64).tiny)
-        costs = (np.zeros(x.size), l1, self.lower, self.upper, is_in, 0.0)
-        minimise_relaxed(curvature, curvature @ x - slope, new, curvature.diagonal().copy(), costs, tol)
+        costs = (np.zeros(x.size), l1, self.lower, self.upper, status, 0.0)
+        minimise_relaxed(curvature, curvature @ x - slope, new, -slope, curvature.diagonal().copy(), costs, tol)
         return new - x, float(slope @ (new - x)) + l1 * float(np.abs(new).sum() - np.abs(x).sum())
