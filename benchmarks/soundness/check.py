@@ -57,8 +57,11 @@ def refits_of(problem):
 
 def _slack(problem, found):
     """What the refits and the rounding of the data may be wrong by."""
-    at_zero = abs(problem.loss.evaluate(np.zeros(problem.n_features)))
-    size = max(abs(found.best) if np.isfinite(found.best) else 0.0, at_zero, 1e-20)
+    loss = problem.loss
+    at_zero = abs(loss.evaluate(np.zeros(problem.n_features)))
+    # what centring takes off rounds what is left
+    raw = 0.0 if isinstance(loss, so.Quadratic) else float(np.mean(np.square(loss.y.astype(np.float64))))
+    size = max(abs(found.best) if np.isfinite(found.best) else 0.0, at_zero, 1e-5 * raw, 1e-20)
     if problem.dtype == np.float32:
         return 3e-5 * size
     return (1e-9 if isinstance(problem.loss, so.LeastSquares | so.Quadratic | so.MultiResponse) else 1e-7) * size
