@@ -171,10 +171,10 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, 
     Costs two products with X; all sums are in float64, also for float32 data.
     """
     w = as_coefficients(w, problem.shape, np.float64, "w")
-    return certify_private(problem, w, lower_bound=lower_bound, duals=duals, ray=ray)
+    return certify_private(problem, w, lower_bound=lower_bound, tree=tree, duals=duals, ray=ray)
 
 
-def certify_private(problem, w, *, lower_bound=-np.inf, duals=None, ray=None):
+def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None):
     """`certify` of a finite float64 vector, which the certificate keeps."""
     if is_composed(problem):
         return _certify_composed(problem, w, duals)

@@ -55,7 +55,7 @@ def _is_ready(X):
         type(X) is np.ndarray
         and X.ndim == 2
         and X.size > 0
-        and (X.dtype == np.float64 or X.dtype == np.float32)
+        and X.dtype in (np.float64, np.float32)
         and X.flags.farray
         and X.flags.aligned
     )
