@@ -44,14 +44,13 @@ def is_worth_a_sketch(design):
     return (
         isinstance(design, Dense | CenteredDense)
         and design.dtype == np.float64
-        and design.shape[1] > _FEW
         and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
     )
 
 
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
-    return is_worth_a_sketch(design) and design.n_entries <= _KEPT
+    return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
 
 
 def first_look(design, weights, target, *, is_centred):
@@ -64,7 +63,9 @@ def first_look(design, weights, target, *, is_centred):
         single = pull.astype(np.float32)
     sketch = np.empty((n, p), dtype=np.int16, order="F")
     means, squares, units, slopes, rough = np.empty((5, p))
-    everything = read_columns(design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough)
+    everything = read_columns(
+        design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough
+    )
     is_in_range = _LEAST < everything / (n * p) < _MOST and float((rows * target) @ target) < _MOST
     # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
     is_faithful = is_in_range and np.abs(rough - slopes).max() <= _FAITHFUL * np.abs(slopes).max()
