@@ -191,6 +191,10 @@ class Dense(Design):
                 object.__setattr__(self, "_squares", np.vecdot(self.values.T, self.values.T))
         return self.__dict__["_squares"]
 
+    def know_squares(self, squares):
+        """Keep the squares that another look at X has found."""
+        object.__setattr__(self, "_squares", squares)
+
     def weighted_squares(self, weights):
         """sum_i weights_i x_ij**2 for each column j, without a copy of X."""
         if np.ndim(weights) == 0:

@@ -24,17 +24,28 @@ _AT_ONCE = 1 << 16
 
 def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
+    design = as_unread_design(X, name)
+    if not isinstance(X, Design):
+        check_dense(design, name, feature_names(X))
+    return design
+
+
+def as_unread_design(X, name="X"):
+    """The same, but the entries of a dense matrix are not looked at yet: `check_dense` has to follow."""
     if isinstance(X, Design):
         return X
     array = X if sparse.issparse(X) else _as_matrix(X, name)
-    if type(array) is not np.ndarray:
-        return _sparse_design(array, name)
-    design = Dense(array)
-    squares, kind = design.squares, array.dtype.type
+    return Dense(array) if type(array) is np.ndarray else _sparse_design(array, name)
+
+
+def check_dense(design, name="X", names=None):
+    """Refuse a dense design that is not finite or out of scale; others are checked as they are made."""
+    if not isinstance(design, Dense):
+        return
+    array, squares, kind = design.values, design.squares, design.dtype.type
     # one look at X is enough, unless a length is suspicious
     if not (squares.max() < _LARGEST[kind] ** 2 and squares.min() > len(array) * _SMALLEST[kind] ** 2):
-        _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, feature_names(X))
-    return design
+        _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, names)
 
 
 def _as_matrix(X, name):

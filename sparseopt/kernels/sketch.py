@@ -1,4 +1,4 @@
-"""A rough copy of a dense matrix in 16-bit integers, and its products with a vector."""
+"""A rough copy of a dense matrix in 16-bit integers, made while the matrix is read, and its products with a vector."""
 
 import math
 
@@ -10,28 +10,50 @@ from sparseopt._jit import kernel
 U = np.uint64
 # The length of a column in its own units: no entry is longer, so that none leaves the range of 16 bits.
 _LENGTH = 32_000.0
+# What makes an entry positive, so that cutting off its fraction rounds it down; and the half that makes it the nearest.
+_SHIFT = 32_768
+
+
+def mean_and_square(values, weights, j):
+    """Weighted mean of a column, the weights summing to one, and its sum of squares."""
+    mean, rest, square = 0.0, 0.0, 0.0
+    for i in range(values.shape[0]):
+        mean += weights[U(i)] * values[U(i), j]
+        square += values[U(i), j] * values[U(i), j]
+    # a second time: what rounding left of a large mean
+    for i in range(values.shape[0]):
+        rest += weights[U(i)] * (values[U(i), j] - mean)
+    return mean + rest, square
 
 
 @kernel
-def sketch_and_pull(values, means, root, u, out, units, slopes):
-    """Round root_i (x_ij - mean_j) to units_j in `out`, and fill `slopes` with its exact products with u; one look at X.
+def read_columns(values, weights, is_centred, u, single, sketch, means, squares, units, slopes, rough):
+    """Round x_ij - mean_j to units_j in `sketch`, and fill what is known of each column; one look at X.
 
-    Returns the sum of squares.
+    That is `means`, weighted, if they are to be taken off, `squares` of x_j as it is, and its products with u: exact ones
+    in `slopes`, those of the sketch with `single`, which is u in float32, in `rough`. Returns the sum of squares of what was
+    rounded. A column is read several times while it is near.
     """
-    squares = 0.0
+    everything = 0.0
     for j in range(values.shape[1]):
-        mean, total, square = means[U(j)], 0.0, 0.0
+        mean, raw = 0.0, 0.0
+        if is_centred:
+            mean, raw = mean_and_square(values, weights, U(j))
+        total, square = 0.0, 0.0
         for i in range(values.shape[0]):
-            entry = root[U(i)] * (values[U(i), U(j)] - mean)
-            total += entry * u[U(i)]
-            square += entry * entry
-        length = math.sqrt(square)
+            x = values[U(i), U(j)] - mean
+            total += x * u[U(i)]
+            square += x * x
+        length, about = math.sqrt(square), np.float32(0.0)
         inverse = _LENGTH / length if length > 0.0 else 0.0
         for i in range(values.shape[0]):
-            out[U(i), U(j)] = np.int32(root[U(i)] * (values[U(i), U(j)] - mean) * inverse)
-        units[U(j)], slopes[U(j)] = length / _LENGTH, total
-        squares += square
-    return squares
+            sketch[U(i), U(j)] = np.int32((values[U(i), U(j)] - mean) * inverse + (_SHIFT + 0.5)) - np.int32(_SHIFT)
+        for i in range(values.shape[0]):
+            about += np.float32(sketch[U(i), U(j)]) * single[U(i)]
+        means[U(j)], squares[U(j)], units[U(j)] = mean, raw if is_centred else square, length / _LENGTH
+        slopes[U(j)], rough[U(j)] = total, units[U(j)] * about
+        everything += square
+    return everything
 
 
 @kernel

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import Design, centered
+from sparseopt.designs import CenteredDense, Design, centered
+from sparseopt.inputs import as_unread_design, check_dense, feature_names
 from sparseopt.losses.base import Loss, kept, rebuilt
+from sparseopt.losses.first_look import first_look, is_read_at_once
 from sparseopt.losses.multi_response import MultiResponse
-from sparseopt.losses.samples import fitted, prepare, remembered
+from sparseopt.losses.samples import fitted, prepare, remember, remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,18 +56,45 @@ class LeastSquares(Loss):
         return MultiResponse(X, y, sample_weight, intercept)
 
     def __post_init__(self):
-        prepare(self, self.X, self.y)
-        mean, rest = 0.0, self.offset.taken_from(self.y)
+        lent = self.X
+        prepare(self, lent, self.y, as_design=as_unread_design)
+        mean, rest, weights = 0.0, self.offset.taken_from(self.y), self.sample_weight.values
         if self.intercept:
-            mean = self.y.dtype.type(np.sum(self.sample_weight.values * rest, dtype=np.float64))
-            object.__setattr__(self, "X", centered(self.X, self.sample_weight.values))
+            mean = self.y.dtype.type(np.sum(weights * rest, dtype=np.float64))
         target = rest - mean
         if self.intercept:
             # A second pass takes off what rounding left of a large mean.
-            target = target - np.sum(self.sample_weight.values * target)
+            target = target - np.sum(weights * target)
             if np.abs(target).max() <= 4 * np.finfo(self.dtype).eps * abs(mean):
                 target = np.zeros_like(target)
         object.__setattr__(self, "target", target.astype(self.dtype, copy=False))
+        if not isinstance(lent, Design):
+            self._read(feature_names(lent))
+        if self.intercept and not isinstance(self.X, CenteredDense):
+            object.__setattr__(self, "X", centered(self.X, weights))
+
+    def _read(self, names):
+        """Look at what was lent, once: it is checked, and what solvers ask for first is kept."""
+        design = self.X
+        look = None
+        if is_read_at_once(design):
+            look = first_look(design, self.sample_weight.values, self.target, is_centred=self.intercept)
+            design.know_squares(look.squares)
+        check_dense(design, names=names)
+        if look is None:
+            return
+        if self.intercept:
+            object.__setattr__(self, "X", CenteredDense(design.values, look.means))
+        object.__setattr__(self, "_first_look", look)
+        remember(self, "_gradient", np.zeros(self.n_features), look.slopes)
+
+    def first_look(self):
+        """What the first look at a dense X has found; it is taken now where the door did not need it."""
+        look = self.__dict__.get("_first_look")
+        if look is None:
+            look = first_look(self.X, self.sample_weight.values, self.target, is_centred=self.intercept)
+            remember(self, "_gradient", np.zeros(self.n_features), look.slopes)
+        return look
 
     def coordinate_slope(self, running, j):
         return self.X.pull(j, running)

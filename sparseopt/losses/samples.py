@@ -324,9 +324,9 @@ class SampleLoss(Loss):
         return rebuilt(self, X=self.X.restrict(np.asarray(columns)), names=None)
 
 
-def prepare(loss, X, y):
+def prepare(loss, X, y, *, as_design=as_design):
     """Canonical design, targets and weights of a loss on samples."""
-    design = prepare_design(loss, X)
+    design = prepare_design(loss, X, as_design=as_design)
     object.__setattr__(loss, "y", as_targets(y, design.shape[0], design.dtype))
     offset = loss.offset
     if offset is None:
@@ -338,7 +338,7 @@ def prepare(loss, X, y):
         object.__setattr__(loss, "constant", FreeConstant() if loss.intercept else NoConstant())
 
 
-def prepare_design(loss, X):
+def prepare_design(loss, X, *, as_design=as_design):
     """Canonical design and weights, which are set; the design is returned, too."""
     names = feature_names(X)
     design = uncentered(as_design(X))

@@ -7,14 +7,8 @@ from scipy.linalg.blas import dsyrk, ssyrk
 
 from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.kernels.columns import cast_columns
-from sparseopt.kernels.sketch import pull_sketch, sketch_and_pull
+from sparseopt.kernels.sketch import pull_sketch
 
-# Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
-_WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
-# Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
-_LEAST, _MOST = 1e-20, 1e20
-# Part of the largest slope by which those of a sketch may be off.
-_FAITHFUL = 5e-3
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
 # As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
@@ -39,38 +33,14 @@ class WorkingColumns:
         self._design, self._is_centred = design, loss.intercept
         self._target = self._root * loss.target
         self._means = design.means if isinstance(design, CenteredDense) else np.zeros(design.shape[1])
-        self._sketch = None
-        self.slopes_at_zero = None
+        self._sketch, self._units = None, None
         if single:
-            single = self._take_sketch(design)
+            look = loss.first_look()
+            self._sketch, self._units, single = look.sketch, look.units, look.sketch is not None
         # Memory that is not touched is not taken: so many columns can be promised, and are never moved.
         promised = min(design.shape[1], max(4 * n, _AT_LEAST))
         self._matrix = np.empty((n, promised), dtype=np.float32 if single else np.float64, order="F")
         self._size = 0
-
-    def _take_sketch(self, design):
-        """Make the sketch, and the slopes at zero on the way; whether it and float32 will do for this data."""
-        p = design.shape[1]
-        sketch, self._units = np.empty(design.shape, dtype=np.int16, order="F"), np.empty(p)
-        self.slopes_at_zero = np.empty(p)
-        squares = sketch_and_pull(
-            design.values, self._means, self._root, -self._target, sketch, self._units, self.slopes_at_zero
-        )
-        if not (_LEAST < squares / p < _MOST and float(self._target @ self._target) < _MOST):
-            return False
-        rough = np.empty(p)
-        pull_sketch(sketch, self._units, -self._target.astype(np.float32), rough)
-        largest = np.abs(self.slopes_at_zero).max()
-        # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
-        if not np.abs(rough - self.slopes_at_zero).max() <= _FAITHFUL * largest:
-            return False
-        self._sketch = sketch
-        return True
-
-    @staticmethod
-    def prefer_single(design):
-        """Whether a sketch pays."""
-        return isinstance(design, Dense | CenteredDense) and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
 
     @property
     def dtype(self):
@@ -120,7 +90,7 @@ class WorkingColumns:
         """Slopes of the loss in all features, roughly; None without a sketch of X."""
         if self._sketch is None:
             return None
-        rest = self._matrix[:, : self._size] @ w.astype(np.float32) - self._target.astype(np.float32)
+        rest = self._matrix[:, : self._size] @ w.astype(np.float32) - self._target
         slopes = np.empty(self._units.size)
-        pull_sketch(self._sketch, self._units, rest, slopes)
+        pull_sketch(self._sketch, self._units, (self._root * rest).astype(np.float32), slopes)
         return slopes

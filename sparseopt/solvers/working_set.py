@@ -10,7 +10,8 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares
-from sparseopt.losses.samples import fitted, remember
+from sparseopt.losses.first_look import is_worth_a_sketch
+from sparseopt.losses.samples import fitted
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.concave_search import ConcaveSearch
@@ -143,7 +144,7 @@ class WorkingSet(Solver):
         if not np.any(w) and ConcaveSearch.helps(problem.proximal):
             state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
-        single = self.single_precision and WorkingColumns.prefer_single(X) and not self._takes_all(problem, state)
+        single = self.single_precision and is_worth_a_sketch(X) and not self._takes_all(problem, state)
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
@@ -154,17 +155,13 @@ class WorkingSet(Solver):
     def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
-        state.slopes = None
         if has_gram:
-            state.columns = WorkingColumns(loss, single=single and loss.dtype == np.float64)
+            state.columns = WorkingColumns(loss, single=single)
             # in float32 a point where descent is slow passes for one where it has stalled: Newton steps go on
             state.model = GramModel(state.columns.dtype, descends_far=loss.dtype == np.float64)
-            if state.columns.slopes_at_zero is not None and not w.any():
-                state.slopes = remember(loss, "_gradient", w, state.columns.slopes_at_zero).copy()
         else:
             state.columns, state.model = None, ResidualModel(loss, w)
-        if state.slopes is None:
-            state.slopes = np.array(loss.gradient(w), dtype=np.float64)
+        state.slopes = np.array(loss.gradient(w), dtype=np.float64)
         state.is_in[:] = False
         if isinstance(state.model, ResidualModel):
             state.search = state.minima = None
@@ -227,7 +224,12 @@ class WorkingSet(Solver):
         if search is not None:
             full = search.relative(search.share)
         shrink = self.concave_shrink if search is None and not full.is_convex else self.shrink
-        state.strength = max(1.0, shrink * state.strength)
+        before, state.strength = state.strength, max(1.0, shrink * state.strength)
+        # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
+        # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
+        is_ahead = problem.proximal.is_convex and isinstance(model, GramModel)
+        if is_ahead and state.looks == 1:
+            before, state.strength = state.strength, max(1.0, shrink * state.strength)
         is_final = state.strength == 1.0 and (search is None or search.is_bent)
         penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)
@@ -236,6 +238,10 @@ class WorkingSet(Solver):
         if model.size < state.w.size:
             outside = np.where(state.is_in, 0.0, violations)
             entering = np.count_nonzero(outside)
+            if is_ahead and state.strength < before:
+                stronger = strengthened(full, before)
+                missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
+                outside = np.where(state.is_in, 0.0, missing)
             count = model.eagerness * max(self.fewest, int(self.growth * support))
             new = entering_features(state.is_in, state.slopes, outside, count)
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):

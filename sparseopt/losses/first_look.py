@@ -1,0 +1,72 @@
+"""The first look at a dense X: what the door checks, what every solver asks for first, and a sketch that screens.
+
+A look at all of X is as slow as memory. While a column is read it is near, so that its square, its mean, its
+product with y and its sketch in 16 bits cost hardly more than one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.designs import CenteredDense, Dense
+from sparseopt.kernels.sketch import read_columns
+
+# Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
+# 128 MB), and up to which it may take memory at all (half a gigabyte).
+_WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
+# Features up to which there is nothing to screen: a working set takes them all.
+_FEW = 100
+# Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
+_LEAST, _MOST = 1e-20, 1e20
+# Part of the largest slope by which those of a sketch may be off.
+_FAITHFUL = 5e-3
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLook:
+    """What is known of the columns x_ij - mean_j once they were read."""
+
+    #: Weighted means of the columns of X, zeros where they stay.
+    means: np.ndarray
+    #: Sum of squares of each column of X as it is.
+    squares: np.ndarray
+    #: Slopes of the loss at w = 0, in all features.
+    slopes: np.ndarray
+    #: The columns in integers of 16 bits, each in its own units; None where they or float32 will not do for this data.
+    sketch: np.ndarray | None
+    units: np.ndarray
+
+
+def is_worth_a_sketch(design):
+    """Whether a sketch of this design saves time, and does not take too much memory."""
+    return (
+        isinstance(design, Dense | CenteredDense)
+        and design.dtype == np.float64
+        and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
+    )
+
+
+def is_read_at_once(design):
+    """Whether the door makes the sketch: where its memory is little, whoever uses it."""
+    return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
+
+
+def first_look(design, weights, target, *, is_centred):
+    """Read the columns of a design for which a sketch is worth while."""
+    n, p = design.shape
+    rows = np.empty(n)
+    rows[:] = weights
+    pull = -rows * target
+    with np.errstate(over="ignore"):
+        single = pull.astype(np.float32)
+    sketch = np.empty((n, p), dtype=np.int16, order="F")
+    means, squares, units, slopes, rough = np.empty((5, p))
+    everything = read_columns(
+        design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough
+    )
+    is_in_range = _LEAST < everything / (n * p) < _MOST and float((rows * target) @ target) < _MOST
+    # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
+    is_faithful = is_in_range and np.abs(rough - slopes).max() <= _FAITHFUL * np.abs(slopes).max()
+    return FirstLook(means, squares, slopes, sketch if is_faithful else None, units)
