@@ -44,14 +44,13 @@ def is_worth_a_sketch(design):
     return (
         isinstance(design, Dense | CenteredDense)
         and design.dtype == np.float64
-        and design.shape[1] > _FEW
         and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
     )
 
 
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
-    return is_worth_a_sketch(design) and design.n_entries <= _KEPT
+    return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
 
 
 def first_look(design, weights, target, *, is_centred):

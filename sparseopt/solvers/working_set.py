@@ -223,7 +223,12 @@ class WorkingSet(Solver):
         if search is not None:
             full = search.relative(search.share)
         shrink = self.concave_shrink if search is None and not full.is_convex else self.shrink
-        state.strength = max(1.0, shrink * state.strength)
+        before, state.strength = state.strength, max(1.0, shrink * state.strength)
+        # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
+        # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
+        is_ahead = problem.proximal.is_convex and isinstance(model, GramModel)
+        if is_ahead and state.looks == 1:
+            before, state.strength = state.strength, max(1.0, shrink * state.strength)
         is_final = state.strength == 1.0 and (search is None or search.is_bent)
         penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)
@@ -232,6 +237,10 @@ class WorkingSet(Solver):
         if model.size < state.w.size:
             outside = np.where(state.is_in, 0.0, violations)
             entering = np.count_nonzero(outside)
+            if is_ahead and state.strength < before:
+                stronger = strengthened(full, before)
+                missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
+                outside = np.where(state.is_in, 0.0, missing)
             count = model.eagerness * max(self.fewest, int(self.growth * support))
             new = entering_features(state.is_in, state.slopes, outside, count)
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):

@@ -14,8 +14,8 @@ from scipy import linalg, sparse
 import sparseopt as so
 from sparseopt.conjugates import convex_form
 from sparseopt.kernels import gram as gram_kernels
-from sparseopt.penalties import concavity, straightened
 from sparseopt.losses import first_look
+from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
 from sparseopt.solvers.local_forms import local_form
 from sparseopt.solvers.support_system import SupportSystem
