@@ -49,9 +49,7 @@ class GradientSteps(Term):
 
     def minimise(self, penalty, g, d, slope, x, vectors, place, values, first, scratch):
         """As `RootOfNorm.minimise`."""
-        by_gradient(
-            penalty, g, d, slope, x, vectors, place, values, first, scratch[2], scratch[3], scratch[4]
-        )
+        by_gradient(penalty, g, d, slope, x, vectors, place, values, first, scratch[2], scratch[3], scratch[4])
 
 
 class BlockPenalty(ProximalTerm):
@@ -184,7 +182,9 @@ class BlockPenalty(ProximalTerm):
             return math.inf
         norms = self.groups.norms(w)
         active = np.flatnonzero(norms)
-        return float(math.fsum(self.values_of_norms(active, norms[active]))) + self.resistance * float(np.sum(np.abs(w)))
+        return float(math.fsum(self.values_of_norms(active, norms[active]))) + self.resistance * float(
+            np.sum(np.abs(w))
+        )
 
     def vanishing_factor(self, t):
         """The factor of alpha from which on t = -f'(0) moves no group that is penalised."""
