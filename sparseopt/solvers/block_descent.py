@@ -12,6 +12,7 @@ from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_models import BlockModel, CopiedModel, WholeModel
 from sparseopt.solvers.curved_samples import expand
+from sparseopt.solvers.group_model import GroupModel
 from sparseopt.solvers.working_plan import no_worse_than_zero
 
 # From one stage of the continuation to the next the strength falls to this part of what would make all zero.
@@ -29,6 +30,8 @@ _ENTERING, _SAMPLES = 40, 10
 _CHUNK = 2e8
 # Entries of X from which columns are copied in float32, and up to which they are copied at all (1 GB).
 _WORTH_SINGLE, _TOO_LARGE = 1e5, 2**28
+# Rounds of epochs and Newton steps where epochs alone did not reach the goal.
+_NEWTON_ROUNDS = 4
 # Part of the residual at which the minimisation of a polynomial may end.
 _INNER = 0.1
 # Damping of the curvature of a loss that is no quadratic, as a part of the bound on it: least, and its
@@ -71,7 +74,7 @@ class BlockDescent(Solver):
 
     Least squares on a dense X work on a copy of the columns in use, in float32 (X itself gives the exact
     slopes in which each minimisation starts), and on their Gram matrix once it costs no more than
-    the epochs without it did. A loss that is no quadratic is replaced by its Taylor polynomial, again
+    the epochs without it did; there Newton steps help where epochs are slow and the penalty is convex. A loss that is no quadratic is replaced by its Taylor polynomial, again
     after each look (Lee et al., 2014), and the step to the polynomial's minimiser is shortened until
     the objective falls.
 
@@ -146,7 +149,9 @@ class BlockDescent(Solver):
         if is_nearly_known:
             goal = _nearly(penalty, distance, state, tol, _FINE if model.is_quick else _MEDIUM)
         epochs = min(_ROUNDS if is_nearly_known else _SKETCH, self._limit(loss, state, groups, max_iterations))
-        self._descend(state, penalty, goal, 0.0, epochs)
+        _, last = self._descend(state, penalty, goal, 0.0, epochs)
+        if is_nearly_known and last > goal and penalty.is_convex and model.has_gram:
+            _newton(penalty, state, goal)
         state.residual, state.slope = np.inf, None
         if not is_nearly_known:
             state.slopes = model.slopes_at(loss, state.w)
@@ -207,6 +212,19 @@ class BlockDescent(Solver):
             state.w[:] = old + step * direction
         state.damping = min(1.0, _GROWTH * state.damping) if step < 1.0 else max(_DAMPING, state.damping / _GROWTH)
         return move
+
+
+def _newton(penalty, state, goal):
+    """Newton steps where epochs would take too many, as on columns that are nearly the same."""
+    model = state.model
+    sizes = model.curvature.sizes[model.order]
+    here = np.repeat(model.where[model.order] - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+    small = penalty.restricted(model.order)
+    inner = GroupModel(small, small.convex_form(here.size), model.term.gram[np.ix_(here, here)])
+    inner.place(model.w[here], model.running[here])
+    inner.minimise(goal, _NEWTON_ROUNDS)
+    state.w[model.features[here]] = inner.w
+    model.w[here] = inner.w
 
 
 def _nearly(penalty, distance, state, tol, part):

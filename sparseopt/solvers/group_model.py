@@ -18,6 +18,8 @@ from sparseopt.solvers.newton import conjugate_gradients
 _ROUNDS, _EPOCHS, _PATIENCE = 60, 30, 2
 # Parts of a Newton step that are tried.
 _PARTS = (1.0, 0.5, 0.25, 0.1, 0.01)
+# Parts of the way to where the first group would be zero that are tried last: just beyond, and short of it.
+_REACHES = (1.0 + 1e-9, 0.9)
 # Newton steps in a round, at first and at most.
 _STEPS, _MOST_STEPS = 4, 32
 # Largest number of coefficients whose matrix is factored; beyond it conjugate gradients are quicker.
@@ -71,10 +73,10 @@ class GroupModel:
         """Go to a point at which the slope is exact."""
         self.w[:], self.slope[:] = w, slope
 
-    def minimise(self, tol):
+    def minimise(self, tol, rounds=_ROUNDS):
         """Until the distance to stationarity is within `tol`, or a limit."""
         order = np.arange(self._places.size)
-        for k in range(_ROUNDS):
+        for k in range(rounds):
             if self._descend(order, tol) <= tol:
                 return
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
@@ -114,7 +116,7 @@ class GroupModel:
         direction = self._solve(bend, free, -(self.slope[free] + bend.slope[free]))
         if direction is None or not np.all(np.isfinite(direction)):
             return False
-        for step in _PARTS:
+        for step in self._parts(bend, free, direction):
             new = self.w.copy()
             new[free] = x + step * direction
             # a group that the step would carry across the kink at zero stops there
@@ -130,6 +132,15 @@ class GroupModel:
                 self.slope += image
                 return True
         return False
+
+    def _parts(self, bend, free, direction):
+        """Parts of a step to try: the last are for groups that are all but zero and that the step would carry across."""
+        full, sums = np.zeros(self.w.size), self._penalty.groups.sums
+        full[free] = direction
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reaches = sums(bend.units * self.w) / -sums(bend.units * full)
+        nearest = float(np.min(reaches[reaches > 0.0], initial=np.inf))
+        return (*_PARTS, *(part * nearest for part in _REACHES if nearest < _PARTS[-1]))
 
     def _solve(self, bend, free, right):
         """Solution d of (H + bend) d = right on the free coefficients."""

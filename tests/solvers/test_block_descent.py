@@ -305,3 +305,22 @@ def test_large_means_do_not_disturb_curvatures(storage):
     found = so.solve(so.Problem(loss, so.GroupLasso(0.1, LISTED)), so.BlockDescent(), tol=1e-6)
     expected = so.solve(so.Problem(so.LeastSquares(plain, Y, intercept=True), so.GroupLasso(0.1, LISTED)), tol=1e-9)
     assert found.certificate.objective == pytest.approx(expected.certificate.objective, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda a: so.GroupLasso(a, 5),
+        lambda a: so.SparseGroupLasso(a, 5),
+        lambda a: so.GroupLasso(a, 5, nonnegative=True),
+    ],
+)
+def test_columns_with_one_large_mean_are_minimised_by_newton_steps(penalty):
+    """Without an intercept all columns are nearly the same: epochs alone move along the valley for ever."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((120, 400)) + 1000.0
+    loss = so.LeastSquares(A, A[:, :30].sum(axis=1) + rng.standard_normal(120))
+    largest = so.alpha_max(loss, penalty(1.0))
+    for part in (0.1, 1e-3):
+        found = so.solve(so.Problem(loss, penalty(part * largest)), max_iter=3000)
+        assert found.status is so.Status.CONVERGED
