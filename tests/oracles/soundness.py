@@ -1,18 +1,13 @@
 """One problem against brute force: what a solver may not do, as sentences."""
 
-import sys
 import warnings
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import sparseopt as so
-from sparseopt.solvers.branch_and_bound import BranchAndBound
-from sparseopt.testing import poisoned
-
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "oracles"))
 from brute_force import refits
+
+import sparseopt as so
+from sparseopt.testing import poisoned
 
 # Seconds of one solve, and the relative gap that it is asked for.
 _SECONDS, _TOL = 20.0, 1e-6
@@ -32,7 +27,7 @@ def judge(problem, found, solver):
     """The verdict on a solver, given all refits of the problem."""
     if reason := solver.rejects(problem):
         return Verdict(f"refused: {reason}")
-    with poisoned() if hasattr(solver, "seed") or hasattr(solver, "keep_proof") else nullcontext():
+    with poisoned():
         try:
             solution = so.solve(problem, solver, tol=_TOL, time_limit=_SECONDS)
         except so.UnsupportedProblem as refusal:
@@ -40,7 +35,7 @@ def judge(problem, found, solver):
         except Exception as fault:  # noqa: BLE001 - whatever it raises is what is looked for
             return Verdict("raised", [f"raised {type(fault).__name__}: {fault}"])
     faults = _faults(problem, found, solution)
-    if isinstance(solver, BranchAndBound):
+    if isinstance(solver, so.BranchAndBound):
         faults += _faults_of_proof(problem, found, solution)
     slack = _slack(problem, found)
     is_best = solution.certificate.objective <= found.best + slack + _TOL * solution.certificate.reference
