@@ -86,6 +86,7 @@ from sparseopt.solve import solve as solve
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
+from sparseopt.solvers.branch_and_bound import BranchAndBound as BranchAndBound
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding

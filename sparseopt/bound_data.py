@@ -209,7 +209,7 @@ class _Gram:
         self.constant, self.pull, self.n = constant, pull, n
         self._columns, self._whole = columns, whole
         self.slope_at_zero = float(np.max(np.abs(pull), initial=0.0))
-        self._place, self._kept = {}, np.empty((pull.shape[0], 0))
+        self._place, self._kept = np.full(pull.shape[0], -1), np.empty((0, pull.shape[0]))
 
     @staticmethod
     def of_quadratic(loss):
@@ -292,14 +292,13 @@ class _Gram:
 
     def _product(self, features, W):
         """G W of the rows of W that are not zero; columns of G are kept, as most are needed again."""
-        new = [j for j in features.tolist() if j not in self._place]
-        if len(self._place) + len(new) > _KEPT / self.pull.shape[0]:
+        new = features[self._place[features] < 0]
+        if len(self._kept) + new.size > _KEPT / self.pull.shape[0]:
             return self._columns(features) @ W
-        if new:
-            first = self._kept.shape[1]
-            self._kept = np.column_stack([self._kept, self._columns(np.array(new))])
-            self._place.update((j, first + i) for i, j in enumerate(new))
-        return self._kept[:, [self._place[j] for j in features.tolist()]] @ W
+        if new.size:
+            self._place[new] = len(self._kept) + np.arange(new.size)
+            self._kept = np.concatenate([self._kept, self._columns(new).T])
+        return self._kept[self._place[features]].T @ W
 
 
 class _Samples:

@@ -191,30 +191,24 @@ class _Bound:
 
     def _with_each(self, status, units, side):
         """The bounds with each one of some units on a side; the others stay as they are."""
+        if units.size < 5 or np.any(status[units] != _FREE) or not np.isfinite(self.gains[status != _OUT]).all():
+            return np.array([self._with(status, unit, side) for unit in units.tolist()])
         free = np.flatnonzero(status == _FREE)
-        if units.size * free.size <= 1000 or not np.isfinite(self.gains[status != _OUT]).all():
-            return [self._with(status, unit, side) for unit in units.tolist()]
         inside = self.gains[status == _IN]
-        room = self.k - inside.size
+        room = self.k - inside.size - (side == _IN)
+        if room < 0:
+            return np.full(units.size, np.inf)
         others = np.maximum(self.gains[free], 0.0)
         order = np.argsort(-others, kind="stable")
-        rank = np.full(status.size, free.size)
+        rank = np.empty(status.size, dtype=np.intp)
         rank[free[order]] = np.arange(free.size)
         sums = np.concatenate([[0.0], np.cumsum(others[order])])
-        room = room - 1 if side == _IN else room
-        bounds = []
-        for unit in units.tolist():
-            if status[unit] != _FREE:
-                bounds.append(self._with(status, unit, side))
-            elif room < 0:
-                bounds.append(np.inf)
-            else:
-                # the largest gains of all others: one further down where the unit is among them itself
-                is_among = rank[unit] < room
-                best = sums[min(room + is_among, free.size)] - is_among * max(self.gains[unit], 0.0)
-                gain = self.gains[unit] if side == _IN else 0.0
-                bounds.append(self._less(inside.sum() + gain + best, np.abs(inside).sum() + abs(gain) + best))
-        return bounds
+        # the largest gains of all others: one further down where the unit is among them itself
+        is_among = rank[units] < room
+        best = sums[np.minimum(room + is_among, free.size)] - is_among * np.maximum(self.gains[units], 0.0)
+        own = self.gains[units] if side == _IN else np.zeros(units.size)
+        size = np.abs(inside).sum() + np.abs(own) + best
+        return self.base - (inside.sum() + own + best) + _ROUNDING * (self.size + size)
 
     def _with(self, status, unit, side):
         if status[unit] not in (_FREE, side):

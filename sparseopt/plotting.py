@@ -177,6 +177,9 @@ def plot_bounds(solution, axes=None):
     axes.fill_between(
         seconds[proven], bound[proven], objective[proven], step="post", color=COLOURS[0], alpha=0.12, linewidth=0
     )
+    # the first bounds may lie far below all that is of interest
+    span = max(objective[0] - objective[-1], objective[-1] - bound[-1], 0.1 * abs(objective[-1]))
+    axes.set_ylim(bottom=max(bound[proven].min(), objective[-1] - span) - 0.05 * span)
     axes.set_title(f"relative gap {certificate.relative_gap:.1e} at the end", fontsize="small")
     axes.set_xlabel("seconds")
     axes.set_ylabel("objective")

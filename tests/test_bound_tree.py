@@ -148,10 +148,10 @@ def test_no_bound_of_any_point_is_above_what_its_supports_reach(proven, name):
         assert bound.at(status) <= reached + (1e-6 if name == "single precision" else 1e-9) * max(abs(reached), 1e-3)
         if trial % 20:
             continue
-        every = np.arange(len(units))
+        free = np.flatnonzero(status == 0)
         for side in (-1, 1):
-            quick = bound._with_each(np.zeros_like(status) + status, np.tile(every, 200), side)[: len(units)]
-            slow = [bound._with(status, unit, side) for unit in every.tolist()]
+            quick = bound._with_each(status, np.tile(free, 5), side)[: free.size]
+            slow = [bound._with(status, unit, side) for unit in free.tolist()]
             np.testing.assert_allclose(quick, slow, rtol=1e-12)
 
 

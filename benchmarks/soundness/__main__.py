@@ -7,6 +7,7 @@ its proof to be accepted. Every fault is printed with its seed, which ``--first 
 
 import argparse
 import faulthandler
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -53,7 +54,7 @@ def main():
             row = outcomes[name, kind]
             row["cases"] += 1
             if verdict.outcome.startswith("refused"):
-                refusals[f"{name}: {verdict.outcome}"] += 1
+                refusals[re.sub(r"\d+", "#", f"{name}: {verdict.outcome}")] += 1
             row[verdict.outcome.split(":")[0]] += 1
             row["best"] += verdict.is_best
             row["faulty"] += bool(verdict.faults)

@@ -21,8 +21,6 @@ class State:
     iterations: int = 0
     #: A bound on the optimal value that the solver has proven (branch and bound).
     lower_bound: float = -np.inf
-    #: The `BoundTree` that proves this bound, where the solver keeps one.
-    proof: object = field(default=None, repr=False)
     #: Set by a solver that ends its run itself.
     status: Status | None = None
     #: Gradient of the loss at w, where the step has just computed it from the data in float64.
@@ -31,6 +29,10 @@ class State:
     tolerance: float = 0.0
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
+
+    def proof(self):
+        """The `BoundTree` that proves `lower_bound`, where the solver has kept one; asked for after the run."""
+        return None
 
     def account(self) -> str:
         """What the run did, in words: its inner method and the work."""

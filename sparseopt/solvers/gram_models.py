@@ -18,7 +18,7 @@ from sparseopt.losses import LeastSquares
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
 # Up to this many features, G is formed at once also where it is larger than X.
-_FEW = 200
+_FEW = 1500
 # Features of which parts of G are kept, before those that came first are forgotten.
 _KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
@@ -93,7 +93,9 @@ class GramModel(ABC):
 class WholeGram(GramModel):
     """G in memory."""
 
-    def __init__(self, gram, linear, constant, sizes, rounding):
+    def __init__(self, gram, linear, constant, sizes, rounding, most_rank):
+        #: The rank of G is no larger.
+        self.most_rank = most_rank
         self.linear, self.constant, self.sizes, self.rounding = linear, constant, sizes, rounding
         self.is_flat = is_flat(gram.diagonal(), sizes)
         if self.is_flat.any():
@@ -193,7 +195,7 @@ def gram_model(loss):
     gram = loss.Q.to_array()
     sizes = np.sqrt(gram.diagonal())
     linear = -np.asarray(loss.c, dtype=np.float64)
-    return WholeGram(np.ascontiguousarray(gram), linear, 0.0, sizes, rounding_of(1))
+    return WholeGram(np.ascontiguousarray(gram), linear, 0.0, sizes, rounding_of(1), sizes.size)
 
 
 def whole_gram(loss):
@@ -216,7 +218,7 @@ def whole_gram(loss):
             gram += block @ block.T
             linear += block @ (root[part] * target[part])
             yield
-    return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n))
+    return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)
 
 
 def sizes_of(design, bends):

@@ -21,6 +21,7 @@ from sparseopt.kernels.perspective import (
     subtract_rows,
 )
 from sparseopt.solvers.gram_models import WholeGram
+from sparseopt.solvers.interior_relaxation import interior_parts
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -30,11 +31,15 @@ _ROUNDS = 100
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # A node is branched on once the relaxation is known to this part of what is missing to close it.
-_KNOWN = 0.05
+_KNOWN = 0.3
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
+# Up to so many features, nodes are solved by an interior-point method; so often, where many features could be fixed.
+_SMALL, _AGAIN = 120, 3
 # So many new features come into use at once, at least.
 _FEWEST = 32
+# Descent ends where an epoch gains less than this part of what is missing, at first.
+_FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
 
@@ -58,8 +63,11 @@ class QuadraticRelaxation(Relaxation):
         self.curve = subset.ridge + model.moved
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
+        self.moved = model.moved if model.moved.any() else None
         self.keep_points = keep_points
         self.length = np.sqrt(2.0 * model.constant)
+        is_smooth = subset.lower is None and subset.l1 == 0.0 and bool(np.all((self.curve > 0.0) | model.is_flat))
+        self.is_small = is_smooth and p <= _SMALL and isinstance(model, WholeGram)
         self.part = _Part(model)
         self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
         # scratch of the nodes
@@ -83,6 +91,8 @@ class QuadraticRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         node = _NodeRun(self, status, start, threshold)
+        if self.is_small:
+            return node.inside()
         while node.rounds < _ROUNDS and not node.is_done:
             node.work()
             if time.perf_counter() >= until and not node.is_done:
@@ -101,13 +111,13 @@ class _Part:
         self._clear()
 
     def _clear(self):
-        self.features, self.block = np.empty(0, dtype=np.intp), np.empty((0, 0))
+        self.features, self.block = np.empty(0, dtype=np.intp), getattr(self, "block", np.empty((64, 64)))
         self.is_in = np.zeros(self.model.n_features, dtype=bool)
 
     def cover(self, needed):
-        """Features that hold those needed, and their part of G."""
+        """Features that hold those needed, and their part of G at the beginning of a matrix."""
         fresh = needed[~self.is_in[needed]]
-        if self.features.size + fresh.size > 2 * needed.size + 50:
+        if self.features.size + fresh.size > 1.5 * needed.size + 50:
             self._clear()
             fresh = np.sort(needed)
         if fresh.size == 0:
@@ -116,11 +126,14 @@ class _Part:
         self.features = np.concatenate([self.features, fresh])
         self.is_in[fresh] = True
         self.model.use(self.features)
-        block, places = np.empty((size, size)), self.model.place[self.features]
-        block[:held, :held] = self.block
-        gather(self.model.gram, places[held:], places, block[held:])
-        block[:held, held:] = block[held:, :held].T
-        self.block = block
+        if size > len(self.block):
+            room = size + size // 2
+            block = np.empty((room, room))
+            block[:held, :held] = self.block[:held, :held]
+            self.block = block
+        places = self.model.place[self.features]
+        gather(self.model.gram, places[held:], places, self.block[held:size])
+        self.block[:held, held:size] = self.block[held:size, :held].T
         return self.features, self.block
 
 
@@ -206,8 +219,8 @@ class _NodeRun:
         self.needed = np.union1d(features, np.flatnonzero(status == IN))
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
-        self.tol = 1e-7 * self.scale
-        self.rounds, self.is_done = 0, False
+        self.tol = _FIRST
+        self.rounds, self.is_done, self.is_fresh = 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
@@ -229,9 +242,14 @@ class _NodeRun:
         self.features, block = of.part.cover(self.needed)
         features, extra = self.features, self.price - subset.alpha
         own, w, linear = status[features], of.w[features], model.linear[features]
-        pull = linear - block @ w
+        if self.is_fresh:
+            pull = linear.copy()
+            used = np.flatnonzero(w)
+            subtract_rows(block, used, w[used], pull)
+        else:
+            pull = of.view.pull[features]
         costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
-        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self.tol)
+        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))
@@ -243,18 +261,70 @@ class _NodeRun:
         if self.bound >= self.threshold:
             self.is_done = True
             return
-        profits = of.gains[features] - extra
-        taken = float(np.sum(np.where(own == IN, profits, np.maximum(profits, 0.0))[own != OUT]))
-        entering = known[(status[known] == FREE) & (of.gains[known] > extra * (1.0 + 1e-9))]
+        profits, kinds = of.gains[known] - extra, status[known]
+        excess = np.maximum(profits, 0.0)
+        taken = float(np.sum(excess[kinds == FREE])) + float(np.sum(profits[kinds == IN]))
+        entering = known[(kinds == FREE) & (profits > 1e-9 * self.price)]
         kept = self._fix(known, bound, least, last, room)
         dropped = (w != 0.0) & (status[features] == OUT)
         of.w[features[dropped]] = 0.0
+        # features that stay in use were known, so that their pulls are; but for what was dropped
+        self.is_fresh = bool(dropped.any()) or kept > 0
         entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
-        if entering.size or kept or dropped.any():
+        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
+        unknown = value - self.base + taken
+        if kept or dropped.any() or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
             self._need(entering)
             return
-        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
-        self._settle(value - extra * subset.k, value - self.base + taken, share, room, known)
+        self._settle(value - extra * subset.k, unknown, share, room, known)
+
+    def inside(self):
+        """All of the work by an interior-point method, which few features allow."""
+        of, subset, status, model = self.of, self.of.subset, self.status, self.of.model
+        for _ in range(_AGAIN):
+            room = subset.k - int(np.count_nonzero(status == IN))
+            if room == 0:
+                status[status == FREE] = OUT
+            features = np.flatnonzero((status != OUT) & ~model.is_flat)
+            is_in, curve = status[features] == IN, of.curve[features]
+            parts = np.minimum(np.abs(of.w[features]) * np.sqrt(curve / max(2.0 * self.price, 1e-300)), 1.0)
+            gram, linear = model.gram[np.ix_(features, features)], model.linear[features]
+            found = interior_parts(
+                gram, linear, curve, is_in, room, subset.alpha, parts, model.constant, self.threshold, _KNOWN
+            )
+            if found is None:
+                return None
+            w, z, value = found
+            of.w.fill(0.0)
+            of.w[features] = w
+            self.features, self.values = features, w
+            pull = linear - gram @ w
+            known = of.view.look(features, w, pull, status, 0.0)
+            bound, least, last = self._bound(known, linear - pull, room, 0.0)
+            if bound > self.bound:
+                self.bound, self.best = bound, (self._point() if of.keep_points else None)
+            if self.bound >= self.threshold:
+                break
+            free = np.count_nonzero(status == FREE)
+            kept = self._fix(known, bound, least, last, room)
+            self.price = subset.alpha + max(least, last)
+            if not kept and np.count_nonzero(status == FREE) > 0.8 * free:
+                break
+        return self._ended(features, is_in, z, value, room)
+
+    def _ended(self, features, is_in, z, value, room):
+        """The result: the candidate of the largest parts, and the feature to branch on."""
+        self.is_done = True
+        of = self.of
+        free = ~is_in & (self.status[features] == FREE)
+        order = features[free][np.argsort(-z[free], kind="stable")]
+        count = room if of.subset.alpha == 0.0 else min(room, int(np.count_nonzero(z[free] >= 0.5)))
+        into = np.flatnonzero(self.status == IN)
+        self.support = np.sort(np.concatenate([into, order[: max(0, min(count, of.subset.k - into.size))]]))
+        halves = np.minimum(z[free], 1.0 - z[free])
+        if self.bound < self.threshold and halves.size and into.size < of.subset.k:
+            self.unit = int(features[free][np.argmax(halves)])
+        return self.result(is_finished=True)
 
     def _fix(self, known, bound, least, last, room):
         """Fix what the bound decides; returns how many features come in."""
@@ -304,8 +374,8 @@ class _NodeRun:
 
     def _settle(self, value, unknown, share, room, known):
         """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
-        of, missing = self.of, self.threshold - self.bound
-        if unknown > max(_EXACT * self.scale, _KNOWN * missing) and self._tighten():
+        of = self.of
+        if unknown > max(_EXACT * self.scale, _KNOWN * self._missing()) and self._tighten():
             return
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
@@ -324,10 +394,19 @@ class _NodeRun:
         if not is_exact:
             self.unit = self._largest(known)
 
+    def _missing(self):
+        """What the bound lacks to close the node."""
+        return self.threshold - self.bound
+
     def _tighten(self):
         """Whether w can be found more exactly: then it will be."""
-        self.tol *= 0.02
-        return self.tol > 1e-18 * self.scale
+        self.tol *= 0.05
+        return self._tolerance() > 1e-18 * self.scale
+
+    def _tolerance(self):
+        """What an epoch must gain for descent to go on: a part of what the bound lacks."""
+        missing = self._missing() if np.isfinite(self.bound) else 0.1 * self.scale
+        return self.tol * min(max(missing, _EXACT * self.scale), self.scale)
 
     def _largest(self, known):
         """The free feature that gains most; -1 if none is free."""

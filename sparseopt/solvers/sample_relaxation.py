@@ -18,8 +18,9 @@ import time
 import numpy as np
 
 from sparseopt.conjugates import has_conjugate
-from sparseopt.kernels.perspective import fix_features, next_features, perspective_bound, relaxed_costs
+from sparseopt.kernels.perspective import fix_features, perspective_bound, relaxed_costs, subtract_rows
 from sparseopt.losses import LeastSquares, SampleLoss
+from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
@@ -63,6 +64,8 @@ class SampleRelaxation(Relaxation):
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         self.keep_points = keep_points
+        #: No part of the curvature of the loss is moved into the prices.
+        self.moved = None
         self.steps = 0
         zero = self.view.fitted(np.zeros(p), 0.0)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
@@ -98,7 +101,7 @@ class SampleRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         run = _NodeRun(self, self._view(status), status, start, threshold)
-        while run.rounds < _ROUNDS and not run.is_done:
+        while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
                 return run.result(is_finished=False)
@@ -126,6 +129,18 @@ class SampleRelaxation(Relaxation):
         return part
 
 
+def prepare_samples(loss, subset, *, keep_points):
+    """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator."""
+    view = SampleView(loss)
+    yield
+    search = ModelSearch(loss, subset, view)
+    for _ in search.run():
+        yield
+    point = np.zeros(subset.n_features)
+    point[search.best.support] = search.best.x
+    return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
+
+
 class _NodeRun:
     """The work on one node: coefficients, intercept and price, the point they make, and the best bound so far."""
 
@@ -148,7 +163,7 @@ class _NodeRun:
         self.w[self.status == OUT] = 0.0
         self.w = np.clip(self.w, self.lower, self.upper) if relaxation.subset.has_bounds else self.w
         self.point = view.point(view.fitted(self.w, self.intercept))
-        self.gains, self.active = np.empty(p), np.empty(p, dtype=np.intp)
+        self.gains, self.everything = np.empty(p), np.arange(p)
         self.rounds, self.is_done = 0, False
         self.bound, self.unit, self.support = -np.inf, -1, None
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
@@ -177,10 +192,8 @@ class _NodeRun:
             # so many are needed that no support is left
             self.bound, self.is_done = max(self.bound, self.threshold), True
             return
-        extra = max(self.price - subset.alpha, 0.0)
-        count, new = next_features(self.gains, status, self.w, extra * (1.0 + 1e-9), self.active)
-        active = self.active[:count].copy()
-        if not changed and self._is_known(active, bound):
+        active = self._in_use()
+        if not changed and (self._is_known(active, bound) or self.rounds >= _ROUNDS):
             self._branch(active)
             return
         if self.is_slow:
@@ -196,7 +209,7 @@ class _NodeRun:
         error = ROUNDING * float(np.linalg.norm(self.view.s * self.point.slopes))
         terms = (self.curve, subset.l1, self.lower, self.upper, subset.alpha)
         total, rounding, least, last = perspective_bound(
-            pull, self.status, *terms, self.view.norms, error, self.heap.size - 1, self.heap, self.gains
+            self.everything, pull, self.view.norms, self.status, *terms, error, 0.0, self.heap, self.gains
         )
         value, size = self.point.conjugate(self.view)
         bound = value - total - rounding - ROUNDING * (size + abs(total))
@@ -217,7 +230,11 @@ class _NodeRun:
     def _fix(self, bound, least, last):
         """Fix features whose other choice is closed; whether the point has moved with that."""
         status, before = self.status, self.status.copy()
-        kept, removed = fix_features(self.gains, status, bound, least, last, self.room, self.threshold)
+        if self.room == 0:
+            kept, removed = 0, int(np.count_nonzero(status == FREE))
+            status[status == FREE] = OUT
+        else:
+            kept, removed = fix_features(self.everything, self.gains, status, bound, least, last, self.threshold)
         if not kept + removed:
             return False
         self.whole[self.features] = status
@@ -230,6 +247,12 @@ class _NodeRun:
             self.w[leaving] = 0.0
             self.point = self.view.point(self.view.fitted(self.w, self.intercept))
         return kept > 0 or bool(np.any(leaving))
+
+    def _in_use(self):
+        """The features of the next step: those that are in or not zero, and free ones that gain more than their price."""
+        extra = max(self.price - self.of.subset.alpha, 0.0) * (1.0 + 1e-9)
+        is_free = self.status == FREE
+        return np.flatnonzero((self.status == IN) | (is_free & ((self.w != 0.0) | (self.gains > extra))))
 
     def _is_known(self, active, bound):
         """Whether the value of the relaxation is known well enough to branch."""
@@ -259,7 +282,10 @@ class _NodeRun:
         subset, room, w = self.of.subset, self.room, self.w[active]
         free = self.status[active] == FREE
         total = float(self.shares[free].sum())
-        z = np.where(free, np.minimum(self.shares * (room / total), 1.0), self.shares) if total > 0.0 else self.shares
+        # at the price alone, more than what pays is not to be in
+        may_grow = self.price > self._least_price()
+        scale = room / total if total > room or (may_grow and total > 0.0) else 1.0
+        z = np.where(free, np.minimum(self.shares * scale, 1.0), self.shares)
         squares = np.divide(w * w, z, out=np.zeros_like(w), where=z > 0.0)
         price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
         return self.point.height + price + subset.alpha * float(z.sum())
@@ -269,10 +295,13 @@ class _NodeRun:
         self.of.steps += 1
         view, gram, subset = self.view, self.of.gram, self.of.subset
         block = gram.of(view, active)
-        before, is_in = self.w[active], self.status[active] == IN
-        linear, values = pull[active] + block @ before, before.copy()
-        terms = (self.curve[active], subset.l1, self.lower[active], self.upper[active], is_in)
-        self._settle_price(block, linear, values, terms)
+        before = self.w[active]
+        pull = pull[active] if self.point.shrunk == 1.0 else gram.pulls(view, active, self.point)
+        linear, values = pull.copy(), before.copy()
+        used = np.flatnonzero(before)
+        subtract_rows(block, used, -before[used], linear)
+        terms = (self.curve[active], subset.l1, self.lower[active], self.upper[active], self.status[active])
+        self._settle_price(block, linear, values, pull, terms)
         costs = (*terms, self.price)
         move = values - before
         image = move @ view.rows[active]
@@ -282,7 +311,7 @@ class _NodeRun:
         else:
             shift = 0.0
         at_start = relaxed_costs(before, *costs)[0]
-        gain = relaxed_costs(values, *costs)[0] - at_start - float(pull[active] @ move)
+        gain = relaxed_costs(values, *costs)[0] - at_start + float((view.s * self.point.raw) @ image)
         height, step = self.point.height, 1.0
         for _ in range(_HALVINGS):
             new = before + step * move
@@ -298,9 +327,10 @@ class _NodeRun:
         self.intercept += step * shift
         if step < 1.0:
             gram.renew_at(view, point)
-            self.is_done = not can_go_on
+            if not can_go_on:
+                self.rounds = _ROUNDS
 
-    def _settle_price(self, block, linear, values, terms):
+    def _settle_price(self, block, linear, values, pull, terms):
         """Minimise the model, in place, at the price at which as many features are in as may be."""
         k, least = self.of.subset.k, self._least_price()
         tol = max(self.depth * self.unknown, 1e-18 * self.of.origin.height)
@@ -309,7 +339,7 @@ class _NodeRun:
         bends = block.diagonal().copy()
         low, high, room = 0.0, np.inf, self.room
         for trial in range(_PRICES):
-            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
+            minimise_relaxed(block, linear, values, pull, bends, (*terms, self.price), tol)
             share = relaxed_costs(values, *terms, self.price)[1] - (k - room)
             if room == 0 or abs(share - room) <= self.near * room or (share < room and self.price <= least):
                 return
@@ -327,7 +357,7 @@ class _NodeRun:
         if share < room and high <= _JUMP * low:
             # where shares jump, as they do where a model is nearly flat, too many are in rather than none
             self.price = low
-            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
+            minimise_relaxed(block, linear, values, pull, bends, (*terms, self.price), tol)
 
     def _branch(self, active):
         """Choose the free feature whose share is nearest to a half; none where the relaxation is exact."""

@@ -49,6 +49,8 @@ class Relaxation(ABC):
 
     #: Number of units that may be in the support or not.
     n_units: int
+    #: What was moved from the diagonal of the curvature into the prices, one number a coefficient; None for nothing.
+    moved: np.ndarray | None = None
 
     @abstractmethod
     def relax(self, status, start, threshold, until) -> Relaxed:

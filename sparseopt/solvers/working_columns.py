@@ -18,7 +18,7 @@ _FAITHFUL = 5e-3
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
 # As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
-_FEW = 4
+_FEW = 1500
 # Entries that are copied at once, so that they are still near when they are multiplied.
 _AT_ONCE = 1 << 15
 
