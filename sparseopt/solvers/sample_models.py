@@ -16,16 +16,13 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sparseopt.designs import Dense, copies_of, held_curvature
+from sparseopt.designs import copies_of, held_curvature
 from sparseopt.kernels.columns import cast_columns, pull_columns
+from sparseopt.losses.first_look import is_worth_a_sketch
 from sparseopt.solvers.column_sketch import ColumnSketch
 from sparseopt.solvers.curved_model import CurvedModel
 from sparseopt.solvers.working_model import GramModel, WorkingModel
 
-# Entries of X from which a sketch saves time, and up to which it may take memory (half a gigabyte).
-_WORTH_A_SKETCH, _TOO_LARGE = 1e5, 2**28
-# Rows whose mean stands for that of all.
-_FIRST_ROWS = 16
 # Features from which a Gram matrix takes too much memory: a gigabyte in float32.
 _LARGEST_GRAM = 16_384
 # Entries of a matrix that stay in the cache of a core: a megabyte in float32.
@@ -85,28 +82,29 @@ class DenseModels(SampleModels):
         self._design, self._has_intercept = loss.X, loss.intercept
         n, p = self._design.shape
         self._shift, self._sketch = np.zeros(p), None
-        self.is_single = single and self._take_sketch(v)
+        self.is_single = single and self._take_sketch(loss.sample_weight.values, v)
         self._dtype = np.dtype(np.float32 if self.is_single else np.float64)
         self._memory, self._size, self._ones = np.empty((0, n), dtype=self._dtype), 0, np.ones(n)
 
-    def _take_sketch(self, v):
+    def _take_sketch(self, weights, v):
         """Make a sketch of X, with the slopes on the way; whether it and float32 can tell the columns apart."""
-        values, copies = self._design.values, copies_of(self._design)
-        if self._has_intercept:
-            # it takes off any constant, and the slopes v sum to zero: what columns have in common needs no digits
-            self._shift = np.mean(values[:_FIRST_ROWS], axis=0)
+        copies = copies_of(self._design)
         if "sketch" not in copies:
-            sketch = ColumnSketch(values, self._shift, v)
+            # an intercept takes off any constant, and then the slopes v sum to zero: what the entries of a column
+            # have in common needs no digits
+            sketch = ColumnSketch(self._design.values, weights, v, is_centred=self._has_intercept)
             self.slopes_at_start = sketch.exact
             copies["sketch"] = sketch if sketch.is_faithful else None
         self._sketch = copies["sketch"]
+        if self._sketch is not None:
+            self._shift = self._sketch.means
         return self._sketch is not None
 
     @staticmethod
     def prefer_single(loss):
         """Whether float32 and a sketch pay."""
         X = loss.X
-        if not isinstance(X, Dense) or X.dtype != np.float64 or not _WORTH_A_SKETCH <= X.n_entries <= _TOO_LARGE:
+        if not is_worth_a_sketch(X):
             return False
         sizes = X.squares[X.squares > 0.0]
         return bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))

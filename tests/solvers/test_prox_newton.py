@@ -269,7 +269,9 @@ def test_a_path_sketches_x_once_and_keeps_nothing(monkeypatch):
     loss = so.Logistic(wide, np.sign(wide[:, 0] + RNG.standard_normal(200)))
     made = []
     make = sample_models.ColumnSketch
-    monkeypatch.setattr(sample_models, "ColumnSketch", lambda *arguments: made.append(1) or make(*arguments))
+    monkeypatch.setattr(
+        sample_models, "ColumnSketch", lambda *columns, **options: made.append(1) or make(*columns, **options)
+    )
     penalties = [so.L1(alpha) for alpha in so.alpha_grid(loss, 10, 0.1)]
     found = so.path(so.Problem(loss), penalties)
     assert found.largest_gap <= 1e-6
