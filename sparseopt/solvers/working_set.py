@@ -62,6 +62,8 @@ class WorkingState(State):
     slopes: np.ndarray | None = None
     #: Factor of the penalty's alpha: it comes down to 1.
     strength: float = 1.0
+    #: Nothing has entered yet but the support.
+    is_new: bool = True
     #: While set, a penalty that is less concave stands for the problem's, and its strength comes down further.
     search: ConcaveSearch | None = None
     #: Searches for low minima, and looks since the last.
@@ -103,7 +105,8 @@ class WorkingSet(Solver):
     ----------
     single_precision : bool, default True
         Screen with a copy of a dense float64 X in 16 bits (a quarter of its memory), and keep the model in
-        float32; the last looks and all that is proven are float64. False saves the memory.
+        float32; the last looks and all that is proven are float64. False saves the memory, but for a copy of at most
+        32 MB that the loss has made when it read X.
     shrink : float, default 0.4
         Factor of the strength of a convex penalty from one iteration to the next.
     concave_shrink : float, default 0.85
@@ -161,7 +164,7 @@ class WorkingSet(Solver):
         else:
             state.columns, state.model = None, ResidualModel(loss, w)
         state.slopes = np.array(loss.gradient(w), dtype=np.float64)
-        state.is_in[:] = False
+        state.is_in[:], state.is_new = False, True
         if isinstance(state.model, ResidualModel):
             state.search = state.minima = None
         if self._takes_all(problem, state):
@@ -227,8 +230,9 @@ class WorkingSet(Solver):
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
         is_ahead = problem.proximal.is_convex and isinstance(model, GramModel)
-        if is_ahead and state.looks == 1:
+        if is_ahead and state.is_new:
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
+        state.is_new = False
         is_final = state.strength == 1.0 and (search is None or search.is_bent)
         penalty = full if state.strength == 1.0 else strengthened(full, state.strength)
         form = convex_form(penalty, state.w.size)

@@ -13,7 +13,9 @@ from scipy import linalg, sparse
 
 import sparseopt as so
 from sparseopt.conjugates import convex_form
+from sparseopt.designs import Dense
 from sparseopt.kernels import gram as gram_kernels
+from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
@@ -139,6 +141,57 @@ def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, interce
         solution.require(gap=1e-9)
     lowest = min(with_copy.certificate.objective, without.certificate.objective)
     assert max(with_copy.certificate.objective, without.certificate.objective) <= lowest * (1 + 2e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"intercept": True}], ids=["plain", "intercept"])
+@pytest.mark.parametrize("is_weighted", [False, True], ids=["alike", "weighted"])
+def test_the_look_at_the_door_finds_what_later_looks_find(options, is_weighted):
+    """Slopes at zero, curvatures, means and solutions are those of a loss that the door has not read; X is only read."""
+    random = np.random.default_rng(3)
+    wide = np.asfortranarray(random.standard_normal((250, 503)) + 2.0)
+    wide[:, 5], wide[:, 6], wide[:, 8] = 0.0, 2.5, wide[:, 7]
+    target = wide[:, 10:20] @ np.ones(10) + random.standard_normal(250)
+    wide.flags.writeable = False
+    weight = np.where(np.arange(250) < 5, 0.0, random.random(250)) if is_weighted else None
+    read = so.LeastSquares(wide, target, weight, **options)
+    unread = so.LeastSquares(Dense(wide), target, weight, **options)
+    assert read.first_look() is read.first_look()
+    assert unread.first_look() is not unread.first_look()
+    zero = np.zeros(503)
+    np.testing.assert_allclose(read.gradient(zero), unread._gradient_at(zero), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(read.curvatures(), unread.curvatures(), rtol=1e-13)
+    if options:
+        np.testing.assert_allclose(read.X.means, unread.X.means, rtol=1e-14)
+    penalty = so.L1(so.alpha_max(read) / 20)
+    solutions = [so.solve(so.Problem(loss, penalty), so.WorkingSet(), tol=1e-9) for loss in (read, unread)]
+    for solution in solutions:
+        solution.require(gap=1e-9)
+    np.testing.assert_allclose(*(solution.certificate.objective for solution in solutions), rtol=2e-9)
+
+
+def test_a_sketch_is_multiplied_whatever_the_number_of_its_columns():
+    """Four columns are read together, and those left over alone."""
+    for p in range(1, 10):
+        sketch = np.asfortranarray(RNG.integers(-32_000, 32_000, (30, p)).astype(np.int16))
+        u, units, out = RNG.standard_normal(30).astype(np.float32), RNG.random(p), np.empty(p)
+        pull_sketch(sketch, units, u, out)
+        # thirty products in float32
+        size = units * (np.abs(sketch.T.astype(np.float64)) @ np.abs(u))
+        assert np.all(np.abs(out - units * (sketch.T.astype(np.float64) @ u)) <= 30 * np.finfo(np.float32).eps * size)
+
+
+def test_few_features_enter_in_vain_where_each_is_a_row_of_a_gram_matrix():
+    """Neighbours of the features of a signal violate optimality only until those have grown: the set is solved first."""
+    random = np.random.default_rng(0)
+    tall = random.standard_normal((3000, 300))
+    for j in range(1, 300):
+        tall[:, j] = 0.5 * tall[:, j - 1] + np.sqrt(0.75) * tall[:, j]
+    target = tall[:, random.choice(300, 20, replace=False)] @ np.ones(20)
+    loss = so.LeastSquares(tall, target + np.std(target) * random.standard_normal(3000) / 2)
+    solution = so.solve(so.Problem(loss, so.L1(so.alpha_max(loss) / 10)), so.WorkingSet(fewest=30))
+    solution.require(gap=1e-6)
+    size = int(solution.account.split()[3])
+    assert solution.support.size <= size <= 2 * solution.support.size
 
 
 def test_columns_far_from_zero_are_not_sketched(monkeypatch):
