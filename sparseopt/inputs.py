@@ -26,10 +26,7 @@ def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
     if isinstance(X, Design):
         return X
-    if _is_ready(X):
-        array = X
-    else:
-        array = X if sparse.issparse(X) else _as_matrix(X, name)
+    array = X if _is_ready(X) or sparse.issparse(X) else _as_matrix(X, name)
     if type(array) is not np.ndarray:
         return _sparse_design(array, name)
     design = Dense(array)
@@ -47,8 +44,8 @@ def _is_ready(X):
         type(X) is np.ndarray
         and X.ndim == 2
         and X.size > 0
-        and (X.dtype == np.float64 or X.dtype == np.float32)
-        and X.flags.farray
+        and X.dtype in (np.float64, np.float32)
+        and X.flags.f_contiguous
         and X.flags.aligned
     )
 

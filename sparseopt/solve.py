@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt._jit import CompilationError
-from sparseopt.certificate import certify, certify_private, examine, is_composed, knows_dual, needs_multipliers, objective_at_zero
+from sparseopt.certificate import (
+    certify,
+    certify_private,
+    examine,
+    is_composed,
+    knows_dual,
+    needs_multipliers,
+    objective_at_zero,
+)
 from sparseopt.constraints import Cardinality
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares

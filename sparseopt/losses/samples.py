@@ -370,7 +370,9 @@ def remembered(holder, name, w, compute):
     known = holder.__dict__
     mark = w.tobytes() if w.size <= _SHORT else w
     for place in (name, name + _AT_ZERO):
-        if (last := known.get(place)) is not None and (last[0] == mark if type(mark) is bytes else _is_same(last[0], w)):
+        if (last := known.get(place)) is not None and (
+            last[0] == mark if type(mark) is bytes else _is_same(last[0], w)
+        ):
             return last[1]
     return remember(holder, name, w, compute(w))
 

@@ -75,7 +75,9 @@ class GramDescent(Solver):
         form = convex_form(problem.proximal, w.size)
         if not form.is_plain:
             np.clip(w, form.lower, form.upper, out=w)
-        return GramState(w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size))))
+        return GramState(
+            w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size)))
+        )
 
     def step(self, problem, state, tol, max_iterations):
         if state.rest is not None or state.calls == _PATIENCE:
@@ -86,7 +88,7 @@ class GramDescent(Solver):
         lost = _LOST * _steepest(slope)
         off, epochs, steps = minimise_on_gram(
             state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
-            np.empty((p + 4, p)), np.empty(p, dtype=np.intp), min(_EPOCHS, max_iterations), state.goal,
+            np.empty((p + 4, p)), np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
         )  # fmt: skip
         state.residual = max(off, lost)
         state.iterations += epochs
