@@ -16,7 +16,7 @@ _LEFT = 1e-12
 # Slope along such a combination, relative to that of the penalty, that is rounding.
 _LEVEL = 1e-9
 # Epochs over all coordinates, and multiplications of one call: a hundredth of a second or two.
-_EPOCHS, _BUDGET = 10, 2e7
+_EPOCHS, _BUDGET = 40, 2e8
 
 
 def sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end):
@@ -198,8 +198,8 @@ def minimise_on_gram(gram, a, b, lower, upper, w, slope, work, free, epochs, tol
                     break
                 # on the way to the first wall it falls for certain
                 part = first
-            # a coordinate at its wall is free no more, so that this ends
-            is_blocked = fell and first <= part
+            # after the epochs, to the minimum of the signs: a coordinate at its wall is free no more, so that this ends
+            is_blocked = fell and first <= part and k > _EPOCHS
             cost = count * (p + count / 6.0) * count
             total += cost
             steps += 1
