@@ -34,7 +34,7 @@ def as_unread_design(X, name="X"):
     """The same, but the entries of a dense matrix are not looked at yet: `check_dense` has to follow."""
     if isinstance(X, Design):
         return X
-    array = X if sparse.issparse(X) or _is_ready(X) else _as_matrix(X, name)
+    array = X if _is_ready(X) or sparse.issparse(X) else _as_matrix(X, name)
     return Dense(array) if type(array) is np.ndarray else _sparse_design(array, name)
 
 
@@ -56,7 +56,7 @@ def _is_ready(X):
         and X.ndim == 2
         and X.size > 0
         and X.dtype in (np.float64, np.float32)
-        and X.flags.farray
+        and X.flags.f_contiguous
         and X.flags.aligned
     )
 

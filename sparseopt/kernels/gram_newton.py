@@ -16,14 +16,13 @@ _LEFT = 1e-12
 # Slope along such a combination, relative to that of the penalty, that is rounding.
 _LEVEL = 1e-9
 # Epochs over all coordinates, and multiplications of one call: a hundredth of a second or two.
-_EPOCHS, _BUDGET = 10, 2e7
+_EPOCHS, _BUDGET = 40, 2e8
 
 
-def sweep_form(gram, a, b, lower, upper, w, slope, least, first, last):
+def sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end):
     """Minimise in one coordinate after another of a range, in place; the changes of sign."""
     changes = 0
-    for q in range(first, last):
-        j = U(q)
+    for j in range(begin, end):
         old, bend = w[j], gram[j, j] if gram[j, j] > 0.0 else least
         pull = bend * old - slope[j]
         rest = max(pull - a[j], 0.0) if pull > 0.0 else min(pull + a[j], 0.0)
@@ -31,8 +30,8 @@ def sweep_form(gram, a, b, lower, upper, w, slope, least, first, last):
         step = new - old
         if step != 0.0:
             w[j] = new
-            for i in range(w.size):
-                slope[U(i)] += step * gram[j, U(i)]
+            for i in range(U(w.size)):
+                slope[i] += step * gram[j, i]
             changes += int(old * new <= 0.0)
     return changes
 
@@ -42,56 +41,58 @@ def lift(factor, size, x):
     for r in range(size):
         s = U(size - 1 - r)
         x[s] *= factor[s, s]
-        for m in range(size - 1 - r):
-            x[U(m)] -= factor[s, U(m)] * x[s]
+        for m in range(s):
+            x[m] -= factor[s, m] * x[s]
 
 
 def factorise(gram, b, free, factor):
-    """Cholesky's factor of G + b on the free features, with the inverses of its diagonal, which are zero for a column that is a combination of those before."""
-    for r in range(free.size):
-        s, i = U(r), U(free[r])
-        for q in range(r + 1):
-            t = U(q)
-            left = gram[i, U(free[q])] + (b[i] if q == r else 0.0)
-            whole = left
+    """Cholesky's factor of G + b on the free features, with the inverses of its diagonal.
+
+    Zero stands for the inverse of a pivot that is rounding: the column is a combination of those before.
+    """
+    for r in range(U(free.size)):
+        i = free[r]
+        for q in range(r):
+            left = gram[i, free[q]]
             for m in range(q):
-                left -= factor[s, U(m)] * factor[t, U(m)]
-            if q < r:
-                factor[s, t] = left * factor[t, t]
-            else:
-                factor[s, s] = 1.0 / math.sqrt(left) if left > _LEFT * whole else 0.0
+                left -= factor[r, m] * factor[q, m]
+            factor[r, q] = left * factor[q, q]
+        whole = gram[i, i] + b[i]
+        left = whole
+        for m in range(r):
+            left -= factor[r, m] * factor[r, m]
+        factor[r, r] = 1.0 / math.sqrt(left) if left > _LEFT * whole else 0.0
 
 
-def solve_free(gram, a, b, free, force, factor, direction):
+def solve_free(a, free, force, factor, direction):
     """Newton's direction on the free features; how many of them it moves, and whether it is flat.
 
     A feature whose column is a combination of those before it keeps still, unless the objective falls at a
     constant rate along that combination: then this is the direction, and it ends at a wall.
     """
-    factorise(gram, b, free, factor)
-    for r in range(free.size):
-        total = -force[U(r)]
+    size = U(free.size)
+    for r in range(size):
+        total = -force[r]
         for m in range(r):
-            total -= factor[U(r), U(m)] * direction[U(m)]
-        direction[U(r)] = total * factor[U(r), U(r)]
-    for r in range(free.size + 1):
-        is_last = r == free.size
-        if not is_last and factor[U(r), U(r)] != 0.0:
+            total -= factor[r, m] * direction[m]
+        direction[r] = total * factor[r, r]
+    for r in range(size + U(1)):
+        if r < size and factor[r, r] != 0.0:
             continue
-        x = direction if is_last else factor[U(r)]
+        x = factor[r] if r < size else direction
         lift(factor, r, x)
-        if is_last:
+        if r == size:
             break
-        slant, size = -force[U(r)], a[U(free[r])]
+        slant, scale = -force[r], a[free[r]]
         for m in range(r):
-            slant += force[U(m)] * x[U(m)]
-            size += a[U(free[m])] * abs(x[U(m)])
-        if abs(slant) > _LEVEL * size:
-            x[U(r)] = -1.0
-            for m in range(r + 1):
-                direction[U(m)] = -x[U(m)] if slant > 0.0 else x[U(m)]
-            return r + 1, True
-    return free.size, False
+            slant += force[m] * x[m]
+            scale += a[free[m]] * abs(x[m])
+        if abs(slant) > _LEVEL * scale:
+            x[r] = -1.0
+            for m in range(r + U(1)):
+                direction[m] = -x[m] if slant > 0.0 else x[m]
+            return r + U(1), True
+    return size, False
 
 
 def room(w, lower, upper, ahead):
@@ -105,8 +106,8 @@ def room(w, lower, upper, ahead):
 def first_wall(lower, upper, w, free, direction):
     """How many times the direction may be gone until a coordinate meets its wall."""
     first = math.inf
-    for r in range(free.size):
-        j, ahead = U(free[r]), direction[U(r)]
+    for r in range(U(free.size)):
+        j, ahead = free[r], direction[r]
         if ahead != 0.0:
             first = min(first, room(w[j], lower[j], upper[j], ahead) / ahead)
     return first
@@ -114,64 +115,50 @@ def first_wall(lower, upper, w, free, direction):
 
 def walk(gram, b, lower, upper, w, slope, free, force, direction, part, moves, image):
     """Go so many times a direction, each coordinate no further than to its wall, in place, if the objective falls; whether it did."""
-    change = 0.0
-    for i in range(w.size):
-        image[U(i)] = 0.0
-    for r in range(free.size):
-        s, j = U(r), U(free[r])
-        move, most = part * direction[s], room(w[j], lower[j], upper[j], direction[s])
+    change, p, size = 0.0, U(w.size), U(free.size)
+    for i in range(p):
+        image[i] = 0.0
+    for r in range(size):
+        j = free[r]
+        move, most = part * direction[r], room(w[j], lower[j], upper[j], direction[r])
         if abs(move) * (1.0 + 1e-12) >= abs(most):
             move = most
-        moves[s] = move
-        change += move * (force[s] + 0.5 * b[j] * move)
-        for i in range(w.size):
-            image[U(i)] += move * gram[j, U(i)]
-    for r in range(free.size):
-        change += 0.5 * moves[U(r)] * image[U(free[r])]
+        moves[r] = move
+        change += move * (force[r] + 0.5 * b[j] * move)
+        for i in range(p):
+            image[i] += move * gram[j, i]
+    for r in range(size):
+        change += 0.5 * moves[r] * image[free[r]]
     if not change < 0.0:
         return False
-    for r in range(free.size):
-        w[U(free[r])] += moves[U(r)]
-    for i in range(w.size):
-        slope[U(i)] += image[U(i)]
+    for r in range(size):
+        w[free[r]] += moves[r]
+    for i in range(p):
+        slope[i] += image[i]
     return True
 
 
-def newton_step(gram, a, b, lower, upper, w, slope, free, work):
-    """Newton's step on the free nonzero coordinates, in place; whether it met a wall, and their number."""
-    count, p = 0, w.size
-    force, direction = work[p], work[p + 1]
-    for q in range(p):
-        j = U(q)
+def gather_free(a, b, lower, upper, w, slope, free, force):
+    """The nonzero coordinates between their bounds, and the slope of the objective in each; their number."""
+    count = U(0)
+    for j in range(U(w.size)):
         if w[j] != 0.0 and lower[j] < w[j] < upper[j]:
-            free[U(count)] = q
-            force[U(count)] = slope[j] + b[j] * w[j] + (a[j] if w[j] > 0.0 else -a[j])
-            count += 1
-    moved, is_flat = solve_free(gram, a, b, free[:count], force, work, direction)
-    some = free[:moved]
-    first = first_wall(lower, upper, w, some, direction)
-    part = first if is_flat else 1.0
-    while part < math.inf:
-        if walk(gram, b, lower, upper, w, slope, some, force, direction, part, work[p + 2], work[p + 3]):
-            return first <= part, count
-        if first >= part:
-            break
-        # on the way to the first wall it falls for certain
-        part = first
-    return False, count
+            free[count] = j
+            force[count] = slope[j] + b[j] * w[j] + (a[j] if w[j] > 0.0 else -a[j])
+            count += U(1)
+    return count
 
 
 def farthest(a, b, lower, upper, w, slope):
     """The coordinate farthest from stationarity, and how far: of minus the slope to the subdifferential."""
-    place, most = 0, 0.0
-    for q in range(w.size):
-        j = U(q)
+    place, most = U(0), 0.0
+    for j in range(U(w.size)):
         x, push = w[j], -slope[j] - b[j] * w[j]
         rest = push - min(max(push, -a[j]), a[j]) if x == 0.0 else push - (a[j] if x > 0.0 else -a[j])
         if (x >= upper[j] and rest > 0.0) or (x <= lower[j] and rest < 0.0):
             continue
         if abs(rest) > most:
-            place, most = q, abs(rest)
+            place, most = j, abs(rest)
     return place, most
 
 
@@ -183,26 +170,36 @@ def minimise_on_gram(gram, a, b, lower, upper, w, slope, work, free, epochs, tol
     have not found the signs, coordinates enter one at a time: the number of Newton steps is then finite.
     `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
     """
-    p, largest, spent, cost, total, steps = w.size, 0.0, 0.0, 0.0, 0.0, 0
-    for j in range(p):
-        largest = max(largest, gram[U(j), U(j)])
+    p, largest, spent, cost, total, steps, k = w.size, 0.0, 0.0, 0.0, 0.0, 0, 0
+    force, direction, moves, image = work[p], work[p + 1], work[p + 2], work[p + 3]
+    for j in range(U(p)):
+        largest = max(largest, gram[j, j])
     least = _LITTLE * largest if largest > 0.0 else 1.0
-    k = 0
     while True:
         place, largest = farthest(a, b, lower, upper, w, slope)
         if largest <= tol or k == epochs or total > _BUDGET:
             return largest, k, steps
         k += 1
-        first, last = (0, p) if k <= _EPOCHS else (place, place + 1)
-        changes = sweep_form(gram, a, b, lower, upper, w, slope, least, first, last)
-        spent += p * (last - first)
+        begin, end = (U(0), U(p)) if k <= _EPOCHS else (place, place + U(1))
+        changes = sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end)
+        spent += p * p
         if k <= _EPOCHS and changes > 0 and spent < cost:
             continue
-        spent = 0.0
-        for _ in range(p):
-            hit, count = newton_step(gram, a, b, lower, upper, w, slope, free, work)
-            cost = count * count * (count / 6.0 + p)
+        spent, is_blocked = 0.0, True
+        while is_blocked:
+            count = gather_free(a, b, lower, upper, w, slope, free, force)
+            factorise(gram, b, free[:count], work)
+            moved, is_flat = solve_free(a, free[:count], force, work, direction)
+            first = first_wall(lower, upper, w, free[:moved], direction)
+            part, fell = first if is_flat else 1.0, False
+            while part < math.inf and not fell:
+                fell = walk(gram, b, lower, upper, w, slope, free[:moved], force, direction, part, moves, image)
+                if fell or first >= part:
+                    break
+                # on the way to the first wall it falls for certain
+                part = first
+            # after the epochs, to the minimum of the signs: a coordinate at its wall is free no more, so that this ends
+            is_blocked = fell and first <= part and k > _EPOCHS
+            cost = count * (p + count / 6.0) * count
             total += cost
             steps += 1
-            if not hit:
-                break

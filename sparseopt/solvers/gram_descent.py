@@ -88,7 +88,7 @@ class GramDescent(Solver):
         lost = _LOST * _steepest(slope)
         off, epochs, steps = minimise_on_gram(
             state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
-            np.empty((p + 4, p)), np.empty(p, dtype=np.intp), min(_EPOCHS, max_iterations), state.goal,
+            np.empty((p + 4, p)), np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
         )  # fmt: skip
         state.residual = max(off, lost)
         state.iterations += epochs

@@ -1,0 +1,117 @@
+"""`GramDescent`: the optimum on columns that are hard to tell apart, what it refuses, and the run without the loop."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt.certificate import _examine, _sample_bound
+from sparseopt.conjugates import convex_form
+from sparseopt.testing import check_solver
+
+N, P = 60, 40
+
+
+def columns(kind, random):
+    """Designs by what makes them hard."""
+    X = random.standard_normal((N, P))
+    match kind:
+        case "twins":
+            X[:, P // 2], X[:, -1] = X[:, 0], -2.0 * X[:, 0]
+        case "sums":
+            X = np.cumsum(X, axis=1)
+        case "low rank":
+            X = X[:, :7] @ random.standard_normal((7, P))
+        case "neighbours":
+            for j in range(1, P):
+                X[:, j] = 0.9999 * X[:, j - 1] + 0.014 * X[:, j]
+        case "scales":
+            X *= 10.0 ** random.uniform(-6, 6, P)
+        case "zeros":
+            X[:, ::3] = 0.0
+        case "few rows":
+            X = X[:3]
+        case "tiny":
+            X *= 1e-60
+    return X
+
+
+PENALTIES = {
+    "lasso": lambda a: so.L1(a / 10),
+    "weak": lambda a: so.L1(a / 1000),
+    "elastic net": lambda a: so.Ridged(so.L1(a / 30), 0.1),
+    "nonnegative": lambda a: so.Nonnegative(so.L1(a / 50)),
+    "weighted": lambda a: so.Weighted(so.L1(a / 20), np.linspace(0.1, 2.0, P)),
+    "all zero": lambda a: so.L1(2 * a),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", ["normal", "twins", "sums", "low rank", "neighbours", "scales", "zeros", "few rows", "tiny"]
+)
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_it_reaches_a_tight_gap_by_itself(kind, name, intercept):
+    random = np.random.default_rng(3)
+    X = columns(kind, random)
+    y = X[:, :5] @ random.standard_normal(5) + np.abs(X).mean() * random.standard_normal(len(X))
+    loss = so.LeastSquares(X, y, random.uniform(0.1, 2.0, len(X)) if kind == "twins" else None, intercept)
+    largest = float(np.abs(loss.gradient(np.zeros(P))).max())
+    problem = so.Problem(loss, PENALTIES[name](largest))
+    solution = so.solve(problem, so.GramDescent(), tol=1e-9)
+    assert solution.status is so.Status.CONVERGED
+    assert abs(solution.certificate.relative_gap) <= 1e-9
+    assert "WorkingSet" not in solution.account
+    solution.certificate.verify(problem)
+
+
+def test_a_box_holds_coefficients():
+    random = np.random.default_rng(4)
+    X = random.standard_normal((N, P))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] - 2 * X[:, 1]), so.L1(0.01), so.Box(-0.5, 0.5))
+    solution = so.solve(problem, so.GramDescent(), tol=1e-10)
+    assert solution.require(gap=1e-10).certificate.violation == 0.0
+    assert (solution.w[0], solution.w[1]) == (0.5, -0.5)
+
+
+def test_without_the_loop_the_result_is_the_same():
+    random = np.random.default_rng(5)
+    X = random.standard_normal((N, P))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N), intercept=True), so.L1(0.02))
+    at_once, in_the_loop = so.solve(problem), so.solve(problem, callback=lambda iterations, w: False)
+    assert at_once.w.tobytes() == in_the_loop.w.tobytes()
+    for name in ("status", "iterations", "intercept", "solver", "account"):
+        assert getattr(at_once, name) == getattr(in_the_loop, name)
+    assert repr(at_once.certificate) == repr(in_the_loop.certificate)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e6])
+def test_what_the_lasso_proves_is_what_the_general_formulas_prove(size):
+    random = np.random.default_rng(6)
+    X = random.standard_normal((N, P))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N)), so.L1(0.1))
+    w = size * random.standard_normal(P) * (random.random(P) < 0.5)
+    here = _examine(problem, w)
+    form = convex_form(problem.penalty, P)
+    assert here.objective == problem.objective(w)
+    assert here.bound == pytest.approx(_sample_bound(problem.loss, form, w, here.slope), rel=1e-12)
+    assert here.distance == form.subgradient_distance(w, here.slope).max()
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (so.Problem(so.LeastSquares(np.ones((3, 101)), np.ones(3)), so.L1(0.1)), "at most 100 features"),
+        (so.Problem(so.LeastSquares(np.ones((3, 2), dtype=np.float32), np.ones(3)), so.L1(0.1)), "float64"),
+        (so.Problem(so.LeastSquares(sparse.csc_array(np.eye(3)), np.ones(3)), so.L1(0.1)), "dense"),
+        (so.Problem(so.LeastSquares(np.eye(3), np.ones(3)), so.MCP(0.1)), "convex penalty"),
+        (so.Problem(so.LeastSquares(np.eye(3), np.ones(3)), so.L1(0.0)), "on every coefficient"),
+        (so.Problem(so.Huber(np.eye(3), np.ones(3)), so.L1(0.1)), "Gram matrix"),
+    ],
+)
+def test_it_says_what_it_does_not_take(problem, reason):
+    assert reason in so.GramDescent().rejects(problem)
+
+
+def test_it_keeps_the_law_of_solvers():
+    check_solver(so.GramDescent())
