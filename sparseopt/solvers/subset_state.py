@@ -70,8 +70,10 @@ class SubsetState:
         return (0.5 * float(gains[j]), j) if j >= 0 and 0.5 * gains[j] > max(least, 0.0) else (least, -1)
 
     def _entry_gains(self):
-        """Twice what each feature would gain, were it to enter; zero where it may not."""
-        return np.divide(self.c**2, self.d, out=np.zeros_like(self.c), where=self.d > self.floor)
+        """Twice what each feature would gain, were it to enter; zero where it may not, no more than rounding where it is a combination."""
+        gains = self.c * self.c
+        gains /= np.maximum(self.d, self.floor)
+        return gains
 
     def best_entries(self, count):
         """The features that would gain most, so many of them at most, in the order of their indices."""
@@ -195,7 +197,8 @@ class SubsetState:
 
     def _look_ahead(self, j):
         """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
-        likely = self.best_entries(_AHEAD)
+        # the more were asked for, the more will be, and many at once are cheaper each
+        likely = self.best_entries(max(_AHEAD, self.gram.computed // 2))
         new = [i for i in likely.tolist() if i != j and not self.gram.knows(i)]
         self.gram.prepare(np.array([j, *new], dtype=np.intp))
         return self.gram.cost * (1 + len(new))
