@@ -10,6 +10,7 @@ _FEW = 200
 # Newton steps of that, and where its barrier ends, over the number of features.
 _STEPS, _LAST = 60, 1e-3
 
+
 def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
     if model.n_features > model.most_rank:
