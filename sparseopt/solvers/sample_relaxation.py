@@ -20,6 +20,7 @@ import numpy as np
 from sparseopt.conjugates import has_conjugate
 from sparseopt.kernels.perspective import fix_features, perspective_bound, relaxed_costs, subtract_rows
 from sparseopt.losses import LeastSquares, SampleLoss
+from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
@@ -126,6 +127,18 @@ class SampleRelaxation(Relaxation):
             source = part if is_held else self.view
             self._part = part = source.restrict(np.flatnonzero(status[source.features] != OUT))
         return part
+
+
+def prepare_samples(loss, subset, *, keep_points):
+    """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator."""
+    view = SampleView(loss)
+    yield
+    search = ModelSearch(loss, subset, view)
+    for _ in search.run():
+        yield
+    point = np.zeros(subset.n_features)
+    point[search.best.support] = search.best.x
+    return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
 
 
 class _NodeRun:
