@@ -13,6 +13,7 @@ import numpy as np
 
 from sparseopt.conjugates import loss_conjugate
 from sparseopt.designs import CenteredDense, Dense, centered, held_curvature
+from sparseopt.kernels.gram import gather
 from sparseopt.losses.samples import Offset
 
 # Entries up to which a sparse matrix is kept dense: half a gigabyte.
@@ -179,8 +180,9 @@ class SampleGram:
         missing = self._slot[features] < 0
         if np.any(missing):
             self._extend(features[missing], view.rows[positions[missing]])
-        slots = self._slot[features]
-        return self._gram[slots[:, None], slots]
+        slots, block = self._slot[features], np.empty((features.size, features.size))
+        gather(self._gram, slots, slots, block)
+        return block
 
     def pulls(self, view, positions, point):
         """Minus the slopes of the loss in features of the matrix, the intercept minimised out of its quadratic."""
@@ -190,7 +192,7 @@ class SampleGram:
     def _extend(self, features, rows):
         first, count = self._count, self._count + features.size
         if count > len(self._gram):
-            size = max(2 * len(self._gram), count, 32)
+            size = max(2 * len(self._gram), count, 128)
             gram, scaled = np.empty((size, size)), np.empty((size, self.bends.size))
             gram[:first, :first], scaled[:first] = self._gram[:first, :first], self._scaled[:first]
             self._gram, self._scaled = gram, scaled
@@ -200,7 +202,8 @@ class SampleGram:
             rows = rows - means[:, None]
         self._centres[features] = means
         scaled = np.multiply(rows, self._root, out=self._scaled[first:count])
-        block = scaled @ self._scaled[:count].T
+        # the same array twice: BLAS does half of the work
+        block = scaled @ scaled.T if first == 0 else scaled @ self._scaled[:count].T
         own = np.einsum("ii->i", block[:, first:])
         own[:] = held_curvature(own, means, self.total)
         self._gram[first:count, :count] = block
