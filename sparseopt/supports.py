@@ -282,7 +282,7 @@ def _fewest(part, inside, shape):
 
 
 def entered(features, w, lower=-np.inf, upper=np.inf):
-    """w with the smallest normal number where a required feature has a coefficient of zero, so that it is in the support.
+    """w with the smallest normal number of float32 where a required feature has a coefficient of zero, so that it is in the support.
 
     Parameters
     ----------
@@ -294,7 +294,7 @@ def entered(features, w, lower=-np.inf, upper=np.inf):
     """
     w = np.array(w)
     lower, upper = np.broadcast_to(lower, w.shape), np.broadcast_to(upper, w.shape)
-    least = np.finfo(w.dtype).tiny
+    least = float(np.finfo(np.float32).tiny)  # which float32 data keep
     for j in features:
         if w[j] == 0.0:
             w[j] = min(least, upper[j]) if upper[j] > 0.0 else max(-least, lower[j])
