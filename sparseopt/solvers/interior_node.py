@@ -126,4 +126,4 @@ def _choose(of, status, features, z):
     support = np.sort(np.concatenate([into, candidates[order]]))
     if room <= 0 or candidates.size == 0:
         return -1, support
-    return int(candidates[np.argmax(np.minimum(z, 1.0 - z))]), support
+    return int(candidates[np.argmax(z)]), support
