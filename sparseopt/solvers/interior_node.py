@@ -60,7 +60,9 @@ def interior_node(of, status, start, threshold):
         if found is None:
             return None
         w, z = found
-        start = InteriorStart(_spread(of, features, z), start.diagonal, start.count, _spread(of, features, w * w * (1.0 / z - 1.0)))
+        start = InteriorStart(
+            _spread(of, features, z), start.diagonal, start.count, _spread(of, features, w * w * (1.0 / z - 1.0))
+        )
         here, profits, least, last = _bound(of, features, status, gram, curve, w, room)
         if here > bound:
             bound, best = here, (features, w)

@@ -52,7 +52,11 @@ def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, thr
         found = w, z.copy()
         if bound >= threshold or value - bound <= max(known * (threshold - bound), 1e-11 * constant) or free.size == 0:
             break
-        mu = 0.1 * (value - bound) / free.size if step == 0 else max(min(mu, (value - bound) / free.size) * _FALL, _LEAST * constant)
+        mu = (
+            0.1 * (value - bound) / free.size
+            if step == 0
+            else max(min(mu, (value - bound) / free.size) * _FALL, _LEAST * constant)
+        )
         inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
         direction = _direction(inverse, free, w, z, curve, gains, room if counted else np.inf, alpha, mu)
         if direction is None:

@@ -13,6 +13,7 @@ _STEPS, _LAST = 60, 1e-3
 _WARM = 1e-2
 _TINY = np.finfo(np.float64).tiny
 
+
 def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
     if model.n_features > model.most_rank:

@@ -207,9 +207,7 @@ class _WideView:
         of = self.of
         self.is_known[known] = True
         terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
-        removed = remove_features(
-            self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most
-        )
+        removed = remove_features(self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most)
         self.is_known[known] = False
         return removed
 
