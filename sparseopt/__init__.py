@@ -92,10 +92,12 @@ from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet
+from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 

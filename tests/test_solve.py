@@ -35,7 +35,8 @@ SLOW = so.ProximalGradient(accelerated=False)
         (so.Problem(LASSO.loss, constraint=so.L1Ball()), so.ProximalGradient),
         (so.Problem(LASSO.loss, constraint=so.Cardinality(2)), so.LocalSearch),
         (so.Problem(LASSO.loss, so.L0(0.1)), so.LocalSearch),
-        (so.Problem(so.Logistic(X, np.sign(Y)), constraint=so.Cardinality(2)), so.HardThresholding),
+        (so.Problem(so.Logistic(X, np.sign(Y)), constraint=so.Cardinality(2)), so.LocalSearch),
+        (so.Problem(so.Cox(X, np.abs(Y) + 0.1, Y > 0), constraint=so.Cardinality(2)), so.HardThresholding),
         (so.Problem(LASSO.loss, constraint=so.LinearConstraint(np.ones((1, 10)), 1, 1)), so.OperatorSplitting),
         (
             so.Problem(

@@ -11,17 +11,20 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import sparseopt as so
-from sparseopt.solvers.branch_and_bound import BranchAndBound
 
 from benchmarks.report import markdown, save
-from benchmarks.soundness.cases import problem_of
-from benchmarks.soundness.check import judge, refits_of
+
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "oracles"))
+from small_subsets import problem_of
+
+from soundness import judge, refits_of
 
 SOLVERS = {
     "LocalSearch": so.LocalSearch(),
-    "BranchAndBound": BranchAndBound(keep_proof=True),
+    "BranchAndBound": so.BranchAndBound(keep_proof=True),
     "default": None,
 }
 

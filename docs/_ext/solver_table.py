@@ -22,6 +22,14 @@ PROBLEMS = {
     "`Logistic` + `GroupLasso`": so.Problem(so.Logistic(X, LABELS), so.GroupLasso(0.1, 5)),
     "`LeastSquares` + `L0`": so.Problem(SQUARES, so.L0(0.1)),
     "`LeastSquares`, `Cardinality`": so.Problem(SQUARES, constraint=so.Cardinality(2)),
+    "`LeastSquares`, `GroupCardinality`": so.Problem(SQUARES, constraint=so.GroupCardinality(2, [0, 0, 1, 1, 2])),
+    "`LeastSquares`, `Cardinality` and `Box`": so.Problem(
+        SQUARES, constraint=so.Intersection(so.Cardinality(2), so.Box(0.0, np.inf))
+    ),
+    "`LeastSquares`, `Cardinality` and `StrongHierarchy`": so.Problem(
+        SQUARES, constraint=so.Intersection(so.Cardinality(2), so.StrongHierarchy({4: (0, 1)}))
+    ),
+    "`MultiResponse`, `RowCardinality`": so.Problem(so.LeastSquares(X, X[:, :2]), constraint=so.RowCardinality(2)),
     "`LeastSquares`, `Box`": so.Problem(SQUARES, constraint=so.Box(0.0, 1.0)),
     "`LeastSquares`, `Simplex` or `L1Ball`": so.Problem(SQUARES, constraint=so.Simplex()),
     "`LeastSquares` + `L1`, `LinearConstraint`": so.Problem(SQUARES, so.L1(0.1), SUM_TO_ONE),
@@ -48,6 +56,9 @@ SOLVERS = (
     so.WorkingSet(),
     so.ProxNewton(),
     so.BlockDescent(),
+    so.LocalSearch(),
+    so.OrthogonalMatchingPursuit(),
+    so.Splicing(),
     so.HardThresholding(),
     so.OperatorSplitting(),
     so.SlopeWorkingSet(),

@@ -19,12 +19,14 @@ from sparseopt._jit import kernel
 
 # Columns that are looked at, or changed, while they are near.
 _BLOCK = 512
+# Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
+U = np.uint64
 
 
-def count_better(row, c, d, floor, ratio, part, bar):
-    """How many columns have num**2 > bar * den: no branch and no division, so that it runs as fast as memory."""
+def count_better(row, c, d, floor, ratio, part, bar, first, last):
+    """How many columns of a block have num**2 > bar * den: no branch and no division, so that it runs as fast as memory."""
     hits = 0
-    for j in range(row.size):
+    for j in range(U(first), U(last)):
         v = row[j]
         num = c[j] + ratio * v
         den = d[j] + part * v * v
@@ -37,7 +39,7 @@ def best_in_row(row, c, d, floor, ratio, part, bar):
     found = -1
     for first in range(0, row.size, _BLOCK):
         last = min(first + _BLOCK, row.size)
-        if count_better(row[first:last], c[first:last], d[first:last], floor[first:last], ratio, part, bar) == 0:
+        if count_better(row, c, d, floor, ratio, part, bar, first, last) == 0:
             continue
         for j in range(first, last):
             v = row[j]
@@ -73,44 +75,25 @@ def best_swap(C, c, d, floor, Q, b, stays, least, place):
     return find_swap(C, c, d, floor, Q, b, stays, least, place)
 
 
-@kernel
-def best_entry(c, d, floor, least, place):
-    """Largest gain of all features that may enter above `least`, or `least`; place[1] is the feature or -1."""
-    found, gain = best_in_row(c, c, d, floor, 0.0, 0.0, 2.0 * least)
-    place[0] = -1
-    place[1] = found
-    return 0.5 * gain
-
-
-def add_multiple(out, factor, row):
-    """out += factor * row, in place."""
-    for t in range(row.size):
-        out[t] += factor * row[t]
-
-
-def shift_by(c, d, row, slope, bend):
-    """c += slope * row and d += bend * row**2, in place."""
-    for t in range(row.size):
-        v = row[t]
-        c[t] += slope * v
-        d[t] += bend * v * v
-
-
 def take_out(C, c, d, Q, b, i):
     """Take place i out of C, c, d, Q and b, in place; the last place moves there, and its old row is no more."""
-    last = b.size - 1
+    last, inverse = b.size - 1, 1.0 / Q[i, i]
+    slope = b[i] * inverse
     for start in range(0, c.size, _BLOCK):
-        end = min(start + _BLOCK, c.size)
-        row = C[i, start:end]
-        shift_by(c[start:end], d[start:end], row, b[i] / Q[i, i], 1.0 / Q[i, i])
+        first, end = U(start), U(min(start + _BLOCK, c.size))
+        for t in range(first, end):
+            c[t] += slope * C[i, t]
+            d[t] += inverse * C[i, t] * C[i, t]
         for a in range(b.size):
             if a != i:
-                add_multiple(C[a, start:end], -Q[a, i] / Q[i, i], row)
-        for t in range(start, end):
+                share = Q[a, i] * inverse
+                for t in range(first, end):
+                    C[a, t] -= share * C[i, t]
+        for t in range(first, end):
             C[i, t] = C[last, t]
     for a in range(b.size):
         if a != i:
-            share = Q[a, i] / Q[i, i]
+            share = Q[a, i] * inverse
             b[a] -= share * b[i]
             for e in range(b.size):
                 if e != i:
@@ -129,27 +112,30 @@ def take_in(C, c, d, Q, b, row, links, shares, pivot, slope):
 
     `row` is its row of G, `links` the entries of that at S, `shares` its column of C, `pivot` its d and `slope` its c.
     """
-    size = links.size
+    size, inverse = links.size, 1.0 / pivot
     for start in range(0, c.size, _BLOCK):
-        end = min(start + _BLOCK, c.size)
-        new = C[size, start:end]
-        for t in range(start, end):
+        first, end = U(start), U(min(start + _BLOCK, c.size))
+        for t in range(first, end):
             C[size, t] = row[t]
         for a in range(size):
-            add_multiple(new, -links[a], C[a, start:end])
-        shift_by(c[start:end], d[start:end], new, -slope / pivot, -1.0 / pivot)
-        for t in range(new.size):
-            new[t] /= pivot
+            for t in range(first, end):
+                C[size, t] -= links[a] * C[a, t]
+        for t in range(first, end):
+            v = C[size, t] * inverse
+            c[t] -= slope * v
+            d[t] -= pivot * v * v
+            C[size, t] = v
         for a in range(size):
-            add_multiple(C[a, start:end], -shares[a], new)
+            for t in range(first, end):
+                C[a, t] -= shares[a] * C[size, t]
     for a in range(size):
-        b[a] -= shares[a] * slope / pivot
+        b[a] -= shares[a] * slope * inverse
         for e in range(size):
-            Q[a, e] += shares[a] * shares[e] / pivot
-        Q[a, size] = -shares[a] / pivot
-        Q[size, a] = -shares[a] / pivot
-    Q[size, size] = 1.0 / pivot
-    b[size] = slope / pivot
+            Q[a, e] += shares[a] * shares[e] * inverse
+        Q[a, size] = -shares[a] * inverse
+        Q[size, a] = -shares[a] * inverse
+    Q[size, size] = inverse
+    b[size] = slope * inverse
 
 
 @kernel

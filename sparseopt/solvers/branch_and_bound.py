@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_models import WholeGram, gram_model
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
 from sparseopt.solvers.support_fit import best_on_support
@@ -71,8 +72,10 @@ class BranchAndBound(Solver):
         subset = SubsetProblem.of(problem)
         if isinstance(subset, str):
             return subset
+        if isinstance(problem.loss, SampleLoss):
+            return SampleRelaxation.rejects(problem.loss, subset)
         if not isinstance(problem.loss, LeastSquares | Quadratic):
-            return "it takes least squares and quadratics"
+            return "it takes least squares, quadratics and losses on samples"
         if subset.groups is not None or subset.has_rows or subset.parents:
             return "it chooses single features; LocalSearch takes groups, rows and hierarchies"
         if isinstance(problem.loss, LeastSquares) and not subset.ridge and not subset.has_bounds:
@@ -109,18 +112,8 @@ class BranchAndBound(Solver):
         subset, loss = SubsetProblem.of(problem), problem.loss
         state.w = np.zeros(problem.n_features)
         state.subset = subset
-        model = yield from gram_model(loss)
-        yield
-        search = _search(loss, model, subset)
-        for _ in search.run():
-            yield
-        objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
-        yield
-        if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
-            model.move_diagonal(diagonal)
-        relaxation = QuadraticRelaxation(model, subset, keep_points=self.keep_proof)
-        if (j := relaxation.unbounded()) >= 0:
-            raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
+        prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
+        relaxation, objective, point = yield from prepare(loss, subset, keep_points=self.keep_proof)
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),
@@ -130,6 +123,23 @@ class BranchAndBound(Solver):
             floor=_FLOOR * abs(problem.objective(np.zeros(problem.n_features))),
             keep_proof=self.keep_proof,
         )
+
+
+def _prepare_quadratic(loss, subset, *, keep_points):
+    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts."""
+    model = yield from gram_model(loss)
+    yield
+    search = _search(loss, model, subset)
+    for _ in search.run():
+        yield
+    objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
+    yield
+    if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
+        model.move_diagonal(diagonal)
+    relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
+    if (j := relaxation.unbounded()) >= 0:
+        raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
+    return relaxation, objective, point
 
 
 def _search(loss, model, subset):

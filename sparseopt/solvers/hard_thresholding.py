@@ -39,22 +39,17 @@ class HardThresholding(Solver):
     refit: bool = True
 
     def rejects(self, problem):
-        if not isinstance(problem.constraint, Cardinality):
-            return "it needs a Cardinality constraint to project on"
-        match problem.penalty:
-            case Zero() | Ridged(Zero()):
-                return None
-        return "it refits by Newton steps, which take no penalty but a ridge, Ridged(Zero(), beta)"
+        return rejects_refit(problem)
 
     def init(self, problem, w):
         w = problem.constraint.project(w.astype(np.float64))
         if self.refit:
-            w = minimise_on(problem.loss, np.flatnonzero(w), w, _ridge(problem))
+            w = minimise_on(problem.loss, np.flatnonzero(w), w, ridge_of(problem))
         return ThresholdingState(w=w, height=problem.objective(w))
 
     def step(self, problem, state, tol, max_iterations):
         loss, k = problem.loss, problem.constraint.k
-        ridge = _ridge(problem)
+        ridge = ridge_of(problem)
         w = state.w
         slope = np.asarray(loss.gradient(w), dtype=np.float64) + ridge * w
         step = self._first_step(loss, w, slope, ridge, k)
@@ -97,5 +92,16 @@ class HardThresholding(Solver):
         return squares / bend if bend > 0.0 else 1.0
 
 
-def _ridge(problem):
+def rejects_refit(problem):
+    """Why Newton steps cannot refit the problem on a support of at most k features, or None."""
+    if not isinstance(problem.constraint, Cardinality):
+        return "it needs a Cardinality constraint, which says how many features it may take"
+    match problem.penalty:
+        case Zero() | Ridged(Zero()):
+            return None
+    return "it refits by Newton steps, which take no penalty but a ridge, Ridged(Zero(), beta)"
+
+
+def ridge_of(problem):
+    """Weight of the ridge."""
     return problem.penalty.beta if isinstance(problem.penalty, Ridged) else 0.0

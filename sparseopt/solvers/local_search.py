@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.inputs import as_count, as_number
-from sparseopt.losses import LeastSquares, MultiResponse, Quadratic
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_rows import GramRows
+from sparseopt.solvers.model_search import ModelState, begin_search, rejects_search
 from sparseopt.solvers.newton import hessian, minimise_on
 from sparseopt.solvers.subset_search import Found, SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
@@ -40,12 +41,16 @@ class SearchState(State):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSearch(Solver):
-    """Best subsets of least squares by exact swaps (Efroymson, 1960; Miller, 2002), all of them at once.
+    """Best subsets by swaps (Efroymson, 1960; Miller, 2002), all of them at once: exact ones under least squares.
 
     The support grows by the feature that gains most. At each size every exchange of a feature
     inside for one outside is valued, both refits included, and the best is made until none gains. The support
     grows beyond k and shrinks back in the same way. The values of all k (p - k) swaps come from one pass over
     k p numbers, which a move updates.
+
+    Under another loss on samples swaps are valued by its quadratic model at the present fit, and those that promise most
+    are made where a refit confirms them; `overshoot` has no effect there. Where the support separates the samples and
+    nothing holds the coefficients back, there is no minimiser: the run ends as STALLED and its account says so.
 
     Parameters
     ----------
@@ -74,18 +79,24 @@ class LocalSearch(Solver):
         reading = SubsetProblem.of(problem)
         if isinstance(reading, str):
             return reading
+        if isinstance(problem.loss, SampleLoss):
+            return rejects_search(problem.loss, reading)
         if not isinstance(problem.loss, LeastSquares | MultiResponse | Quadratic):
-            return "it values swaps by the Gram matrix of a quadratic: LeastSquares or Quadratic"
+            return "it values swaps by the Gram matrix of a quadratic: least squares, Quadratic, or the model of a loss on samples"
         if reading.groups is not None and (reading.has_bounds or reading.l1):
             return "groups of features are refitted by a linear system, which knows no bounds and no L1 norm"
         return None
 
     def init(self, problem, w):
         w = w.astype(np.float64)
+        if isinstance(problem.loss, SampleLoss):
+            return begin_search(problem.loss, SubsetProblem.of(problem), self, w)
         search, reading = search_of(problem, self, w)
         return SearchState(w=np.zeros_like(w), search=search, rest=search.run(), reading=reading)
 
     def step(self, problem, state, tol, max_iterations):
+        if isinstance(state, ModelState):
+            return state.advance(problem.dtype, max_iterations)
         cost, last = 0, state.search.moves + max_iterations
         for spent in state.rest:
             cost += spent

@@ -6,206 +6,328 @@ the objective is a weighted least squares problem. In it the exchange of i in S 
     (c_j + w_i C_ij / Q_ii)**2 / (2 (d_j + C_ij**2 / Q_ii)) - w_i**2 / (2 Q_ii)
 
 with Q the inverse of the weighted Gram matrix on S (and the ridge), C = Q H_S the coefficients of all
-features on S, c minus their slopes and d their curvatures given S. The loss itself is no quadratic, so the best few
-exchanges of the model are tried by a refit, and the first that lowers the objective is made.
+features on S, c minus their slopes and d their curvatures given S. The loss itself is no quadratic: the best few
+exchanges of the model are tried by a refit, and the first that lowers the objective is made. Most of that is done on
+the features that look best at present; in the end all are looked at.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
 
+from sparseopt.solution import Status
+from sparseopt.solvers.base import State
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import SampleView
 
-# Newton steps of a refit, halvings of one, and a fall that is rounding.
-_NEWTON, _HALVINGS, _ROUNDING = 50, 40, 1e-15
-# Exchanges of the model that are tried by a refit before the search ends.
-_TRIALS = 8
+# Exchanges of the model that are tried by a refit while the support grows, and in the end.
+_FEW, _TRIALS = 2, 8
+# Features that are looked at on the way, at least, and for each that is in.
+_POOL, _EACH = 64, 4
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-9
-# Least curvature of a sample, as a part of the largest.
-_DAMPING = 1e-6
-_EPOCHS = 1000
+# Least curvature of a sample, as a part of the largest; what is left of that of a feature given others, at least.
+_DAMPING, _OWN = 1e-6, 1e-10
+# Seconds of a step, after which limits and callbacks are looked at; a coefficient that is there and does nothing.
+_CHUNK, _TINY = 0.02, 1e-30
+# Features among which a kick chooses, and how many it exchanges.
+_CHOICE, _KICK = 8, 2
+
+
+@dataclass(frozen=True, eq=False)
+class QuadraticModel:
+    """The model at a fit, for the features of a pool."""
+
+    pool: np.ndarray
+    Q: np.ndarray
+    C: np.ndarray
+    c: np.ndarray
+    d: np.ndarray
 
 
 class ModelSearch:
-    """The present support of one search, with its fit; moves change both."""
+    """One search: the present fit, the best one, and the moves that were made."""
 
     def __init__(self, loss, subset, view=None):
         self.subset, self.view = subset, SampleView(loss) if view is None else view
-        p = self.view.features.size
-        self.required = np.flatnonzero(np.isin(self.view.features, subset.required))
-        self.is_allowed = ~np.isin(self.view.features, subset.forbidden)
+        p = subset.n_features
+        self.is_open = np.ones(p, dtype=bool)
+        self.is_open[subset.forbidden] = False
         self.is_fixed = np.zeros(p, dtype=bool)
-        self.is_fixed[self.required] = True
-        self.refits = 0
+        self.is_fixed[subset.required] = True
+        self.k = min(subset.k, int(np.count_nonzero(self.is_open)))
+        self.moves = self.refits = 0
         self.origin = self.view.settled(np.zeros(self.view.y.size)) if loss.intercept else 0.0
-        self.fit = self.refit(self.required, np.zeros(self.required.size), self.origin)
+        self.fit = self._refit(subset.required, np.zeros(subset.required.size), self.origin)
+        self.best = self.fit
+        self._set_pool(np.arange(p))
 
-    def refit(self, support, x, intercept):
+    def run(self, kicks=0, restarts=0, seed=0, start=None):
+        """Search, in parts: a generator."""
+        if start is not None:
+            self._begin_at(start)
+            yield from self._improve(_TRIALS)
+        yield from self._grow()
+        yield from self._finish()
+        rng = np.random.default_rng(seed)
+        for _ in range(kicks):
+            self.fit = self.best
+            if self._kick(rng):
+                yield
+                yield from self._finish()
+        for _ in range(restarts):
+            free = np.flatnonzero(self.is_open & ~self.is_fixed)
+            if not free.size or self.k <= self.subset.required.size:
+                break
+            self._begin_at(np.append(self.subset.required, rng.choice(free)))
+            yield
+            yield from self._grow()
+            yield from self._finish()
+
+    def _begin_at(self, support):
+        support = np.unique(np.concatenate([self.subset.required, support[self.is_open[support]]]).astype(np.intp))
+        if support.size <= self.k:
+            self._take(self._refit(support, np.zeros(support.size), self.origin))
+
+    def _grow(self):
+        """Let features in one by one, with exchanges at each size."""
+        while self.fit.support.size < self.k:
+            self._choose_pool()
+            before = self.fit.objective
+            trial = self._added()
+            if trial is None or (self.subset.alpha > 0.0 and trial.objective >= before):
+                return
+            self._take(trial)
+            yield
+            yield from self._improve(_FEW)
+
+    def _finish(self):
+        """Exchange within the pool, then with all features, until nothing is left."""
+        p = self.subset.n_features
+        while True:
+            self._choose_pool()
+            yield from self._improve(_TRIALS)
+            if self._pool.size == p:
+                return
+            self._set_pool(np.arange(p))
+            if not self._improve_once(_TRIALS):
+                return
+            yield
+
+    def _take(self, fit):
+        self.fit = fit
+        self.moves += 1
+        if fit.objective < self.best.objective:
+            self.best = fit
+
+    def _refit(self, support, x, intercept):
         self.refits += 1
         return fit_support(self.view, self.subset, support, x, intercept)
 
-    def restart(self, support):
-        """Begin again from another support."""
-        self.fit = self.refit(support, np.zeros(support.size), self.origin)
+    def _set_pool(self, pool):
+        is_whole = pool.size == self.subset.n_features
+        self._pool, self._model = pool, None
+        self._rows = self.view.rows if is_whole else self.view.rows[pool]
+        self._squares = self.view.squares if is_whole else self._rows * self._rows
+
+    def _choose_pool(self):
+        """The features with the largest slopes for their size, and those that are in."""
+        S = self.fit.support
+        size = max(_POOL, _EACH * self.k)
+        if self.subset.n_features <= 2 * size:
+            if self._pool.size < self.subset.n_features:
+                self._set_pool(np.arange(self.subset.n_features))
+            return
+        pull = np.abs(self.view.pulls(self._point()))
+        norms = self.view.norms
+        worth = np.divide(pull, norms, out=np.zeros_like(pull), where=(norms > 0.0) & self.is_open)
+        worth[S] = np.inf
+        self._set_pool(np.sort(np.argpartition(-worth, size)[:size]))
+
+    def _point(self):
+        return self.view.point(self.fit.x @ self.view.rows[self.fit.support] + self.fit.intercept)
 
     def model(self):
-        """Of the quadratic at the present point: Q, C, c and d."""
-        view, fit, ridge = self.view, self.fit, self.subset.ridge
-        loss, S = view.loss, fit.support
-        point = view.point(fit.x @ view.rows[S] + fit.intercept)
+        """The model at the present fit, for the pool."""
+        if self._model is not None and self._model[0] is self.fit:
+            return self._model[1]
+        view, S, ridge = self.view, self.fit.support, self.subset.ridge
+        point = self._point()
         bends = view.bends(point, _DAMPING)
-        c = view.pulls(point)
-        d = view.squares @ bends + ridge
-        rows = view.rows[S] * bends
-        H = rows @ view.rows.T
-        if loss.intercept:
-            sums, total = view.rows @ bends, bends.sum()
-            d = d - sums * sums / total
-            H = H - np.outer(sums[S], sums) / total
-        own = H[:, S] + ridge * np.eye(S.size)
+        c = -(self._rows @ (view.s * point.slopes))
+        d = self._squares @ bends
+        rows = view.rows[S]
+        weighted = rows * bends
+        H, own = weighted @ self._rows.T, weighted @ rows.T
+        if view.loss.intercept:
+            sums, inside, total = self._rows @ bends, weighted.sum(axis=1), bends.sum()
+            d, H = d - sums * sums / total, H - np.outer(inside, sums) / total
+            own = own - np.outer(inside, inside) / total
+        own[np.diag_indices(S.size)] += ridge
         Q = np.linalg.pinv(own, hermitian=True) if S.size else own
         C = Q @ H
-        rest = d - np.einsum("ij,ij->j", H, C)
-        if self.subset.l1:
-            c = np.sign(c) * np.maximum(np.abs(c) - self.subset.l1, 0.0)
+        rest = d + ridge - np.vecdot(H.T, C.T)
+        c = np.sign(c) * np.maximum(np.abs(c) - self.subset.l1, 0.0)
+        if self.subset.has_bounds:
+            limit = np.where(c > 0.0, self.subset.upper[self._pool], -self.subset.lower[self._pool])
+            c = np.where(limit > 0.0, c, 0.0)
         # what is nearly a combination of the support has nothing of its own to give
-        rest = np.where(rest > 1e-10 * np.maximum(d, np.finfo(float).tiny), rest, np.inf)
-        c = np.where(self.is_allowed, c, 0.0)
-        c[S] = 0.0
-        rest[S] = np.inf
-        return Q, C, c, rest
+        can_enter = (rest > _OWN * (d + ridge)) & self.is_open[self._pool] & ~np.isin(self._pool, S)
+        model = QuadraticModel(self._pool, Q, C, c, np.where(can_enter, rest, np.inf))
+        self._model = self.fit, model
+        return model
 
-    def add(self, rank=0):
-        """Let in the feature that is best by the model, or the one that has this rank; whether there is one."""
-        Q, C, c, d = self.model()
-        gains = c * c / d
-        if self.subset.lower is not None:
-            gains = np.where(np.where(c > 0.0, self.upper_all, -self.lower_all) > 0.0, gains, 0.0)
-        order = np.argpartition(-gains, min(rank, gains.size - 1))[: rank + 1] if gains.size else np.empty(0, int)
-        if not order.size:
-            return False
-        j = order[np.argmin(gains[order])]
-        if self.is_in(j) or not self.is_allowed[j]:
-            return False
-        self.fit = self._with(j, Q, C, c, d)
-        return True
+    def _added(self, rank=0):
+        """The fit with one more feature, the best by the model or the one of this rank; None if there is none."""
+        model = self.model()
+        gains = model.c**2 / model.d
+        order = np.argsort(-gains, kind="stable")[: rank + 1]
+        order = order[np.isfinite(model.d[order])]
+        return self._exchanged(-1, order[-1], model) if order.size else None
 
-    @property
-    def upper_all(self):
-        return self.subset.upper[self.view.features]
+    def _kick(self, rng):
+        """Exchange some features at random; whether there are any."""
+        free = np.flatnonzero(~self.is_fixed[self.fit.support])
+        count = min(_KICK, free.size)
+        for _ in range(count):
+            free = np.flatnonzero(~self.is_fixed[self.fit.support])
+            self.fit = self._exchanged(int(rng.choice(free)), -1, self.model())
+        self._choose_pool()
+        for _ in range(count):
+            added = self._added(int(rng.integers(_CHOICE)))
+            self.fit = self.fit if added is None else added
+        return count > 0
 
-    @property
-    def lower_all(self):
-        return self.subset.lower[self.view.features]
-
-    def is_in(self, j):
-        return bool(np.any(self.fit.support == j))
-
-    def _with(self, j, Q, C, c, d):
-        step = c[j] / d[j]
-        x = np.append(self.fit.x - C[:, j] * step, step)
-        return self.refit(np.append(self.fit.support, j), x, self.fit.intercept)
-
-    def drop(self, position=None):
-        """Take out the feature that costs least, or the one at this position of the support; whether there is one."""
-        Q, *_ = self.model()
-        own = np.diagonal(Q)
-        costs = np.where(self.is_fixed[self.fit.support], np.inf, self._ratio(fit.x**2, own))
-        if position is None:
-            position = int(np.argmin(costs)) if costs.size else -1
-        if position < 0 or not np.isfinite(costs[position]):
-            return False
-        self.fit = self._without(position, Q)
-        return True
-
-    def _without(self, i, Q):
-        x = self.fit.x - Q[:, i] * (self.fit.x[i] / Q[i, i] if Q[i, i] > 0.0 else 0.0)
-        return self.refit(np.delete(self.fit.support, i), np.delete(x, i), self.fit.intercept)
-
-    def improve(self, deadline=None):
+    def _improve(self, trials):
         """Exchange, drop and add while that lowers the objective."""
-        while self._improve_once():
-            if deadline is not None and deadline():
-                return
+        while self._improve_once(trials):
+            yield
 
-    def _improve_once(self):
-        fit, alpha = self.fit, self.subset.alpha
-        Q, C, c, d = self.model()
-        own, slots = np.diagonal(Q), np.flatnonzero(~self.is_fixed[fit.support])
-        losses = _ratio(fit.x[slots] ** 2, own[slots])
-        need = _FALL * abs(fit.objective)
-        moves = []
-        if alpha > 0.0:
-            moves += [(losses[a] / 2 - alpha, slots[a], -1) for a in range(slots.size)]
-            if fit.support.size < self.subset.k:
-                gains = c * c / d
-                moves += [(alpha - gains[j] / 2, -1, j) for j in np.argsort(-gains)[:_TRIALS]]
-        for a, i in enumerate(slots):
-            if not own[i] > 0.0:
-                continue
-            gains = (c + (fit.x[i] / own[i]) * C[i]) ** 2 / (d + C[i] ** 2 / own[i])
-            best = np.argpartition(-gains, min(2, gains.size - 1))[:2]
-            moves += [((losses[a] - gains[j]) / 2, i, j) for j in best if np.isfinite(d[j]) and self.is_allowed[j]]
-        moves.sort(key=lambda move: move[0])
-        for change, i, j in moves[:_TRIALS]:
+    def _improve_once(self, trials):
+        fit, need = self.fit, _FALL * abs(self.fit.objective)
+        model = self.model()
+        for change, i, j in self._moves(model)[:trials]:
             if change >= -need:
                 break
-            trial = self._exchanged(i, j, Q, C, c, d)
+            trial = self._exchanged(i, j, model)
             if trial.objective < fit.objective - need:
-                self.fit = trial
+                self._take(trial)
                 return True
         return False
 
-    def _exchanged(self, i, j, Q, C, c, d):
-        """The fit with i out and j in; -1 stands for none."""
-        if j < 0:
-            return self._without(i, Q)
-        if i < 0:
-            return self._with(j, Q, C, c, d)
-        fit, q = self.fit, Q[i, i]
-        step = (c[j] + fit.x[i] * C[i, j] / q) / (d[j] + C[i, j] ** 2 / q)
-        # with i out, the others take up its part by the column i of Q; with j in, they give way to it
-        x = fit.x - Q[:, i] * (fit.x[i] / q)
-        x = x - (C[:, j] - Q[:, i] * (C[i, j] / q)) * step
-        keep = np.arange(fit.support.size) != i
-        return self.refit(np.append(fit.support[keep], j), np.append(x[keep], step), fit.intercept)
+    def _moves(self, model):
+        """The best moves by the model: what they change of the objective, position to empty, place in the pool; -1 for none."""
+        fit, alpha = self.fit, self.subset.alpha
+        own = np.diagonal(model.Q)
+        slots = np.flatnonzero(~self.is_fixed[fit.support] & (own > 0.0))
+        losses = fit.x[slots] ** 2 / own[slots]
+        moves = []
+        if alpha > 0.0:
+            moves += [(loss / 2 - alpha, i, -1) for loss, i in zip(losses, slots, strict=True)]
+            if fit.support.size < self.k:
+                gains = model.c**2 / model.d
+                moves += [(alpha - gains[j] / 2, -1, j) for j in np.argsort(-gains, kind="stable")[:_TRIALS]]
+        if slots.size and model.c.size:
+            C, q = model.C[slots], own[slots][:, None]
+            gains = (model.c + fit.x[slots][:, None] / q * C) ** 2 / (model.d + C * C / q)
+            best = np.argsort(-gains, axis=1, kind="stable")[:, :2]
+            for a, i in enumerate(slots):
+                moves += [((losses[a] - gains[a, j]) / 2, i, j) for j in best[a]]
+        moves = [move for move in moves if move[2] < 0 or np.isfinite(model.d[move[2]])]
+        return sorted(moves, key=lambda move: move[0])
+
+    def _exchanged(self, i, j, model):
+        """The fit with the position i out and the pool's feature j in; -1 stands for none."""
+        fit, x, support = self.fit, self.fit.x, self.fit.support
+        column, step = np.zeros(x.size), 0.0
+        if j >= 0:
+            column, c, d = model.C[:, j], model.c[j], model.d[j]
+        if i >= 0:
+            # with i out, the others take up its part by column i of Q
+            q, own = model.Q[i, i], model.Q[:, i]
+            x = x - own * (x[i] / q) if q > 0.0 else x
+            if j >= 0:
+                c, d = c + fit.x[i] * column[i] / q, d + column[i] ** 2 / q
+                column = column - own * (column[i] / q)
+        if j >= 0:
+            step = c / d
+            x = x - column * step
+        kept = np.arange(x.size) != i
+        support, x = support[kept], x[kept]
+        if j >= 0:
+            support, x = np.append(support, model.pool[j]), np.append(x, step)
+        return self._refit(support, x, fit.intercept)
 
 
-def _ratio(squares, own):
-    """squares / own; nothing where a feature has no curvature: it does nothing."""
-    return np.divide(squares, own, out=np.zeros_like(squares), where=own > 0.0)
+@dataclass
+class ModelState(State):
+    """State with the search and the moves that it has still to make."""
+
+    search: ModelSearch | None = field(default=None, repr=False)
+    rest: Iterator | None = field(default=None, repr=False)
+
+    def account(self):
+        search = self.search
+        done = f"{search.moves} moves, {search.refits} refits"
+        if search.best.is_minimal:
+            return done
+        return f"{done}; the support separates the samples, so that the loss has no minimiser on it: add a ridge, Ridged(penalty, beta)"
+
+    def advance(self, dtype, max_iterations):
+        """Go on with the search for a while, in place."""
+        until, search = time.perf_counter() + _CHUNK, self.search
+        last = search.moves + max_iterations
+        for _ in self.rest:
+            if time.perf_counter() >= until or search.moves >= last:
+                break
+        else:
+            self.residual = 0.0
+            self.status = Status.CONVERGED if search.best.is_minimal else Status.STALLED
+        self.iterations = search.moves
+        self.w = placed(search.best, search.subset, dtype)
+        return self
+
+
+def rejects_search(loss, subset):
+    """Why a search cannot take a problem with a loss on samples, in words; None if it can."""
+    if subset.groups is not None or subset.has_rows or subset.parents:
+        return "under a loss on samples other than least squares it chooses single features, without hierarchies"
+    if not SampleView.fits_memory(loss):
+        return "X is too large to be kept dense; choose among fewer features"
+    return None
+
+
+def begin_search(loss, subset, options, w):
+    """The state of a `LocalSearch` with a loss on samples, from the support of w if it has one."""
+    search = ModelSearch(loss, subset)
+    sizes = np.where(search.is_open, np.abs(w), 0.0)
+    start = np.argsort(-sizes, kind="stable")[: min(search.k, int(np.count_nonzero(sizes)))]
+    run = search.run(options.kicks, options.restarts, options.seed, start if start.size else None)
+    return ModelState(w=np.zeros_like(w), search=search, rest=run)
+
+
+def placed(fit, subset, dtype):
+    """All coefficients of a fit in the type of the data, within bounds; a required one that is best at zero becomes tiny."""
+    w = np.zeros(subset.n_features)
+    w[fit.support] = fit.x
+    w = w.astype(dtype)
+    if subset.has_bounds:
+        outside = (w < subset.lower) | (w > subset.upper)
+        w[outside] = np.nextafter(w[outside], dtype.type(0))
+    idle = subset.required[w[subset.required] == 0.0]
+    w[idle] = _TINY
+    if subset.has_bounds:
+        w[idle] = np.where(subset.upper[idle] > 0.0, _TINY, -_TINY)
+    return w
 
 
 def search_subset(loss, subset, *, kicks=0, seed=0, view=None):
-    """A good support of at most k features, by growing with exchanges at every size."""
+    """The fit of a good support of at most k features."""
     search = ModelSearch(loss, subset, view)
-    best = search.fit
-    k = min(subset.k, int(np.count_nonzero(search.is_allowed)))
-    while search.fit.support.size < k:
-        before = search.fit
-        if not search.add():
-            break
-        search.improve()
-        if search.fit.objective < best.objective:
-            best = search.fit
-        if subset.alpha > 0.0 and search.fit.support.size <= before.support.size:
-            break
-    search.fit = best
-    rng = np.random.default_rng(seed)
-    for _ in range(kicks):
-        free = np.flatnonzero(~search.is_fixed[search.fit.support])
-        count = min(2, free.size)
-        if not count:
-            break
-        for _ in range(count):
-            free = np.flatnonzero(~search.is_fixed[search.fit.support])
-            search.drop(int(rng.choice(free)))
-        for _ in range(count):
-            search.add(int(rng.integers(6)))
-        search.improve()
-        if search.fit.objective < best.objective * (1 - _FALL):
-            best = search.fit
-        search.fit = best
-    return best
+    for _ in search.run(kicks=kicks, seed=seed):
+        pass
+    return search.best

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.losses import Huber, SquaredHinge
 from sparseopt.solvers.newton import newton_direction
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 
 # Newton steps, halvings of one, and what rounding may hide of the objective.
 _STEPS, _HALVINGS, _ROUNDING = 50, 40, 1e-15
+# A whole step that was to gain no more than this part of the objective leaves only rounding.
+_LAST = 1e-8
 # Least curvature of a sample, as a part of the largest there may be.
 _DAMPING = 1e-6
 
@@ -36,6 +39,7 @@ class _Newton:
     def __init__(self, view, subset, support, x, intercept):
         self.view, self.subset, self.support = view, subset, support
         self.rows, self.intercept = view.rows[support], intercept
+        self.is_smooth = not isinstance(view.loss, Huber | SquaredHinge)
         features = view.features[support]
         self.lower = np.full(support.size, -np.inf) if subset.lower is None else subset.lower[features]
         self.upper = np.full(support.size, np.inf) if subset.upper is None else subset.upper[features]
@@ -90,6 +94,8 @@ class _Newton:
         else:
             return False
         has_fallen = self.height - height > _ROUNDING * abs(height)
+        if step == 1.0 and -gain <= _LAST * abs(height) and self.is_smooth:
+            has_fallen = False
         self.x, self.point, self.height = x, point, height
         self.intercept += step * shift
         return has_fallen
@@ -100,8 +106,8 @@ class _Newton:
         move = newton_direction(curvature, slope)[0] if slope.size else slope
         if not l1 and np.all((x + move >= self.lower) & (x + move <= self.upper)):
             return move, float(slope @ move)
-        new, is_in = x.copy(), np.ones(x.size, dtype=bool)
+        new, status = x.copy(), np.ones(x.size, dtype=np.int8)  # all are in
         tol = 1e-18 * max(abs(self.height), np.finfo(np.float64).tiny)
-        costs = (np.zeros(x.size), l1, self.lower, self.upper, is_in, 0.0)
-        minimise_relaxed(curvature, curvature @ x - slope, new, curvature.diagonal().copy(), costs, tol)
+        costs = (np.zeros(x.size), l1, self.lower, self.upper, status, 0.0)
+        minimise_relaxed(curvature, curvature @ x - slope, new, -slope, curvature.diagonal().copy(), costs, tol)
         return new - x, float(slope @ (new - x)) + l1 * float(np.abs(new).sum() - np.abs(x).sum())

@@ -18,8 +18,9 @@ import time
 import numpy as np
 
 from sparseopt.conjugates import has_conjugate
-from sparseopt.kernels.perspective import fix_features, next_features, perspective_bound, relaxed_costs
+from sparseopt.kernels.perspective import fix_features, perspective_bound, relaxed_costs, subtract_rows
 from sparseopt.losses import LeastSquares, SampleLoss
+from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
@@ -28,7 +29,7 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 # Steps in a node; the curvature is taken anew where one leaves more than this part of what is unknown.
 _ROUNDS, _PACE = 100, 0.3
 # A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
-_KNOWN, _EXACT = 0.05, 1e-10
+_KNOWN, _EXACT = 0.3, 1e-10
 # Part of what is unknown to which a model is solved; prices tried on a model, and how near the shares come to k.
 _DEPTH, _PRICES, _NEAR = 0.1, 15, 0.02
 # Prices so near to each other that shares jump between them.
@@ -63,7 +64,11 @@ class SampleRelaxation(Relaxation):
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         self.keep_points = keep_points
+        #: No part of the curvature of the loss is moved into the prices.
+        self.moved = None
         self.steps = 0
+        #: The run of the last node, whose child is mostly the next, and the supports that were worth an evaluation.
+        self.last, self.seen = None, set()
         zero = self.view.fitted(np.zeros(p), 0.0)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
         self.origin = self.view.point(zero + self.intercept)
@@ -98,18 +103,22 @@ class SampleRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         run = _NodeRun(self, self._view(status), status, start, threshold)
-        while run.rounds < _ROUNDS and not run.is_done:
+        self.last = run
+        while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
                 return run.result(is_finished=False)
         return run.result(is_finished=True)
 
     def evaluate(self, support):
-        support = np.asarray(support, dtype=np.intp)
+        support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)
         if support.size > self.subset.k:
-            return np.inf, np.zeros(self.n_units)
-        fit = fit_support(self.view, self.subset, support, np.zeros(support.size), self.intercept)
-        w = np.zeros(self.n_units)
+            return np.inf, w
+        intercept = self.intercept
+        if self.last is not None:
+            w[self.last.features], intercept = self.last.w, self.last.intercept
+        fit = fit_support(self.view, self.subset, support, w[support], intercept)
+        w.fill(0.0)
         w[support] = fit.x
         return fit.objective, w
 
@@ -126,6 +135,18 @@ class SampleRelaxation(Relaxation):
         return part
 
 
+def prepare_samples(loss, subset, *, keep_points):
+    """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator."""
+    view = SampleView(loss)
+    yield
+    search = ModelSearch(loss, subset, view)
+    for _ in search.run():
+        yield
+    point = np.zeros(subset.n_features)
+    point[search.best.support] = search.best.x
+    return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
+
+
 class _NodeRun:
     """The work on one node: coefficients, intercept and price, the point they make, and the best bound so far."""
 
@@ -137,23 +158,45 @@ class _NodeRun:
         self.curve, self.lower, self.upper = (
             part[self.features] for part in (relaxation.curve, relaxation.lower, relaxation.upper)
         )
-        self.w = np.zeros(p)
-        self.intercept = relaxation.intercept
-        self.price = None
-        if start is not None:
-            features, values, self.intercept, self.price = start
-            places = np.searchsorted(self.features, features)
-            held = (places < p) & (self.features[np.minimum(places, p - 1)] == features) if p else places < 0
-            self.w[places[held]] = values[held]
-        self.w[self.status == OUT] = 0.0
-        self.w = np.clip(self.w, self.lower, self.upper) if relaxation.subset.has_bounds else self.w
-        self.point = view.point(view.fitted(self.w, self.intercept))
-        self.gains, self.active = np.empty(p), np.empty(p, dtype=np.intp)
+        self.price, self.pull = None, None
+        if start is not None and relaxation.last is not None and start is relaxation.last.start:
+            self._go_on(relaxation.last)
+        else:
+            self._begin(start)
+        self.gains, self.everything = np.empty(p), np.arange(p)
         self.rounds, self.is_done = 0, False
         self.bound, self.unit, self.support = -np.inf, -1, None
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
         self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
         self.points, self.best = [], None
+        #: Where children begin, once that is known.
+        self.start = None
+
+    def _begin(self, start):
+        """Begin at a point that is known by its coefficients."""
+        self.w, self.intercept = np.zeros(self.features.size), self.of.intercept
+        if start is not None:
+            features, values, self.intercept, self.price = start
+            places = np.minimum(np.searchsorted(self.features, features), max(self.features.size - 1, 0))
+            held = self.features[places] == features if self.features.size else np.zeros(features.size, dtype=bool)
+            self.w[places[held]] = values[held]
+        self.w[self.status == OUT] = 0.0
+        if self.of.subset.has_bounds:
+            self.w = np.clip(self.w, self.lower, self.upper)
+        self.point = self.view.point(self.view.fitted(self.w, self.intercept))
+
+    def _go_on(self, last):
+        """Begin where the last run has ended, less what is out by now."""
+        w = last.w.copy()
+        w[self.whole[last.features] == OUT] = 0.0
+        gone = np.flatnonzero(last.w != w)
+        self.intercept, self.price, self.point, self.pull = last.intercept, last.price, last.point, last.pull
+        if gone.size:
+            self.point, self.pull = self.view.point(last.point.eta - last.w[gone] @ last.view.rows[gone]), None
+        if self.view is not last.view:
+            places = np.searchsorted(last.features, self.features)
+            w, self.pull = w[places], None if self.pull is None else self.pull[places]
+        self.w = w
 
     @property
     def room(self):
@@ -163,8 +206,9 @@ class _NodeRun:
         """One round: bound, fix, and a step where the node is not known well enough."""
         self.rounds += 1
         subset, status = self.of.subset, self.status
-        pull = self.view.pulls(self.point)
-        bound, least, last = self._bound(pull)
+        if self.pull is None:
+            self.pull = self.view.pulls(self.point)
+        bound, least, last = self._bound(self.pull)
         if self.price is None:
             self.price = self._first_price()
         if bound > self.bound:
@@ -177,16 +221,14 @@ class _NodeRun:
             # so many are needed that no support is left
             self.bound, self.is_done = max(self.bound, self.threshold), True
             return
-        extra = max(self.price - subset.alpha, 0.0)
-        count, new = next_features(self.gains, status, self.w, extra * (1.0 + 1e-9), self.active)
-        active = self.active[:count].copy()
-        if not changed and self._is_known(active, bound):
+        active = self._in_use()
+        if not changed and (self._is_known(active, bound) or self.rounds >= _ROUNDS):
             self._branch(active)
             return
         if self.is_slow:
             self.depth, self.near = max(0.03 * self.depth, 1e-12), max(0.1 * self.near, 1e-9)
             self.of.gram.renew_at(self.view, self.point)
-        self._advance(active, pull)
+        self._advance(active)
 
     def _bound(self, pull):
         """The bound at the point, the least profit that it takes in, and the next one."""
@@ -196,7 +238,7 @@ class _NodeRun:
         error = ROUNDING * float(np.linalg.norm(self.view.s * self.point.slopes))
         terms = (self.curve, subset.l1, self.lower, self.upper, subset.alpha)
         total, rounding, least, last = perspective_bound(
-            pull, self.status, *terms, self.view.norms, error, self.heap.size - 1, self.heap, self.gains
+            self.everything, pull, self.view.norms, self.status, *terms, error, 0.0, self.heap, self.gains
         )
         value, size = self.point.conjugate(self.view)
         bound = value - total - rounding - ROUNDING * (size + abs(total))
@@ -217,7 +259,11 @@ class _NodeRun:
     def _fix(self, bound, least, last):
         """Fix features whose other choice is closed; whether the point has moved with that."""
         status, before = self.status, self.status.copy()
-        kept, removed = fix_features(self.gains, status, bound, least, last, self.room, self.threshold)
+        if self.room == 0:
+            kept, removed = 0, int(np.count_nonzero(status == FREE))
+            status[status == FREE] = OUT
+        else:
+            kept, removed = fix_features(self.everything, self.gains, status, bound, least, last, self.threshold)
         if not kept + removed:
             return False
         self.whole[self.features] = status
@@ -227,9 +273,16 @@ class _NodeRun:
             self.points.append((self._sparse(self.w, self.intercept), self.features[out], self.features[into]))
         leaving = (status == OUT) & (self.w != 0.0)
         if np.any(leaving):
-            self.w[leaving] = 0.0
-            self.point = self.view.point(self.view.fitted(self.w, self.intercept))
+            gone = np.flatnonzero(leaving)
+            self.point = self.view.point(self.point.eta - self.w[gone] @ self.view.rows[gone])
+            self.w[leaving], self.pull = 0.0, None
         return kept > 0 or bool(np.any(leaving))
+
+    def _in_use(self):
+        """The features of the next step: those that are in or not zero, and free ones that gain more than their price."""
+        extra = max(self.price - self.of.subset.alpha, 0.0) * (1.0 + 1e-9)
+        is_free = self.status == FREE
+        return np.flatnonzero((self.status == IN) | (is_free & ((self.w != 0.0) | (self.gains > extra))))
 
     def _is_known(self, active, bound):
         """Whether the value of the relaxation is known well enough to branch."""
@@ -259,20 +312,27 @@ class _NodeRun:
         subset, room, w = self.of.subset, self.room, self.w[active]
         free = self.status[active] == FREE
         total = float(self.shares[free].sum())
-        z = np.where(free, np.minimum(self.shares * (room / total), 1.0), self.shares) if total > 0.0 else self.shares
+        # at the price alone, more than what pays is not to be in
+        may_grow = self.price > self._least_price()
+        scale = room / total if total > room or (may_grow and total > 0.0) else 1.0
+        z = np.where(free, np.minimum(self.shares * scale, 1.0), self.shares)
         squares = np.divide(w * w, z, out=np.zeros_like(w), where=z > 0.0)
         price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
         return self.point.height + price + subset.alpha * float(z.sum())
 
-    def _advance(self, active, pull):
+    def _advance(self, active):
         """One proximal Newton step on the active features, with the price that suits its model."""
         self.of.steps += 1
         view, gram, subset = self.view, self.of.gram, self.of.subset
         block = gram.of(view, active)
-        before, is_in = self.w[active], self.status[active] == IN
-        linear, values = pull[active] + block @ before, before.copy()
-        terms = (self.curve[active], subset.l1, self.lower[active], self.upper[active], is_in)
-        self._settle_price(block, linear, values, terms)
+        before = self.w[active]
+        is_known = self.pull is not None and self.point.shrunk == 1.0
+        pull = self.pull[active] if is_known else gram.pulls(view, active, self.point)
+        linear, values = pull.copy(), before.copy()
+        used = np.flatnonzero(before)
+        subtract_rows(block, used, -before[used], linear)
+        terms = (self.curve[active], subset.l1, self.lower[active], self.upper[active], self.status[active])
+        self._settle_price(block, linear, values, pull, terms)
         costs = (*terms, self.price)
         move = values - before
         image = move @ view.rows[active]
@@ -282,7 +342,7 @@ class _NodeRun:
         else:
             shift = 0.0
         at_start = relaxed_costs(before, *costs)[0]
-        gain = relaxed_costs(values, *costs)[0] - at_start - float(pull[active] @ move)
+        gain = relaxed_costs(values, *costs)[0] - at_start + float((view.s * self.point.raw) @ image)
         height, step = self.point.height, 1.0
         for _ in range(_HALVINGS):
             new = before + step * move
@@ -294,13 +354,14 @@ class _NodeRun:
         else:
             step, point, new = 0.0, self.point, before
         can_go_on = gram.learn(step, step * float(view.s @ np.abs(image)))
-        self.w[active], self.point = new, point
+        self.w[active], self.point, self.pull = new, point, None
         self.intercept += step * shift
         if step < 1.0:
             gram.renew_at(view, point)
-            self.is_done = not can_go_on
+            if not can_go_on:
+                self.rounds = _ROUNDS
 
-    def _settle_price(self, block, linear, values, terms):
+    def _settle_price(self, block, linear, values, pull, terms):
         """Minimise the model, in place, at the price at which as many features are in as may be."""
         k, least = self.of.subset.k, self._least_price()
         tol = max(self.depth * self.unknown, 1e-18 * self.of.origin.height)
@@ -309,7 +370,7 @@ class _NodeRun:
         bends = block.diagonal().copy()
         low, high, room = 0.0, np.inf, self.room
         for trial in range(_PRICES):
-            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
+            minimise_relaxed(block, linear, values, pull, bends, (*terms, self.price), tol)
             share = relaxed_costs(values, *terms, self.price)[1] - (k - room)
             if room == 0 or abs(share - room) <= self.near * room or (share < room and self.price <= least):
                 return
@@ -327,7 +388,7 @@ class _NodeRun:
         if share < room and high <= _JUMP * low:
             # where shares jump, as they do where a model is nearly flat, too many are in rather than none
             self.price = low
-            minimise_relaxed(block, linear, values, bends, (*terms, self.price), tol)
+            minimise_relaxed(block, linear, values, pull, bends, (*terms, self.price), tol)
 
     def _branch(self, active):
         """Choose the free feature whose share is nearest to a half; none where the relaxation is exact."""
@@ -337,7 +398,10 @@ class _NodeRun:
         order = np.argsort(-sizes, kind="stable")[: self.room]
         chosen = order if self.price > self.of.subset.alpha else order[parts[order] >= 0.5]
         into = np.concatenate([np.flatnonzero(self.status == IN), active[free[chosen]]])
-        self.support = np.sort(self.features[into])
+        support = np.sort(self.features[into])
+        if (key := support.tobytes()) not in self.of.seen:
+            self.of.seen.add(key)
+            self.support = support
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _WHOLE:
             self.unit = int(self.features[active[free[np.argmax(halves)]]])
@@ -355,5 +419,5 @@ class _NodeRun:
         if self.of.keep_points and self.best is not None and is_finished:
             points = [*points, (self._sparse(*self.best), _NOTHING, _NOTHING)]
         on = np.flatnonzero(self.w)
-        start = (self.features[on], self.w[on], self.intercept, self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)
+        self.start = (self.features[on], self.w[on], self.intercept, self.price)
+        return Relaxed(self.bound, self.unit, self.start, self.support, is_finished, points)

@@ -13,6 +13,7 @@ import numpy as np
 
 from sparseopt.conjugates import loss_conjugate
 from sparseopt.designs import CenteredDense, Dense, centered, held_curvature
+from sparseopt.kernels.gram import gather
 from sparseopt.losses.samples import Offset
 
 # Entries up to which a sparse matrix is kept dense: half a gigabyte.
@@ -36,7 +37,8 @@ class SamplePoint:
     #: phi in each sample, and its weighted sum.
     values: np.ndarray
     height: float
-    #: Slopes of phi; with an intercept, scaled down on one side so that their weighted sum is zero.
+    #: Slopes of phi, and these with an intercept scaled down on one side, so that their weighted sum is zero.
+    raw: np.ndarray
     slopes: np.ndarray
     #: Slope of the loss in the intercept, and the least factor of a slope.
     imbalance: float
@@ -99,11 +101,11 @@ class SampleView:
         # a trial point may be so far out that the loss is beyond all numbers
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.asarray(loss.value(y, z), dtype=np.float64)
-            slopes = np.asarray(loss.slope(y, z), dtype=np.float64)
+            raw = slopes = np.asarray(loss.slope(y, z), dtype=np.float64)
             imbalance, shrunk = 0.0, 1.0
             if loss.intercept:
-                slopes, imbalance, shrunk = _balanced(slopes, s)
-            return SamplePoint(eta, values, float(s @ values), slopes, imbalance, shrunk)
+                slopes, imbalance, shrunk = _balanced(raw, s)
+            return SamplePoint(eta, values, float(s @ values), raw, slopes, imbalance, shrunk)
 
     def settled(self, eta):
         """What has to be added to fitted values for the best intercept."""
@@ -126,7 +128,7 @@ class SampleView:
                 bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
             else:
                 bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
-        bound = loss.smoothness()
+        bound, bends = loss.smoothness(), np.where(self.s > 0.0, bends, 0.0)
         return self.s * np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
 
     @cached_property
@@ -144,6 +146,7 @@ class SampleGram:
     def __init__(self, n_features, has_intercept, bends):
         self._slot, self._has_intercept = np.full(n_features, -1), has_intercept
         self._scaled, self._gram = np.empty((0, bends.size)), np.empty((0, 0))
+        self._centres = np.zeros(n_features)
         #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
         self.damping, self.spread = _LEAST, 0.0
         self.renew(bends)
@@ -177,13 +180,19 @@ class SampleGram:
         missing = self._slot[features] < 0
         if np.any(missing):
             self._extend(features[missing], view.rows[positions[missing]])
-        slots = self._slot[features]
-        return self._gram[slots[:, None], slots]
+        slots, block = self._slot[features], np.empty((features.size, features.size))
+        gather(self._gram, slots, slots, block)
+        return block
+
+    def pulls(self, view, positions, point):
+        """Minus the slopes of the loss in features of the matrix, the intercept minimised out of its quadratic."""
+        mass, features = view.s * point.raw, view.features[positions]
+        return point.imbalance * self._centres[features] - view.rows[positions] @ mass
 
     def _extend(self, features, rows):
         first, count = self._count, self._count + features.size
         if count > len(self._gram):
-            size = max(2 * len(self._gram), count, 32)
+            size = max(2 * len(self._gram), count, 128)
             gram, scaled = np.empty((size, size)), np.empty((size, self.bends.size))
             gram[:first, :first], scaled[:first] = self._gram[:first, :first], self._scaled[:first]
             self._gram, self._scaled = gram, scaled
@@ -191,8 +200,10 @@ class SampleGram:
         if self._has_intercept and self.total > 0.0:
             means = rows @ self.bends / self.total
             rows = rows - means[:, None]
+        self._centres[features] = means
         scaled = np.multiply(rows, self._root, out=self._scaled[first:count])
-        block = scaled @ self._scaled[:count].T
+        # the same array twice: BLAS does half of the work
+        block = scaled @ scaled.T if first == 0 else scaled @ self._scaled[:count].T
         own = np.einsum("ii->i", block[:, first:])
         own[:] = held_curvature(own, means, self.total)
         self._gram[first:count, :count] = block

@@ -63,6 +63,7 @@ class SubsetSearch:
         self.overshoot, self.kicks, self.restarts = overshoot, kicks, restarts
         self.start = None if start is None else np.asarray(start, dtype=np.intp)
         self.by_size, self.moves = {}, 0
+        walk.is_long = kicks > 0
         self._random = np.random.default_rng(seed)
         self._noise = self._random.integers(1 << 63, size=1, dtype=np.uint64)
         self._scale = abs(walk.gram.constant) or 0.5 * float(np.sum(walk.explained_alone()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.kernels.swaps import best_entry, best_swap, enter, kick, leave, swap_down
+from sparseopt.kernels.swaps import best_swap, enter, kick, leave, swap_down
 
 # A feature whose part outside of the span of the support is smaller than rounding to this power is a combination of it.
 _COLLINEAR = 0.6
@@ -46,6 +46,8 @@ class SubsetState:
         self.features = np.empty(capacity, dtype=np.intp)
         self.size, self.changes = 0, 0
         self.height = gram.constant
+        #: Whether moves will be many, so that a kernel which makes one after another is worth its compilation.
+        self.is_long = False
         self._place = np.empty(2, dtype=np.int64)
         self._required = np.zeros(p, dtype=bool)
         self._required[np.asarray(required, dtype=np.intp)] = True
@@ -63,12 +65,19 @@ class SubsetState:
 
     def best_entry(self, least):
         """(gain, feature) of the best feature to enter; feature -1 where none gains more than `least`."""
-        gain = best_entry(self.c, self.d, self.floor, max(least, 0.0), self._place)
-        return gain, int(self._place[1])
+        gains = self._entry_gains()
+        j = int(np.argmax(gains)) if gains.size else -1
+        return (0.5 * float(gains[j]), j) if j >= 0 and 0.5 * gains[j] > max(least, 0.0) else (least, -1)
+
+    def _entry_gains(self):
+        """Twice what each feature would gain, were it to enter; zero where it may not, no more than rounding where it is a combination."""
+        gains = self.c * self.c
+        gains /= np.maximum(self.d, self.floor)
+        return gains
 
     def best_entries(self, count):
         """The features that would gain most, so many of them at most, in the order of their indices."""
-        gains = np.where(self.d > self.floor, self.c**2 / np.maximum(self.d, np.finfo(np.float64).tiny), 0.0)
+        gains = self._entry_gains()
         count = min(count, int(np.count_nonzero(gains)))
         return np.sort(np.argpartition(-gains, count - 1)[:count]) if count else np.empty(0, dtype=np.intp)
 
@@ -102,6 +111,18 @@ class SubsetState:
 
     def swap_down(self, least, most):
         """Make the best swaps while they gain more than `least`, at most so many: (number made, whether none is left)."""
+        return self._swap_fast(least, most) if self.is_long else self._swap_slowly(least, most)
+
+    def _swap_slowly(self, least, most):
+        for made in range(most):
+            _, i, j = self.best_swap(least)
+            if j < 0:
+                return made, True
+            self.leave(i)
+            self.enter(j)
+        return most, False
+
+    def _swap_fast(self, least, most):
         size = self.size
         links, shares, place = np.empty(size), np.empty(size), np.empty(3, dtype=np.int64)
         self.height -= swap_down(
@@ -176,7 +197,8 @@ class SubsetState:
 
     def _look_ahead(self, j):
         """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
-        likely = self.best_entries(_AHEAD)
+        # the more were asked for, the more will be, and many at once are cheaper each
+        likely = self.best_entries(max(_AHEAD, self.gram.computed // 2))
         new = [i for i in likely.tolist() if i != j and not self.gram.knows(i)]
         self.gram.prepare(np.array([j, *new], dtype=np.intp))
         return self.gram.cost * (1 + len(new))
