@@ -14,6 +14,7 @@ _WARM = 1e-2
 _TINY = np.finfo(np.float64).tiny
 
 
+
 def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known."""
     if model.n_features > model.most_rank:
