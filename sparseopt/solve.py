@@ -175,7 +175,9 @@ def solve(
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
-    certificate = certify(problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray)
+    certificate = certify(
+        problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray
+    )
     return Solution(
         w=w.reshape(problem.shape),
         intercept=problem.loss.intercept_at(w.astype(np.float64)),

@@ -11,6 +11,8 @@ raises it by b_i**2 / (2 Q_ii), and where j takes the place of i the change is b
 
 So all swaps cost one look at C. A feature whose d_j has fallen to `floor_j` is a combination of S, and
 does not enter; the floor of those that may not enter is infinite.
+
+One kernel makes all moves, because the code of a move takes a second to compile.
 """
 
 import numpy as np
@@ -19,6 +21,16 @@ from sparseopt._jit import kernel
 
 # Columns that are looked at, or changed, while they are near.
 _BLOCK = 512
+# What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; to leave
+# at random until a size is reached; to take in again what is nearly best.
+GIVEN, SWAPS, SIZES, OUT, IN = range(5)
+# Places in its vector of whole numbers: size of the support, size to reach, moves at most, those made, place that leaves and
+# feature that enters, of which the last is the one whose row is missing where the last number of all is one; else
+# that is zero where there is more to do, and two where all is done.
+SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
+GOING, MISSING, DONE = range(3)
+# Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry.
+HEIGHT, PART, LEAST, ENTRY = range(4)
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
 U = np.uint64
 
@@ -50,69 +62,118 @@ def best_in_row(row, c, d, floor, ratio, part, bar):
     return found, bar
 
 
-def find_swap(C, c, d, floor, Q, b, stays, least, place):
-    """Largest gain of all swaps above `least`, or `least`; place[0] leaves for place[1], -1 where there is none."""
+def find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts):
+    """Put the swap that gains most, and more than `least`, into its places of `counts`; -1 where there is none."""
     best = 2.0 * least
-    place[0] = -1
-    place[1] = -1
-    for i in range(b.size):
-        if stays[i] != 0:
+    counts[LEAVES] = -1
+    counts[ENTERS] = -1
+    for i in range(size):
+        if stays[support[i]]:
             continue
         part = 1.0 / Q[i, i]
         ratio = b[i] * part
         loss = b[i] * ratio
-        found, gain = best_in_row(C[i], c, d, floor, ratio, part, max(best + loss, 0.0))
+        found, gain = best_in_row(C[i], c, d, floor, ratio, part, best + loss)
         if found >= 0:
             best = gain - loss
-            place[0] = i
-            place[1] = found
-    return 0.5 * best
+            counts[LEAVES] = i
+            counts[ENTERS] = found
 
 
-@kernel
-def best_swap(C, c, d, floor, Q, b, stays, least, place):
-    """The same, for Python."""
-    return find_swap(C, c, d, floor, Q, b, stays, least, place)
+def find_exit(Q, b, support, stays, size):
+    """The place of the feature that costs least when it leaves; -1 where all stay."""
+    found, least = -1, np.inf
+    for i in range(size):
+        loss = b[i] * b[i] / Q[i, i]
+        if loss < least and not stays[support[i]]:
+            found, least = i, loss
+    return found
 
 
-def take_out(C, c, d, Q, b, i):
-    """Take place i out of C, c, d, Q and b, in place; the last place moves there, and its old row is no more."""
-    last, inverse = b.size - 1, 1.0 / Q[i, i]
+def drawn(noise):
+    """A number from 0 to 2**31 - 1, and the next state of a generator (MMIX: Knuth, 1997), in place."""
+    noise[0] = noise[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+    return np.int64(noise[0] >> np.uint64(33))
+
+
+def any_exit(support, stays, size, noise):
+    """A place at random of those that may leave; -1 where none is found."""
+    for _ in range(4 * size):
+        i = drawn(noise) % size
+        if not stays[support[i]]:
+            return i
+    return -1
+
+
+def noisy_entry(c, d, floor, noise):
+    """A feature that would gain nearly most: each gain is taken times a random number from 0 to 1."""
+    found, best = -1, 0.0
+    for j in range(c.size):
+        if d[j] > floor[j]:
+            gain = c[j] * c[j] / d[j]
+            if gain > best:
+                gain *= drawn(noise) / 2.0**31
+                if gain > best:
+                    found, best = j, gain
+    return found
+
+
+def take_out(C, c, d, floor, Q, b, open_floor, support, shares, size, i):  # noqa: PLR0912 (loops)
+    """Take place i out, in place, and return by how much the minimum rises; the last place moves there."""
+    last, inverse, gone = size - 1, 1.0 / Q[i, i], support[i]
     slope = b[i] * inverse
+    loss = 0.5 * b[i] * slope
+    for a in range(size):
+        shares[a] = Q[a, i] * inverse
     for start in range(0, c.size, _BLOCK):
         first, end = U(start), U(min(start + _BLOCK, c.size))
         for t in range(first, end):
             c[t] += slope * C[i, t]
             d[t] += inverse * C[i, t] * C[i, t]
-        for a in range(b.size):
+        for a in range(size):
             if a != i:
-                share = Q[a, i] * inverse
                 for t in range(first, end):
-                    C[a, t] -= share * C[i, t]
+                    C[a, t] -= shares[a] * C[i, t]
         for t in range(first, end):
             C[i, t] = C[last, t]
-    for a in range(b.size):
+    for a in range(size):
         if a != i:
-            share = Q[a, i] * inverse
-            b[a] -= share * b[i]
-            for e in range(b.size):
+            b[a] -= shares[a] * b[i]
+            for e in range(size):
                 if e != i:
-                    Q[a, e] -= share * Q[i, e]
+                    Q[a, e] -= shares[a] * Q[i, e]
     b[i] = b[last]
+    support[i] = support[last]
+    shares[i] = shares[last]
     for a in range(last):
         Q[i, a] = Q[last, a]
     for a in range(last):
         Q[a, i] = Q[a, last]
     if i != last:
         Q[i, i] = Q[last, last]
+    # the feature that has gone may come back
+    for a in range(last):
+        C[a, gone] = -shares[a]
+    c[gone] = slope
+    d[gone] = inverse
+    floor[gone] = open_floor[gone]
+    return loss
 
 
-def take_in(C, c, d, Q, b, row, links, shares, pivot, slope):
-    """Take in a feature at the end of C, c, d, Q and b, in place.
+def take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, size, j):
+    """Take in feature j, in place, and return by how much the minimum falls; -1.0, and it is closed, if it is a combination.
 
-    `row` is its row of G, `links` the entries of that at S, `shares` its column of C, `pivot` its d and `slope` its c.
+    `row` is its row of the Gram matrix.
     """
-    size, inverse = links.size, 1.0 / pivot
+    pivot, slope = diagonal[j], c[j]
+    for a in range(size):
+        links[a] = row[support[a]]
+        shares[a] = C[a, j]
+        pivot -= links[a] * shares[a]
+    floor[j] = np.inf
+    if not pivot > open_floor[j]:
+        return -1.0
+    inverse = 1.0 / pivot
     for start in range(0, c.size, _BLOCK):
         first, end = U(start), U(min(start + _BLOCK, c.size))
         for t in range(first, end):
@@ -136,128 +197,60 @@ def take_in(C, c, d, Q, b, row, links, shares, pivot, slope):
         Q[size, a] = -shares[a] * inverse
     Q[size, size] = inverse
     b[size] = slope * inverse
+    support[size] = j
+    return 0.5 * slope * slope * inverse
+
+
+def choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts):
+    """Put the next move into its places of `counts`; two times -1 where there is none. Whether no swap gains any more."""
+    size, aim = counts[SIZE], counts[AIM]
+    if kind in (SWAPS, SIZES):
+        least = max(numbers[PART] * abs(numbers[HEIGHT]), numbers[LEAST])
+        find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts)
+        if counts[ENTERS] >= 0:
+            return False
+        if kind == SIZES and size < aim:
+            counts[ENTERS] = best_in_row(c, c, d, floor, 0.0, 0.0, 2.0 * numbers[ENTRY])[0]
+        elif kind == SIZES and size > aim:
+            counts[LEAVES] = find_exit(Q, b, support, stays, size)
+        return True
+    counts[LEAVES] = any_exit(support, stays, size, noise) if kind == OUT and size > aim else -1
+    counts[ENTERS] = noisy_entry(c, d, floor, noise) if kind == IN and size < aim else -1
+    return False
 
 
 @kernel
-def leave(C, c, d, Q, b, i):
-    """`take_out` for Python, in place."""
-    take_out(C, c, d, Q, b, i)
+def make_moves(
+    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, noise, heights, best,
+    kind, numbers, counts,
+):  # fmt: skip
+    """Make moves of some kind until all is done, a row is missing, or there were enough; in place.
 
-
-@kernel
-def enter(C, c, d, Q, b, row, links, shares, pivot, slope):
-    """`take_in` for Python, in place."""
-    take_in(C, c, d, Q, b, row, links, shares, pivot, slope)
-
-
-def drawn(noise):
-    """A number from 0 to 2**31 - 1, and the next state of a generator (MMIX: Knuth, 1997), in place."""
-    noise[0] = noise[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-    return np.int64(noise[0] >> np.uint64(33))
-
-
-def send_out(C, c, d, floor, Q, b, open_floor, support, shares, i):
-    """`take_out` with what belongs to the feature that goes: it may come back. In place."""
-    last, gone = b.size - 1, support[i]
-    inverse, coefficient = Q[i, i], b[i]
-    for a in range(b.size):
-        shares[a] = -Q[a, i] / inverse
-    take_out(C, c, d, Q, b, i)
-    support[i] = support[last]
-    shares[i] = shares[last]
-    for a in range(last):
-        C[a, gone] = shares[a]
-    c[gone] = coefficient / inverse
-    d[gone] = 1.0 / inverse
-    floor[gone] = open_floor[gone]
-
-
-def bring_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, j):
-    """`take_in` of feature j, in place; False, and it is closed, where it is a combination of the support.
-
-    b and support have room for one feature more than links and shares.
+    `rows[slots[j]]` is the row of feature j of the Gram matrix. Where no swap gains, the minimum and the support are
+    noted in the rows of `heights` and `best` of its size, if they are the best so far.
     """
-    pivot = diagonal[j]
-    for a in range(links.size):
-        links[a] = row[support[a]]
-        shares[a] = C[a, j]
-        pivot -= links[a] * shares[a]
-    floor[j] = np.inf
-    if not pivot > open_floor[j]:
-        return False
-    take_in(C, c, d, Q, b, row, links, shares, pivot, c[j])
-    support[links.size] = j
-    return True
-
-
-def noisy_best(c, d, floor, noise):
-    """A feature that would gain nearly most: each gain is shaken at random."""
-    found, best = -1, 0.0
-    for j in range(c.size):
-        if d[j] > floor[j]:
-            gain = c[j] * c[j] / d[j]
-            if gain > best:
-                gain *= drawn(noise) / 2.0**31
-                if gain > best:
-                    found, best = j, gain
-    return found
-
-
-@kernel
-def kick(
-    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, noise, size, count, place
-):
-    """Exchange `count` features at random for others of the best, in place; returns the size after it.
-
-    `rows[slots[j]]` is the row of feature j of the Gram matrix. Where one is not there, place[1] is its feature and the
-    support is not yet full; a call with a `count` of 0 goes on. Else place[1] is -1.
-    """
-    least = max(size - count, 0)
-    place[1] = -1
-    for _ in range(4 * count):
-        if size == least:
+    counts[MADE] = 0
+    counts[STATUS] = GOING
+    while counts[MADE] < counts[LIMIT]:
+        is_low = kind != GIVEN and choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts)
+        if is_low and numbers[HEIGHT] < heights[counts[SIZE]]:
+            heights[counts[SIZE]] = numbers[HEIGHT]
+            for a in range(counts[SIZE]):
+                best[counts[SIZE], a] = support[a]
+        i, j = counts[LEAVES], counts[ENTERS]
+        if i < 0 and j < 0:
+            counts[STATUS] = DONE
             break
-        i = drawn(noise) % size
-        if not stays[support[i]]:
-            send_out(C, c, d, floor, Q, b[:size], open_floor, support, shares, i)
-            size -= 1
-    while size < b.size:
-        j = noisy_best(c, d, floor, noise)
-        if j < 0:
+        if j >= 0 and slots[j] < 0:
+            counts[STATUS] = MISSING
             break
-        if slots[j] < 0:
-            place[1] = j
-            break
-        row = rows[slots[j]]
-        if bring_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links[:size], shares[:size], j):
-            size += 1
-    return size
-
-
-@kernel
-def swap_down(
-    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, least, most, place
-):
-    """Make the best swap as long as it gains more than `least`, at most `most` times, in place; returns the total gain.
-
-    place[2] is the number of swaps; place[1] is -1 where none gains, and else the feature whose row is not there.
-    """
-    total, last = 0.0, b.size - 1
-    place[2] = 0
-    for _ in range(most):
-        for i in range(b.size):
-            shares[i] = stays[support[i]]
-        gain = find_swap(C, c, d, floor, Q, b, shares, least, place)
-        i, j = place[0], place[1]
-        if j < 0 or slots[j] < 0:
-            break
-        loss = b[i] * b[i] / Q[i, i]
-        send_out(C, c, d, floor, Q, b, open_floor, support, shares, i)
-        row = rows[slots[j]]
-        if not bring_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links[:last], shares[:last], j):
-            place[1] = -2
-            total -= 0.5 * loss
-            break
-        total += gain
-        place[2] += 1
-    return total
+        if i >= 0:
+            numbers[HEIGHT] += take_out(C, c, d, floor, Q, b, open_floor, support, shares, counts[SIZE], i)
+            counts[SIZE] -= 1
+        if j >= 0:
+            row = rows[slots[j]]
+            fall = take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, counts[SIZE], j)
+            if fall >= 0.0:
+                numbers[HEIGHT] -= fall
+                counts[SIZE] += 1
+        counts[MADE] += 1

@@ -14,7 +14,7 @@ from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.model_search import ModelState, begin_search, rejects_search
 from sparseopt.solvers.newton import hessian, minimise_on
-from sparseopt.solvers.subset_search import Found, SubsetSearch
+from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk, SupportRules
@@ -32,7 +32,7 @@ class SearchState(State):
     search: SubsetSearch | None = None
     rest: Iterator | None = None
     reading: SubsetProblem | None = None
-    found: Found | None = None
+    found: np.ndarray | None = None
 
     def account(self):
         found = self.search
@@ -105,9 +105,9 @@ class LocalSearch(Solver):
         else:
             state.residual, state.status = 0.0, Status.CONVERGED
         state.iterations = state.search.moves
-        best = state.search.best
-        if best is not state.found:
-            state.found, state.w = best, refitted(problem, state.reading, best.support)
+        best = state.search.best.support
+        if state.found is None or not np.array_equal(best, state.found):
+            state.found, state.w = best, refitted(problem, state.reading, best)
         return state
 
 

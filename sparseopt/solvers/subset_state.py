@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.kernels.swaps import best_swap, enter, kick, leave, swap_down
+from sparseopt.kernels import swaps
+from sparseopt.kernels.swaps import make_moves
 
 # A feature whose part outside of the span of the support is smaller than rounding to this power is a combination of it.
 _COLLINEAR = 0.6
-# Changes after which a state is made anew.
-_STALE = 64
+# Changes after which a state is made anew, and moves between two looks at the time.
+_STALE, _AT_ONCE = 64, 16
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
 
@@ -39,19 +40,25 @@ class SubsetState:
         self.gram, self.ridge = gram, ridge
         self.diagonal = gram.diagonal + ridge
         floor = np.where(self.diagonal > 0.0, gram.rounding**_COLLINEAR * self.diagonal, np.inf)
-        self._floor = floor if is_open is None else np.where(is_open, floor, np.inf)
-        self.floor = self._floor.copy()
-        self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self.C, self.Q, self._b = np.empty((capacity, p)), np.empty((capacity, capacity)), np.empty(capacity)
-        self.features = np.empty(capacity, dtype=np.intp)
-        self.size, self.changes = 0, 0
-        self.height = gram.constant
-        #: Whether moves will be many, so that a kernel which makes one after another is worth its compilation.
-        self.is_long = False
-        self._place = np.empty(2, dtype=np.int64)
+        self._open_floor = floor if is_open is None else np.where(is_open, floor, np.inf)
         self._required = np.zeros(p, dtype=bool)
         self._required[np.asarray(required, dtype=np.intp)] = True
+        self.floor = self._open_floor.copy()
+        self.c, self.d = gram.pull.copy(), self.diagonal.copy()
+        self.C, self.Q, self._b = np.empty((capacity, p)), np.empty((capacity, capacity)), np.empty(capacity)
+        self.features = np.zeros(capacity, dtype=np.int64)
+        self._links, self._shares = np.empty(capacity), np.empty(capacity)
+        #: The least minimum of each size that has been seen, and its support.
+        self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
+        self._numbers, self._counts = np.zeros(4), np.zeros(7, dtype=np.int64)
+        self._no_noise = np.zeros(1, dtype=np.uint64)
+        self.size, self.changes, self.height = 0, 0, gram.constant
         self.reset()
+
+    @property
+    def n_units(self):
+        """Number of features."""
+        return self.diagonal.size
 
     @property
     def b(self):
@@ -63,17 +70,20 @@ class SubsetState:
         """Features of the support, as they came."""
         return self.features[: self.size]
 
+    @property
+    def cost(self):
+        """Entries that a move goes through, and a look for the next one."""
+        return 3 * (self.size + 1) * self.diagonal.size
+
+    def explained_alone(self):
+        """What each feature alone would explain, twice over."""
+        return self.gram.pull**2 / np.maximum(self.diagonal, self._open_floor)
+
     def best_entry(self, least):
         """(gain, feature) of the best feature to enter; feature -1 where none gains more than `least`."""
         gains = self._entry_gains()
         j = int(np.argmax(gains)) if gains.size else -1
         return (0.5 * float(gains[j]), j) if j >= 0 and 0.5 * gains[j] > max(least, 0.0) else (least, -1)
-
-    def _entry_gains(self):
-        """Twice what each feature would gain, were it to enter; zero where it may not, no more than rounding where it is a combination."""
-        gains = self.c * self.c
-        gains /= np.maximum(self.d, self.floor)
-        return gains
 
     def best_entries(self, count):
         """The features that would gain most, so many of them at most, in the order of their indices."""
@@ -81,150 +91,98 @@ class SubsetState:
         count = min(count, int(np.count_nonzero(gains)))
         return np.sort(np.argpartition(-gains, count - 1)[:count]) if count else np.empty(0, dtype=np.intp)
 
-    def best_swap(self, least):
-        """(gain, place, feature) of the best swap that gains more than `least`; feature -1 where there is none."""
-        stays = self._required[self.support]
-        gain = best_swap(self.C, self.c, self.d, self.floor, self.Q, self.b, stays, max(least, 0.0), self._place)
-        return gain, int(self._place[0]), int(self._place[1])
+    def _entry_gains(self):
+        """Twice what each feature would gain, were it to enter; zero where it may not."""
+        gains = self.c * self.c
+        gains /= np.maximum(self.d, self.floor)
+        return gains
 
     def losses(self):
         """What the minimum would rise by without each feature of the support; infinite for those that stay."""
         losses = 0.5 * self.b**2 / np.diagonal(self.Q)[: self.size]
         return np.where(self._required[self.support], np.inf, losses)
 
-    def kick(self, count, noise):
-        """Exchange some features at random for others of the best; `noise` is the state of a generator."""
-        size, left = self.size, count
-        links, shares, place, b = np.empty(size), np.empty(size), np.empty(3, dtype=np.int64), self.b
-        while True:
-            self.size = kick(
-                self.gram.table, self.gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, b,
-                self._floor, self.features, self._required, links, shares, noise, self.size, left, place,
-            )  # fmt: skip
-            if place[1] < 0:
-                break
-            left = 0
-            self._look_ahead(int(place[1]))
-        self.changes += 2 * count
-        self.height = self.gram.constant - 0.5 * float(self.b @ self.gram.pull[self.support])
-        return 2 * count * self.cost
-
-    def swap_down(self, least, most):
-        """Make the best swaps while they gain more than `least`, at most so many: (number made, whether none is left)."""
-        return self._swap_fast(least, most) if self.is_long else self._swap_slowly(least, most)
-
-    def _swap_slowly(self, least, most):
-        for made in range(most):
-            _, i, j = self.best_swap(least)
-            if j < 0:
-                return made, True
-            self.leave(i)
-            self.enter(j)
-        return most, False
-
-    def _swap_fast(self, least, most):
-        size = self.size
-        links, shares, place = np.empty(size), np.empty(size), np.empty(3, dtype=np.int64)
-        self.height -= swap_down(
-            self.gram.table, self.gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, self.b,
-            self._floor, self.features, self._required, links, shares, least, most, place,
-        )  # fmt: skip
-        _, j, made = place.tolist()
-        self.changes += made
-        if j >= 0 and not self.gram.knows(j):
-            self._look_ahead(j)
-        if j == -2:
-            self.size -= 1
-        return made, j == -1
-
-    def near(self, count):
-        """The features of the support, and so many others that would gain most in the place of one of them; sorted."""
-        size = self.size
-        inverse = 1.0 / np.diagonal(self.Q)[:size, None]
-        num = self.c + (self.b[:, None] * inverse) * self.C[:size]
-        den = self.d + inverse * self.C[:size] ** 2
-        gains = np.where(den > self.floor, num * num / np.maximum(den, np.finfo(np.float64).tiny), -np.inf)
-        gains = np.max(gains - 2.0 * self.losses()[:, None], axis=0, initial=-np.inf)
-        count = min(count, int(np.count_nonzero(gains > -np.inf)))
-        others = np.argpartition(-gains, count - 1)[:count] if count else np.empty(0, dtype=np.intp)
-        return np.union1d(self.support, others)
-
-    def narrow(self, features):
-        """A state of the same quadratic that knows some features only, by their places among them."""
-        required = np.flatnonzero(self._required[features])
-        return SubsetState(self.gram.narrow(features), self.ridge, self._floor[features] < np.inf, required)
-
-    def explained_alone(self):
-        """What each feature alone would explain, twice over."""
-        return np.divide(self.gram.pull**2, self.diagonal, out=np.zeros_like(self.diagonal), where=self._floor < np.inf)
-
-    @property
-    def n_units(self):
-        """Number of features."""
-        return self.diagonal.size
-
-    @property
-    def cost(self):
-        """Entries that a move goes through, and a look for the next one."""
-        return 3 * (self.size + 1) * self.diagonal.size
-
-    def reset(self):
-        """Go back to the features that are required."""
-        self.restart(np.flatnonzero(self._required))
-
     def enter(self, j):
         """Take feature j in; nothing changes where it is a combination of the support. The cost is returned."""
-        size = self.size
-        if size == len(self.Q):
-            self._grow()
-        cost = self.cost
-        if not self.gram.knows(j):
-            cost += self._look_ahead(j)
-        row = self.gram.row(j)
-        shares, links = self.C[:size, j].copy(), row[self.support]
-        # afresh, since d has been updated many times
-        pivot = float(self.diagonal[j] - links @ shares)
-        if not pivot > self._floor[j]:
-            self.floor[j] = np.inf
-            return cost
-        slope = float(self.c[j])
-        enter(self.C, self.c, self.d, self.Q, self._b, row, links, shares, pivot, slope)
-        self.features[size] = j
-        self.floor[j] = np.inf
-        self.size, self.changes = size + 1, self.changes + 1
-        self.height -= 0.5 * slope * slope / pivot
+        return self._move(swaps.GIVEN, limit=1, enters=j)[0]
+
+    def leave(self, i):
+        """Take the feature at place i out; the last one moves there. The cost is returned."""
+        return self._move(swaps.GIVEN, limit=1, leaves=i)[0]
+
+    def swap_down(self, part, least):
+        """Make the best swaps, a few: (cost, number of them, whether none is left).
+
+        A swap must gain more than a part of the minimum, and more than `least`.
+        """
+        return self._move(swaps.SWAPS, part=part, least=least)
+
+    def go(self, aim, entry, part, least):
+        """Make a few moves on the way to a size, with swaps at every size: (cost, number of them, whether it is reached).
+
+        A feature that enters must gain more than `entry`.
+        """
+        return self._move(swaps.SIZES, aim=aim, entry=entry, part=part, least=least)
+
+    def kick(self, count, noise):
+        """Exchange some features at random for others of the best; `noise` is the state of a generator."""
+        size, cost = self.size, 0
+        for kind, aim in ((swaps.OUT, size - count), (swaps.IN, size)):
+            is_over = False
+            while not is_over:
+                spent, _, is_over = self._move(kind, aim=aim, noise=noise)
+                cost += spent
         return cost
+
+    def _move(
+        self, kind, *, aim=0, limit=_AT_ONCE, leaves=-1, enters=-1, part=0.0, least=0.0, entry=0.0, noise=None
+    ):  # fmt: skip
+        """Make moves; the cost, their number, and whether all is done."""
+        if self.changes >= _STALE:
+            self.restart(self.support.copy())
+        while max(self.size, aim) + 1 >= len(self.Q):
+            self._grow()
+        gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
+        numbers[:] = self.height, part, least, entry
+        counts[:] = self.size, aim, limit, 0, leaves, enters, 0
+        made = 0
+        while True:
+            make_moves(
+                gram.table, gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, self._b,
+                self._open_floor, self.features, self._required, self._links, self._shares,
+                self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
+            )  # fmt: skip
+            self.height, self.size = float(numbers[swaps.HEIGHT]), int(counts[swaps.SIZE])
+            made += int(counts[swaps.MADE])
+            if counts[swaps.STATUS] != swaps.MISSING:
+                break
+            cost += self._look_ahead(int(counts[swaps.ENTERS]))
+            counts[swaps.LIMIT] = max(limit - made, 1)
+        self.changes += made
+        return cost + made * self.cost, made, kind == swaps.GIVEN or bool(counts[swaps.STATUS] == swaps.DONE)
 
     def _look_ahead(self, j):
         """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
         # the more were asked for, the more will be, and many at once are cheaper each
         likely = self.best_entries(max(_AHEAD, self.gram.computed // 2))
-        new = [i for i in likely.tolist() if i != j and not self.gram.knows(i)]
-        self.gram.prepare(np.array([j, *new], dtype=np.intp))
-        return self.gram.cost * (1 + len(new))
+        new = likely[(self.gram.slots[likely] < 0) & (likely != j)]
+        self.gram.prepare(np.append(new, j))
+        return self.gram.cost * (1 + new.size)
 
-    def leave(self, i):
-        """Take the feature at place i out; the last one moves there. The cost is returned."""
-        j, inverse, coefficient = int(self.features[i]), float(self.Q[i, i]), float(self._b[i])
-        shares = -self.Q[: self.size, i] / inverse
-        leave(self.C, self.c, self.d, self.Q, self.b, i)
-        last = self.size - 1
-        self.features[i], shares[i] = self.features[last], shares[last]
-        self.c[j], self.d[j], self.C[:last, j] = coefficient / inverse, 1.0 / inverse, shares[:last]
-        self.floor[j] = self._floor[j]
-        self.size, self.changes = last, self.changes + 1
-        self.height += 0.5 * coefficient * coefficient / inverse
-        return self.cost
+    def note(self):
+        """Note the present support, if it is the best so far of its size."""
+        size = self.size
+        if self.height < self.heights[size]:
+            self.heights[size], self.best[size, :size] = self.height, self.support
 
-    def refresh(self):
-        """Make the state anew, if it has changed often."""
-        if self.changes >= _STALE:
-            self.restart(self.support.copy())
+    def reset(self):
+        """Go back to the features that are required."""
+        self.restart(np.flatnonzero(self._required))
 
     def restart(self, support):
         """Make the state of a support from rows of the Gram matrix; features that are combinations of others stay out."""
         size = len(support)
-        while size > len(self.Q):
+        while size + 1 >= len(self.Q):
             self._grow()
         rows = self.gram.rows(support)
         block = rows[:, support] + self.ridge * np.eye(size)
@@ -240,18 +198,19 @@ class SubsetState:
         b = self._b[:size] = inverse @ self.gram.pull[support]
         self.c = self.gram.pull - b @ rows
         self.d = self.diagonal - np.einsum("ij,ij->j", self.C[:size], rows)
-        self.floor[:] = self._floor
+        self.floor[:] = self._open_floor
         self.floor[support] = np.inf
         self.features[:size] = support
         self.size, self.changes = size, 0
         self.height = self.gram.constant - 0.5 * float(b @ self.gram.pull[support])
 
     def _one_by_one(self, support):
-        self.size, self.changes, self.height = 0, 0, self.gram.constant
+        # it does not grow stale before it is made
+        self.size, self.changes, self.height = 0, -len(support), self.gram.constant
         self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
-        self.floor[:] = self._floor
+        self.floor[:] = self._open_floor
         for j in support:
-            if self.floor[j] < np.inf:
+            if self.diagonal[j] > 0.0:
                 self.enter(int(j))
 
     def snapshot(self):
@@ -270,8 +229,17 @@ class SubsetState:
     def _grow(self):
         """Room for twice as many features."""
         capacity, p = self.C.shape
-        for name, shape in (("C", (2 * capacity, p)), ("Q", (2 * capacity,) * 2), ("_b", (2 * capacity,))):
-            old, new = getattr(self, name), np.empty(shape)
-            new[tuple(map(slice, old.shape))] = old
-            setattr(self, name, new)
-        self.features = np.concatenate([self.features, np.empty(capacity, dtype=np.intp)])
+        new = 2 * capacity
+        self.C, self.Q = _copied(self.C, (new, p)), _copied(self.Q, (new, new))
+        self._b, self._links, self._shares = (_copied(v, (new,)) for v in (self._b, self._links, self._shares))
+        self.features = _copied(self.features, (new,))
+        heights = np.full(new + 1, np.inf)
+        heights[: capacity + 1] = self.heights
+        self.heights, self.best = heights, _copied(self.best, (new + 1, new))
+
+
+def _copied(old, shape):
+    """A larger array that begins with the old one."""
+    new = np.empty(shape, dtype=old.dtype)
+    new[tuple(map(slice, old.shape))] = old
+    return new

@@ -78,6 +78,8 @@ class UnitWalk(ABC):
     def __init__(self, gram, subset, rules):
         self.gram, self.subset, self.rules = gram, subset, rules
         self.flat = gram.rounding**_FLAT
+        #: The least minimum of each size that has been seen, and its members.
+        self.heights, self.best = np.full(self.n_units + 1, np.inf), {}
         self.reset()
 
     @property
@@ -137,10 +139,6 @@ class UnitWalk(ABC):
         self.members = found.astype(np.intp)
         self._renew()
 
-    def refresh(self):
-        """Numbers that are computed anew do not grow stale."""
-        return
-
     def snapshot(self):
         """What `restore` needs to come back here."""
         return dict(self.__dict__)
@@ -193,16 +191,40 @@ class UnitWalk(ABC):
                     best = max(best, (float(gain), j), key=lambda found: found[0])
         return best
 
-    def swap_down(self, least, most):
-        """Make the best swaps while they gain more than `least`, at most so many: (number made, whether none is left)."""
-        for made in range(most):
-            move = self._best_swap(least)
-            if move is None:
-                return made, True
-            i, j = move
-            self.members = np.append(np.delete(self.members, i), j)
-            self._renew()
-        return most, False
+    def swap_down(self, part, least):
+        """Make the best swap: (cost, number of them, whether none is left).
+
+        It must gain more than a part of the minimum, and more than `least`.
+        """
+        move = self._best_swap(max(part * abs(self.height), least))
+        if move is None:
+            self.note()
+            return self.cost, 0, True
+        i, j = move
+        self.members = np.append(np.delete(self.members, i), j)
+        self._renew()
+        return self.cost, 1, False
+
+    def go(self, aim, entry, part, least):
+        """Make a move on the way to a size, with swaps at every size: (cost, number of them, whether it is reached).
+
+        A unit that enters must gain more than `entry`.
+        """
+        cost, made, is_over = self.swap_down(part, least)
+        if not is_over:
+            return cost, made, False
+        if self.size < aim:
+            _, j = self.best_entry(entry)
+            return (cost, 0, True) if j < 0 else (cost + self.enter(j), 1, False)
+        losses = self.losses() if self.size > aim else np.array([np.inf])
+        i = int(np.argmin(losses))
+        return (cost, 0, True) if losses[i] == np.inf else (cost + self.leave(i), 1, False)
+
+    def note(self):
+        """Note the present members, if they are the best so far of their number."""
+        size = self.size
+        if self.height < self.heights[size]:
+            self.heights[size], self.best[size] = self.height, self.members
 
     def _best_swap(self, least):
         is_open, stays = self.rules.is_open(self.members), self.rules.stays(self.members)
