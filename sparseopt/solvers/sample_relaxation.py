@@ -32,6 +32,8 @@ _ROUNDS, _PACE = 100, 0.3
 _KNOWN, _EXACT = 0.3, 1e-10
 # Part of what is unknown to which a model is solved; prices tried on a model, and how near the shares come to k.
 _DEPTH, _PRICES, _NEAR = 0.1, 15, 0.02
+# So many new features come into use at once, at least.
+_FEWEST = 32
 # Prices so near to each other that shares jump between them.
 _JUMP = 1.1
 # A share so near to none or all is one of them.
@@ -72,7 +74,8 @@ class SampleRelaxation(Relaxation):
         zero = self.view.fitted(np.zeros(p), 0.0)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
         self.origin = self.view.point(zero + self.intercept)
-        self.gram = SampleGram(p, loss.intercept, self.view.bends(self.origin, 0.0))
+        self.gram = SampleGram(self.view)
+        self.gram.renew_at(self.view, self.origin)
 
     @staticmethod
     def rejects(loss, subset):
@@ -281,8 +284,13 @@ class _NodeRun:
     def _in_use(self):
         """The features of the next step: those that are in or not zero, and free ones that gain more than their price."""
         extra = max(self.price - self.of.subset.alpha, 0.0) * (1.0 + 1e-9)
-        is_free = self.status == FREE
-        return np.flatnonzero((self.status == IN) | (is_free & ((self.w != 0.0) | (self.gains > extra))))
+        held = (self.status == IN) | (self.w != 0.0)
+        entering = np.flatnonzero((self.status == FREE) & ~held & (self.gains > extra))
+        held = np.flatnonzero(held)
+        most = max(_FEWEST, held.size // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-self.gains[entering], most)[:most]]
+        return np.concatenate([held, entering])
 
     def _is_known(self, active, bound):
         """Whether the value of the relaxation is known well enough to branch."""
