@@ -22,8 +22,8 @@ _NEAR_BEST = 32
 _MOST = 50
 # Features that are brought in together where none is worth its price.
 _TOGETHER = 3
-# Fewest and most features that a kick exchanges.
-_KICK = (2, 6)
+# Fewest and most features that a kick exchanges, and kicks in vain before the search goes elsewhere.
+_KICK, _PATIENCE = (2, 6), 15
 
 
 @dataclass(frozen=True)
@@ -156,21 +156,26 @@ class SubsetSearch:
             yield from self._swap_on()
 
     def _kick_on(self):
-        """Exchange a few features at random, go down again, and come back if that is no better."""
+        """Exchange a few features at random, go down again, and come back if that is no better.
+
+        After some kicks in vain half of the features are exchanged, and the search goes on from there.
+        """
         walk = self.walk
-        home, value = walk.snapshot(), self._value()
+        home, value, in_vain = walk.snapshot(), self._value(), 0
         fewest, most = _KICK
         for number in range(self.kicks):
-            count = min(fewest + number % (most - fewest + 1), walk.size - 1)
-            if count < 1:
+            is_far = in_vain == _PATIENCE
+            count = max(most, walk.size // 2) if is_far else fewest + number % (most - fewest + 1)
+            if walk.size < 2:
                 break
-            yield walk.kick(count, self._noise)
+            yield walk.kick(min(count, walk.size - 1), self._noise)
             self.moves += 2 * count
             yield from self._descend()
-            if self._value() < value - self._least():
+            in_vain += 1
+            if is_far or self._value() < value - self._least():
                 walk.restart(walk.support.copy())
                 walk.note()
-                home, value = walk.snapshot(), self._value()
+                home, value, in_vain = walk.snapshot(), self._value(), 0
             else:
                 walk.restore(home)
 

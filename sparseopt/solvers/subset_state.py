@@ -110,12 +110,12 @@ class SubsetState:
         """Take the feature at place i out; the last one moves there. The cost is returned."""
         return self._move(swaps.GIVEN, limit=1, leaves=i)[0]
 
-    def swap_down(self, part, least):
+    def swap_down(self, part, least, limit=_AT_ONCE):
         """Make the best swaps, a few: (cost, number of them, whether none is left).
 
         A swap must gain more than a part of the minimum, and more than `least`.
         """
-        return self._move(swaps.SWAPS, part=part, least=least)
+        return self._move(swaps.SWAPS, limit=limit, part=part, least=least)
 
     def go(self, aim, entry, part, least):
         """Make a few moves on the way to a size, with swaps at every size: (cost, number of them, whether it is reached).

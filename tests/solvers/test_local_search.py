@@ -52,10 +52,14 @@ def test_moves_gain_what_refits_say(ridge):
         entries = [here - minimum(X, y, [*S, j], ridge) for j in outside]
         assert state.best_entry(0.0)[0] == pytest.approx(max(entries), abs=1e-12)
         swaps = {(i, j): here - minimum(X, y, [*(k for k in S if k != i), j], ridge) for i in S for j in outside}
-        gain, place, j = state.best_swap(0.0)
-        if max(swaps.values()) > 1e-12:
-            assert gain == pytest.approx(max(swaps.values()), abs=1e-12)
-            assert swaps[S[place], j] == pytest.approx(gain, abs=1e-12)
+        home = state.snapshot()
+        _, made, _ = state.swap_down(0.0, 1e-12, limit=1)
+        assert made == (max(swaps.values()) > 1e-12)
+        if made:
+            (gone,), (new,) = np.setdiff1d(S, state.support), np.setdiff1d(state.support, S)
+            assert here - state.height == pytest.approx(max(swaps.values()), abs=1e-12)
+            assert swaps[gone, new] == pytest.approx(max(swaps.values()), abs=1e-12)
+        state.restore(home)
 
 
 def test_a_state_made_anew_is_the_state_that_was_updated():
