@@ -19,6 +19,7 @@ from sparseopt.problem import Problem
 from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -51,6 +52,7 @@ def combinations():
             add(Logistic(storage(X), labels, intercept=intercept), Ridged(L1(0.1), 0.1), newton, descent)
             add(Huber(storage(X), y, intercept=intercept), L1(0.1), descent)
         add(LeastSquares(storage(X), y), Zero(), descent, constraint=Box(0.0, 1.0))
+    add(LeastSquares(X, y), L1(0.1), GramDescent())
     add(LeastSquares(X, y), Zero(), gradient, constraint=Simplex())
     add(LeastSquares(X, y), Zero(), gradient, constraint=L1Ball())
     add(Quadratic(X.T @ X, X.T @ y), L1(0.1), descent, gradient)
