@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import (
     doubtful_features,

@@ -216,7 +216,6 @@ class _NodeRun:
     def work(self):
         """One round: bound, fix, and a step where the node is not known well enough."""
         self.rounds += 1
-        subset, status = self.of.subset, self.status
         if self.pull is None:
             self.pull = self.view.pulls(self.point)
         bound, least, last = self._bound(self.pull)
@@ -253,7 +252,8 @@ class _NodeRun:
         )
         value, size = self.point.conjugate(self.view)
         bound = value - total - rounding - ROUNDING * (size + abs(total))
-        return (bound if bound == bound else -np.inf), least, last
+        # in this order of the two, a bound that is no number is none
+        return max(-np.inf, bound), least, last
 
     def _first_price(self):
         """The price at the root: the gain of the next feature after the k best, where all begin from zero."""

@@ -125,8 +125,8 @@ def test_what_cannot_be_bounded_is_refused_with_what_to_add():
     loss = drawn("logistic", 0)
     with pytest.raises(so.UnsupportedProblem, match="add a ridge"):
         so.solve(so.Problem(loss, so.Zero(), so.Cardinality(2)), so.BranchAndBound())
+    half = so.Intersection(so.Cardinality(2), so.Box(0.0, np.inf))
     with pytest.raises(so.UnsupportedProblem, match="add a ridge"):
-        half = so.Intersection(so.Cardinality(2), so.Box(0.0, np.inf))
         so.solve(so.Problem(loss, so.Zero(), half), so.BranchAndBound())
 
 
