@@ -19,6 +19,8 @@ _STEPS, _FALL, _FRACTION = 40, 0.2, 0.95
 _INSIDE = 0.02
 # The least weight of the barrier, relative to the constant: parts stay off the boundary.
 _LEAST = 1e-15
+# Parts are no nearer to none or whole.
+_TINY = 1e-12
 
 
 def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, threshold, known):
@@ -34,6 +36,8 @@ def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, thr
     if counted:
         z[free] *= min(1.0, (1.0 - _INSIDE) * room / z[free].sum())
     mu, found = 0.0, None
+    if linear.size == 0:
+        return linear, z
     for step in range(_STEPS):
         K = gram.copy()
         K[np.diag_indices(z.size)] += curve / z
@@ -52,19 +56,24 @@ def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, thr
         found = w, z.copy()
         if bound >= threshold or value - bound <= max(known * (threshold - bound), 1e-11 * constant) or free.size == 0:
             break
-        mu = 0.1 * (value - bound) / free.size if step == 0 else max(min(mu, (value - bound) / free.size) * _FALL, _LEAST * constant)
+        mu = (
+            0.1 * (value - bound) / free.size
+            if step == 0
+            else max(min(mu, (value - bound) / free.size) * _FALL, _LEAST * constant)
+        )
         inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
         direction = _direction(inverse, free, w, z, curve, gains, room if counted else np.inf, alpha, mu)
         if direction is None:
             break
         z[free] += _longest(direction, z[free], room if counted else np.inf) * direction
+        z[free] = np.clip(z[free], _TINY, 1.0 - _TINY)
     return found
 
 
 def _direction(inverse, free, w, z, curve, gains, room, alpha, mu):
     """The Newton step of the barrier problem in the free parts."""
     z, push = z[free], (curve * w / np.square(z))[free]
-    slack = room - z.sum()
+    slack = max(room - z.sum(), _TINY)
     slope = alpha - gains[free] - mu / z + mu / (1.0 - z) + (mu / slack if slack < np.inf else 0.0)
     H = inverse if free.size == len(inverse) else inverse[np.ix_(free, free)]
     H = -(push[:, None] * H * push)  # the lower triangle is what is read

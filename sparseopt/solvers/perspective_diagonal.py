@@ -9,9 +9,6 @@ from scipy.linalg import lapack
 _FEW = 200
 # Newton steps of that, and where its barrier ends, over the number of features.
 _STEPS, _LAST = 60, 1e-3
-# Where the barrier begins from a known diagonal.
-_WARM = 1e-2
-_TINY = np.finfo(np.float64).tiny
 
 
 def largest_diagonal(model):
@@ -19,7 +16,7 @@ def largest_diagonal(model):
     if model.n_features > model.most_rank:
         return None
     gram = model.gram
-    if len(gram) <= _FEW and (found := heaviest_diagonal(gram, 1.0 / np.maximum(gram.diagonal(), _TINY))) is not None:
+    if len(gram) <= _FEW and (found := _heaviest(gram)) is not None:
         return found
     d = np.zeros(len(gram))
     for part in (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9):
@@ -33,24 +30,21 @@ def largest_diagonal(model):
     return d if d.any() else None
 
 
-def heaviest_diagonal(gram, gains, first=None):
-    """The d with the largest sum of gains * d, by Newton steps on a barrier for gram - diag(d) and for d; None where it fails.
+def _heaviest(gram):
+    """The d with the largest sum of d / diagonal of G, by Newton steps on a barrier for G - diag(d) and for d; None where it fails.
 
-    It gives to the features that can spare most, where equal shares are held back by a few that are nearly dependent.
-    `first` is any such d but for a little.
+    It takes from the features that can spare most, where equal shares are held back by a few that are nearly dependent.
     """
     squares = gram.diagonal().copy()
     if not np.all(squares > 0.0):
         return None
     scale = np.sqrt(squares)
     matrix, p = gram / scale[:, None] / scale, len(gram)
-    start = _step(matrix) if first is None else first / squares
+    start = _step(matrix)
     if start is None:
         return None
-    d = np.maximum(0.9 * start, 1e-12)
-    gains = gains * squares
-    gains = np.maximum(gains / gains.mean(), 1e9) if gains.any() else np.ones(p)
-    mu, diagonal = 1.0 if first is None else _WARM, np.arange(p)
+    d = 0.9 * start
+    mu, diagonal = 1.0, np.arange(p)
     for _ in range(_STEPS):
         rest = matrix.copy()
         rest[diagonal, diagonal] -= d
@@ -58,7 +52,7 @@ def heaviest_diagonal(gram, gains, first=None):
         if fault:
             return None
         inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-        slope = gains - mu * inverse[diagonal, diagonal] + mu / d
+        slope = 1.0 - mu * inverse[diagonal, diagonal] + mu / d
         H = mu * np.square(inverse)  # the lower triangle is what is read
         H[diagonal, diagonal] += mu / np.square(d)
         step, fault = lapack.dposv(H, slope, lower=1, overwrite_a=1)[1:]

@@ -22,7 +22,7 @@ from sparseopt.kernels.perspective import (
     subtract_rows,
 )
 from sparseopt.solvers.gram_models import WholeGram
-from sparseopt.solvers.interior_node import InteriorStart, interior_node
+from sparseopt.solvers.interior_node import interior_node
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -96,7 +96,7 @@ class QuadraticRelaxation(Relaxation):
             if found is not None:
                 return found
             self.is_small, start = False, None
-        if isinstance(start, InteriorStart):
+        if isinstance(start, np.ndarray):  # of an interior node
             start = None
         node = _NodeRun(self, status, start, threshold)
         while node.rounds < _ROUNDS and not node.is_done:
