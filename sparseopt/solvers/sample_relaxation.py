@@ -146,7 +146,8 @@ def prepare_samples(loss, subset, state, *, keep_points):
     view = SampleView(loss)
     yield
     search = ModelSearch(loss, subset, view)
-    for _ in search.run():
+    # growth alone, and exchanges at the end: where that is not the best, the tree will say so
+    for _ in search.run(few=0):
         state.w = placed(search.best, subset, loss.dtype)
         yield
     point = np.zeros(subset.n_features)
