@@ -22,8 +22,8 @@ from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk, Suppor
 from sparseopt.subsets import SubsetProblem
 from sparseopt.supports import entered
 
-# Entries of memory that a step goes through: some milliseconds.
-_CHUNK = 5_000_000
+# Entries of memory that a step goes through: some ten milliseconds.
+_CHUNK = 15_000_000
 
 
 @dataclass
@@ -56,9 +56,10 @@ class LocalSearch(Solver):
     ----------
     overshoot : float, default 0.5
         How far beyond k the support grows, as a part of k.
-    kicks : int, default 0
-        How often two to four features of the best support are exchanged at random before the search goes down again
-        (iterated local search: Lourenço, Martin and Stützle, 2003).
+    kicks : int, default 4
+        How often a few features of the best support are exchanged at random before the search goes down again
+        (iterated local search: Lourenço, Martin and Stützle, 2003). The default is a small part of the time; with a
+        hundred the support is hardly ever beaten.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
     seed : int, default 0
@@ -66,7 +67,7 @@ class LocalSearch(Solver):
     """
 
     overshoot: float = 0.5
-    kicks: int = 0
+    kicks: int = 4
     restarts: int = 0
     seed: int = 0
 
