@@ -282,7 +282,9 @@ def _fewest(part, inside, shape):
 
 
 def entered(features, w, lower=-np.inf, upper=np.inf):
-    """w with the smallest normal number where a required feature has a coefficient of zero, so that it is in the support.
+    """w with all required features in its support, by a tiny number where one is zero.
+
+    It is the smallest normal number of float32, so that the objective is what it was but for its price.
 
     Parameters
     ----------
@@ -294,7 +296,7 @@ def entered(features, w, lower=-np.inf, upper=np.inf):
     """
     w = np.array(w)
     lower, upper = np.broadcast_to(lower, w.shape), np.broadcast_to(upper, w.shape)
-    least = np.finfo(w.dtype).tiny
+    least = float(np.finfo(np.float32).tiny)
     for j in features:
         if w[j] == 0.0:
             w[j] = min(least, upper[j]) if upper[j] > 0.0 else max(-least, lower[j])

@@ -175,8 +175,9 @@ def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
 
 @kernel
 def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
-    """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what they take off the
-    bound, its rounding, and the least profit that was chosen and the next one.
+    """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what these take off.
+
+    Also returned are the rounding of that, the least profit that was chosen, and the next one.
 
     All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. No
     other feature has a profit beyond `level`.

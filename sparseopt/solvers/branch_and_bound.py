@@ -21,6 +21,7 @@ from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import Tree
 from sparseopt.solvers.tree_proof import proof_of
 from sparseopt.subsets import SubsetProblem
+from sparseopt.supports import entered
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05
@@ -32,8 +33,6 @@ _REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
 _UNBOUNDED = "feature {} depends on others, and nothing is proven without a limit to its coefficient; " + _REMEDY
 # Of the search for the first support: with a few, it is mostly the best one.
 _KICKS = 10
-# A coefficient that is there and does nothing.
-_TINY = 1e-30
 
 
 @dataclass
@@ -155,11 +154,10 @@ def _search(loss, model, subset):
 
 def _rounded(point, dtype, subset):
     """The point in the type of the data, within its bounds; a required coefficient that is best at zero becomes tiny."""
-    w = point.astype(dtype)
-    idle = subset.required[w[subset.required] == 0.0]
-    w[idle] = _TINY
-    if subset.has_bounds:
-        w[idle] = np.where(subset.upper[idle] > 0.0, _TINY, -_TINY)
-        outside = (w < subset.lower) | (w > subset.upper)
-        w[outside] = np.nextafter(w[outside], 0.5 * (subset.lower + subset.upper)[outside].astype(dtype))
+    lower, upper = (-np.inf, np.inf) if subset.lower is None else (subset.lower, subset.upper)
+    w = entered(subset.required, point, lower, upper).astype(dtype)
+    outside = (w < lower) | (w > upper)
+    if outside.any():
+        middle = 0.5 * (np.maximum(lower, -1.0) + np.minimum(upper, 1.0))
+        w[outside] = np.nextafter(w[outside], middle[outside].astype(dtype))
     return w

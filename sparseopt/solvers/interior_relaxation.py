@@ -17,10 +17,14 @@ from scipy.linalg import lapack
 _STEPS, _FALL, _FRACTION = 40, 0.2, 0.95
 # Where a start is kept from the boundary.
 _INSIDE = 0.02
+# The least weight of the barrier, relative to the constant: parts stay off the boundary.
+_LEAST = 1e-15
+# Parts are no nearer to none or whole.
+_TINY = 1e-12
 
 
 def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, threshold, known):
-    """Coefficients, parts z, and the value of the relaxation; None where the numbers do not allow it.
+    """Coefficients and parts z of the relaxation; None where the numbers do not allow it.
 
     Ends where the bound reaches the threshold, or is known to `known` of what is missing. `parts` is where z begins;
     those that are in have z = 1.
@@ -32,6 +36,8 @@ def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, thr
     if counted:
         z[free] *= min(1.0, (1.0 - _INSIDE) * room / z[free].sum())
     mu, found = 0.0, None
+    if linear.size == 0:
+        return linear, z
     for step in range(_STEPS):
         K = gram.copy()
         K[np.diag_indices(z.size)] += curve / z
@@ -47,22 +53,27 @@ def interior_parts(gram, linear, curve, is_in, room, alpha, parts, constant, thr
             profits = -np.partition(-profits, room - 1)[:room] if room else profits[:0]
         base = smooth + float(gains @ z)  # constant - w'Gw / 2
         bound = base - float(np.sum(gains[is_in] - alpha)) - float(profits.sum())
-        found = w, z.copy(), value
+        found = w, z.copy()
         if bound >= threshold or value - bound <= max(known * (threshold - bound), 1e-11 * constant) or free.size == 0:
             break
-        mu = 0.1 * (value - bound) / (2 * free.size) if step == 0 else min(mu, (value - bound) / free.size) * _FALL
+        mu = (
+            0.1 * (value - bound) / free.size
+            if step == 0
+            else max(min(mu, (value - bound) / free.size) * _FALL, _LEAST * constant)
+        )
         inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
         direction = _direction(inverse, free, w, z, curve, gains, room if counted else np.inf, alpha, mu)
         if direction is None:
             break
         z[free] += _longest(direction, z[free], room if counted else np.inf) * direction
+        z[free] = np.clip(z[free], _TINY, 1.0 - _TINY)
     return found
 
 
 def _direction(inverse, free, w, z, curve, gains, room, alpha, mu):
     """The Newton step of the barrier problem in the free parts."""
     z, push = z[free], (curve * w / np.square(z))[free]
-    slack = room - z.sum()
+    slack = max(room - z.sum(), _TINY)
     slope = alpha - gains[free] - mu / z + mu / (1.0 - z) + (mu / slack if slack < np.inf else 0.0)
     H = inverse if free.size == len(inverse) else inverse[np.ix_(free, free)]
     H = -(push[:, None] * H * push)  # the lower triangle is what is read

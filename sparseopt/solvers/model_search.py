@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import lapack
 
 from sparseopt.solution import Status
 from sparseopt.solvers.base import State
@@ -32,6 +33,8 @@ _POOL, _EACH = 64, 4
 _FALL = 1e-9
 # Least curvature of a sample, as a part of the largest; what is left of that of a feature given others, at least.
 _DAMPING, _OWN = 1e-6, 1e-10
+# Part of the root of a diagonal below which a pivot of its factor is none.
+_PIVOT = 1e-5
 # Seconds of a step, after which limits and callbacks are looked at; a coefficient that is there and does nothing.
 _CHUNK, _TINY = 0.02, 1e-30
 # Features among which a kick chooses, and how many it exchanges.
@@ -168,7 +171,7 @@ class ModelSearch:
             d, H = d - sums * sums / total, H - np.outer(inside, sums) / total
             own = own - np.outer(inside, inside) / total
         own[np.diag_indices(S.size)] += ridge
-        Q = np.linalg.pinv(own, hermitian=True) if S.size else own
+        Q = _inverse(own)
         C = Q @ H
         rest = d + ridge - np.vecdot(H.T, C.T)
         c = np.sign(c) * np.maximum(np.abs(c) - self.subset.l1, 0.0)
@@ -261,6 +264,16 @@ class ModelSearch:
         if j >= 0:
             support, x = np.append(support, model.pool[j]), np.append(x, step)
         return self._refit(support, x, fit.intercept)
+
+
+def _inverse(matrix):
+    """The inverse of a positive definite matrix; the pseudoinverse of one that is nearly singular."""
+    factor, fault = lapack.dpotrf(matrix, lower=1) if matrix.size else (matrix, 1)
+    diagonal = np.sqrt(np.diagonal(matrix))
+    if not fault and np.all(np.diagonal(factor) > _PIVOT * diagonal):
+        inverse = lapack.dpotri(factor, lower=1)[0]
+        return np.tril(inverse) + np.tril(inverse, -1).T
+    return np.linalg.pinv(matrix, hermitian=True) if matrix.size else matrix
 
 
 @dataclass

@@ -16,7 +16,7 @@ def largest_diagonal(model):
     if model.n_features > model.most_rank:
         return None
     gram = model.gram
-    if len(gram) <= _FEW and (found := _heaviest(gram, gram.diagonal().copy())) is not None:
+    if len(gram) <= _FEW and (found := _heaviest(gram)) is not None:
         return found
     d = np.zeros(len(gram))
     for part in (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9):
@@ -30,39 +30,52 @@ def largest_diagonal(model):
     return d if d.any() else None
 
 
-def _heaviest(gram, weights):
-    """The d with the largest sum of d / weights, by Newton steps on a barrier for gram - diag(d) and for d; None where it fails.
+def _heaviest(gram):
+    """The d with the largest sum of d / diagonal of G, by Newton steps on a barrier for G - diag(d) and for d; None where it fails.
 
-    It gives to the features that can spare most, where equal shares are held back by a few that are nearly dependent.
+    It takes from the features that can spare most, where equal shares are held back by a few that are nearly dependent.
     """
-    scale = np.sqrt(weights)
-    if not np.all(scale > 0.0):
+    squares = gram.diagonal().copy()
+    if not np.all(squares > 0.0):
         return None
-    matrix = gram / scale[:, None] / scale
-    first = _step(matrix)
-    if first is None:
+    scale = np.sqrt(squares)
+    matrix, p = gram / scale[:, None] / scale, len(gram)
+    start = _step(matrix)
+    if start is None:
         return None
-    p, d, mu = len(gram), 0.9 * first, 1.0
+    d = 0.9 * start
+    mu, diagonal = 1.0, np.arange(p)
     for _ in range(_STEPS):
-        factor, fault = lapack.dpotrf(matrix - np.diag(d), lower=1)
+        rest = matrix.copy()
+        rest[diagonal, diagonal] -= d
+        factor, fault = lapack.dpotrf(rest, lower=1, overwrite_a=1)
         if fault:
             return None
-        inverse = lapack.dpotri(factor, lower=1)[0]
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        slope = 1.0 - mu * inverse.diagonal() + mu / d
-        step = np.linalg.solve(mu * np.square(inverse) + np.diag(mu / np.square(d)), slope)
+        inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
+        slope = 1.0 - mu * inverse[diagonal, diagonal] + mu / d
+        H = mu * np.square(inverse)  # the lower triangle is what is read
+        H[diagonal, diagonal] += mu / np.square(d)
+        step, fault = lapack.dposv(H, slope, lower=1, overwrite_a=1)[1:]
+        if fault or not np.all(np.isfinite(step)):
+            return None
         decrement = float(slope @ step)
         length = min(1.0, 0.95 * float(np.min(-d / step, where=step < 0.0, initial=np.inf)))
-        while lapack.dpotrf(matrix - np.diag(d + length * step), lower=1)[1]:
+        while not _is_positive(matrix, d + length * step):
             length *= 0.5
             if length < 1e-6:
-                return _proven(gram, d * weights)
+                return _proven(gram, d * squares)
         d = d + length * (1.0 if length == 1.0 else 0.9) * step
         if decrement <= mu:
             if mu <= _LAST / p:
                 break
             mu *= 0.1
-    return _proven(gram, d * weights)
+    return _proven(gram, d * squares)
+
+
+def _is_positive(matrix, d):
+    rest = matrix.copy()
+    rest[np.diag_indices(d.size)] -= d
+    return lapack.dpotrf(rest, lower=1, overwrite_a=1)[1] == 0
 
 
 def _proven(gram, d):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import (
     doubtful_features,
@@ -21,7 +22,7 @@ from sparseopt.kernels.perspective import (
     subtract_rows,
 )
 from sparseopt.solvers.gram_models import WholeGram
-from sparseopt.solvers.interior_relaxation import interior_parts
+from sparseopt.solvers.interior_node import interior_node
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -34,8 +35,8 @@ _PRICES, _NEAR = 10, 0.02
 _KNOWN = 0.3
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
-# Up to so many features, nodes are solved by an interior-point method; so often, where many features could be fixed.
-_SMALL, _AGAIN = 120, 3
+# Up to so many features, nodes are solved by an interior-point method.
+_SMALL = 120
 # So many new features come into use at once, at least.
 _FEWEST = 32
 # Descent ends where an epoch gains less than this part of what is missing, at first.
@@ -90,9 +91,14 @@ class QuadraticRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        node = _NodeRun(self, status, start, threshold)
         if self.is_small:
-            return node.inside()
+            found = interior_node(self, status, start, threshold)
+            if found is not None:
+                return found
+            self.is_small, start = False, None
+        if isinstance(start, np.ndarray):  # of an interior node
+            start = None
+        node = _NodeRun(self, status, start, threshold)
         while node.rounds < _ROUNDS and not node.is_done:
             node.work()
             if time.perf_counter() >= until and not node.is_done:
@@ -277,54 +283,6 @@ class _NodeRun:
             self._need(entering)
             return
         self._settle(value - extra * subset.k, unknown, share, room, known)
-
-    def inside(self):
-        """All of the work by an interior-point method, which few features allow."""
-        of, subset, status, model = self.of, self.of.subset, self.status, self.of.model
-        for _ in range(_AGAIN):
-            room = subset.k - int(np.count_nonzero(status == IN))
-            if room == 0:
-                status[status == FREE] = OUT
-            features = np.flatnonzero((status != OUT) & ~model.is_flat)
-            is_in, curve = status[features] == IN, of.curve[features]
-            parts = np.minimum(np.abs(of.w[features]) * np.sqrt(curve / max(2.0 * self.price, 1e-300)), 1.0)
-            gram, linear = model.gram[np.ix_(features, features)], model.linear[features]
-            found = interior_parts(
-                gram, linear, curve, is_in, room, subset.alpha, parts, model.constant, self.threshold, _KNOWN
-            )
-            if found is None:
-                return None
-            w, z, value = found
-            of.w.fill(0.0)
-            of.w[features] = w
-            self.features, self.values = features, w
-            pull = linear - gram @ w
-            known = of.view.look(features, w, pull, status, 0.0)
-            bound, least, last = self._bound(known, linear - pull, room, 0.0)
-            if bound > self.bound:
-                self.bound, self.best = bound, (self._point() if of.keep_points else None)
-            if self.bound >= self.threshold:
-                break
-            free = np.count_nonzero(status == FREE)
-            kept = self._fix(known, bound, least, last, room)
-            self.price = subset.alpha + max(least, last)
-            if not kept and np.count_nonzero(status == FREE) > 0.8 * free:
-                break
-        return self._ended(features, is_in, z, value, room)
-
-    def _ended(self, features, is_in, z, value, room):
-        """The result: the candidate of the largest parts, and the feature to branch on."""
-        self.is_done = True
-        of = self.of
-        free = ~is_in & (self.status[features] == FREE)
-        order = features[free][np.argsort(-z[free], kind="stable")]
-        count = room if of.subset.alpha == 0.0 else min(room, int(np.count_nonzero(z[free] >= 0.5)))
-        into = np.flatnonzero(self.status == IN)
-        self.support = np.sort(np.concatenate([into, order[: max(0, min(count, of.subset.k - into.size))]]))
-        halves = np.minimum(z[free], 1.0 - z[free])
-        if self.bound < self.threshold and halves.size and into.size < of.subset.k:
-            self.unit = int(features[free][np.argmax(halves)])
-        return self.result(is_finished=True)
 
     def _fix(self, known, bound, least, last, room):
         """Fix what the bound decides; returns how many features come in."""

@@ -29,9 +29,11 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 # Steps in a node; the curvature is taken anew where one leaves more than this part of what is unknown.
 _ROUNDS, _PACE = 100, 0.3
 # A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
-_KNOWN, _EXACT = 0.05, 1e-10
+_KNOWN, _EXACT = 0.3, 1e-10
 # Part of what is unknown to which a model is solved; prices tried on a model, and how near the shares come to k.
 _DEPTH, _PRICES, _NEAR = 0.1, 15, 0.02
+# So many new features come into use at once, at least.
+_FEWEST = 32
 # Prices so near to each other that shares jump between them.
 _JUMP = 1.1
 # A share so near to none or all is one of them.
@@ -67,10 +69,13 @@ class SampleRelaxation(Relaxation):
         #: No part of the curvature of the loss is moved into the prices.
         self.moved = None
         self.steps = 0
+        #: The run of the last node, whose child is mostly the next, and the supports that were worth an evaluation.
+        self.last, self.seen = None, set()
         zero = self.view.fitted(np.zeros(p), 0.0)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
         self.origin = self.view.point(zero + self.intercept)
-        self.gram = SampleGram(p, loss.intercept, self.view.bends(self.origin, 0.0))
+        self.gram = SampleGram(self.view)
+        self.gram.renew_at(self.view, self.origin)
 
     @staticmethod
     def rejects(loss, subset):
@@ -101,6 +106,7 @@ class SampleRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         run = _NodeRun(self, self._view(status), status, start, threshold)
+        self.last = run
         while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
@@ -108,11 +114,14 @@ class SampleRelaxation(Relaxation):
         return run.result(is_finished=True)
 
     def evaluate(self, support):
-        support = np.asarray(support, dtype=np.intp)
+        support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)
         if support.size > self.subset.k:
-            return np.inf, np.zeros(self.n_units)
-        fit = fit_support(self.view, self.subset, support, np.zeros(support.size), self.intercept)
-        w = np.zeros(self.n_units)
+            return np.inf, w
+        intercept = self.intercept
+        if self.last is not None:
+            w[self.last.features], intercept = self.last.w, self.last.intercept
+        fit = fit_support(self.view, self.subset, support, w[support], intercept)
+        w.fill(0.0)
         w[support] = fit.x
         return fit.objective, w
 
@@ -152,23 +161,45 @@ class _NodeRun:
         self.curve, self.lower, self.upper = (
             part[self.features] for part in (relaxation.curve, relaxation.lower, relaxation.upper)
         )
-        self.w = np.zeros(p)
-        self.intercept = relaxation.intercept
-        self.price = None
-        if start is not None:
-            features, values, self.intercept, self.price = start
-            places = np.searchsorted(self.features, features)
-            held = (places < p) & (self.features[np.minimum(places, p - 1)] == features) if p else places < 0
-            self.w[places[held]] = values[held]
-        self.w[self.status == OUT] = 0.0
-        self.w = np.clip(self.w, self.lower, self.upper) if relaxation.subset.has_bounds else self.w
-        self.point = view.point(view.fitted(self.w, self.intercept))
+        self.price, self.pull = None, None
+        if start is not None and relaxation.last is not None and start is relaxation.last.start:
+            self._go_on(relaxation.last)
+        else:
+            self._begin(start)
         self.gains, self.everything = np.empty(p), np.arange(p)
         self.rounds, self.is_done = 0, False
         self.bound, self.unit, self.support = -np.inf, -1, None
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
         self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
         self.points, self.best = [], None
+        #: Where children begin, once that is known.
+        self.start = None
+
+    def _begin(self, start):
+        """Begin at a point that is known by its coefficients."""
+        self.w, self.intercept = np.zeros(self.features.size), self.of.intercept
+        if start is not None:
+            features, values, self.intercept, self.price = start
+            places = np.minimum(np.searchsorted(self.features, features), max(self.features.size - 1, 0))
+            held = self.features[places] == features if self.features.size else np.zeros(features.size, dtype=bool)
+            self.w[places[held]] = values[held]
+        self.w[self.status == OUT] = 0.0
+        if self.of.subset.has_bounds:
+            self.w = np.clip(self.w, self.lower, self.upper)
+        self.point = self.view.point(self.view.fitted(self.w, self.intercept))
+
+    def _go_on(self, last):
+        """Begin where the last run has ended, less what is out by now."""
+        w = last.w.copy()
+        w[self.whole[last.features] == OUT] = 0.0
+        gone = np.flatnonzero(last.w != w)
+        self.intercept, self.price, self.point, self.pull = last.intercept, last.price, last.point, last.pull
+        if gone.size:
+            self.point, self.pull = self.view.point(last.point.eta - last.w[gone] @ last.view.rows[gone]), None
+        if self.view is not last.view:
+            places = np.searchsorted(last.features, self.features)
+            w, self.pull = w[places], None if self.pull is None else self.pull[places]
+        self.w = w
 
     @property
     def room(self):
@@ -178,8 +209,9 @@ class _NodeRun:
         """One round: bound, fix, and a step where the node is not known well enough."""
         self.rounds += 1
         subset, status = self.of.subset, self.status
-        pull = self.view.pulls(self.point)
-        bound, least, last = self._bound(pull)
+        if self.pull is None:
+            self.pull = self.view.pulls(self.point)
+        bound, least, last = self._bound(self.pull)
         if self.price is None:
             self.price = self._first_price()
         if bound > self.bound:
@@ -199,7 +231,7 @@ class _NodeRun:
         if self.is_slow:
             self.depth, self.near = max(0.03 * self.depth, 1e-12), max(0.1 * self.near, 1e-9)
             self.of.gram.renew_at(self.view, self.point)
-        self._advance(active, pull)
+        self._advance(active)
 
     def _bound(self, pull):
         """The bound at the point, the least profit that it takes in, and the next one."""
@@ -244,15 +276,21 @@ class _NodeRun:
             self.points.append((self._sparse(self.w, self.intercept), self.features[out], self.features[into]))
         leaving = (status == OUT) & (self.w != 0.0)
         if np.any(leaving):
-            self.w[leaving] = 0.0
-            self.point = self.view.point(self.view.fitted(self.w, self.intercept))
+            gone = np.flatnonzero(leaving)
+            self.point = self.view.point(self.point.eta - self.w[gone] @ self.view.rows[gone])
+            self.w[leaving], self.pull = 0.0, None
         return kept > 0 or bool(np.any(leaving))
 
     def _in_use(self):
         """The features of the next step: those that are in or not zero, and free ones that gain more than their price."""
         extra = max(self.price - self.of.subset.alpha, 0.0) * (1.0 + 1e-9)
-        is_free = self.status == FREE
-        return np.flatnonzero((self.status == IN) | (is_free & ((self.w != 0.0) | (self.gains > extra))))
+        held = (self.status == IN) | (self.w != 0.0)
+        entering = np.flatnonzero((self.status == FREE) & ~held & (self.gains > extra))
+        held = np.flatnonzero(held)
+        most = max(_FEWEST, held.size // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-self.gains[entering], most)[:most]]
+        return np.concatenate([held, entering])
 
     def _is_known(self, active, bound):
         """Whether the value of the relaxation is known well enough to branch."""
@@ -290,13 +328,14 @@ class _NodeRun:
         price = subset.ridge * float(squares.sum()) / 2 + subset.l1 * float(np.abs(w).sum())
         return self.point.height + price + subset.alpha * float(z.sum())
 
-    def _advance(self, active, pull):
+    def _advance(self, active):
         """One proximal Newton step on the active features, with the price that suits its model."""
         self.of.steps += 1
         view, gram, subset = self.view, self.of.gram, self.of.subset
         block = gram.of(view, active)
         before = self.w[active]
-        pull = pull[active] if self.point.shrunk == 1.0 else gram.pulls(view, active, self.point)
+        is_known = self.pull is not None and self.point.shrunk == 1.0
+        pull = self.pull[active] if is_known else gram.pulls(view, active, self.point)
         linear, values = pull.copy(), before.copy()
         used = np.flatnonzero(before)
         subtract_rows(block, used, -before[used], linear)
@@ -323,7 +362,7 @@ class _NodeRun:
         else:
             step, point, new = 0.0, self.point, before
         can_go_on = gram.learn(step, step * float(view.s @ np.abs(image)))
-        self.w[active], self.point = new, point
+        self.w[active], self.point, self.pull = new, point, None
         self.intercept += step * shift
         if step < 1.0:
             gram.renew_at(view, point)
@@ -367,7 +406,10 @@ class _NodeRun:
         order = np.argsort(-sizes, kind="stable")[: self.room]
         chosen = order if self.price > self.of.subset.alpha else order[parts[order] >= 0.5]
         into = np.concatenate([np.flatnonzero(self.status == IN), active[free[chosen]]])
-        self.support = np.sort(self.features[into])
+        support = np.sort(self.features[into])
+        if (key := support.tobytes()) not in self.of.seen:
+            self.of.seen.add(key)
+            self.support = support
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _WHOLE:
             self.unit = int(self.features[active[free[np.argmax(halves)]]])
@@ -385,5 +427,5 @@ class _NodeRun:
         if self.of.keep_points and self.best is not None and is_finished:
             points = [*points, (self._sparse(*self.best), _NOTHING, _NOTHING)]
         on = np.flatnonzero(self.w)
-        start = (self.features[on], self.w[on], self.intercept, self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)
+        self.start = (self.features[on], self.w[on], self.intercept, self.price)
+        return Relaxed(self.bound, self.unit, self.start, self.support, is_finished, points)

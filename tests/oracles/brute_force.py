@@ -1,8 +1,8 @@
 """The optimum over all supports, one after another: the oracle of everything that chooses a subset.
 
 Every support that the constraint allows is refitted, all of them at once, by damped Newton steps whose quadratic
-models are solved by coordinate descent and active sets, in plain numpy and with the intercept as one more
-coefficient. It shares phi and its derivatives with the losses, and nothing with a solver. Each value belongs to
+models are solved by coordinate descent and active sets, in plain numpy. An intercept is one more coefficient, and in
+least squares the mean. It shares phi and its derivatives with the losses, and nothing with a solver. Each value belongs to
 coefficients that were really there, so that it is never too low; `worst` says how far from stationary the worst
 refit is.
 """
@@ -131,15 +131,20 @@ class _Samples:
     """A loss on samples, with the intercept as the last coefficient."""
 
     def __init__(self, loss):
-        X = uncentered(loss.X).to_array().astype(np.float64)
-        self.X = np.column_stack([X, np.ones(len(X))]) if loss.intercept else X
+        X, y = uncentered(loss.X).to_array().astype(np.float64), loss.y.astype(np.float64)
         self.weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), len(X))
+        self.loss, self.is_quadratic = loss, isinstance(loss, so.LeastSquares)
+        self.y, self.X = loss.offset.taken_from(y) if self.is_quadratic else y, X
+        if loss.intercept and self.is_quadratic:  # its constant is the mean
+            part = self.weights / self.weights.sum()
+            self.X, self.y = X - part @ X, self.y - part @ self.y
+        elif loss.intercept:
+            self.X = np.column_stack([X, np.ones(len(X))])
         self.size = self.X.shape[1]
-        self.loss, self.y, self.is_quadratic = loss, loss.y.astype(np.float64), isinstance(loss, so.LeastSquares)
 
     def _fitted(self, W):
-        offset = self.loss.offset
-        return offset.added_to((self.X @ W.T).T)
+        Z = W @ self.X.T
+        return Z if self.is_quadratic else self.loss.offset.added_to(Z)
 
     def value(self, W):
         Z = self._fitted(W)

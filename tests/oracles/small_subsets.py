@@ -1,8 +1,9 @@
 """Random small problems: ties, duplicate and empty columns, deficient rank, one row, perfect fits, every kind of rule."""
 
 import numpy as np
-import sparseopt as so
 from scipy import sparse
+
+import sparseopt as so
 
 LOSSES = (
     "least squares",
@@ -78,7 +79,7 @@ def _targets(random, X):
 
 
 def _loss(random, kind, X, y):
-    n, p = X.shape
+    n = X.shape[0]
     if kind == "quadratic":
         dense = (X.toarray() if sparse.issparse(X) else X).astype(float)
         Q = dense.T @ dense / n

@@ -2,21 +2,17 @@
 
 import itertools
 import pickle
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from brute_force import refits
 from scipy import sparse
 
 import sparseopt as so
 from sparseopt.bound_data import ProblemData
 from sparseopt.bound_losses import conjugate, slopes
 from sparseopt.bound_tree import BoundTree, ProofNode, _Bound
-
-sys.path.append(str(Path(__file__).parent / "oracles"))
-from brute_force import refits
 
 RNG = np.random.default_rng(0)
 N, P = 15, 5
@@ -331,3 +327,68 @@ def test_a_certificate_with_its_tree_can_be_verified(proven):
         with pytest.raises(so.CertificateError):
             wrong.verify(problem)
     assert so.certify(problem, w, tree=tree).tree is None
+
+
+SEARCHED = ["least squares", "weights and intercept", "sparse", "priced and counted", "in and out", "quadratic"]
+
+
+@pytest.fixture(scope="module")
+def searched():
+    """For each problem the solution of a branch and bound that kept its proof, found once."""
+    known = {}
+
+    def made(name):
+        if name not in known:
+            known[name] = so.solve(PROBLEMS[name], so.BranchAndBound(keep_proof=True), tol=1e-7)
+        return known[name]
+
+    return made
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_the_proof_of_a_branch_and_bound_is_accepted(searched, proven, name):
+    solution, (found, _) = searched(name), proven(name)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.proof == "bound"
+    assert solution.certificate.relative_gap <= 1e-7
+    assert solution.certificate.objective == pytest.approx(found.best, rel=1e-7)
+    pickle.loads(pickle.dumps(solution.certificate)).verify(PROBLEMS[name])
+
+
+def mutations(tree, random):
+    """Random changes of what the nodes of a tree claim."""
+    for _ in range(40):
+        position = int(random.integers(len(tree.nodes)))
+        node = tree.nodes[position]
+        nothing = tuple(NOTHING for _ in node.points)
+        yield changed(tree, position, is_in=not node.is_in)
+        yield changed(tree, position, is_leaf=not node.is_leaf)
+        yield changed(tree, position, feature=int(random.integers(P)))
+        yield changed(tree, position, parent=int(random.integers(-1, len(tree.nodes))))
+        yield replace(tree, nodes=tree.nodes[:position] + tree.nodes[position + 1 :])
+        yield changed(tree, position, points=(), removed=(), kept=())
+        yield changed(tree, position, points=tuple(
+            (point[0], point[1] + 0.1 * random.standard_normal(len(point[1])), *point[2:]) for point in node.points
+        ))  # fmt: skip
+        for field in ("removed", "kept"):
+            yield changed(tree, position, **{field: tuple(np.append(units, random.integers(P)) for units in nothing)})
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_no_change_of_a_tree_proves_more_than_there_is(searched, proven, name):
+    """The bound is raised above the optimum, by more than rounding: whatever else is changed, the tree does not hold."""
+    tree, (found, _) = searched(name).certificate.tree, proven(name)
+    false = replace(tree, lower_bound=found.best + 1e-6 * abs(found.best))
+    assert false.fault(PROBLEMS[name]) is not None
+    for wrong in mutations(false, np.random.default_rng(0)):
+        assert wrong.fault(PROBLEMS[name]) is not None
+
+
+def test_what_a_time_limit_leaves_open_is_proven_as_far_as_it_goes():
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60, 80))
+    problem = so.Problem(so.LeastSquares(X, random.standard_normal(60)), so.Ridged(so.Zero(), 0.02), so.Cardinality(8))
+    solution = so.solve(problem, so.BranchAndBound(keep_proof=True), max_iter=30)
+    assert solution.status is so.Status.ITERATION_LIMIT
+    assert 1e-3 < solution.certificate.relative_gap < np.inf
+    solution.certificate.verify(problem)

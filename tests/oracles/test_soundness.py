@@ -1,0 +1,30 @@
+"""The first cases of ``python -m benchmarks.soundness``, which runs ten thousand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_subsets import problem_of
+from soundness import judge, refits_of
+
+import sparseopt as so
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_certificate_is_wrong(seed):
+    _, problem = problem_of(seed)
+    found = refits_of(problem)
+    for solver in (so.LocalSearch(), so.BranchAndBound(keep_proof=True)):
+        assert judge(problem, found, solver).faults == []
+
+
+def test_a_certificate_that_is_wrong_is_found():
+    """The judge is judged, by an optimum that is a little higher or lower than it is."""
+    X = np.random.default_rng(0).standard_normal((9, 4))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] + 0.3), so.Ridged(so.Zero(), 0.1), so.Cardinality(2))
+    found = refits_of(problem)
+    for solver in (so.LocalSearch(), so.BranchAndBound(keep_proof=True)):
+        assert judge(problem, found, solver).faults == []
+        higher, lower = (replace(found, values=factor * found.values) for factor in (1.01, 0.99))
+        assert "below the optimum" in judge(problem, higher, solver).faults[0]
+        assert bool(judge(problem, lower, solver).faults) == isinstance(solver, so.BranchAndBound)
