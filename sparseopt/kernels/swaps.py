@@ -29,8 +29,11 @@ GIVEN, SWAPS, SIZES, OUT, IN = range(5)
 # that is zero where there is more to do, and two where all is done.
 SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
 GOING, MISSING, DONE = range(3)
-# Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry.
-HEIGHT, PART, LEAST, ENTRY = range(4)
+# Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
+# the least part of a feature's square that was outside of the span of the others when it came or went.
+HEIGHT, PART, LEAST, ENTRY, PIVOT = range(5)
+# A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
+THIN = 1e-6
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
 U = np.uint64
 
@@ -46,13 +49,10 @@ def count_better(row, c, d, floor, ratio, part, bar, first, last):
     return hits
 
 
-def best_in_row(row, c, d, floor, ratio, part, bar):
-    """The feature with the largest num**2 / den, and that number; -1 and `bar` where none exceeds `bar`."""
+def best_in_block(row, c, d, floor, ratio, part, bar, first, last):
+    """The feature of a block with the largest num**2 / den, and that number; -1 and `bar` where none exceeds `bar`."""
     found = -1
-    for first in range(0, row.size, _BLOCK):
-        last = min(first + _BLOCK, row.size)
-        if count_better(row, c, d, floor, ratio, part, bar, first, last) == 0:
-            continue
+    if count_better(row, c, d, floor, ratio, part, bar, first, last) > 0:
         for j in range(first, last):
             v = row[j]
             num = c[j] + ratio * v
@@ -67,17 +67,29 @@ def find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts):
     best = 2.0 * least
     counts[LEAVES] = -1
     counts[ENTERS] = -1
-    for i in range(size):
-        if stays[support[i]]:
-            continue
-        part = 1.0 / Q[i, i]
-        ratio = b[i] * part
-        loss = b[i] * ratio
-        found, gain = best_in_row(C[i], c, d, floor, ratio, part, best + loss)
-        if found >= 0:
-            best = gain - loss
-            counts[LEAVES] = i
-            counts[ENTERS] = found
+    # c, d and floor stay near while all rows of a block are looked at
+    for first in range(0, c.size, _BLOCK):
+        last = min(first + _BLOCK, c.size)
+        for i in range(size):
+            if stays[support[i]]:
+                continue
+            part = 1.0 / Q[i, i]
+            ratio = b[i] * part
+            loss = b[i] * ratio
+            found, gain = best_in_block(C[i], c, d, floor, ratio, part, best + loss, first, last)
+            if found >= 0:
+                best = gain - loss
+                counts[LEAVES] = i
+                counts[ENTERS] = found
+
+
+def find_entry(c, d, floor, least):
+    """The feature that gains most, and more than `least`; -1 where there is none."""
+    found, bar = -1, 2.0 * least
+    for j in range(c.size):
+        if d[j] > floor[j] and c[j] * c[j] > bar * d[j]:
+            found, bar = j, c[j] * c[j] / d[j]
+    return found
 
 
 def find_exit(Q, b, support, stays, size):
@@ -210,7 +222,7 @@ def choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts):
         if counts[ENTERS] >= 0:
             return False
         if kind == SIZES and size < aim:
-            counts[ENTERS] = best_in_row(c, c, d, floor, 0.0, 0.0, 2.0 * numbers[ENTRY])[0]
+            counts[ENTERS] = find_entry(c, d, floor, numbers[ENTRY])
         elif kind == SIZES and size > aim:
             counts[LEAVES] = find_exit(Q, b, support, stays, size)
         return True
@@ -245,6 +257,7 @@ def make_moves(
             counts[STATUS] = MISSING
             break
         if i >= 0:
+            numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[i, i] * diagonal[support[i]]))
             numbers[HEIGHT] += take_out(C, c, d, floor, Q, b, open_floor, support, shares, counts[SIZE], i)
             counts[SIZE] -= 1
         if j >= 0:
@@ -252,5 +265,8 @@ def make_moves(
             fall = take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, counts[SIZE], j)
             if fall >= 0.0:
                 numbers[HEIGHT] -= fall
+                numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[counts[SIZE], counts[SIZE]] * diagonal[j]))
                 counts[SIZE] += 1
         counts[MADE] += 1
+        if numbers[PIVOT] < THIN:
+            break

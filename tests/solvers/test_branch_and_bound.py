@@ -57,9 +57,7 @@ PROBLEMS = {
     "both": so.Problem(so.LeastSquares(X, Y), so.Ridged(so.L0(0.01), 0.05), so.Cardinality(4)),
     "L1": so.Problem(so.LeastSquares(X, Y), so.Ridged(so.L0L1(0.02, 0.05), 0.05)),
     "box": so.Problem(so.LeastSquares(X, Y), so.L0(0.02), so.Box(-0.4, 0.7)),
-    "nonnegative": so.Problem(
-        so.LeastSquares(X, Y), RIDGE, so.Intersection(so.Cardinality(3), so.Box(0.0, np.inf))
-    ),
+    "nonnegative": so.Problem(so.LeastSquares(X, Y), RIDGE, so.Intersection(so.Cardinality(3), so.Box(0.0, np.inf))),
     "named": so.Problem(
         so.LeastSquares(X, Y), RIDGE, so.Intersection(so.Cardinality(3), so.Required((6,)), so.Forbidden((0,)))
     ),
@@ -112,7 +110,7 @@ def test_the_bound_of_a_node_is_below_all_supports_that_agree_with_it(k, is_smal
     problem = so.Problem(loss, so.Ridged(so.Zero(), 0.02), so.Cardinality(k))
     subset, model = SubsetProblem.of(problem), whole(loss)
     relaxation = QuadraticRelaxation(model, subset)
-    relaxation.is_small = is_small
+    relaxation.is_interior = is_small
     best = optimum(problem)
     for threshold in (0.9 * best, 1.05 * best, np.inf):
         for _ in range(20):
@@ -129,7 +127,9 @@ def test_the_bound_of_a_node_is_below_all_supports_that_agree_with_it(k, is_smal
 def test_a_time_limit_is_kept_with_an_honest_gap():
     random = np.random.default_rng(0)
     X = random.standard_normal((200, 2000))
-    problem = so.Problem(so.LeastSquares(X, random.standard_normal(200)), so.Ridged(so.Zero(), 0.01), so.Cardinality(15))
+    problem = so.Problem(
+        so.LeastSquares(X, random.standard_normal(200)), so.Ridged(so.Zero(), 0.01), so.Cardinality(15)
+    )
     so.solve(problem, so.BranchAndBound(), max_iter=1)  # compilation
     start = time.process_time()
     solution = so.solve(problem, so.BranchAndBound(), time_limit=0.1)

@@ -52,10 +52,14 @@ def test_moves_gain_what_refits_say(ridge):
         entries = [here - minimum(X, y, [*S, j], ridge) for j in outside]
         assert state.best_entry(0.0)[0] == pytest.approx(max(entries), abs=1e-12)
         swaps = {(i, j): here - minimum(X, y, [*(k for k in S if k != i), j], ridge) for i in S for j in outside}
-        gain, place, j = state.best_swap(0.0)
-        if max(swaps.values()) > 1e-12:
-            assert gain == pytest.approx(max(swaps.values()), abs=1e-12)
-            assert swaps[S[place], j] == pytest.approx(gain, abs=1e-12)
+        home = state.snapshot()
+        _, made, _ = state.swap_down(0.0, 1e-12, limit=1)
+        assert made == (max(swaps.values()) > 1e-12)
+        if made:
+            (gone,), (new,) = np.setdiff1d(S, state.support), np.setdiff1d(state.support, S)
+            assert here - state.height == pytest.approx(max(swaps.values()), abs=1e-12)
+            assert swaps[gone, new] == pytest.approx(max(swaps.values()), abs=1e-12)
+        state.restore(home)
 
 
 def test_a_state_made_anew_is_the_state_that_was_updated():
@@ -203,7 +207,7 @@ def test_runs_with_one_seed_are_the_same_to_the_byte_and_leave_the_data_alone():
 def test_kicks_restarts_and_a_start_never_make_it_worse():
     X, y = regression(7, n=40, p=100, signal=12)
     problem = so.Problem(so.LeastSquares(X, y), constraint=so.Cardinality(8))
-    plain = so.solve(problem).certificate.objective
+    plain = so.solve(problem, so.LocalSearch(kicks=0)).certificate.objective
     for solver in (so.LocalSearch(kicks=40), so.LocalSearch(restarts=5), so.LocalSearch(kicks=10, restarts=2)):
         assert so.solve(problem, solver).certificate.objective <= plain * (1 + 1e-12)
     w0 = np.zeros(100)
@@ -274,7 +278,7 @@ def test_a_path_over_sizes_is_one_run_and_no_worse_than_growth_alone():
     objectives = [solution.certificate.objective for solution in path]
     assert path.support_sizes.tolist() == list(range(9))
     assert np.all(np.diff(objectives) < 0.0)
-    greedy = so.LocalSearch(overshoot=0.0)
+    greedy = so.LocalSearch(overshoot=0.0, kicks=0)
     for k in (1, 4, 8):
         alone = so.solve(so.Problem(problem.loss, constraint=so.Cardinality(k)), greedy)
         assert objectives[k] <= alone.certificate.objective * (1 + 1e-12)

@@ -3,7 +3,7 @@
 import numpy as np
 
 if not hasattr(np, "Inf"):
-    np.Inf = np.inf  # which l0bnb 1.0.0 asks for
+    np.Inf = np.inf  # noqa: NPY201 (which l0bnb 1.0.0 asks for)
 
 from l0bnb import BNBTree
 
