@@ -12,7 +12,7 @@ _PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
 def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known.
 
-    Features share what there is in proportion to what each has that the others do not explain, 1 / diag(G**-1).
+    A generator that returns it, so that limits are kept. Features share what there is in proportion to what each has that the others do not explain, 1 / diag(G**-1).
     """
     if model.n_features > model.most_rank:
         return None
@@ -30,6 +30,7 @@ def largest_diagonal(model):
         if step is None or not is_semidefinite(gram, d + part * step, slack):
             break
         d += part * step
+        yield
     if not d.any():
         return None
     full = np.zeros(model.n_features)

@@ -20,7 +20,7 @@ import numpy as np
 from sparseopt.conjugates import has_conjugate
 from sparseopt.kernels.perspective import fix_features, perspective_bound, relaxed_costs, subtract_rows
 from sparseopt.losses import LeastSquares, SampleLoss
-from sparseopt.solvers.model_search import ModelSearch, placed
+from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_view import ROUNDING, SampleGram, SampleView
@@ -138,22 +138,25 @@ class SampleRelaxation(Relaxation):
         return part
 
 
-def prepare_samples(loss, subset, state, *, keep_points):
+def prepare_samples(loss, subset, *, keep_points):
     """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator.
 
-    What is found on the way is there in the state, should time run out.
+    It yields the best coefficients so far, should time run out.
     """
     view = SampleView(loss)
     yield
     search = ModelSearch(loss, subset, view)
     # growth alone, and exchanges at the end: where that is not the best, the tree will say so
     for _ in search.run(few=0):
-        state.w = placed(search.best, subset, loss.dtype)
-        yield
-    point = np.zeros(subset.n_features)
-    point[search.best.support] = search.best.x
-    state.w = placed(search.best, subset, loss.dtype)
+        yield _coefficients(search.best, subset.n_features)
+    point = _coefficients(search.best, subset.n_features)
     return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
+
+
+def _coefficients(fit, n_features):
+    w = np.zeros(n_features)
+    w[fit.support] = fit.x
+    return w
 
 
 class _NodeRun:
