@@ -59,6 +59,10 @@ class BranchAndBound(Solver):
     `tol` is the relative gap between the objective and the bound that is proven for all supports;
     an iteration is a node.
 
+    A local search brings the first support. Nodes then minimise a perspective relaxation, with a price for each
+    feature that is found node by node, and fix at once what its bound decides. Where there are no fewer samples than
+    features, part of the diagonal of the Gram matrix takes the place of a ridge.
+
     Parameters
     ----------
     keep_proof : bool, default False

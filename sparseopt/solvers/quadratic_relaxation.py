@@ -35,8 +35,8 @@ _PRICES, _NEAR = 10, 0.02
 _KNOWN = 0.3
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
-# Up to so many features, nodes are solved by an interior-point method.
-_SMALL = 120
+# Up to so many features, nodes are solved by an interior-point method once descent has taken so many Newton steps in one.
+_SMALL, _STALLED = 200, 30
 # So many new features come into use at once, at least.
 _FEWEST = 32
 # Descent ends where an epoch gains less than this part of what is missing, at first.
@@ -68,6 +68,8 @@ class QuadraticRelaxation(Relaxation):
         self.keep_points = keep_points
         self.length = np.sqrt(2.0 * model.constant)
         is_smooth = subset.lower is None and subset.l1 == 0.0 and bool(np.all((self.curve > 0.0) | model.is_flat))
+        #: Whether nodes are worked out by an interior-point method, and whether they may be.
+        self.is_interior = False
         self.is_small = is_smooth and p <= _SMALL and isinstance(model, WholeGram)
         self.part = _Part(model)
         self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
@@ -91,16 +93,21 @@ class QuadraticRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        if self.is_small:
+        if self.is_interior:
+            start = start if isinstance(start, np.ndarray) else None
             found = interior_node(self, status, start, threshold)
             if found is not None:
                 return found
-            self.is_small, start = False, None
+            self.is_interior = self.is_small = False
         if isinstance(start, np.ndarray):  # of an interior node
             start = None
-        node = _NodeRun(self, status, start, threshold)
+        node, first = _NodeRun(self, status, start, threshold), status.copy()
         while node.rounds < _ROUNDS and not node.is_done:
             node.work()
+            if self.is_small and node.steps > _STALLED and not node.is_done:
+                self.is_interior = True
+                status[:] = first
+                return self.relax(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
                 return node.result(is_finished=False)
         return node.result(is_finished=True)
@@ -226,7 +233,7 @@ class _NodeRun:
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
-        self.rounds, self.is_done, self.is_fresh = 0, False, True
+        self.rounds, self.steps, self.is_done, self.is_fresh = 0, 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
@@ -255,7 +262,7 @@ class _NodeRun:
         else:
             pull = of.view.pull[features]
         costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
-        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
+        self.steps += minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))
