@@ -116,7 +116,7 @@ class BranchAndBound(Solver):
         state.w = np.zeros(problem.n_features)
         state.subset = subset
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
-        relaxation, objective, point = yield from prepare(loss, subset, keep_points=self.keep_proof)
+        relaxation, objective, point = yield from prepare(loss, subset, state, keep_points=self.keep_proof)
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),
@@ -128,7 +128,7 @@ class BranchAndBound(Solver):
         )
 
 
-def _prepare_quadratic(loss, subset, *, keep_points):
+def _prepare_quadratic(loss, subset, state, *, keep_points):
     """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts."""
     model = yield from gram_model(loss)
     yield
@@ -136,6 +136,7 @@ def _prepare_quadratic(loss, subset, *, keep_points):
     for _ in search.run():
         yield
     objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
+    state.w = _rounded(point, loss.dtype, subset)
     yield
     if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
         model.move_diagonal(diagonal)

@@ -69,6 +69,11 @@ class SubsetSearch:
         walk.note()
 
     @property
+    def gram(self):
+        """The quadratic."""
+        return self.walk.gram
+
+    @property
     def best(self):
         """The best support of at most k features."""
         return self.best_of(self.k)

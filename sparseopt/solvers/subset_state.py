@@ -156,18 +156,22 @@ class SubsetState:
             made += int(counts[swaps.MADE])
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
-            cost += self._look_ahead(int(counts[swaps.ENTERS]))
+            # what a kick asks for says nothing of what will be
+            ahead = _AHEAD if kind == swaps.IN else max(_AHEAD, gram.computed // 2)
+            cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
         self.changes += made
         return cost + made * self.cost, made, kind == swaps.GIVEN or bool(counts[swaps.STATUS] == swaps.DONE)
 
-    def _look_ahead(self, j):
-        """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
-        # the more were asked for, the more will be, and many at once are cheaper each
-        likely = self.best_entries(max(_AHEAD, self.gram.computed // 2))
+    def _look_ahead(self, j, count):
+        """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for.
+
+        The more were asked for, the more will be, and many at once are cheaper each.
+        """
+        likely = self.best_entries(count)
         new = likely[(self.gram.slots[likely] < 0) & (likely != j)]
         self.gram.prepare(np.append(new, j))
-        return self.gram.cost * (1 + new.size)
+        return self.gram.cost * (4 + new.size) // 4
 
     def note(self):
         """Note the present support, if it is the best so far of its size."""
