@@ -86,6 +86,8 @@ class LocalSearch(Solver):
             return "it values swaps by the Gram matrix of a quadratic: least squares, Quadratic, or the model of a loss on samples"
         if reading.groups is not None and (reading.has_bounds or reading.l1):
             return "groups of features are refitted by a linear system, which knows no bounds and no L1 norm"
+        if reading.has_rows and reading.l1:
+            return "rows of several responses are refitted by a linear system, which knows no L1 norm"
         return None
 
     def init(self, problem, w):
@@ -122,7 +124,12 @@ def search_of(problem, solver, w=None, down_to=None):
             return SeparateSearch(gram, 0.5 * np.sum(loss.weights * slopes**2, axis=0), reading, options), reading
         gram = gram.flattened()
     start = None if w is None else _units_of(w, reading)
-    search = SubsetSearch(walk_of(gram, reading), reading.k, reading.alpha, **options, start=start, down_to=down_to)
+    walk, k = walk_of(gram, reading), reading.k
+    if reading.required.size and isinstance(walk, SubsetState):
+        # those that are combinations of others do not enter, and take their places all the same
+        walk.reset()
+        k -= reading.required.size - walk.size
+    search = SubsetSearch(walk, k, reading.alpha, **options, start=start, down_to=down_to)
     return search, reading
 
 
