@@ -30,6 +30,8 @@ from sparseopt.supports import (
 _NO_SLOPE = 1e-10
 # Columns of X'SX are kept up to so many numbers.
 _KEPT = 5e7
+# Entries of X that are made dense and centred together.
+_AT_ONCE = 1e7
 _IN, _OUT = 1, -1
 
 
@@ -238,7 +240,17 @@ class _Gram:
             part = (part.toarray() if sparse.issparse(A) else part) - means[features]
             return pulled(s * part)
 
-        return _Gram(float(np.sum(s * y * y)) / 2, pulled(s * y), n, columns, lambda: columns(np.arange(p)))
+        def whole():
+            # of centred columns, since what centring takes off a product would hide a small curvature
+            by_rows, G = A.tocsr() if sparse.issparse(A) else A, np.zeros((p, p))
+            step = max(int(_AT_ONCE / p), 1)
+            for first in range(0, n, step):
+                part = by_rows[first : first + step]
+                part = (part.toarray() if sparse.issparse(A) else part) - means
+                G += part.T @ (s[first : first + step] * part)
+            return G
+
+        return _Gram(float(np.sum(s * y * y)) / 2, pulled(s * y), n, columns, whole)
 
     def definiteness_fault(self, diagonal):
         """Why G less the diagonal is not positive semidefinite, up to the rounding of G; None if it is.

@@ -48,8 +48,8 @@ class ProofNode:
         For each point, units that it fixes out and in: were they on the other side, its bound would be at least
         that of the tree.
     is_leaf : bool
-        The bound of the last point is at least that of the tree, or no support is left. A node without points of
-        its own takes the last point above it.
+        The bound of the last point, or of the last one of a node above it, is at least that of the tree; or no
+        support is left.
     """
 
     parent: int
@@ -125,7 +125,8 @@ def _claim_fault(tree, data):
     waiting = np.bincount([node.parent for node in tree.nodes[1:]], minlength=len(tree.nodes))
     known = {}
     for position, node in enumerate(tree.nodes):
-        status, point = known[node.parent] if position else (data.first_status(), None)
+        # the status, and the last points of the nodes from here to the root
+        status, above = known[node.parent] if position else (data.first_status(), ())
         if position:
             waiting[node.parent] -= 1
             if not waiting[node.parent]:
@@ -141,13 +142,23 @@ def _claim_fault(tree, data):
             status = _fixed(data, status, removed, _OUT)
             status = None if status is None else _fixed(data, status, kept, _IN)
         if node.is_leaf and status is not None:
-            bound = _Bound(data, point) if bound is None and point is not None else bound
             least = -np.inf if bound is None else bound.at(status)
+            if not least >= tree.lower_bound:
+                least = max(least, _best_bound(data, status, above, tree.lower_bound))
             if not least >= tree.lower_bound:
                 return f"node {position}: its bound is {least:.12g}, not {tree.lower_bound:.12g}"
         if waiting[position]:
-            known[position] = status, point
+            known[position] = status, (node.points[-1], above) if node.points else above
     return None
+
+
+def _best_bound(data, status, points, enough):
+    """The best bound that a linked list of points proves of a status, or the first that is enough."""
+    least = -np.inf
+    while points and not least >= enough:
+        point, points = points
+        least = max(least, _Bound(data, point).at(status))
+    return least
 
 
 def _fixed(data, status, units, side):

@@ -15,7 +15,7 @@ def takes(problem, terms, solver):
     """Whether the path is one of sizes for `LocalSearch`, without kicks, which belong to one size."""
     if not all(isinstance(term, Cardinality) for term in terms):
         return False
-    solver = LocalSearch() if solver is None else solver
+    solver = LocalSearch(kicks=0) if solver is None else solver
     if not isinstance(solver, LocalSearch) or solver.kicks or solver.restarts:
         return False
     return solver.rejects(replace(problem, constraint=terms[0])) is None
@@ -23,7 +23,7 @@ def takes(problem, terms, solver):
 
 def in_one_run(problem, terms, solver, end):
     """A generator of the problem under each term, and its solution."""
-    solver = LocalSearch() if solver is None else solver
+    solver = LocalSearch(kicks=0) if solver is None else solver
     begin = time.perf_counter()
     sizes = [term.k for term in terms]
     widest = replace(problem, constraint=Cardinality(max(sizes)))

@@ -29,8 +29,11 @@ GIVEN, SWAPS, SIZES, OUT, IN = range(5)
 # that is zero where there is more to do, and two where all is done.
 SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
 GOING, MISSING, DONE = range(3)
-# Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry.
-HEIGHT, PART, LEAST, ENTRY = range(4)
+# Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
+# the least part of a feature's square that was outside of the span of the others when it came or went.
+HEIGHT, PART, LEAST, ENTRY, PIVOT = range(5)
+# A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
+THIN = 1e-6
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
 U = np.uint64
 
@@ -254,6 +257,7 @@ def make_moves(
             counts[STATUS] = MISSING
             break
         if i >= 0:
+            numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[i, i] * diagonal[support[i]]))
             numbers[HEIGHT] += take_out(C, c, d, floor, Q, b, open_floor, support, shares, counts[SIZE], i)
             counts[SIZE] -= 1
         if j >= 0:
@@ -261,5 +265,8 @@ def make_moves(
             fall = take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, counts[SIZE], j)
             if fall >= 0.0:
                 numbers[HEIGHT] -= fall
+                numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[counts[SIZE], counts[SIZE]] * diagonal[j]))
                 counts[SIZE] += 1
         counts[MADE] += 1
+        if numbers[PIVOT] < THIN:
+            break

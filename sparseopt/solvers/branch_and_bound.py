@@ -27,6 +27,8 @@ from sparseopt.supports import entered
 _CHUNK = 0.05
 # The gap is relative to the objective, but to no less than this part of that at zero, as in the certificate.
 _FLOOR = 1e-6
+# What a preparation says at its end.
+_READY = object()
 # Of the tolerance, which rounding in the certificate leaves to the search.
 _PART = 0.999
 _REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
@@ -58,6 +60,10 @@ class BranchAndBound(Solver):
 
     `tol` is the relative gap between the objective and the bound that is proven for all supports;
     an iteration is a node.
+
+    A local search brings the first support. Nodes then minimise a perspective relaxation, with a price for each
+    feature that is found node by node, and fix at once what its bound decides. Where there are no fewer samples than
+    features, part of the diagonal of the Gram matrix takes the place of a ridge.
 
     Parameters
     ----------
@@ -91,8 +97,11 @@ class BranchAndBound(Solver):
     def step(self, problem, state, tol, max_iterations):
         until = time.perf_counter() + _CHUNK
         while state.preparation is not None:
-            if next(state.preparation, "ready") == "ready":
+            found = next(state.preparation, _READY)
+            if found is _READY:
                 state.preparation = None
+            elif found is not None:
+                state.w = _rounded(found, problem.dtype, state.subset)
             if time.perf_counter() >= until:
                 return state
         if state.status is not None:
@@ -111,6 +120,8 @@ class BranchAndBound(Solver):
         subset, loss = SubsetProblem.of(problem), problem.loss
         state.w = np.zeros(problem.n_features)
         state.subset = subset
+        if isinstance(loss, LeastSquares) and not self.keep_proof:
+            state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
         relaxation, objective, point = yield from prepare(loss, subset, keep_points=self.keep_proof)
         state.tree = Tree(
@@ -120,6 +131,7 @@ class BranchAndBound(Solver):
             point,
             tolerance=_PART * state.tolerance,
             floor=_FLOOR * abs(problem.objective(np.zeros(problem.n_features))),
+            lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )
 
@@ -132,8 +144,8 @@ def _prepare_quadratic(loss, subset, *, keep_points):
     for _ in search.run():
         yield
     objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
-    yield
-    if isinstance(model, WholeGram) and (diagonal := largest_diagonal(model)) is not None:
+    yield point
+    if isinstance(model, WholeGram) and (diagonal := (yield from largest_diagonal(model))) is not None:
         model.move_diagonal(diagonal)
     relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
     if (j := relaxation.unbounded()) >= 0:

@@ -64,13 +64,15 @@ class ModelSearch:
         self.is_fixed[subset.required] = True
         self.k = min(subset.k, int(np.count_nonzero(self.is_open)))
         self.moves = self.refits = 0
+        self.few = _FEW
         self.origin = self.view.settled(np.zeros(self.view.y.size)) if loss.intercept else 0.0
         self.fit = self._refit(subset.required, np.zeros(subset.required.size), self.origin)
         self.best = self.fit
         self._set_pool(np.arange(p))
 
-    def run(self, kicks=0, restarts=0, seed=0, start=None):
-        """Search, in parts: a generator."""
+    def run(self, kicks=0, restarts=0, seed=0, start=None, few=_FEW):
+        """Search, in parts: a generator. `few` exchanges are tried at each size on the way."""
+        self.few = few
         if start is not None:
             self._begin_at(start)
             yield from self._improve(_TRIALS)
@@ -106,7 +108,7 @@ class ModelSearch:
                 return
             self._take(trial)
             yield
-            yield from self._improve(_FEW)
+            yield from self._improve(self.few)
 
     def _finish(self):
         """Exchange within the pool, then with all features, until nothing is left."""

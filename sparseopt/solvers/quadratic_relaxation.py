@@ -12,17 +12,15 @@ import time
 
 import numpy as np
 
-from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import (
-    doubtful_features,
     fix_features,
     perspective_bound,
     relaxed_costs,
-    remove_features,
     subtract_rows,
 )
 from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.interior_node import interior_node
+from sparseopt.solvers.pull_views import Part, WholeView, WideView
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -35,8 +33,8 @@ _PRICES, _NEAR = 10, 0.02
 _KNOWN = 0.3
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
-# Up to so many features, nodes are solved by an interior-point method.
-_SMALL = 120
+# Up to so many features, nodes are solved by an interior-point method once descent has taken so many Newton steps in one.
+_SMALL, _STALLED = 200, 30
 # So many new features come into use at once, at least.
 _FEWEST = 32
 # Descent ends where an epoch gains less than this part of what is missing, at first.
@@ -68,9 +66,11 @@ class QuadraticRelaxation(Relaxation):
         self.keep_points = keep_points
         self.length = np.sqrt(2.0 * model.constant)
         is_smooth = subset.lower is None and subset.l1 == 0.0 and bool(np.all((self.curve > 0.0) | model.is_flat))
+        #: Whether nodes are worked out by an interior-point method, and whether they may be.
+        self.is_interior = False
         self.is_small = is_smooth and p <= _SMALL and isinstance(model, WholeGram)
-        self.part = _Part(model)
-        self.view = _WholeView(self) if isinstance(model, WholeGram) else _WideView(self)
+        self.part = Part(model)
+        self.view = WholeView(self) if isinstance(model, WholeGram) else WideView(self)
         # scratch of the nodes
         self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
 
@@ -91,126 +91,27 @@ class QuadraticRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        if self.is_small:
+        if self.is_interior:
+            start = start if isinstance(start, np.ndarray) else None
             found = interior_node(self, status, start, threshold)
             if found is not None:
                 return found
-            self.is_small, start = False, None
+            self.is_interior = self.is_small = False
         if isinstance(start, np.ndarray):  # of an interior node
             start = None
-        node = _NodeRun(self, status, start, threshold)
+        node, first = _NodeRun(self, status, start, threshold), status.copy()
         while node.rounds < _ROUNDS and not node.is_done:
             node.work()
+            if self.is_small and node.steps > _STALLED and not node.is_done:
+                self.is_interior = True
+                status[:] = first
+                return self.relax(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
                 return node.result(is_finished=False)
         return node.result(is_finished=True)
 
     def evaluate(self, support):
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
-
-
-class _Part:
-    """The part of G that belongs to the features in use, close together in memory; from node to node it changes little."""
-
-    def __init__(self, model):
-        self.model = model
-        self._clear()
-
-    def _clear(self):
-        self.features, self.block = np.empty(0, dtype=np.intp), getattr(self, "block", np.empty((64, 64)))
-        self.is_in = np.zeros(self.model.n_features, dtype=bool)
-
-    def cover(self, needed):
-        """Features that hold those needed, and their part of G at the beginning of a matrix."""
-        fresh = needed[~self.is_in[needed]]
-        if self.features.size + fresh.size > 1.5 * needed.size + 50:
-            self._clear()
-            fresh = np.sort(needed)
-        if fresh.size == 0:
-            return self.features, self.block
-        held, size = self.features.size, self.features.size + fresh.size
-        self.features = np.concatenate([self.features, fresh])
-        self.is_in[fresh] = True
-        self.model.use(self.features)
-        if size > len(self.block):
-            room = size + size // 2
-            block = np.empty((room, room))
-            block[:held, :held] = self.block[:held, :held]
-            self.block = block
-        places = self.model.place[self.features]
-        gather(self.model.gram, places[held:], places, self.block[held:size])
-        self.block[:held, held:size] = self.block[held:size, :held].T
-        return self.features, self.block
-
-
-class _WholeView:
-    """The pulls of all features, where G is in memory."""
-
-    #: How far from the point the pulls of features that are not known belong, and the most that one of these may gain.
-    distance, level = 0.0, 0.0
-
-    def __init__(self, relaxation):
-        self.model, self.pull = relaxation.model, np.empty(relaxation.n_units)
-        self.everything = np.arange(relaxation.n_units)
-
-    def look(self, features, w, pull, status, level):
-        """Set pulls at w, which `features` hold and whose own pulls are given; returns features with exact ones."""
-        self.pull[:] = self.model.linear
-        used = np.flatnonzero(w)
-        subtract_rows(self.model.gram, features[used], w[used], self.pull)
-        self.pull[features] = pull
-        return self.everything
-
-    def remove(self, known, status, most):
-        """Fix out features that are not known exactly and gain at most so much; returns how many."""
-        return 0
-
-
-class _WideView:
-    """The pulls of the features that may matter; of others, what they are at most, from their pulls at another point.
-
-    A product x_j . r changes by no more than the length of x_j times the change of r (as in the safe rules of
-    El Ghaoui et al., 2012).
-    """
-
-    def __init__(self, relaxation):
-        self.of, self.model = relaxation, relaxation.model
-        p = relaxation.n_units
-        self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
-        self.pull, self.found, self.is_known = np.empty(p), np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
-
-    def look(self, features, w, pull, status, level):
-        """As that of `_WholeView`; features that may gain more than `level` will be known."""
-        of, model, used = self.of, self.model, np.flatnonzero(w)
-        rest = model.residual(features[used], w[used])
-        self.level, count = level, of.n_units
-        if self.rest is not None:
-            self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
-            count = self._doubtful(status)
-        if self.rest is None or count > of.n_units // 8 + features.size:
-            self.reference, self.rest, self.distance = model.pulls(rest), rest, 1e-14 * of.length
-            count = self._doubtful(status)
-        self.is_known[features] = True
-        doubtful = self.found[:count]
-        doubtful = doubtful[~self.is_known[doubtful]]
-        self.is_known[features] = False
-        self.pull[features] = pull
-        self.pull[doubtful] = model.pulls(rest, doubtful)
-        return np.concatenate([features, doubtful])
-
-    def _doubtful(self, status):
-        of = self.of
-        terms = (of.model.sizes, status, of.curve, of.subset.l1, self.level)
-        return doubtful_features(self.reference, self.distance, *terms, self.found)
-
-    def remove(self, known, status, most):
-        """As that of `_WholeView`."""
-        of = self.of
-        self.is_known[known] = True
-        terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
-        removed = remove_features(self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most)
-        self.is_known[known] = False
-        return removed
 
 
 class _NodeRun:
@@ -226,7 +127,7 @@ class _NodeRun:
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
-        self.rounds, self.is_done, self.is_fresh = 0, False, True
+        self.rounds, self.steps, self.is_done, self.is_fresh = 0, 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
@@ -255,7 +156,7 @@ class _NodeRun:
         else:
             pull = of.view.pull[features]
         costs = (of.curve[features], subset.l1, of.lower[features], of.upper[features], own, self.price)
-        minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
+        self.steps += minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         room = subset.k - int(np.count_nonzero(status == IN))

@@ -22,12 +22,13 @@ def minimise_relaxed(gram, linear, w, pull, bends, costs, tol):
     """Minimise w'Gw / 2 - linear.w + relaxed costs from w, in place, as well as the pull linear - G w.
 
     `costs` are curve, l1, lower, upper, status and price as kernels take them. Ends where an epoch gains less
-    than `tol`.
+    than `tol`. Returns the number of Newton steps.
     """
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
         if descend_perspective(gram, w, pull, bends, *costs, _EPOCHS, tol) < _EPOCHS:
-            break
+            return step
         _newton_step(gram, linear, w, pull, costs)
+    return _STEPS
 
 
 def _newton_step(gram, linear, w, pull, costs):

@@ -139,15 +139,24 @@ class SampleRelaxation(Relaxation):
 
 
 def prepare_samples(loss, subset, *, keep_points):
-    """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator."""
+    """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator.
+
+    It yields the best coefficients so far, should time run out.
+    """
     view = SampleView(loss)
     yield
     search = ModelSearch(loss, subset, view)
-    for _ in search.run():
-        yield
-    point = np.zeros(subset.n_features)
-    point[search.best.support] = search.best.x
+    # growth alone, and exchanges at the end: where that is not the best, the tree will say so
+    for _ in search.run(few=0):
+        yield _coefficients(search.best, subset.n_features)
+    point = _coefficients(search.best, subset.n_features)
     return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
+
+
+def _coefficients(fit, n_features):
+    w = np.zeros(n_features)
+    w[fit.support] = fit.x
+    return w
 
 
 class _NodeRun:
@@ -168,10 +177,13 @@ class _NodeRun:
             self._begin(start)
         self.gains, self.everything = np.empty(p), np.arange(p)
         self.rounds, self.is_done = 0, False
-        self.bound, self.unit, self.support = -np.inf, -1, None
+        self.unit, self.support = -1, None
+        # the best point of all so far, and its bound, which is no less in this node
+        self.best, self.bound = (None, -np.inf) if start is None else start[4:]
+        self.first = status.copy()
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
         self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
-        self.points, self.best = [], None
+        self.points = []
         #: Where children begin, once that is known.
         self.start = None
 
@@ -179,7 +191,7 @@ class _NodeRun:
         """Begin at a point that is known by its coefficients."""
         self.w, self.intercept = np.zeros(self.features.size), self.of.intercept
         if start is not None:
-            features, values, self.intercept, self.price = start
+            features, values, self.intercept, self.price = start[:4]
             places = np.minimum(np.searchsorted(self.features, features), max(self.features.size - 1, 0))
             held = self.features[places] == features if self.features.size else np.zeros(features.size, dtype=bool)
             self.w[places[held]] = values[held]
@@ -208,14 +220,13 @@ class _NodeRun:
     def work(self):
         """One round: bound, fix, and a step where the node is not known well enough."""
         self.rounds += 1
-        subset, status = self.of.subset, self.status
         if self.pull is None:
             self.pull = self.view.pulls(self.point)
         bound, least, last = self._bound(self.pull)
         if self.price is None:
             self.price = self._first_price()
         if bound > self.bound:
-            self.bound, self.best = bound, (self.w.copy(), self.intercept)
+            self.bound, self.best = bound, self._sparse(self.w, self.intercept)
         if self.bound >= self.threshold:
             self.is_done = True
             return
@@ -245,7 +256,8 @@ class _NodeRun:
         )
         value, size = self.point.conjugate(self.view)
         bound = value - total - rounding - ROUNDING * (size + abs(total))
-        return (bound if bound == bound else -np.inf), least, last
+        # in this order of the two, a bound that is no number is none
+        return max(-np.inf, bound), least, last
 
     def _first_price(self):
         """The price at the root: the gain of the next feature after the k best, where all begin from zero."""
@@ -423,9 +435,17 @@ class _NodeRun:
         return self.features[on], w[on], float(intercept - self.view.means[on] @ w[on])
 
     def result(self, *, is_finished):
-        points = self.points
-        if self.of.keep_points and self.best is not None and is_finished:
-            points = [*points, (self._sparse(*self.best), _NOTHING, _NOTHING)]
+        """What was found, as the tree takes it.
+
+        The bound is that of the last point, which an ancestor may have left. Of work that goes on later only the
+        place is kept: what it has fixed follows again.
+        """
         on = np.flatnonzero(self.w)
-        self.start = (self.features[on], self.w[on], self.intercept, self.price)
+        self.start = (self.features[on], self.w[on], self.intercept, self.price, self.best, self.bound)
+        if not is_finished:
+            self.whole[:] = self.first
+            return Relaxed(-np.inf, -1, self.start, None, is_finished=False)
+        points = self.points
+        if self.of.keep_points and self.best is not None:
+            points = [*points, (self.best, _NOTHING, _NOTHING)]
         return Relaxed(self.bound, self.unit, self.start, self.support, is_finished, points)

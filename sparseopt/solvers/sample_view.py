@@ -202,7 +202,10 @@ class SampleGram:
         first, count = self._count, self._count + features.size
         if count > len(self._gram):
             size = max(2 * len(self._gram), count, 128)
-            gram, scaled = np.empty((size, size), dtype=self._dtype), np.empty((size, self.bends.size), dtype=self._dtype)
+            gram, scaled = (
+                np.empty((size, size), dtype=self._dtype),
+                np.empty((size, self.bends.size), dtype=self._dtype),
+            )
             gram[:first, :first], scaled[:first] = self._gram[:first, :first], self._scaled[:first]
             self._gram, self._scaled = gram, scaled
         means = np.zeros(features.size)

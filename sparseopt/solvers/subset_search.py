@@ -18,6 +18,8 @@ from sparseopt.solvers.subset_state import SubsetState
 _ROUNDING, _LITTLE = 8.0, 1e-10
 # Features, most promising first, of which a random beginning takes one.
 _NEAR_BEST = 32
+# Part of a minimum by which updates may have put it wrong.
+_CHECKED = 1e-8
 # Moves at most for each feature: only rounding could lead in circles.
 _MOST = 50
 # Features that are brought in together where none is worth its price.
@@ -69,6 +71,11 @@ class SubsetSearch:
         walk.note()
 
     @property
+    def gram(self):
+        """The quadratic."""
+        return self.walk.gram
+
+    @property
     def best(self):
         """The best support of at most k features."""
         return self.best_of(self.k)
@@ -89,9 +96,24 @@ class SubsetSearch:
         for number in range(1 + self.restarts):
             yield from self._forth_and_back(is_random=number > 0)
         # afresh from the Gram matrix, to see that no move gains
-        walk.restart(self.best.support)
+        yield from self._go_home()
         yield from self._descend()
         yield from self._kick_on()
+        yield from self._go_home()
+
+    def _go_home(self):
+        """To the best support, made anew; what rounding had made of its minimum is put right first."""
+        walk, is_true = self.walk, False
+        while not is_true:
+            best = self.best
+            walk.restart(best.support)
+            yield walk.cost
+            is_true = abs(walk.height - best.height) <= max(_CHECKED * abs(walk.height), self._rounding)
+            if not is_true:
+                walk.heights[best.support.size] = np.inf
+                walk.note()
+                # the same minimum again is as true as it gets
+                is_true = walk.size == best.support.size and self.best.height == walk.height
 
     def _value(self):
         return self.walk.height + self.alpha * self.walk.size
@@ -166,7 +188,8 @@ class SubsetSearch:
         for number in range(self.kicks):
             is_far = in_vain == _PATIENCE
             count = max(most, walk.size // 2) if is_far else fewest + number % (most - fewest + 1)
-            if walk.size < 2:
+            # where all is fitted, whatever follows is rounding
+            if walk.size < 2 or (walk.gram.constant > 0.0 and walk.height <= self._rounding):
                 break
             yield walk.kick(min(count, walk.size - 1), self._noise)
             self.moves += 2 * count

@@ -50,9 +50,9 @@ class SubsetState:
         self._links, self._shares = np.empty(capacity), np.empty(capacity)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
-        self._numbers, self._counts = np.zeros(4), np.zeros(7, dtype=np.int64)
+        self._numbers, self._counts = np.zeros(5), np.zeros(7, dtype=np.int64)
         self._no_noise = np.zeros(1, dtype=np.uint64)
-        self.size, self.changes, self.height = 0, 0, gram.constant
+        self.size, self.changes, self.height, self._stale = 0, 0, gram.constant, _STALE
         self.reset()
 
     @property
@@ -138,12 +138,12 @@ class SubsetState:
         self, kind, *, aim=0, limit=_AT_ONCE, leaves=-1, enters=-1, part=0.0, least=0.0, entry=0.0, noise=None
     ):  # fmt: skip
         """Make moves; the cost, their number, and whether all is done."""
-        if self.changes >= _STALE:
+        if self.changes >= self._stale:
             self.restart(self.support.copy())
         while max(self.size, aim) + 1 >= len(self.Q):
             self._grow()
         gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
-        numbers[:] = self.height, part, least, entry
+        numbers[:] = self.height, part, least, entry, 1.0
         counts[:] = self.size, aim, limit, 0, leaves, enters, 0
         made = 0
         while True:
@@ -156,18 +156,22 @@ class SubsetState:
             made += int(counts[swaps.MADE])
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
-            cost += self._look_ahead(int(counts[swaps.ENTERS]))
+            # what a kick asks for says nothing of what will be
+            ahead = _AHEAD if kind == swaps.IN else max(_AHEAD, gram.computed // 2)
+            cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
-        self.changes += made
+        self.changes = self.changes + made if numbers[swaps.PIVOT] >= swaps.THIN else _STALE
         return cost + made * self.cost, made, kind == swaps.GIVEN or bool(counts[swaps.STATUS] == swaps.DONE)
 
-    def _look_ahead(self, j):
-        """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for."""
-        # the more were asked for, the more will be, and many at once are cheaper each
-        likely = self.best_entries(max(_AHEAD, self.gram.computed // 2))
+    def _look_ahead(self, j, count):
+        """Compute the row of feature j of the Gram matrix, and with it rows that are likely to be asked for.
+
+        The more were asked for, the more will be, and many at once are cheaper each.
+        """
+        likely = self.best_entries(count)
         new = likely[(self.gram.slots[likely] < 0) & (likely != j)]
         self.gram.prepare(np.append(new, j))
-        return self.gram.cost * (1 + new.size)
+        return self.gram.cost * (4 + new.size) // 4
 
     def note(self):
         """Note the present support, if it is the best so far of its size."""
@@ -205,13 +209,15 @@ class SubsetState:
         self.height = self.gram.constant - 0.5 * float(b @ self.gram.pull[support])
 
     def _one_by_one(self, support):
+        self.size, self.changes, self.height = 0, 0, self.gram.constant
         # it does not grow stale before it is made
-        self.size, self.changes, self.height = 0, -len(support), self.gram.constant
+        self._stale = np.inf
         self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
         self.floor[:] = self._open_floor
         for j in support:
             if self.diagonal[j] > 0.0:
                 self.enter(int(j))
+        self._stale, self.changes = _STALE, 0
 
     def snapshot(self):
         """What `restore` needs to come back here."""

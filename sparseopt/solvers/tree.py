@@ -105,11 +105,15 @@ class Tree:
         The incumbent; inf and None where there is none.
     tolerance, floor : float
         Relative gap to reach, and the least that it is relative to.
+    lower_bound : float
+        What is known without a search.
     keep_proof : bool
         Keep all nodes with the points that close them.
     """
 
-    def __init__(self, relaxation, status, objective, point, *, tolerance, floor, keep_proof=False):
+    def __init__(
+        self, relaxation, status, objective, point, *, tolerance, floor, lower_bound=-np.inf, keep_proof=False
+    ):
         self.relaxation, self.first = relaxation, status
         self.objective, self.point = objective, point
         self.tolerance, self.floor = tolerance, floor
@@ -117,9 +121,9 @@ class Tree:
         self.visited = 0
         #: Least of the bounds at which nodes were closed.
         self.closed = np.inf
-        root = Node(None, -1, False, -np.inf, None)
+        root = Node(None, -1, False, lower_bound, None)
         self.nodes = [root] if keep_proof else []
-        self._heap, self._count = [(-np.inf, 0, root)], 0
+        self._heap, self._count = [(lower_bound, 0, root)], 0
         self._dive = None
         # the node that was visited last, and its status: the next one is mostly its child
         self._last, self._status = None, status

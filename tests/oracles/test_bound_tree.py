@@ -273,6 +273,20 @@ def test_curvature_may_be_moved_as_far_as_the_loss_stays_convex(kind):
     assert "least squares and quadratics only" in tree.fault(logistic)
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array])
+def test_a_constant_column_beside_an_intercept_leaves_the_loss_convex(storage):
+    """Centring leaves rounding of it, in which there is no curvature to prove."""
+    X = RNG.standard_normal((N, 4)) + 1.0
+    X[:, 2] = 0.1
+    problem = so.Problem(so.LeastSquares(storage(X), X[:, 0], intercept=True), so.L0(0.01), so.Box(-1.0, 1.0))
+    centred = X - X.mean(axis=0)
+    least = np.linalg.eigvalsh((centred.T @ centred / N)[np.ix_([0, 1, 3], [0, 1, 3])])[0]
+    diagonal = np.array([1.0, 1.0, 0.0, 1.0]) * least
+    data = ProblemData.of(problem)
+    assert data.move(0.999 * diagonal) is None
+    assert "too large" in data.move(1.001 * diagonal)
+
+
 def test_a_quadratic_that_is_not_convex_has_no_bound():
     problem = so.Problem(so.Quadratic([[1.0, 2.0], [2.0, 1.0]], [1.0, 1.0]), so.L0(0.1), so.Box(-1.0, 1.0))
     tree = moved_tree(problem, None, -1e9, np.zeros(2))

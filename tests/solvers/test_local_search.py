@@ -207,7 +207,7 @@ def test_runs_with_one_seed_are_the_same_to_the_byte_and_leave_the_data_alone():
 def test_kicks_restarts_and_a_start_never_make_it_worse():
     X, y = regression(7, n=40, p=100, signal=12)
     problem = so.Problem(so.LeastSquares(X, y), constraint=so.Cardinality(8))
-    plain = so.solve(problem).certificate.objective
+    plain = so.solve(problem, so.LocalSearch(kicks=0)).certificate.objective
     for solver in (so.LocalSearch(kicks=40), so.LocalSearch(restarts=5), so.LocalSearch(kicks=10, restarts=2)):
         assert so.solve(problem, solver).certificate.objective <= plain * (1 + 1e-12)
     w0 = np.zeros(100)
@@ -278,7 +278,7 @@ def test_a_path_over_sizes_is_one_run_and_no_worse_than_growth_alone():
     objectives = [solution.certificate.objective for solution in path]
     assert path.support_sizes.tolist() == list(range(9))
     assert np.all(np.diff(objectives) < 0.0)
-    greedy = so.LocalSearch(overshoot=0.0)
+    greedy = so.LocalSearch(overshoot=0.0, kicks=0)
     for k in (1, 4, 8):
         alone = so.solve(so.Problem(problem.loss, constraint=so.Cardinality(k)), greedy)
         assert objectives[k] <= alone.certificate.objective * (1 + 1e-12)

@@ -8,6 +8,7 @@ from benchmarks.ours import OurSolver
 METHODS = {
     "default": (),
     "kicks": ("LocalSearch", {"kicks": 100}),
+    "no kicks": ("LocalSearch", {"kicks": 0}),
     "HardThresholding": ("HardThresholding", {}),
     "OrthogonalMatchingPursuit": ("OrthogonalMatchingPursuit", {}),
     "Splicing": ("Splicing", {}),

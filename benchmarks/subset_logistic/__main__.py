@@ -1,0 +1,38 @@
+"""Best subsets of logistic regression, exact and not: `python -m benchmarks.subset_logistic --help`."""
+
+import warnings
+
+from benchmarks.contestants import Elsewhere, Host, enlist
+from benchmarks.report import RESULTS, markdown, save
+from benchmarks.subset_exact.__main__ import options_of, run_cell
+from benchmarks.suite import Suite
+
+
+def main(arguments=None):
+    """Measure, print and save."""
+    suite = Suite("subset_logistic")
+    options = options_of(suite, arguments)
+    warnings.simplefilter("ignore")
+    hosts = [Host(), *([Elsewhere(options.other_python, options.patience)] if options.other_python else [])]
+    contestants, missing = enlist(suite.modules("solvers"), hosts)
+    for peer, reason in missing:
+        print(f"{peer}: {reason}", flush=True)
+    chosen = [c for c in contestants if any(part.lower() in c.name.lower() for part in options.solver)]
+    objective, rows = suite.objective.get_instance(), []
+    try:
+        for dataset in suite.datasets(options.quick):
+            if any(part.lower() in dataset.group.lower() for part in options.dataset):
+                print(dataset.group, flush=True)
+                rows += run_cell(dataset, objective, chosen, options)
+    finally:
+        for host in hosts[1:]:
+            host.close()
+        if rows:
+            print(markdown(rows), flush=True)
+        if rows and (options.out or not options.quick):
+            save("subset_logistic", {"logistic": rows}, options.out or RESULTS)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
