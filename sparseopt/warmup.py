@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import compilations
-from sparseopt.constraints import Box, L1Ball, LinearConstraint, Simplex
+from sparseopt.constraints import Box, Cardinality, L1Ball, LinearConstraint, Simplex
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.problem import Problem
@@ -20,6 +20,7 @@ from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.gram_descent import GramDescent
+from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
@@ -53,6 +54,7 @@ def combinations():
             add(Huber(storage(X), y, intercept=intercept), L1(0.1), descent)
         add(LeastSquares(storage(X), y), Zero(), descent, constraint=Box(0.0, 1.0))
     add(LeastSquares(X, y), L1(0.1), GramDescent())
+    add(LeastSquares(X, y), Zero(), LocalSearch(), constraint=Cardinality(2))
     add(LeastSquares(X, y), Zero(), gradient, constraint=Simplex())
     add(LeastSquares(X, y), Zero(), gradient, constraint=L1Ball())
     add(Quadratic(X.T @ X, X.T @ y), L1(0.1), descent, gradient)

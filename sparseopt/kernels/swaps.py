@@ -33,7 +33,7 @@ GOING, MISSING, DONE = range(3)
 # the least part of a feature's square that was outside of the span of the others when it came or went.
 HEIGHT, PART, LEAST, ENTRY, PIVOT = range(5)
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
-THIN = 1e-6
+THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
 U = np.uint64
 

@@ -18,7 +18,8 @@ from sparseopt.solvers.separate_search import SeparateSearch
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
 from sparseopt.solvers.support_fit import best_on_support
-from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk, SupportRules
+from sparseopt.solvers.unit_walk import SupportRules
+from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk
 from sparseopt.subsets import SubsetProblem
 from sparseopt.supports import entered
 

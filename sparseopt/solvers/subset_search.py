@@ -98,8 +98,10 @@ class SubsetSearch:
         # afresh from the Gram matrix, to see that no move gains
         yield from self._go_home()
         yield from self._descend()
+        before = self.best.height
         yield from self._kick_on()
-        yield from self._go_home()
+        if self.best.height != before:
+            yield from self._go_home()
 
     def _go_home(self):
         """To the best support, made anew; what rounding had made of its minimum is put right first."""
