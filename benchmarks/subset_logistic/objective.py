@@ -44,4 +44,9 @@ class Objective(BaseObjective):
 
     def evaluate_result(self, w, gap=np.nan, nodes=-1):
         value = self.value(np.flatnonzero(w))
-        return {"value": value / self.reference - 1.0, "gap": gap, "nodes": nodes, "support_size": int(np.count_nonzero(w))}
+        return {
+            "value": value / self.reference - 1.0,
+            "gap": gap,
+            "nodes": nodes,
+            "support_size": int(np.count_nonzero(w)),
+        }

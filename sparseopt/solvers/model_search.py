@@ -78,12 +78,15 @@ class ModelSearch:
             yield from self._improve(_TRIALS)
         yield from self._grow()
         yield from self._finish()
-        rng = np.random.default_rng(seed)
+        rng, settled = np.random.default_rng(seed), self.best
         for _ in range(kicks):
             self.fit = self.best
             if self._kick(rng):
                 yield
-                yield from self._finish()
+                yield from self._improve(_FEW)
+        if kicks and self.best is not settled:
+            self.fit = self.best
+            yield from self._finish()
         for _ in range(restarts):
             free = np.flatnonzero(self.is_open & ~self.is_fixed)
             if not free.size or self.k <= self.subset.required.size:
