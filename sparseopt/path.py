@@ -170,7 +170,7 @@ def path(
     solver=None,
     *,
     tol=1e-6,
-    max_iter=10_000,
+    max_iter=None,
     time_limit=np.inf,
     explained=1.0,
     callback=None,

@@ -113,7 +113,7 @@ def solve(
     w0=None,
     *,
     tol=1e-6,
-    max_iter=10_000,
+    max_iter=None,
     time_limit=np.inf,
     callback=None,
     trace=False,
@@ -132,8 +132,9 @@ def solve(
         The relative duality gap to reach where the problem is convex and its dual is known;
         the largest residual, relative to the slope at zero, where there is no dual; the
         absolute residuals for a problem with linear rows.
-    max_iter : int, default 10_000
-        Epochs or iterations.
+    max_iter : int, optional
+        Epochs or iterations; by default the solver's `usual_limit`: 10,000, and no limit on the nodes of
+        `BranchAndBound`, whose number says nothing of what is still to come.
     time_limit : float, default inf
         Seconds; kept to within a tenth of a second.
     callback : callable, optional
@@ -174,7 +175,7 @@ def solve(
     if solver is not _FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     tol = as_number(tol, "tol", least=0.0)
-    max_iter = as_count(max_iter, "max_iter", least=1)
+    max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     p, dtype = problem.n_features, problem.dtype
     w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,6 +45,9 @@ class Solver(ABC):
 
     The loop, the limits, the trace, the status and the certificate belong to `solve`.
     """
+
+    #: Iterations that `solve` allows where no other limit is given: signs of a run that will not converge.
+    usual_limit: ClassVar[int] = 10_000
 
     @abstractmethod
     def rejects(self, problem) -> str | None:

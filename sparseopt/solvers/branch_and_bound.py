@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class BranchAndBound(Solver):
     `tol` is the relative gap between the objective and the bound that is proven for all supports;
     an iteration is a node.
 
-    A local search brings the first support. Nodes then minimise a perspective relaxation, with a price for each
+    A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a perspective relaxation, with a price for each
     feature that is found node by node, and fix at once what its bound decides. Where there are no fewer samples than
     features, part of the diagonal of the Gram matrix takes the place of a ridge.
 
@@ -71,6 +72,7 @@ class BranchAndBound(Solver):
         Keep the tree, so that the certificate can be verified without this solver.
     """
 
+    usual_limit: ClassVar[int] = 2**62
     keep_proof: bool = False
 
     def rejects(self, problem):
@@ -91,7 +93,7 @@ class BranchAndBound(Solver):
 
     def init(self, problem, w):
         state = TreeState(w=w)
-        state.preparation = self._prepare(problem, state)
+        state.preparation = self._prepare(problem, state, np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)])
         return state
 
     def step(self, problem, state, tol, max_iterations):
@@ -115,7 +117,7 @@ class BranchAndBound(Solver):
             state.status = Status.CONVERGED if reached else Status.STALLED
         return state
 
-    def _prepare(self, problem, state):
+    def _prepare(self, problem, state, start):
         """Read the problem, find an incumbent and begin the tree, in parts."""
         subset, loss = SubsetProblem.of(problem), problem.loss
         state.w = np.zeros(problem.n_features)
@@ -134,6 +136,10 @@ class BranchAndBound(Solver):
             lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )
+        if start.size:
+            others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
+            support = np.concatenate([subset.required, others[: subset.k - subset.required.size]])
+            state.tree.offer(*relaxation.evaluate(np.sort(support)))
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):

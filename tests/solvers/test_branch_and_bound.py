@@ -188,3 +188,20 @@ def test_a_large_part_of_a_dependent_diagonal_is_found():
     problem = so.Problem(so.LeastSquares(X, y), constraint=so.Cardinality(2))
     solution = so.solve(problem, so.BranchAndBound(), tol=1e-6)
     assert solution.status is so.Status.CONVERGED
+
+
+def test_the_start_is_an_incumbent_and_nodes_have_no_usual_limit():
+    random = np.random.default_rng(0)
+    X = random.standard_normal((40, 12))
+    problem = so.Problem(
+        so.LeastSquares(X, X[:, 4] + X[:, 7] + random.standard_normal(40)),
+        so.Ridged(so.Zero(), 0.1),
+        so.Intersection(so.Cardinality(3), so.Required([0]), so.Forbidden([4])),
+    )
+    start = np.zeros(12)
+    start[[4, 7, 9, 2]] = [4.0, 3.0, 2.0, 1.0]
+    found = so.solve(problem, so.BranchAndBound(), start)
+    assert found.status is so.Status.CONVERGED
+    assert found.certificate.violation == 0.0
+    assert found.certificate.objective <= so.solve(problem).certificate.objective * (1 + 1e-9)
+    assert so.BranchAndBound.usual_limit > 10**9
