@@ -221,6 +221,8 @@ class Intersection(Constraint):
     def rejects_shape(self, shape):
         if reason := next(filter(None, (part.rejects_shape(shape) for part in self.parts)), None):
             return reason
+        if not any(isinstance(part, SupportConstraint) for part in self.parts):
+            return None  # whether convex sets meet is for solvers to say, with a ray that proves it
         boxes = [part.bounds(math.prod(shape)) for part in self.parts if isinstance(part, Box)]
         lower = np.max([box[0] for box in boxes], axis=0, initial=-np.inf)
         upper = np.min([box[1] for box in boxes], axis=0, initial=np.inf)
@@ -231,8 +233,6 @@ class Intersection(Constraint):
     def _support_conflict(self, shape, lower, upper):
         """Why no support suits all sets; what the box keeps from zero is in, what it keeps at zero is out."""
         supports = [part for part in self.parts if isinstance(part, SupportConstraint)]
-        if not supports:
-            return None
         nonzero = np.broadcast_to((lower > 0.0) | (upper < 0.0), math.prod(shape)).reshape(shape[0], -1).any(axis=1)
         zero = np.broadcast_to((lower == 0.0) & (upper == 0.0), math.prod(shape)).reshape(shape[0], -1).all(axis=1)
         return conflict([*supports, Forbidden(np.flatnonzero(zero))], shape, np.flatnonzero(nonzero).tolist())

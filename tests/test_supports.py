@@ -88,7 +88,7 @@ def test_a_set_that_makes_no_sense_is_refused(wrong, message):
         ((so.GroupCardinality(1, 3), so.Required([0, 5])), "take 2 groups, but k is 1"),
         ((so.Cardinality(1), so.Box([0.1] * 6, 1.0)), "6 required features take 6"),
         ((so.Box(-1.0, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]), so.Box(0.0, 1.0), so.Required(1)), "feature 1 is both"),
-        ((so.Box(0.5, 1.0), so.Box(0.0, 0.3)), "nothing in common in entry 0"),
+        ((so.Box(0.5, 1.0), so.Box(0.0, 0.3), so.Cardinality(2)), "nothing in common in entry 0"),
     ],
 )
 def test_sets_that_contradict_each_other_are_refused(parts, message):
