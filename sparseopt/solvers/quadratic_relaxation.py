@@ -320,7 +320,7 @@ class _NodeRun:
         """What was found, as the tree takes it."""
         features, values = self._point()
         points = self.points
-        if self.best is not None and is_finished:
+        if self.best is not None:  # the node has its bound, also where it will be gone on with
             nothing = np.empty(0, dtype=np.intp)
             points = [*points, (self.best, nothing, nothing)]
         start = (features, values, self.price)

@@ -46,7 +46,8 @@ class SampleNode:
         self.rounds, self.is_done = 0, False
         self.unit, self.support = -1, None
         # the best point of all so far, and its bound, which is no less in this node
-        self.best, self.bound = (None, -np.inf) if start is None else start[4:]
+        self.given = (None, -np.inf) if start is None else start[4:]
+        self.best, self.bound = self.given
         self.first = status.copy()
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
         self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
@@ -310,6 +311,8 @@ class SampleNode:
         on = np.flatnonzero(self.w)
         self.start = (self.features[on], self.w[on], self.intercept, self.price, self.best, self.bound)
         if not is_finished:
+            # a bound that was found since may rest on what is taken back here
+            self.start = (*self.start[:4], *self.given)
             self.whole[:] = self.first
             return Relaxed(-np.inf, -1, self.start, None, is_finished=False)
         points = self.points
