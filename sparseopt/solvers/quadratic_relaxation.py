@@ -99,7 +99,12 @@ class QuadraticRelaxation(Relaxation):
             self.is_interior = self.is_small = False
         if isinstance(start, np.ndarray):  # of an interior node
             start = None
-        node, first = _NodeRun(self, status, start, threshold), status.copy()
+        first = status.copy()
+        if isinstance(start, _NodeRun):
+            node = start
+            node.resume(status, threshold)
+        else:
+            node = _NodeRun(self, status, start, threshold)
         while node.rounds < _ROUNDS and not node.is_done:
             node.work()
             if self.is_small and node.steps > _STALLED and not node.is_done:
@@ -107,8 +112,8 @@ class QuadraticRelaxation(Relaxation):
                 status[:] = first
                 return self.relax(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
-                return node.result(is_finished=False)
-        return node.result(is_finished=True)
+                return node.interrupted()
+        return node.result()
 
     def evaluate(self, support):
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
@@ -316,12 +321,20 @@ class _NodeRun:
         self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
         return features, parts
 
-    def result(self, *, is_finished):
+    def resume(self, status, threshold):
+        """Go on with work that was interrupted: nothing else has used the scratch since."""
+        self.status, self.threshold, self.points = status, threshold, []
+
+    def interrupted(self):
+        """What was found so far; the run itself is where the work goes on."""
+        return Relaxed(self.bound, start=self, is_finished=False, points=self._points())
+
+    def result(self):
         """What was found, as the tree takes it."""
-        features, values = self._point()
-        points = self.points
-        if self.best is not None and is_finished:
-            nothing = np.empty(0, dtype=np.intp)
-            points = [*points, (self.best, nothing, nothing)]
-        start = (features, values, self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)
+        start = (*self._point(), self.price)
+        return Relaxed(self.bound, self.unit, start, self.support, points=self._points())
+
+    def _points(self):
+        """What proves the fixings, and last the bound."""
+        nothing = np.empty(0, dtype=np.intp)
+        return self.points if self.best is None else [*self.points, (self.best, nothing, nothing)]

@@ -89,13 +89,17 @@ class SampleRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        run = SampleNode(self, self._view(status), status, start, threshold)
+        if isinstance(start, SampleNode):
+            run = start
+            run.resume(status, threshold)
+        else:
+            run = SampleNode(self, self._view(status), status, start, threshold)
         self.last = run
         while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
-                return run.result(is_finished=False)
-        return run.result(is_finished=True)
+                return run.interrupted()
+        return run.result()
 
     def evaluate(self, support):
         support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)

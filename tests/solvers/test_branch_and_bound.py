@@ -205,3 +205,20 @@ def test_the_start_is_an_incumbent_and_nodes_have_no_usual_limit():
     assert found.certificate.violation == 0.0
     assert found.certificate.objective <= so.solve(problem).certificate.objective * (1 + 1e-9)
     assert so.BranchAndBound.usual_limit > 10**9
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [so.LeastSquares(*drawn(7)), so.Logistic(X, np.sign(Y)), so.Huber(X, Y, delta=0.5)],
+    ids=["squares", "logistic", "Huber"],
+)
+def test_nodes_that_are_interrupted_after_each_round_end_with_the_same_answer(loss, monkeypatch):
+    problem = so.Problem(loss, so.Ridged(so.Zero(), 0.01), so.Cardinality(3))
+    whole = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
+    monkeypatch.setattr("sparseopt.solvers.branch_and_bound._CHUNK", 0.0)
+    parts = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6, time_limit=20.0)
+    assert whole.status is parts.status is so.Status.CONVERGED
+    assert np.array_equal(whole.w, parts.w)
+    assert parts.iterations == whole.iterations
+    assert parts.certificate.lower_bound == pytest.approx(whole.certificate.lower_bound, rel=1e-9)
+    parts.certificate.verify(problem)
