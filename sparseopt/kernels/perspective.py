@@ -120,10 +120,15 @@ def relaxed_costs(w, curve, l1, lower, upper, status, price):
 
 @kernel
 def subtract_rows(gram, features, w, pull):
-    """pull -= gram w, in place, for a w that is zero outside of `features`."""
-    for q in range(features.size):
-        j = U(features[q])
-        x = w[q]
+    """pull -= gram w, in place, for a w that is zero outside of `features`; four rows at once, as memory is what it waits for."""
+    size = features.size
+    for q in range(0, size - 3, 4):
+        a, b, c, d = U(features[U(q)]), U(features[U(q + 1)]), U(features[U(q + 2)]), U(features[U(q + 3)])
+        x, y, z, t = w[U(q)], w[U(q + 1)], w[U(q + 2)], w[U(q + 3)]
+        for i in range(pull.size):
+            pull[U(i)] -= x * gram[a, U(i)] + y * gram[b, U(i)] + z * gram[c, U(i)] + t * gram[d, U(i)]
+    for q in range(size - size % 4, size):
+        j, x = U(features[U(q)]), w[U(q)]
         for i in range(pull.size):
             pull[U(i)] -= x * gram[j, U(i)]
 
@@ -173,8 +178,7 @@ def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
     return count
 
 
-@kernel
-def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
+def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
     """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what these take off.
 
     Also returned are the rounding of that, the least profit that was chosen, and the next one.
@@ -211,8 +215,7 @@ def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha
     return total, rounding, least, last
 
 
-@kernel
-def fix_features(known, gains, status, bound, least, last, threshold):
+def fix_known(known, gains, status, bound, least, last, threshold):
     """Fix, in `status`, known features whose other choice has a bound at the threshold; returns how many come in and go out."""
     kept, removed = 0, 0
     for q in range(known.size):
@@ -226,6 +229,44 @@ def fix_features(known, gains, status, bound, least, last, threshold):
             status[j] = 1
             kept += 1
     return kept, removed
+
+
+perspective_bound, fix_features = kernel(profits_of), kernel(fix_known)
+
+
+@kernel
+def judge_features(
+    known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains, w, base, slack, threshold, price, entering
+):  # fmt: skip
+    """Bound a node at w and, below the threshold, fix features, drop what is out from w, and find what comes into use.
+
+    Arguments up to `gains` are those of `perspective_bound`. `base` less the profits, their rounding and `slack` is the
+    bound. Returned are the bound, what features take off at the price, the least profit that was chosen, the numbers
+    of features that came in, went out and were dropped, and of those in `entering`: free ones, zero in w, worth the price.
+    """
+    total, rounding, least, last = profits_of(
+        known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains
+    )
+    bound = base - total - rounding - slack - 1e-15 * abs(total)
+    extra, taken, kept, removed, dropped, count = price - alpha, 0.0, 0, 0, 0, 0
+    if not bound < threshold:
+        return bound, taken, least, kept, removed, dropped, count
+    for q in range(known.size):
+        j = U(known[q])
+        if status[j] == 1 or (status[j] == 0 and gains[j] > extra):
+            taken += gains[j] - extra
+    if heap.size > 1:
+        kept, removed = fix_known(known, gains, status, bound, least, last, threshold)
+    for q in range(known.size):
+        j = U(known[q])
+        if status[j] == -1:
+            if w[j] != 0.0:
+                w[j] = 0.0
+                dropped += 1
+        elif status[j] == 0 and w[j] == 0.0 and gains[j] - extra > 1e-9 * price:
+            entering[U(count)] = known[q]
+            count += 1
+    return bound, taken, least, kept, removed, dropped, count
 
 
 @kernel

@@ -12,12 +12,7 @@ import time
 
 import numpy as np
 
-from sparseopt.kernels.perspective import (
-    fix_features,
-    perspective_bound,
-    relaxed_costs,
-    subtract_rows,
-)
+from sparseopt.kernels.perspective import judge_features, relaxed_costs, subtract_rows
 from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.interior_node import interior_node
 from sparseopt.solvers.pull_views import Part, WholeView, WideView
@@ -73,6 +68,9 @@ class QuadraticRelaxation(Relaxation):
         self.view = WholeView(self) if isinstance(model, WholeGram) else WideView(self)
         # scratch of the nodes
         self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
+        self.entering = np.empty(p, dtype=np.intp)
+        #: Supports that were worth an evaluation.
+        self.seen = set()
 
     def unbounded(self):
         """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
@@ -164,72 +162,66 @@ class _NodeRun:
         self.steps += minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
-        room = subset.k - int(np.count_nonzero(status == IN))
         known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
-        bound, least, last = self._bound(known, linear - pull, room, _LEVEL * extra)
-        if bound > self.bound:
-            self.bound = bound
-            self.best = self._point() if of.keep_points else None
+        bound, taken, changed, entering = self._judge(known, linear - pull, _LEVEL * extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
-        profits, kinds = of.gains[known] - extra, status[known]
-        excess = np.maximum(profits, 0.0)
-        taken = float(np.sum(excess[kinds == FREE])) + float(np.sum(profits[kinds == IN]))
-        entering = known[(kinds == FREE) & (profits > 1e-9 * self.price)]
-        kept = self._fix(known, bound, least, last, room)
-        dropped = (w != 0.0) & (status[features] == OUT)
-        of.w[features[dropped]] = 0.0
         # features that stay in use were known, so that their pulls are; but for what was dropped
-        self.is_fresh = bool(dropped.any()) or kept > 0
-        entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
-        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
-        unknown = value - self.base + taken
-        if kept or dropped.any() or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+        self.is_fresh = changed
+        unknown = model.constant - 0.5 * float(w @ (linear + pull)) + cost - self.base + taken
+        if changed or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
             self._need(entering)
             return
-        self._settle(value - extra * subset.k, unknown, share, room, known)
+        room = subset.k - int(np.count_nonzero(status == IN))
+        self._settle(self.base - taken + unknown - extra * subset.k, unknown, share, room, known)
 
-    def _fix(self, known, bound, least, last, room):
-        """Fix what the bound decides; returns how many features come in."""
-        status, threshold = self.status, self.threshold
-        before = status.copy() if self.of.keep_points else None
-        if room == 0:
-            removed, kept = int(np.count_nonzero(status == FREE)), 0
-            status[status == FREE] = OUT
-        else:
-            kept, removed = fix_features(known, self.of.gains, status, bound, least, last, threshold)
-            if bound + least + self.of.subset.alpha >= threshold:
-                removed += self.of.view.remove(known, status, bound + least - threshold)
-        if before is not None and kept + removed:
-            changed = np.flatnonzero(before != status)
-            out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
-            self.points.append((self._point(), out, into))
-        return kept
+    def _judge(self, known, image, level):
+        """Bound at w and fix what that decides.
 
-    def _bound(self, known, image, room, level):
-        """The bound at w, the least profit that it takes in, and the next one."""
-        of, subset, model, w = self.of, self.of.subset, self.of.model, self.values
+        Returns the bound, what features take off at the price, whether w or what must be in has changed, and the
+        features that come into use.
+        """
+        of, subset, model, status, w = self.of, self.of.subset, self.of.model, self.status, self.values
         weight = float(np.abs(w) @ model.sizes[self.features])
         error = model.rounding * (of.length + weight)
-        heap = of.heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
-        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
-        level = level if known.size < of.n_units else 0.0
-        total, rounding, least, last = perspective_bound(
-            known, of.view.pull, model.sizes, self.status, *terms, error, level, heap, of.gains
-        )
+        free = int(np.count_nonzero(status == FREE))
+        room = subset.k - int(np.count_nonzero(status == IN))
         self.base = model.constant - 0.5 * float(w @ image)
-        rounding += error * weight + 1e-15 * (model.constant + abs(total))
-        return self.base - total - rounding, least, last
+        before = status.copy() if of.keep_points else None
+        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
+        bound, taken, least, kept, removed, dropped, count = judge_features(
+            known, of.view.pull, model.sizes, status, *terms, error, level if known.size < of.n_units else 0.0,
+            of.heap[: min(room, free) + 1], of.gains, of.w, self.base, error * weight + 1e-15 * model.constant,
+            self.threshold, self.price, of.entering,
+        )  # fmt: skip
+        if bound > self.bound:
+            self.bound = bound
+            self.best = self._point() if of.keep_points else None
+        if self.bound < self.threshold:
+            if room == 0 and free:
+                removed, status[status == FREE] = free, OUT
+                dropped += int(np.count_nonzero(of.w[status == OUT]))
+                of.w[status == OUT] = 0.0
+                count = 0
+            elif bound + least + subset.alpha >= self.threshold:
+                removed += of.view.remove(known, status, bound + least - self.threshold)
+            if before is not None and kept + removed:
+                changed = np.flatnonzero(before != status)
+                out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
+                self.points.append((self._point(), out, into))
+        return bound, taken, kept + dropped > 0, of.entering[:count]
 
     def _need(self, entering):
         """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
         of = self.of
-        used = np.flatnonzero(of.w)
-        most = max(_FEWEST, used.size // 2)
+        is_needed = of.w != 0.0
+        most = max(_FEWEST, int(np.count_nonzero(is_needed)) // 2)
         if entering.size > most:
             entering = entering[np.argpartition(-of.gains[entering], most)[:most]]
-        self.needed = np.unique(np.concatenate([used, np.flatnonzero(self.status == IN), entering]))
+        is_needed |= self.status == IN
+        is_needed[entering] = True
+        self.needed = np.flatnonzero(is_needed)
 
     def _point(self):
         used = np.flatnonzero(self.values)
@@ -318,7 +310,10 @@ class _NodeRun:
             parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
         order = np.lexsort((features, -parts))[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
-        self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
+        support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
+        if (key := support.tobytes()) not in of.seen:
+            of.seen.add(key)
+            self.support = support
         return features, parts
 
     def resume(self, status, threshold):
