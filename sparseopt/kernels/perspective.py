@@ -119,6 +119,22 @@ def relaxed_costs(w, curve, l1, lower, upper, status, price):
 
 
 @kernel
+def scaled_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
+    """What features cost where the shares of free ones are those at a price, times `scale`: at least their relaxed costs."""
+    cost = 0.0
+    for j in range(w.size):
+        size, share = abs(w[j]), 1.0
+        if status[j] == 0:
+            if size == 0.0:
+                continue
+            end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
+            share = min(scale * (size / end if size < end else 1.0), 1.0)
+        if status[j] != -1:
+            cost += alpha * share + l1 * size + 0.5 * curve[j] * size * size / share
+    return cost
+
+
+@kernel
 def subtract_rows(gram, features, w, pull):
     """pull -= gram w, in place, for a w that is zero outside of `features`; four rows at once, as memory is what it waits for."""
     size = features.size
@@ -236,21 +252,22 @@ perspective_bound, fix_features = kernel(profits_of), kernel(fix_known)
 
 @kernel
 def judge_features(
-    known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains, w, base, slack, threshold, price, entering
+    known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains, w, base, slack, threshold, price, near, entering
 ):  # fmt: skip
     """Bound a node at w and, below the threshold, fix features, drop what is out from w, and find what comes into use.
 
     Arguments up to `gains` are those of `perspective_bound`. `base` less the profits, their rounding and `slack` is the
     bound. Returned are the bound, what features take off at the price, the least profit that was chosen, the numbers
-    of features that came in, went out and were dropped, and of those in `entering`: free ones, zero in w, worth the price.
+    of features that came in, went out and were dropped, of free ones worth the price that are zero in w, and of those in `entering`, which are worth a
+    part `near` of it.
     """
     total, rounding, least, last = profits_of(
         known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains
     )
     bound = base - total - rounding - slack - 1e-15 * abs(total)
-    extra, taken, kept, removed, dropped, count = price - alpha, 0.0, 0, 0, 0, 0
+    extra, taken, kept, removed, dropped, worth, count = price - alpha, 0.0, 0, 0, 0, 0, 0
     if not bound < threshold:
-        return bound, taken, least, kept, removed, dropped, count
+        return bound, taken, least, kept, removed, dropped, worth, count
     for q in range(known.size):
         j = U(known[q])
         if status[j] == 1 or (status[j] == 0 and gains[j] > extra):
@@ -263,10 +280,11 @@ def judge_features(
             if w[j] != 0.0:
                 w[j] = 0.0
                 dropped += 1
-        elif status[j] == 0 and w[j] == 0.0 and gains[j] - extra > 1e-9 * price:
+        elif status[j] == 0 and w[j] == 0.0 and gains[j] > near * extra:
             entering[U(count)] = known[q]
             count += 1
-    return bound, taken, least, kept, removed, dropped, count
+            worth += gains[j] - extra > 1e-9 * price
+    return bound, taken, least, kept, removed, dropped, worth, count
 
 
 @kernel

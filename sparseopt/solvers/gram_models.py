@@ -210,12 +210,12 @@ def whole_gram(loss):
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
     else:
-        gram, linear, root = np.zeros((p, p)), np.zeros(p), np.sqrt(weights)
+        gram, linear, root = None, np.zeros(p), np.sqrt(weights)
         rows = max(1, _BLOCK // max(p, 1))
         for first in range(0, n, rows):
             part = slice(first, first + rows)
             block = (design.matrix.T[:, part] - means[:, None]) * root[part]
-            gram += block @ block.T
+            gram = block @ block.T if gram is None else np.add(gram, block @ block.T, out=gram)
             linear += block @ (root[part] * target[part])
             yield
     return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from sparseopt.kernels.perspective import judge_features, relaxed_costs, subtract_rows
+from sparseopt.kernels.perspective import judge_features, relaxed_costs, scaled_costs, subtract_rows
 from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.interior_node import interior_node
 from sparseopt.solvers.pull_views import Part, WholeView, WideView
@@ -25,11 +25,14 @@ _ROUNDS = 100
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # A node is branched on once the relaxation is known to this part of what is missing to close it.
-_KNOWN = 0.3
+_KNOWN = 0.7
+_EARLY = 10.0
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
 # Up to so many features, nodes are solved by an interior-point method once descent has taken so many Newton steps in one.
 _SMALL, _STALLED = 200, 30
+# Features come into use that are worth this part of what the price asks for: mostly they would come soon.
+_CLOSE = 0.8
 # So many new features come into use at once, at least.
 _FEWEST = 32
 # Descent ends where an epoch gains less than this part of what is missing, at first.
@@ -163,18 +166,35 @@ class _NodeRun:
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
-        bound, taken, changed, entering = self._judge(known, linear - pull, _LEVEL * extra)
+        bound, taken, changed, worth, entering = self._judge(known, linear - pull, _LEVEL * extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
         # features that stay in use were known, so that their pulls are; but for what was dropped
         self.is_fresh = changed
         unknown = model.constant - 0.5 * float(w @ (linear + pull)) + cost - self.base + taken
-        if changed or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+        room = subset.k - int(np.count_nonzero(status == IN))
+        if self._is_known(model.constant - 0.5 * float(w @ (linear + pull)), w, costs, share, room):
+            features, parts = self._choose(room)
+            halves = np.minimum(parts, 1.0 - parts)
+            if halves.size and np.max(halves) > _FIXED:
+                self.is_done, self.unit = True, int(features[np.argmax(halves)])
+                return
+        if changed or (worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
             self._need(entering)
             return
-        room = subset.k - int(np.count_nonzero(status == IN))
         self._settle(self.base - taken + unknown - extra * subset.k, unknown, share, room, known)
+
+    def _is_known(self, smooth, w, costs, share, room):
+        """Whether the relaxation will not reach the threshold, and its value is known to a part of what it lacks.
+
+        With shares scaled to what may be in, w is a point of the relaxation, the value of which is no less than the bound.
+        """
+        alpha, total = self.of.subset.alpha, share - self.of.subset.k + room
+        # at the price alone, more than what pays is not to be in
+        scale = room / total if total > room or (self.price > alpha and total > 0.0) else 1.0
+        value = smooth + scaled_costs(w, *costs, alpha, scale) if scale > 0.0 else np.inf
+        return value - self.bound <= _EARLY * (self.threshold - value)
 
     def _judge(self, known, image, level):
         """Bound at w and fix what that decides.
@@ -190,10 +210,10 @@ class _NodeRun:
         self.base = model.constant - 0.5 * float(w @ image)
         before = status.copy() if of.keep_points else None
         terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
-        bound, taken, least, kept, removed, dropped, count = judge_features(
+        bound, taken, least, kept, removed, dropped, worth, count = judge_features(
             known, of.view.pull, model.sizes, status, *terms, error, level if known.size < of.n_units else 0.0,
             of.heap[: min(room, free) + 1], of.gains, of.w, self.base, error * weight + 1e-15 * model.constant,
-            self.threshold, self.price, of.entering,
+            self.threshold, self.price, _CLOSE, of.entering,
         )  # fmt: skip
         if bound > self.bound:
             self.bound = bound
@@ -203,14 +223,14 @@ class _NodeRun:
                 removed, status[status == FREE] = free, OUT
                 dropped += int(np.count_nonzero(of.w[status == OUT]))
                 of.w[status == OUT] = 0.0
-                count = 0
+                worth = count = 0
             elif bound + least + subset.alpha >= self.threshold:
                 removed += of.view.remove(known, status, bound + least - self.threshold)
             if before is not None and kept + removed:
                 changed = np.flatnonzero(before != status)
                 out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
                 self.points.append((self._point(), out, into))
-        return bound, taken, kept + dropped > 0, of.entering[:count]
+        return bound, taken, kept + dropped > 0, worth, of.entering[:count]
 
     def _need(self, entering):
         """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
