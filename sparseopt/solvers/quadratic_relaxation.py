@@ -24,8 +24,9 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 _ROUNDS = 100
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
-# A node is branched on once the relaxation is known to this part of what is missing to close it.
+# Features come into use until the relaxation is known to this part of what is missing to close the node.
 _KNOWN = 0.7
+# A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
 _EARLY = 10.0
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
@@ -106,7 +107,7 @@ class QuadraticRelaxation(Relaxation):
             node.resume(status, threshold)
         else:
             node = _NodeRun(self, status, start, threshold)
-        while node.rounds < _ROUNDS and not node.is_done:
+        while not node.is_done:
             node.work()
             if self.is_small and node.steps > _STALLED and not node.is_done:
                 self.is_interior = True
@@ -129,7 +130,9 @@ class _NodeRun:
         features, values, self.price = self._first() if start is None else start
         relaxation.w.fill(0.0)
         relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
-        self.needed = np.union1d(features, np.flatnonzero(status == IN))
+        is_needed = status == IN
+        is_needed[features] = True
+        self.needed = np.flatnonzero(is_needed)
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
@@ -172,16 +175,16 @@ class _NodeRun:
             return
         # features that stay in use were known, so that their pulls are; but for what was dropped
         self.is_fresh = changed
-        unknown = model.constant - 0.5 * float(w @ (linear + pull)) + cost - self.base + taken
+        smooth = model.constant - 0.5 * float(w @ (linear + pull))
+        unknown = smooth + cost - self.base + taken
         room = subset.k - int(np.count_nonzero(status == IN))
-        if self._is_known(model.constant - 0.5 * float(w @ (linear + pull)), w, costs, share, room):
-            features, parts = self._choose(room)
-            halves = np.minimum(parts, 1.0 - parts)
-            if halves.size and np.max(halves) > _FIXED:
-                self.is_done, self.unit = True, int(features[np.argmax(halves)])
-                return
-        if changed or (worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+        if self._is_known(smooth, w, costs, share, room) and self._branch(room):
+            return
+        if changed or (self.rounds < _ROUNDS and worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
             self._need(entering)
+            return
+        if self.rounds >= _ROUNDS:
+            self.is_done, self.unit = True, self._largest(known)
             return
         self._settle(self.base - taken + unknown - extra * subset.k, unknown, share, room, known)
 
@@ -256,10 +259,7 @@ class _NodeRun:
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
             return
-        features, parts = self._choose(room)
-        halves = np.minimum(parts, 1.0 - parts)
-        if halves.size and np.max(halves) > _FIXED:
-            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+        if self._branch(room):
             return
         # nothing is in by a part: the relaxation is one support, and exact once price and w are
         is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)
@@ -317,8 +317,8 @@ class _NodeRun:
         self.price = price
         return True
 
-    def _choose(self, room):
-        """The free features in use and by what part they are in; those with the largest parts are worth a try."""
+    def _branch(self, room):
+        """Name the free feature in use that is in by the part nearest to a half, if one is; the largest parts are worth a try."""
         of = self.of
         features = self.features[(self.values != 0.0) & (self.status[self.features] == FREE)]
         w = of.w[features]
@@ -334,7 +334,10 @@ class _NodeRun:
         if (key := support.tobytes()) not in of.seen:
             of.seen.add(key)
             self.support = support
-        return features, parts
+        halves = np.minimum(parts, 1.0 - parts)
+        if halves.size and np.max(halves) > _FIXED:
+            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+        return self.is_done
 
     def resume(self, status, threshold):
         """Go on with work that was interrupted: nothing else has used the scratch since."""
