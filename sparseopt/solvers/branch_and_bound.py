@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.gram_models import WholeGram, gram_model
+from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
@@ -45,6 +46,8 @@ class TreeState(State):
     preparation: object = field(default=None, repr=False)
     tree: Tree | None = field(default=None, repr=False)
     subset: SubsetProblem | None = field(default=None, repr=False)
+    #: Gives the best coefficients that the preparation has found so far.
+    best: Callable | None = field(default=None, repr=False)
 
     def proof(self):
         return None if self.tree is None else proof_of(self.tree)
@@ -62,9 +65,10 @@ class BranchAndBound(Solver):
     `tol` is the relative gap between the objective and the bound that is proven for all supports;
     an iteration is a node.
 
-    A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a perspective relaxation, with a price for each
-    feature that is found node by node, and fix at once what its bound decides. Where there are no fewer samples than
-    features, part of the diagonal of the Gram matrix takes the place of a ridge.
+    A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a
+    perspective relaxation, with a price for each feature that is found node by node, and fix at once what its bound
+    decides. Where there are no fewer samples than features, part of the diagonal of the Gram matrix takes the place of
+    a ridge.
 
     Parameters
     ----------
@@ -103,8 +107,10 @@ class BranchAndBound(Solver):
             if found is _READY:
                 state.preparation = None
             elif found is not None:
-                state.w = _rounded(found, problem.dtype, state.subset)
+                state.best = found
             if time.perf_counter() >= until:
+                if state.best is not None:
+                    state.w = _rounded(state.best(), problem.dtype, state.subset)
                 return state
         if state.status is not None:
             return state
@@ -143,31 +149,35 @@ class BranchAndBound(Solver):
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):
-    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts."""
-    model = yield from gram_model(loss)
+    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts: a generator.
+
+    It yields None, or a function that gives the best coefficients so far.
+    """
+    model = None if takes_long(loss) else (yield from gram_model(loss))
     yield
-    search = _search(loss, model, subset)
+    if isinstance(model, WholeGram):
+        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
+    else:
+        rows = GramRows.of(loss)
+    is_open = np.ones(rows.n_features, dtype=bool)
+    is_open[subset.forbidden] = False
+    # it knows nothing of bounds and of an L1 norm
+    state = SubsetState(rows, subset.ridge, is_open, subset.required)
+    search = SubsetSearch(state, subset.k, subset.alpha, kicks=_KICKS)
+
+    def found(of=rows):
+        return best_on_support(of, subset, np.union1d(search.best.support, subset.required))
+
     for _ in search.run():
-        yield
-    objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
-    yield point
+        yield lambda: found()[1]
+    model = (yield from gram_model(loss)) if model is None else model
+    objective, point = found(model)
     if isinstance(model, WholeGram) and (diagonal := (yield from largest_diagonal(model))) is not None:
         model.move_diagonal(diagonal)
     relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
     if (j := relaxation.unbounded()) >= 0:
         raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
     return relaxation, objective, point
-
-
-def _search(loss, model, subset):
-    """The search for a first support, which knows nothing of bounds and of an L1 norm."""
-    if isinstance(model, WholeGram):
-        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
-    else:
-        rows = GramRows.of(loss)
-    is_open = np.ones(model.n_features, dtype=bool)
-    is_open[subset.forbidden] = False
-    return SubsetSearch(SubsetState(rows, subset.ridge, is_open, subset.required), subset.k, subset.alpha, kicks=_KICKS)
 
 
 def _rounded(point, dtype, subset):

@@ -129,14 +129,14 @@ class SampleRelaxation(Relaxation):
 def prepare_samples(loss, subset, *, keep_points):
     """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator.
 
-    It yields the best coefficients so far, should time run out.
+    It yields None, or a function that gives the best coefficients so far, should time run out.
     """
     view = SampleView(loss)
     yield
     search = ModelSearch(loss, subset, view)
     # growth alone, and exchanges at the end: where that is not the best, the tree will say so
     for _ in search.run(few=0):
-        yield _coefficients(search.best, subset.n_features)
+        yield lambda: _coefficients(search.best, subset.n_features)
     point = _coefficients(search.best, subset.n_features)
     return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
 
