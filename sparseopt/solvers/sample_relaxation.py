@@ -131,8 +131,7 @@ def prepare_samples(loss, subset, *, keep_points):
 
     It yields None, or a function that gives the best coefficients so far, should time run out.
     """
-    view = SampleView(loss)
-    yield
+    view = yield from SampleView.in_parts(loss)
     search = ModelSearch(loss, subset, view)
     # growth alone, and exchanges at the end: where that is not the best, the tree will say so
     for _ in search.run(few=0):
