@@ -98,53 +98,35 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, pr
 
 
 @kernel
-def relaxed_costs(w, curve, l1, lower, upper, status, price):
-    """Sum of the relaxed prices at w, and of the parts by which features are in."""
-    cost, share = 0.0, 0.0
-    for j in range(w.size):
-        size, is_in = abs(w[j]), status[j] == 1
-        if size == 0.0 and not is_in:
-            continue
-        end = 0.0
-        if not is_in:
-            end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
-        cost += l1 * size
-        if size >= end:
-            cost += price + 0.5 * curve[j] * size * size
-            share += 1.0
-        else:
-            cost += (price / end + 0.5 * curve[j] * end) * size
-            share += size / end
-    return cost, share
-
-
-@kernel
 def scaled_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
-    """What features cost where the shares of free ones are those at a price, times `scale`: at least their relaxed costs."""
-    cost = 0.0
+    """What features cost at w, and the parts by which they are in: those of the price times `scale`, each for alpha.
+
+    With alpha = price and a scale of one that is the sum of the relaxed prices.
+    """
+    cost, total = 0.0, 0.0
     for j in range(w.size):
         size, share = abs(w[j]), 1.0
-        if status[j] == 0:
+        if status[j] != 1:
             if size == 0.0:
                 continue
             end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
             share = min(scale * (size / end if size < end else 1.0), 1.0)
-        if status[j] != -1:
-            cost += alpha * share + l1 * size + 0.5 * curve[j] * size * size / share
-    return cost
+        cost += alpha * share + l1 * size + 0.5 * curve[j] * size * (size / share)
+        total += share
+    return cost, total
+
+
+def relaxed_costs(w, curve, l1, lower, upper, status, price):
+    """Sum of the relaxed prices at w, and of the parts by which features are in."""
+    return scaled_costs(w, curve, l1, lower, upper, status, price, price, 1.0)
 
 
 @kernel
 def subtract_rows(gram, features, w, pull):
-    """pull -= gram w, in place, for a w that is zero outside of `features`; four rows at once, as memory is what it waits for."""
-    size = features.size
-    for q in range(0, size - 3, 4):
-        a, b, c, d = U(features[U(q)]), U(features[U(q + 1)]), U(features[U(q + 2)]), U(features[U(q + 3)])
-        x, y, z, t = w[U(q)], w[U(q + 1)], w[U(q + 2)], w[U(q + 3)]
-        for i in range(pull.size):
-            pull[U(i)] -= x * gram[a, U(i)] + y * gram[b, U(i)] + z * gram[c, U(i)] + t * gram[d, U(i)]
-    for q in range(size - size % 4, size):
-        j, x = U(features[U(q)]), w[U(q)]
+    """pull -= gram w, in place, for a w that is zero outside of `features`."""
+    for q in range(features.size):
+        j = U(features[q])
+        x = w[q]
         for i in range(pull.size):
             pull[U(i)] -= x * gram[j, U(i)]
 

@@ -196,7 +196,7 @@ class _NodeRun:
         alpha, total = self.of.subset.alpha, share - self.of.subset.k + room
         # at the price alone, more than what pays is not to be in
         scale = room / total if total > room or (self.price > alpha and total > 0.0) else 1.0
-        value = smooth + scaled_costs(w, *costs, alpha, scale) if scale > 0.0 else np.inf
+        value = smooth + scaled_costs(w, *costs, alpha, scale)[0] if scale > 0.0 else np.inf
         return value - self.bound <= _EARLY * (self.threshold - value)
 
     def _judge(self, known, image, level):
