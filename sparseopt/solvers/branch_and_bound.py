@@ -97,7 +97,7 @@ class BranchAndBound(Solver):
 
     def init(self, problem, w):
         state = TreeState(w=w)
-        state.preparation = self._prepare(problem, state, np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)])
+        state.preparation = self._prepare(problem, state, w)
         return state
 
     def step(self, problem, state, tol, max_iterations):
@@ -109,8 +109,7 @@ class BranchAndBound(Solver):
             elif found is not None:
                 state.best = found
             if time.perf_counter() >= until:
-                if state.best is not None:
-                    state.w = _rounded(state.best(), problem.dtype, state.subset)
+                self._take_best(problem, state)
                 return state
         if state.status is not None:
             return state
@@ -123,11 +122,22 @@ class BranchAndBound(Solver):
             state.status = Status.CONVERGED if reached else Status.STALLED
         return state
 
-    def _prepare(self, problem, state, start):
+    def _take_best(self, problem, state):
+        """The best of what the preparation knows becomes the solution so far."""
+        if state.best is not None:
+            w = _rounded(state.best(), problem.dtype, state.subset)
+            if problem.objective(w) < problem.objective(state.w):
+                state.w = w
+
+    def _prepare(self, problem, state, w):
         """Read the problem, find an incumbent and begin the tree, in parts."""
         subset, loss = SubsetProblem.of(problem), problem.loss
-        state.w = np.zeros(problem.n_features)
-        state.subset = subset
+        start = np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)]
+        others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
+        support = np.sort(np.concatenate([subset.required, others[: subset.k - subset.required.size]]))
+        begin = np.zeros(problem.n_features)
+        begin[support] = w[support]
+        state.w, state.subset = _rounded(begin, problem.dtype, subset), subset
         if isinstance(loss, LeastSquares) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
@@ -143,9 +153,7 @@ class BranchAndBound(Solver):
             keep_proof=self.keep_proof,
         )
         if start.size:
-            others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
-            support = np.concatenate([subset.required, others[: subset.k - subset.required.size]])
-            state.tree.offer(*relaxation.evaluate(np.sort(support)))
+            state.tree.offer(*relaxation.evaluate(support))
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):

@@ -169,7 +169,7 @@ class _NodeRun:
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
         known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
-        bound, taken, changed, worth, entering = self._judge(known, linear - pull, _LEVEL * extra)
+        taken, changed, worth, entering = self._judge(known, linear - pull, _LEVEL * extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
@@ -180,7 +180,9 @@ class _NodeRun:
         room = subset.k - int(np.count_nonzero(status == IN))
         if self._is_known(smooth, w, costs, share, room) and self._branch(room):
             return
-        if changed or (self.rounds < _ROUNDS and worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+        if changed or (
+            self.rounds < _ROUNDS and worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())
+        ):
             self._need(entering)
             return
         if self.rounds >= _ROUNDS:
@@ -202,8 +204,8 @@ class _NodeRun:
     def _judge(self, known, image, level):
         """Bound at w and fix what that decides.
 
-        Returns the bound, what features take off at the price, whether w or what must be in has changed, and the
-        features that come into use.
+        Returns what features take off at the price, whether w or what must be in has changed, how many features are
+        worth the price, and those that come into use.
         """
         of, subset, model, status, w = self.of, self.of.subset, self.of.model, self.status, self.values
         weight = float(np.abs(w) @ model.sizes[self.features])
@@ -233,7 +235,7 @@ class _NodeRun:
                 changed = np.flatnonzero(before != status)
                 out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
                 self.points.append((self._point(), out, into))
-        return bound, taken, kept + dropped > 0, worth, of.entering[:count]
+        return taken, kept + dropped > 0, worth, of.entering[:count]
 
     def _need(self, entering):
         """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""

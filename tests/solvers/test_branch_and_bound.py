@@ -222,3 +222,22 @@ def test_nodes_that_are_interrupted_after_each_round_end_with_the_same_answer(lo
     assert parts.iterations == whole.iterations
     assert parts.certificate.lower_bound == pytest.approx(whole.certificate.lower_bound, rel=1e-9)
     parts.certificate.verify(problem)
+
+
+def test_what_is_known_when_time_runs_out_early_is_no_worse_than_the_start(monkeypatch):
+    """The search has only begun; with a start, that is the first solution, and without one a support is there soon."""
+    problem = so.Problem(so.LeastSquares(*drawn(3, n=300, p=200)), RIDGE, so.Cardinality(6))
+    best = so.solve(problem)
+    monkeypatch.setattr("sparseopt.solvers.branch_and_bound._CHUNK", 0.0)
+    solution = so.solve(problem, so.BranchAndBound(), best.w, time_limit=0.0)
+    assert solution.status is so.Status.TIME_LIMIT
+    assert solution.certificate.objective <= best.certificate.objective
+    assert solution.certificate.lower_bound <= best.certificate.objective
+    seen = []
+
+    def look(nodes, w):
+        seen.append(np.count_nonzero(w))
+        return nodes > 0
+
+    so.solve(problem, so.BranchAndBound(), callback=look)
+    assert seen[min(10, len(seen) - 1)] > 0
