@@ -33,6 +33,8 @@ _FLOOR = 1e-6
 _READY = object()
 # Of the tolerance, which rounding in the certificate leaves to the search.
 _PART = 0.999
+# Rounding of an objective, in units of that of its type, which is no part of a gap.
+_DIGITS = 16.0
 _REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
 _UNBOUNDED = "feature {} depends on others, and nothing is proven without a limit to its coefficient; " + _REMEDY
 # Of the search for the first support: with a few, it is mostly the best one.
@@ -118,7 +120,10 @@ class BranchAndBound(Solver):
         state.w = _rounded(tree.point, problem.dtype, state.subset)
         state.lower_bound = tree.lower_bound
         if tree.is_finished:
-            reached = tree.objective - state.lower_bound <= state.tolerance * max(abs(tree.objective), tree.floor)
+            # of the point that is returned: a required coefficient that is best at zero, say, is not zero there
+            objective = problem.objective(state.w)
+            tolerance = state.tolerance + _DIGITS * float(np.finfo(problem.dtype).eps)
+            reached = objective - state.lower_bound <= tolerance * max(abs(objective), tree.floor)
             state.status = Status.CONVERGED if reached else Status.STALLED
         return state
 

@@ -241,3 +241,13 @@ def test_what_is_known_when_time_runs_out_early_is_no_worse_than_the_start(monke
 
     so.solve(problem, so.BranchAndBound(), callback=look)
     assert seen[min(10, len(seen) - 1)] > 0
+
+
+def test_a_gap_that_is_not_reached_has_not_converged():
+    """The infimum, zero, is not attained: the required coefficient would have to be zero."""
+    problem = so.Problem(
+        so.LeastSquares(X, np.zeros(len(X))), RIDGE, so.Intersection(so.Cardinality(3), so.Required((6,)))
+    )
+    solution = so.solve(problem, so.BranchAndBound(), tol=1e-6)
+    assert solution.certificate.relative_gap > 0.5
+    assert solution.status is so.Status.STALLED
