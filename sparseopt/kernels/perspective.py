@@ -98,24 +98,27 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, pr
 
 
 @kernel
+def scaled_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
+    """What features cost at w, and the parts by which they are in: those of the price times `scale`, each for alpha.
+
+    With alpha = price and a scale of one that is the sum of the relaxed prices.
+    """
+    cost, total = 0.0, 0.0
+    for j in range(w.size):
+        size, share = abs(w[j]), 1.0
+        if status[j] != 1:
+            if size == 0.0:
+                continue
+            end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
+            share = min(scale * (size / end if size < end else 1.0), 1.0)
+        cost += alpha * share + l1 * size + 0.5 * curve[j] * size * (size / share)
+        total += share
+    return cost, total
+
+
 def relaxed_costs(w, curve, l1, lower, upper, status, price):
     """Sum of the relaxed prices at w, and of the parts by which features are in."""
-    cost, share = 0.0, 0.0
-    for j in range(w.size):
-        size, is_in = abs(w[j]), status[j] == 1
-        if size == 0.0 and not is_in:
-            continue
-        end = 0.0
-        if not is_in:
-            end = knot(price, curve[j], upper[j] if w[j] > 0.0 else -lower[j])
-        cost += l1 * size
-        if size >= end:
-            cost += price + 0.5 * curve[j] * size * size
-            share += 1.0
-        else:
-            cost += (price / end + 0.5 * curve[j] * end) * size
-            share += size / end
-    return cost, share
+    return scaled_costs(w, curve, l1, lower, upper, status, price, price, 1.0)
 
 
 @kernel
@@ -173,8 +176,7 @@ def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
     return count
 
 
-@kernel
-def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
+def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
     """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what these take off.
 
     Also returned are the rounding of that, the least profit that was chosen, and the next one.
@@ -211,8 +213,7 @@ def perspective_bound(known, pull, sizes, status, curve, l1, lower, upper, alpha
     return total, rounding, least, last
 
 
-@kernel
-def fix_features(known, gains, status, bound, least, last, threshold):
+def fix_known(known, gains, status, bound, least, last, threshold):
     """Fix, in `status`, known features whose other choice has a bound at the threshold; returns how many come in and go out."""
     kept, removed = 0, 0
     for q in range(known.size):
@@ -226,6 +227,46 @@ def fix_features(known, gains, status, bound, least, last, threshold):
             status[j] = 1
             kept += 1
     return kept, removed
+
+
+perspective_bound, fix_features = kernel(profits_of), kernel(fix_known)
+
+
+@kernel
+def judge_features(
+    known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains, w, base, slack, threshold, price, near, entering
+):  # fmt: skip
+    """Bound a node at w and, below the threshold, fix features, drop what is out from w, and find what comes into use.
+
+    Arguments up to `gains` are those of `perspective_bound`. `base` less the profits, their rounding and `slack` is the
+    bound. Returned are the bound, what features take off at the price, the least profit that was chosen, the numbers
+    of features that came in, went out and were dropped, of free ones worth the price that are zero in w, and of those in `entering`, which are worth a
+    part `near` of it.
+    """
+    total, rounding, least, last = profits_of(
+        known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains
+    )
+    bound = base - total - rounding - slack - 1e-15 * abs(total)
+    extra, taken, kept, removed, dropped, worth, count = price - alpha, 0.0, 0, 0, 0, 0, 0
+    if not bound < threshold:
+        return bound, taken, least, kept, removed, dropped, worth, count
+    for q in range(known.size):
+        j = U(known[q])
+        if status[j] == 1 or (status[j] == 0 and gains[j] > extra):
+            taken += gains[j] - extra
+    if heap.size > 1:
+        kept, removed = fix_known(known, gains, status, bound, least, last, threshold)
+    for q in range(known.size):
+        j = U(known[q])
+        if status[j] == -1:
+            if w[j] != 0.0:
+                w[j] = 0.0
+                dropped += 1
+        elif status[j] == 0 and w[j] == 0.0 and gains[j] > near * extra:
+            entering[U(count)] = known[q]
+            count += 1
+            worth += gains[j] - extra > 1e-9 * price
+    return bound, taken, least, kept, removed, dropped, worth, count
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.gram_models import WholeGram, gram_model
+from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
@@ -32,6 +33,8 @@ _FLOOR = 1e-6
 _READY = object()
 # Of the tolerance, which rounding in the certificate leaves to the search.
 _PART = 0.999
+# Rounding of an objective, in units of that of its type, which is no part of a gap.
+_DIGITS = 16.0
 _REMEDY = "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
 _UNBOUNDED = "feature {} depends on others, and nothing is proven without a limit to its coefficient; " + _REMEDY
 # Of the search for the first support: with a few, it is mostly the best one.
@@ -45,6 +48,8 @@ class TreeState(State):
     preparation: object = field(default=None, repr=False)
     tree: Tree | None = field(default=None, repr=False)
     subset: SubsetProblem | None = field(default=None, repr=False)
+    #: Gives the best coefficients that the preparation has found so far.
+    best: Callable | None = field(default=None, repr=False)
 
     def proof(self):
         return None if self.tree is None else proof_of(self.tree)
@@ -62,9 +67,10 @@ class BranchAndBound(Solver):
     `tol` is the relative gap between the objective and the bound that is proven for all supports;
     an iteration is a node.
 
-    A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a perspective relaxation, with a price for each
-    feature that is found node by node, and fix at once what its bound decides. Where there are no fewer samples than
-    features, part of the diagonal of the Gram matrix takes the place of a ridge.
+    A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a
+    perspective relaxation, with a price for each feature that is found node by node, and fix at once what its bound
+    decides. Where there are no fewer samples than features, part of the diagonal of the Gram matrix takes the place of
+    a ridge.
 
     Parameters
     ----------
@@ -93,7 +99,7 @@ class BranchAndBound(Solver):
 
     def init(self, problem, w):
         state = TreeState(w=w)
-        state.preparation = self._prepare(problem, state, np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)])
+        state.preparation = self._prepare(problem, state, w)
         return state
 
     def step(self, problem, state, tol, max_iterations):
@@ -103,8 +109,9 @@ class BranchAndBound(Solver):
             if found is _READY:
                 state.preparation = None
             elif found is not None:
-                state.w = _rounded(found, problem.dtype, state.subset)
+                state.best = found
             if time.perf_counter() >= until:
+                self._take_best(problem, state)
                 return state
         if state.status is not None:
             return state
@@ -113,15 +120,29 @@ class BranchAndBound(Solver):
         state.w = _rounded(tree.point, problem.dtype, state.subset)
         state.lower_bound = tree.lower_bound
         if tree.is_finished:
-            reached = tree.objective - state.lower_bound <= state.tolerance * max(abs(tree.objective), tree.floor)
+            # of the point that is returned: a required coefficient that is best at zero, say, is not zero there
+            objective = problem.objective(state.w)
+            tolerance = state.tolerance + _DIGITS * float(np.finfo(problem.dtype).eps)
+            reached = objective - state.lower_bound <= tolerance * max(abs(objective), tree.floor)
             state.status = Status.CONVERGED if reached else Status.STALLED
         return state
 
-    def _prepare(self, problem, state, start):
+    def _take_best(self, problem, state):
+        """The best of what the preparation knows becomes the solution so far."""
+        if state.best is not None:
+            w = _rounded(state.best(), problem.dtype, state.subset)
+            if problem.objective(w) < problem.objective(state.w):
+                state.w = w
+
+    def _prepare(self, problem, state, w):
         """Read the problem, find an incumbent and begin the tree, in parts."""
         subset, loss = SubsetProblem.of(problem), problem.loss
-        state.w = np.zeros(problem.n_features)
-        state.subset = subset
+        start = np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)]
+        others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
+        support = np.sort(np.concatenate([subset.required, others[: subset.k - subset.required.size]]))
+        begin = np.zeros(problem.n_features)
+        begin[support] = w[support]
+        state.w, state.subset = _rounded(begin, problem.dtype, subset), subset
         if isinstance(loss, LeastSquares) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
@@ -137,37 +158,39 @@ class BranchAndBound(Solver):
             keep_proof=self.keep_proof,
         )
         if start.size:
-            others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
-            support = np.concatenate([subset.required, others[: subset.k - subset.required.size]])
-            state.tree.offer(*relaxation.evaluate(np.sort(support)))
+            state.tree.offer(*relaxation.evaluate(support))
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):
-    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts."""
-    model = yield from gram_model(loss)
+    """The relaxation of a quadratic, and the objective and coefficients of a first support, in parts: a generator.
+
+    It yields None, or a function that gives the best coefficients so far.
+    """
+    model = None if takes_long(loss) else (yield from gram_model(loss))
     yield
-    search = _search(loss, model, subset)
+    if isinstance(model, WholeGram):
+        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
+    else:
+        rows = GramRows.of(loss)
+    is_open = np.ones(rows.n_features, dtype=bool)
+    is_open[subset.forbidden] = False
+    # it knows nothing of bounds and of an L1 norm
+    state = SubsetState(rows, subset.ridge, is_open, subset.required)
+    search = SubsetSearch(state, subset.k, subset.alpha, kicks=_KICKS)
+
+    def found(of=rows):
+        return best_on_support(of, subset, np.union1d(search.best.support, subset.required))
+
     for _ in search.run():
-        yield
-    objective, point = best_on_support(model, subset, np.union1d(search.best.support, subset.required))
-    yield point
+        yield lambda: found()[1]
+    model = (yield from gram_model(loss)) if model is None else model
+    objective, point = found(model)
     if isinstance(model, WholeGram) and (diagonal := (yield from largest_diagonal(model))) is not None:
         model.move_diagonal(diagonal)
     relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
     if (j := relaxation.unbounded()) >= 0:
         raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
     return relaxation, objective, point
-
-
-def _search(loss, model, subset):
-    """The search for a first support, which knows nothing of bounds and of an L1 norm."""
-    if isinstance(model, WholeGram):
-        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
-    else:
-        rows = GramRows.of(loss)
-    is_open = np.ones(model.n_features, dtype=bool)
-    is_open[subset.forbidden] = False
-    return SubsetSearch(SubsetState(rows, subset.ridge, is_open, subset.required), subset.k, subset.alpha, kicks=_KICKS)
 
 
 def _rounded(point, dtype, subset):

@@ -17,6 +17,8 @@ from sparseopt.losses import LeastSquares
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
+# Multiplications that are made at once: some twentieth of a second.
+_PRODUCTS = 1 << 29
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 1500
 # Features of which parts of G are kept, before those that came first are forgotten.
@@ -187,6 +189,14 @@ class WideGram(GramModel):
         return pull
 
 
+def takes_long(loss):
+    """Whether the model takes so long to make that a search for a support had better come first."""
+    if not isinstance(loss, LeastSquares):
+        return False
+    n, p = loss.X.shape
+    return p <= max(n, _FEW) and n * p * p > _PRODUCTS
+
+
 def gram_model(loss):
     """The model of least squares or of a `Quadratic`, in parts: a generator that returns it."""
     if isinstance(loss, LeastSquares):
@@ -210,12 +220,19 @@ def whole_gram(loss):
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
     else:
-        gram, linear, root = np.zeros((p, p)), np.zeros(p), np.sqrt(weights)
+        gram, linear, root = None, np.zeros(p), np.sqrt(weights)
         rows = max(1, _BLOCK // max(p, 1))
         for first in range(0, n, rows):
             part = slice(first, first + rows)
             block = (design.matrix.T[:, part] - means[:, None]) * root[part]
-            gram += block @ block.T
+            wide = max(1, _PRODUCTS // (p * block.shape[1]))
+            if wide >= p:
+                gram = block @ block.T if gram is None else np.add(gram, block @ block.T, out=gram)
+            else:
+                gram = np.zeros((p, p)) if gram is None else gram
+                for low in range(0, p, wide):
+                    gram[low : low + wide] += block[low : low + wide] @ block.T
+                    yield
             linear += block @ (root[part] * target[part])
             yield
     return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)

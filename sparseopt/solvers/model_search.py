@@ -29,6 +29,8 @@ from sparseopt.solvers.sample_view import SampleView
 _FEW, _TRIALS = 2, 8
 # Features that are looked at on the way, at least, and for each that is in.
 _POOL, _EACH = 64, 4
+# Entries of X of which squares are not kept; rows that are squared at once there.
+_LARGE, _FEW_ROWS = 1 << 22, 16
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-9
 # Least curvature of a sample, as a part of the largest; what is left of that of a feature given others, at least.
@@ -68,13 +70,15 @@ class ModelSearch:
         self.origin = self.view.settled(np.zeros(self.view.y.size)) if loss.intercept else 0.0
         self.fit = self._refit(subset.required, np.zeros(subset.required.size), self.origin)
         self.best = self.fit
-        self._set_pool(np.arange(p))
+        # where a look at all takes long, a pool is chosen before the first move
+        self._set_pool(np.arange(p if self.view.rows.size <= _LARGE else 0))
 
     def run(self, kicks=0, restarts=0, seed=0, start=None, few=_FEW):
         """Search, in parts: a generator. `few` exchanges are tried at each size on the way."""
         self.few = few
         if start is not None:
             self._begin_at(start)
+            self._set_pool(np.arange(self.subset.n_features))
             yield from self._improve(_TRIALS)
         yield from self._grow()
         yield from self._finish()
@@ -140,7 +144,10 @@ class ModelSearch:
         is_whole = pool.size == self.subset.n_features
         self._pool, self._model = pool, None
         self._rows = self.view.rows if is_whole else self.view.rows[pool]
-        self._squares = self.view.squares if is_whole else self._rows * self._rows
+        if self._rows.size > _LARGE:
+            self._squares = None
+        else:
+            self._squares = self.view.squares if is_whole else self._rows * self._rows
 
     def _choose_pool(self):
         """The features with the largest slopes for their size, and those that are in."""
@@ -167,7 +174,7 @@ class ModelSearch:
         point = self._point()
         bends = view.bends(point, _DAMPING)
         c = -(self._rows @ (view.s * point.slopes))
-        d = self._squares @ bends
+        d = _weighted_squares(self._rows, bends) if self._squares is None else self._squares @ bends
         rows = view.rows[S]
         weighted = rows * bends
         H, own = weighted @ self._rows.T, weighted @ rows.T
@@ -269,6 +276,15 @@ class ModelSearch:
         if j >= 0:
             support, x = np.append(support, model.pool[j]), np.append(x, step)
         return self._refit(support, x, fit.intercept)
+
+
+def _weighted_squares(rows, weights):
+    """Sums of weighted squares of rows, of which only a few are squared at once."""
+    total = np.empty(len(rows))
+    for low in range(0, len(rows), _FEW_ROWS):
+        part = slice(low, low + _FEW_ROWS)
+        total[part] = np.square(rows[part]) @ weights
+    return total
 
 
 def _inverse(matrix):

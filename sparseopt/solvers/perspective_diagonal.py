@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import lapack
+from scipy.sparse.linalg import ArpackError, eigsh
 
 # Parts of what could be taken off at once that are taken off one after another; the ridge at which the rest is inverted.
 _PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
+
+# Up to so many features all eigenvalues are as quick as the largest one; relative error of that.
+_FEW, _CLOSE = 150, 1e-3
 
 
 def largest_diagonal(model):
     """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known.
 
-    A generator that returns it, so that limits are kept. Features share what there is in proportion to what each has that the others do not explain, 1 / diag(G**-1).
+    A generator that returns it, so that limits are kept. Features share what there is in proportion to what each has
+    that the others do not explain, 1 / diag(G**-1).
     """
     if model.n_features > model.most_rank:
         return None
@@ -27,6 +32,7 @@ def largest_diagonal(model):
         if d.any():
             rest[np.diag_indices(used.size)] += _RIDGE * gram.diagonal()
         step = _step(rest)
+        yield
         if step is None or not is_semidefinite(gram, d + part * step, slack):
             break
         d += part * step
@@ -48,8 +54,15 @@ def _step(rest):
         return None
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     root = 1.0 / np.sqrt(inverse.diagonal())
-    largest = np.linalg.eigvalsh(root[:, None] * inverse * root)[-1]
-    return root * root / largest
+    scaled = root[:, None] * inverse * root
+    if root.size <= _FEW:
+        return root * root / np.linalg.eigvalsh(scaled)[-1]
+    # from below, but for very little; what is taken off is proven in any case
+    try:
+        largest = eigsh(scaled, k=1, v0=np.ones(root.size), tol=_CLOSE, return_eigenvectors=False)[0]
+    except ArpackError:
+        return None
+    return root * root / ((1.0 + _CLOSE) * largest)
 
 
 def is_semidefinite(gram, d, slack):

@@ -12,12 +12,7 @@ import time
 
 import numpy as np
 
-from sparseopt.kernels.perspective import (
-    fix_features,
-    perspective_bound,
-    relaxed_costs,
-    subtract_rows,
-)
+from sparseopt.kernels.perspective import judge_features, relaxed_costs, scaled_costs, subtract_rows
 from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.interior_node import interior_node
 from sparseopt.solvers.pull_views import Part, WholeView, WideView
@@ -29,12 +24,16 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 _ROUNDS = 100
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
-# A node is branched on once the relaxation is known to this part of what is missing to close it.
-_KNOWN = 0.3
+# Features come into use until the relaxation is known to this part of what is missing to close the node.
+_KNOWN = 0.7
+# A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
+_EARLY = 10.0
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
 # Up to so many features, nodes are solved by an interior-point method once descent has taken so many Newton steps in one.
 _SMALL, _STALLED = 200, 30
+# Features come into use that are worth this part of what the price asks for: mostly they would come soon.
+_CLOSE = 0.8
 # So many new features come into use at once, at least.
 _FEWEST = 32
 # Descent ends where an epoch gains less than this part of what is missing, at first.
@@ -73,6 +72,9 @@ class QuadraticRelaxation(Relaxation):
         self.view = WholeView(self) if isinstance(model, WholeGram) else WideView(self)
         # scratch of the nodes
         self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
+        self.entering = np.empty(p, dtype=np.intp)
+        #: Supports that were worth an evaluation.
+        self.seen = set()
 
     def unbounded(self):
         """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""
@@ -99,16 +101,21 @@ class QuadraticRelaxation(Relaxation):
             self.is_interior = self.is_small = False
         if isinstance(start, np.ndarray):  # of an interior node
             start = None
-        node, first = _NodeRun(self, status, start, threshold), status.copy()
-        while node.rounds < _ROUNDS and not node.is_done:
+        first = status.copy()
+        if isinstance(start, _NodeRun):
+            node = start
+            node.resume(status, threshold)
+        else:
+            node = _NodeRun(self, status, start, threshold)
+        while not node.is_done:
             node.work()
             if self.is_small and node.steps > _STALLED and not node.is_done:
                 self.is_interior = True
                 status[:] = first
                 return self.relax(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
-                return node.result(is_finished=False)
-        return node.result(is_finished=True)
+                return node.interrupted()
+        return node.result()
 
     def evaluate(self, support):
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
@@ -123,7 +130,9 @@ class _NodeRun:
         features, values, self.price = self._first() if start is None else start
         relaxation.w.fill(0.0)
         relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
-        self.needed = np.union1d(features, np.flatnonzero(status == IN))
+        is_needed = status == IN
+        is_needed[features] = True
+        self.needed = np.flatnonzero(is_needed)
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
@@ -159,72 +168,85 @@ class _NodeRun:
         self.steps += minimise_relaxed(block, linear, w, pull, model.bends[features], costs, self._tolerance())
         of.w[features] = self.values = w
         cost, share = relaxed_costs(w, *costs)
-        room = subset.k - int(np.count_nonzero(status == IN))
         known = of.view.look(features, w, pull, status, subset.alpha + _LEVEL * extra)
-        bound, least, last = self._bound(known, linear - pull, room, _LEVEL * extra)
-        if bound > self.bound:
-            self.bound = bound
-            self.best = self._point() if of.keep_points else None
+        taken, changed, worth, entering = self._judge(known, linear - pull, _LEVEL * extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
-        profits, kinds = of.gains[known] - extra, status[known]
-        excess = np.maximum(profits, 0.0)
-        taken = float(np.sum(excess[kinds == FREE])) + float(np.sum(profits[kinds == IN]))
-        entering = known[(kinds == FREE) & (profits > 1e-9 * self.price)]
-        kept = self._fix(known, bound, least, last, room)
-        dropped = (w != 0.0) & (status[features] == OUT)
-        of.w[features[dropped]] = 0.0
         # features that stay in use were known, so that their pulls are; but for what was dropped
-        self.is_fresh = bool(dropped.any()) or kept > 0
-        entering = entering[(of.w[entering] == 0.0) & (status[entering] == FREE)]
-        value = model.constant - 0.5 * float(w @ (linear + pull)) + cost
-        unknown = value - self.base + taken
-        if kept or dropped.any() or (entering.size and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())):
+        self.is_fresh = changed
+        smooth = model.constant - 0.5 * float(w @ (linear + pull))
+        unknown = smooth + cost - self.base + taken
+        room = subset.k - int(np.count_nonzero(status == IN))
+        if self._is_known(smooth, w, costs, share, room) and self._branch(room):
+            return
+        if changed or (
+            self.rounds < _ROUNDS and worth and unknown > max(_EXACT * self.scale, _KNOWN * self._missing())
+        ):
             self._need(entering)
             return
-        self._settle(value - extra * subset.k, unknown, share, room, known)
+        if self.rounds >= _ROUNDS:
+            self.is_done, self.unit = True, self._largest(known)
+            return
+        self._settle(self.base - taken + unknown - extra * subset.k, unknown, share, room, known)
 
-    def _fix(self, known, bound, least, last, room):
-        """Fix what the bound decides; returns how many features come in."""
-        status, threshold = self.status, self.threshold
-        before = status.copy() if self.of.keep_points else None
-        if room == 0:
-            removed, kept = int(np.count_nonzero(status == FREE)), 0
-            status[status == FREE] = OUT
-        else:
-            kept, removed = fix_features(known, self.of.gains, status, bound, least, last, threshold)
-            if bound + least + self.of.subset.alpha >= threshold:
-                removed += self.of.view.remove(known, status, bound + least - threshold)
-        if before is not None and kept + removed:
-            changed = np.flatnonzero(before != status)
-            out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
-            self.points.append((self._point(), out, into))
-        return kept
+    def _is_known(self, smooth, w, costs, share, room):
+        """Whether the relaxation will not reach the threshold, and its value is known to a part of what it lacks.
 
-    def _bound(self, known, image, room, level):
-        """The bound at w, the least profit that it takes in, and the next one."""
-        of, subset, model, w = self.of, self.of.subset, self.of.model, self.values
+        With shares scaled to what may be in, w is a point of the relaxation, the value of which is no less than the bound.
+        """
+        alpha, total = self.of.subset.alpha, share - self.of.subset.k + room
+        # at the price alone, more than what pays is not to be in
+        scale = room / total if total > room or (self.price > alpha and total > 0.0) else 1.0
+        value = smooth + scaled_costs(w, *costs, alpha, scale)[0] if scale > 0.0 else np.inf
+        return value - self.bound <= _EARLY * (self.threshold - value)
+
+    def _judge(self, known, image, level):
+        """Bound at w and fix what that decides.
+
+        Returns what features take off at the price, whether w or what must be in has changed, how many features are
+        worth the price, and those that come into use.
+        """
+        of, subset, model, status, w = self.of, self.of.subset, self.of.model, self.status, self.values
         weight = float(np.abs(w) @ model.sizes[self.features])
         error = model.rounding * (of.length + weight)
-        heap = of.heap[: min(room, int(np.count_nonzero(self.status == FREE))) + 1]
-        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
-        level = level if known.size < of.n_units else 0.0
-        total, rounding, least, last = perspective_bound(
-            known, of.view.pull, model.sizes, self.status, *terms, error, level, heap, of.gains
-        )
+        free = int(np.count_nonzero(status == FREE))
+        room = subset.k - int(np.count_nonzero(status == IN))
         self.base = model.constant - 0.5 * float(w @ image)
-        rounding += error * weight + 1e-15 * (model.constant + abs(total))
-        return self.base - total - rounding, least, last
+        before = status.copy() if of.keep_points else None
+        terms = (of.curve, subset.l1, of.lower, of.upper, subset.alpha)
+        bound, taken, least, kept, removed, dropped, worth, count = judge_features(
+            known, of.view.pull, model.sizes, status, *terms, error, level if known.size < of.n_units else 0.0,
+            of.heap[: min(room, free) + 1], of.gains, of.w, self.base, error * weight + 1e-15 * model.constant,
+            self.threshold, self.price, _CLOSE, of.entering,
+        )  # fmt: skip
+        if bound > self.bound:
+            self.bound = bound
+            self.best = self._point() if of.keep_points else None
+        if self.bound < self.threshold:
+            if room == 0 and free:
+                removed, status[status == FREE] = free, OUT
+                dropped += int(np.count_nonzero(of.w[status == OUT]))
+                of.w[status == OUT] = 0.0
+                worth = count = 0
+            elif bound + least + subset.alpha >= self.threshold:
+                removed += of.view.remove(known, status, bound + least - self.threshold)
+            if before is not None and kept + removed:
+                changed = np.flatnonzero(before != status)
+                out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
+                self.points.append((self._point(), out, into))
+        return taken, kept + dropped > 0, worth, of.entering[:count]
 
     def _need(self, entering):
         """The features in use from here: those that are not zero or must be in, and those that would come in and gain most."""
         of = self.of
-        used = np.flatnonzero(of.w)
-        most = max(_FEWEST, used.size // 2)
+        is_needed = of.w != 0.0
+        most = max(_FEWEST, int(np.count_nonzero(is_needed)) // 2)
         if entering.size > most:
             entering = entering[np.argpartition(-of.gains[entering], most)[:most]]
-        self.needed = np.unique(np.concatenate([used, np.flatnonzero(self.status == IN), entering]))
+        is_needed |= self.status == IN
+        is_needed[entering] = True
+        self.needed = np.flatnonzero(is_needed)
 
     def _point(self):
         used = np.flatnonzero(self.values)
@@ -239,10 +261,7 @@ class _NodeRun:
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
             return
-        features, parts = self._choose(room)
-        halves = np.minimum(parts, 1.0 - parts)
-        if halves.size and np.max(halves) > _FIXED:
-            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+        if self._branch(room):
             return
         # nothing is in by a part: the relaxation is one support, and exact once price and w are
         is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)
@@ -300,8 +319,8 @@ class _NodeRun:
         self.price = price
         return True
 
-    def _choose(self, room):
-        """The free features in use and by what part they are in; those with the largest parts are worth a try."""
+    def _branch(self, room):
+        """Name the free feature in use that is in by the part nearest to a half, if one is; the largest parts are worth a try."""
         of = self.of
         features = self.features[(self.values != 0.0) & (self.status[self.features] == FREE)]
         w = of.w[features]
@@ -313,15 +332,29 @@ class _NodeRun:
             parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
         order = np.lexsort((features, -parts))[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
-        self.support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
-        return features, parts
+        support = np.sort(np.concatenate([np.flatnonzero(self.status == IN), features[chosen]]))
+        if (key := support.tobytes()) not in of.seen:
+            of.seen.add(key)
+            self.support = support
+        halves = np.minimum(parts, 1.0 - parts)
+        if halves.size and np.max(halves) > _FIXED:
+            self.is_done, self.unit = True, int(features[np.argmax(halves)])
+        return self.is_done
 
-    def result(self, *, is_finished):
+    def resume(self, status, threshold):
+        """Go on with work that was interrupted: nothing else has used the scratch since."""
+        self.status, self.threshold, self.points = status, threshold, []
+
+    def interrupted(self):
+        """What was found so far; the run itself is where the work goes on."""
+        return Relaxed(self.bound, start=self, is_finished=False, points=self._points())
+
+    def result(self):
         """What was found, as the tree takes it."""
-        features, values = self._point()
-        points = self.points
-        if self.best is not None:  # the node has its bound, also where it will be gone on with
-            nothing = np.empty(0, dtype=np.intp)
-            points = [*points, (self.best, nothing, nothing)]
-        start = (features, values, self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, is_finished, points)
+        start = (*self._point(), self.price)
+        return Relaxed(self.bound, self.unit, start, self.support, points=self._points())
+
+    def _points(self):
+        """What proves the fixings, and last the bound."""
+        nothing = np.empty(0, dtype=np.intp)
+        return self.points if self.best is None else [*self.points, (self.best, nothing, nothing)]

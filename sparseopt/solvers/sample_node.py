@@ -46,9 +46,7 @@ class SampleNode:
         self.rounds, self.is_done = 0, False
         self.unit, self.support = -1, None
         # the best point of all so far, and its bound, which is no less in this node
-        self.given = (None, -np.inf) if start is None else start[4:]
-        self.best, self.bound = self.given
-        self.first = status.copy()
+        self.best, self.bound = (None, -np.inf) if start is None else start[4:]
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
         self.unknown, self.is_slow, self.depth, self.near = np.inf, False, _DEPTH, _NEAR
         self.points = []
@@ -302,20 +300,22 @@ class SampleNode:
         on = np.flatnonzero(w)
         return self.features[on], w[on], float(intercept - self.view.means[on] @ w[on])
 
-    def result(self, *, is_finished):
-        """What was found, as the tree takes it.
+    def resume(self, status, threshold):
+        """Go on with work that was interrupted."""
+        self.whole, self.threshold, self.points = status, threshold, []
 
-        The bound is that of the last point, which an ancestor may have left. Of work that goes on later only the
-        place is kept: what it has fixed follows again.
-        """
+    def interrupted(self):
+        """What was found so far; the run itself is where the work goes on."""
+        return Relaxed(self.bound, start=self, is_finished=False, points=self._points())
+
+    def result(self):
+        """What was found, as the tree takes it. The bound is that of the best point, which an ancestor may have left."""
         on = np.flatnonzero(self.w)
         self.start = (self.features[on], self.w[on], self.intercept, self.price, self.best, self.bound)
-        if not is_finished:
-            # a bound that was found since may rest on what is taken back here
-            self.start = (*self.start[:4], *self.given)
-            self.whole[:] = self.first
-            return Relaxed(-np.inf, -1, self.start, None, is_finished=False)
-        points = self.points
-        if self.of.keep_points and self.best is not None:
-            points = [*points, (self.best, _NOTHING, _NOTHING)]
-        return Relaxed(self.bound, self.unit, self.start, self.support, is_finished, points)
+        return Relaxed(self.bound, self.unit, self.start, self.support, points=self._points())
+
+    def _points(self):
+        """What proves the fixings, and last the bound."""
+        if not self.of.keep_points or self.best is None:
+            return self.points
+        return [*self.points, (self.best, _NOTHING, _NOTHING)]

@@ -89,13 +89,17 @@ class SampleRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        run = SampleNode(self, self._view(status), status, start, threshold)
+        if isinstance(start, SampleNode):
+            run = start
+            run.resume(status, threshold)
+        else:
+            run = SampleNode(self, self._view(status), status, start, threshold)
         self.last = run
         while not run.is_done:
             run.work()
             if time.perf_counter() >= until and not run.is_done:
-                return run.result(is_finished=False)
-        return run.result(is_finished=True)
+                return run.interrupted()
+        return run.result()
 
     def evaluate(self, support):
         support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)
@@ -125,14 +129,13 @@ class SampleRelaxation(Relaxation):
 def prepare_samples(loss, subset, *, keep_points):
     """The relaxation of a problem, and the objective and coefficients of a first support, in parts: a generator.
 
-    It yields the best coefficients so far, should time run out.
+    It yields None, or a function that gives the best coefficients so far, should time run out.
     """
-    view = SampleView(loss)
-    yield
+    view = yield from SampleView.in_parts(loss)
     search = ModelSearch(loss, subset, view)
     # growth alone, and exchanges at the end: where that is not the best, the tree will say so
     for _ in search.run(few=0):
-        yield _coefficients(search.best, subset.n_features)
+        yield lambda: _coefficients(search.best, subset.n_features)
     point = _coefficients(search.best, subset.n_features)
     return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
 

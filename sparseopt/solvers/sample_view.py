@@ -18,6 +18,8 @@ from sparseopt.losses.samples import Offset
 
 # Entries up to which a sparse matrix is kept dense: half a gigabyte.
 _LARGEST = 2**26
+# Entries that are centred at once.
+_AT_ONCE = 1 << 21
 # Relative error of sums in float64, with room to spare.
 ROUNDING = 1e-14
 # Imbalance of slopes, as a part of them, that costs a bound nothing.
@@ -65,6 +67,17 @@ class SampleView:
     """A loss on samples with its features as rows."""
 
     def __init__(self, loss):
+        for _ in self._parts(loss):
+            pass
+
+    @classmethod
+    def in_parts(cls, loss):
+        """The view, made in parts: a generator that returns it."""
+        view = object.__new__(cls)
+        yield from view._parts(loss)
+        return view
+
+    def _parts(self, loss):
         self.loss, self.y = loss, loss.y.astype(np.float64)
         n, p = loss.X.shape
         self.s = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
@@ -72,7 +85,9 @@ class SampleView:
         design = centered(loss.X, loss.sample_weight.values) if loss.intercept else loss.X
         self.features = np.arange(p)
         self.means = design.means.astype(np.float64) if loss.intercept else np.zeros(p)
-        self.rows = _rows(design)
+        yield
+        self.rows = yield from _rows(design)
+        yield
         # of the columns as they were lent, whose rounding the means carry over
         self.norms = np.sqrt(np.vecdot(self.rows, self.rows) + n * self.means**2)
 
@@ -236,9 +251,15 @@ def _balanced(slopes, s):
 
 
 def _rows(design):
-    """All features of a design as rows in float64."""
+    """All features of a design as rows in float64: a generator that returns them."""
+    if isinstance(design, CenteredDense):
+        rows = np.empty(design.shape[::-1])
+        few = max(1, _AT_ONCE // design.shape[0])
+        for low in range(0, len(rows), few):
+            part = slice(low, low + few)
+            np.subtract(design.values.T[part], design.means[part, None], out=rows[part], dtype=np.float64)
+            yield
+        return rows
     if isinstance(design, Dense):
         return np.ascontiguousarray(design.values.T, dtype=np.float64)
-    if isinstance(design, CenteredDense):
-        return np.ascontiguousarray(design.values.T.astype(np.float64) - design.means[:, None].astype(np.float64))
     return np.ascontiguousarray(design.to_array().T)

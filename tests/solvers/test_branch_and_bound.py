@@ -205,3 +205,49 @@ def test_the_start_is_an_incumbent_and_nodes_have_no_usual_limit():
     assert found.certificate.violation == 0.0
     assert found.certificate.objective <= so.solve(problem).certificate.objective * (1 + 1e-9)
     assert so.BranchAndBound.usual_limit > 10**9
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [so.LeastSquares(*drawn(7)), so.Logistic(X, np.sign(Y)), so.Huber(X, Y, delta=0.5)],
+    ids=["squares", "logistic", "Huber"],
+)
+def test_nodes_that_are_interrupted_after_each_round_end_with_the_same_answer(loss, monkeypatch):
+    problem = so.Problem(loss, so.Ridged(so.Zero(), 0.01), so.Cardinality(3))
+    whole = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
+    monkeypatch.setattr("sparseopt.solvers.branch_and_bound._CHUNK", 0.0)
+    parts = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6, time_limit=20.0)
+    assert whole.status is parts.status is so.Status.CONVERGED
+    assert np.array_equal(whole.w, parts.w)
+    assert parts.iterations == whole.iterations
+    assert parts.certificate.lower_bound == pytest.approx(whole.certificate.lower_bound, rel=1e-9)
+    parts.certificate.verify(problem)
+
+
+def test_what_is_known_when_time_runs_out_early_is_no_worse_than_the_start(monkeypatch):
+    """The search has only begun; with a start, that is the first solution, and without one a support is there soon."""
+    problem = so.Problem(so.LeastSquares(*drawn(3, n=300, p=200)), RIDGE, so.Cardinality(6))
+    best = so.solve(problem)
+    monkeypatch.setattr("sparseopt.solvers.branch_and_bound._CHUNK", 0.0)
+    solution = so.solve(problem, so.BranchAndBound(), best.w, time_limit=0.0)
+    assert solution.status is so.Status.TIME_LIMIT
+    assert solution.certificate.objective <= best.certificate.objective
+    assert solution.certificate.lower_bound <= best.certificate.objective
+    seen = []
+
+    def look(nodes, w):
+        seen.append(np.count_nonzero(w))
+        return nodes > 0
+
+    so.solve(problem, so.BranchAndBound(), callback=look)
+    assert seen[min(10, len(seen) - 1)] > 0
+
+
+def test_a_gap_that_is_not_reached_has_not_converged():
+    """The infimum, zero, is not attained: the required coefficient would have to be zero."""
+    problem = so.Problem(
+        so.LeastSquares(X, np.zeros(len(X))), RIDGE, so.Intersection(so.Cardinality(3), so.Required((6,)))
+    )
+    solution = so.solve(problem, so.BranchAndBound(), tol=1e-6)
+    assert solution.certificate.relative_gap > 0.5
+    assert solution.status is so.Status.STALLED
