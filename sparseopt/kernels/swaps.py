@@ -30,8 +30,9 @@ GIVEN, SWAPS, SIZES, OUT, IN = range(5)
 SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
 GOING, MISSING, DONE = range(3)
 # Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
-# the least part of a feature's square that was outside of the span of the others when it came or went.
-HEIGHT, PART, LEAST, ENTRY, PIVOT = range(5)
+# the least part of a feature's square that was outside of the span of the others when it came or went; and what no
+# minimum is below.
+HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM = range(6)
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
 THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
@@ -63,10 +64,8 @@ def best_in_block(row, c, d, floor, ratio, part, bar, first, last):
 
 
 def find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts):
-    """Put the swap that gains most, and more than `least`, into its places of `counts`; -1 where there is none."""
+    """Put the swap that gains most, and more than `least`, into its places of `counts`, if there is one."""
     best = 2.0 * least
-    counts[LEAVES] = -1
-    counts[ENTERS] = -1
     # c, d and floor stay near while all rows of a block are looked at
     for first in range(0, c.size, _BLOCK):
         last = min(first + _BLOCK, c.size)
@@ -218,7 +217,10 @@ def choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts):
     size, aim = counts[SIZE], counts[AIM]
     if kind in (SWAPS, SIZES):
         least = max(numbers[PART] * abs(numbers[HEIGHT]), numbers[LEAST])
-        find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts)
+        counts[LEAVES] = counts[ENTERS] = -1
+        # a swap that would gain more than there is to gain is an error of rounding
+        if numbers[HEIGHT] - numbers[BOTTOM] > least:
+            find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts)
         if counts[ENTERS] >= 0:
             return False
         if kind == SIZES and size < aim:

@@ -38,6 +38,8 @@ class SubsetState:
     def __init__(self, gram, ridge=0.0, is_open=None, required=(), capacity=16):
         p = gram.n_features
         self.gram, self.ridge = gram, ridge
+        #: Features beyond which any other is a combination of those that are in.
+        self.most = p if ridge > 0.0 else gram.rank
         self.diagonal = gram.diagonal + ridge
         floor = np.where(self.diagonal > 0.0, gram.rounding**_COLLINEAR * self.diagonal, np.inf)
         self._open_floor = floor if is_open is None else np.where(is_open, floor, np.inf)
@@ -50,7 +52,7 @@ class SubsetState:
         self._links, self._shares = np.empty(capacity), np.empty(capacity)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
-        self._numbers, self._counts = np.zeros(5), np.zeros(7, dtype=np.int64)
+        self._numbers, self._counts = np.zeros(6), np.zeros(7, dtype=np.int64)
         self._no_noise = np.zeros(1, dtype=np.uint64)
         self.size, self.changes, self.height, self._stale = 0, 0, gram.constant, _STALE
         self.reset()
@@ -81,6 +83,8 @@ class SubsetState:
 
     def best_entry(self, least):
         """(gain, feature) of the best feature to enter; feature -1 where none gains more than `least`."""
+        if self.size >= self.most:
+            return least, -1
         gains = self._entry_gains()
         j = int(np.argmax(gains)) if gains.size else -1
         return (0.5 * float(gains[j]), j) if j >= 0 and 0.5 * gains[j] > max(least, 0.0) else (least, -1)
@@ -122,7 +126,7 @@ class SubsetState:
 
         A feature that enters must gain more than `entry`.
         """
-        return self._move(swaps.SIZES, aim=aim, entry=entry, part=part, least=least)
+        return self._move(swaps.SIZES, aim=min(aim, self.most), entry=entry, part=part, least=least)
 
     def kick(self, count, noise):
         """Exchange some features at random for others of the best; `noise` is the state of a generator."""
@@ -143,7 +147,7 @@ class SubsetState:
         while max(self.size, aim) + 1 >= len(self.Q):
             self._grow()
         gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
-        numbers[:] = self.height, part, least, entry, 1.0
+        numbers[:] = self.height, part, least, entry, 1.0, gram.bottom
         counts[:] = self.size, aim, limit, 0, leaves, enters, 0
         made = 0
         while True:
@@ -186,6 +190,9 @@ class SubsetState:
     def restart(self, support):
         """Make the state of a support from rows of the Gram matrix; features that are combinations of others stay out."""
         size = len(support)
+        if size > self.most:
+            self._one_by_one(support)
+            return
         while size + 1 >= len(self.Q):
             self._grow()
         rows = self.gram.rows(support)
@@ -215,7 +222,7 @@ class SubsetState:
         self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
         self.floor[:] = self._open_floor
         for j in support:
-            if self.diagonal[j] > 0.0:
+            if self.diagonal[j] > 0.0 and self.size < self.most:
                 self.enter(int(j))
         self._stale, self.changes = _STALE, 0
 
