@@ -47,7 +47,7 @@ class SubsetState:
         self._required[np.asarray(required, dtype=np.intp)] = True
         self.floor = self._open_floor.copy()
         self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self.C, self.Q, self._b = np.empty((capacity, p)), np.empty((capacity, capacity)), np.empty(capacity)
+        self._set_table(np.empty((capacity, p + 1 + capacity)))
         self.features = np.zeros(capacity, dtype=np.int64)
         self._links, self._shares = np.empty(capacity), np.empty(capacity)
         #: The least minimum of each size that has been seen, and its support.
@@ -131,10 +131,10 @@ class SubsetState:
     def kick(self, count, noise):
         """Exchange some features at random for others of the best; `noise` is the state of a generator."""
         size, cost = self.size, 0
-        for kind, aim in ((swaps.OUT, size - count), (swaps.IN, size)):
+        for aim in (size - count, size):
             is_over = False
             while not is_over:
-                spent, _, is_over = self._move(kind, aim=aim, noise=noise)
+                spent, _, is_over = self._move(swaps.RANDOM, aim=aim, noise=noise)
                 cost += spent
         return cost
 
@@ -152,16 +152,15 @@ class SubsetState:
         made = 0
         while True:
             make_moves(
-                gram.table, gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, self._b,
-                self._open_floor, self.features, self._required, self._links, self._shares,
-                self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
+                gram.table, gram.slots, self.diagonal, self._table, self.c, self.d, self.floor, self._open_floor, self.features,
+                self._required, self._links, self._shares, self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
             )  # fmt: skip
             self.height, self.size = float(numbers[swaps.HEIGHT]), int(counts[swaps.SIZE])
             made += int(counts[swaps.MADE])
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
             # what a kick asks for says nothing of what will be
-            ahead = _AHEAD if kind == swaps.IN else max(_AHEAD, gram.computed // 2)
+            ahead = _AHEAD if kind == swaps.RANDOM else max(_AHEAD, gram.computed // 2)
             cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
         self.changes = self.changes + made if numbers[swaps.PIVOT] >= swaps.THIN else _STALE
@@ -239,12 +238,18 @@ class SubsetState:
         self.Q[:size, :size], self._b[:size], self.features[:size] = Q, b, support
         self.C[:size], self.c[:], self.d[:], self.floor[:] = C, c, d, floor
 
+    def _set_table(self, table):
+        """C, b and Q are parts of one table."""
+        p = self.diagonal.size
+        self._table, self.C, self._b, self.Q = table, table[:, :p], table[:, p], table[:, p + 1 :]
+
     def _grow(self):
         """Room for twice as many features."""
         capacity, p = self.C.shape
         new = 2 * capacity
-        self.C, self.Q = _copied(self.C, (new, p)), _copied(self.Q, (new, new))
-        self._b, self._links, self._shares = (_copied(v, (new,)) for v in (self._b, self._links, self._shares))
+        # the columns of Q come last, so that all that is there keeps its place
+        self._set_table(_copied(self._table, (new, p + 1 + new)))
+        self._links, self._shares = _copied(self._links, (new,)), _copied(self._shares, (new,))
         self.features = _copied(self.features, (new,))
         heights = np.full(new + 1, np.inf)
         heights[: capacity + 1] = self.heights
