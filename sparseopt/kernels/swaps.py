@@ -64,7 +64,7 @@ def find_swap(W, c, d, floor, support, stays, size, least, counts):
     p, best = c.size, 2.0 * least
     # c, d and floor stay near while all rows of a block are looked at
     for first in range(0, p, _BLOCK):
-        last = first + _BLOCK if first + _BLOCK < p else p
+        last = min(first + _BLOCK, p)
         for i in range(size):
             if not stays[support[i]]:
                 part = 1.0 / W[i, p + 1 + i]
@@ -109,14 +109,23 @@ def find_exit(W, p, support, stays, size, is_random, noise):
     return found
 
 
-def sweep(W, c, d, shares, size, r, slope, bend):
-    """Take multiples of row r from the other ones, c and d, in place."""
-    p = c.size
+def sweep(row, W, c, d, links, shares, size, r, slope, bend, is_new):
+    """Take multiples of row r from the other ones, c and d, in place.
+
+    Where row r is new it is made before: `row` over the pivot `bend`, less `links` times the others.
+    """
+    p, inverse = c.size, 1.0 / bend
     end = p + 1 + size
     for start in range(0, end, _BLOCK):
-        stop = start + _BLOCK if start + _BLOCK < end else end
-        first, last, near = U(start), U(stop), U(stop if stop < p else p)
-        for t in range(first, near if near > first else first):
+        stop = min(start + _BLOCK, end)
+        first, near, last = U(start), U(max(start, min(stop, p))), U(stop)
+        if is_new:
+            for t in range(first, near):
+                W[r, t] = row[t] * inverse
+            for a in range(r):
+                for t in range(first, near):
+                    W[r, t] -= links[a] * W[a, t]
+        for t in range(first, near):
             v = W[r, t]
             c[t] -= slope * v
             d[t] -= bend * v * v
@@ -127,19 +136,15 @@ def sweep(W, c, d, shares, size, r, slope, bend):
 
 
 def begin_row(row, diagonal, W, c, links, shares, support, size, j):
-    """Make row `size` of W that of a feature j which comes, in place; the pivot is what it has of its own."""
+    """Make the last part of row `size` of W for a feature j that comes, in place; the pivot is what it has of its own."""
     p, pivot = c.size, diagonal[j]
     for a in range(size):
         links[a] = row[support[a]]
         shares[a] = W[a, j]
         pivot -= links[a] * shares[a]
     inverse = 1.0 / pivot
-    for t in range(U(p)):
-        W[size, t] = row[t] * inverse
     for a in range(size):
-        part = links[a] * inverse
-        for t in range(U(p)):
-            W[size, t] -= part * W[a, t]
+        links[a] *= inverse
         W[size, p + 1 + a] = -shares[a] * inverse
         W[a, p + 1 + size] = 0.0
     W[size, p] = c[j] * inverse
@@ -180,11 +185,9 @@ def exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, 
             slope = W[i, p] * bend
             for a in range(size):
                 shares[a] = -W[a, p + 1 + i] * bend
-        part = abs(bend) / diagonal[gone]
-        if part < numbers[PIVOT]:
-            numbers[PIVOT] = part
+        numbers[PIVOT] = min(numbers[PIVOT], abs(bend) / diagonal[gone])
         numbers[HEIGHT] -= 0.5 * slope * slope / bend
-        sweep(W, c, d, shares, size, r, slope, bend)
+        sweep(row, W, c, d, links, shares, size, r, slope, bend, is_in)
         if not is_in:
             close_gap(W, shares, support, size, i, p)
             size -= 1
@@ -200,9 +203,7 @@ def choose(W, c, d, floor, support, stays, noise, kind, numbers, counts):
     size, is_random = counts[SIZE], kind == RANDOM
     counts[LEAVES] = counts[ENTERS] = -1
     if not is_random:
-        least = numbers[PART] * abs(numbers[HEIGHT])
-        if least < numbers[LEAST]:
-            least = numbers[LEAST]
+        least = max(numbers[PART] * abs(numbers[HEIGHT]), numbers[LEAST])
         # a swap that would gain more than there is to gain is an error of rounding
         if numbers[HEIGHT] - numbers[BOTTOM] > least:
             find_swap(W, c, d, floor, support, stays, size, least, counts)
@@ -240,7 +241,7 @@ def make_moves(
         if j >= 0 and slots[j] < 0:
             counts[STATUS] = MISSING
             break
-        row = rows[slots[j if j > 0 else 0]]
+        row = rows[slots[max(j, 0)]]
         exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts)
         counts[MADE] += 1
         if numbers[PIVOT] < THIN:

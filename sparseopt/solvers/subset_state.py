@@ -47,7 +47,7 @@ class SubsetState:
         self._required[np.asarray(required, dtype=np.intp)] = True
         self.floor = self._open_floor.copy()
         self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self._set_table(np.empty((capacity, p + 1 + capacity)))
+        self._set_table(np.empty((capacity, _width(capacity, p))))
         self.features = np.zeros(capacity, dtype=np.int64)
         self._links, self._shares = np.empty(capacity), np.empty(capacity)
         #: The least minimum of each size that has been seen, and its support.
@@ -194,21 +194,30 @@ class SubsetState:
             return
         while size + 1 >= len(self.Q):
             self._grow()
+        self.floor[:] = self._open_floor
+        if size == 0:
+            self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
+            self.size, self.changes, self.height = 0, 0, self.gram.constant
+            return
         rows = self.gram.rows(support)
-        block = rows[:, support] + self.ridge * np.eye(size)
-        scale = np.sqrt(np.maximum(self.diagonal[support], np.finfo(np.float64).tiny))
-        factor, fault = lapack.dpotrf(block / np.outer(scale, scale), lower=1) if size else (block, 0)
+        block = rows[:, support]
+        own = self.diagonal[support]
+        block.flat[:: size + 1] = own
+        scale = 1.0 / np.sqrt(np.maximum(own, np.finfo(np.float64).tiny))
+        scales = np.multiply.outer(scale, scale)
+        factor, fault = lapack.dpotrf(block * scales, lower=1)
         if fault or np.any(factor.diagonal() ** 2 <= self.gram.rounding**_COLLINEAR):
             self._one_by_one(support)
             return
-        inverse = lapack.dpotri(factor, lower=1)[0] if size else block
-        inverse = (np.tril(inverse) + np.tril(inverse, -1).T) / np.outer(scale, scale)
+        inverse = lapack.dpotri(factor, lower=1)[0]
+        # the upper half is zero
+        inverse = (inverse + inverse.T) * scales
+        inverse.flat[:: size + 1] *= 0.5
         self.Q[:size, :size] = inverse
         np.matmul(inverse, rows, out=self.C[:size])
         b = self._b[:size] = inverse @ self.gram.pull[support]
         self.c = self.gram.pull - b @ rows
         self.d = self.diagonal - np.einsum("ij,ij->j", self.C[:size], rows)
-        self.floor[:] = self._open_floor
         self.floor[support] = np.inf
         self.features[:size] = support
         self.size, self.changes = size, 0
@@ -241,14 +250,14 @@ class SubsetState:
     def _set_table(self, table):
         """C, b and Q are parts of one table."""
         p = self.diagonal.size
-        self._table, self.C, self._b, self.Q = table, table[:, :p], table[:, p], table[:, p + 1 :]
+        self._table, self.C, self._b, self.Q = table, table[:, :p], table[:, p], table[:, p + 1 : p + 1 + len(table)]
 
     def _grow(self):
         """Room for twice as many features."""
         capacity, p = self.C.shape
         new = 2 * capacity
         # the columns of Q come last, so that all that is there keeps its place
-        self._set_table(_copied(self._table, (new, p + 1 + new)))
+        self._set_table(_copied(self._table, (new, _width(new, p))))
         self._links, self._shares = _copied(self._links, (new,)), _copied(self._shares, (new,))
         self.features = _copied(self.features, (new,))
         heights = np.full(new + 1, np.inf)
@@ -261,3 +270,8 @@ def _copied(old, shape):
     new = np.empty(shape, dtype=old.dtype)
     new[tuple(map(slice, old.shape))] = old
     return new
+
+
+def _width(capacity, p):
+    """Columns of a table: its rows begin at the same place of a line of memory."""
+    return -(-(p + 1 + capacity) // 8) * 8
