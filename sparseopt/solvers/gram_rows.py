@@ -70,7 +70,9 @@ class GramRows:
         constant, eps = loss.evaluate(zero), float(np.finfo(loss.dtype).eps)
         if isinstance(loss, MultiResponse):
             pull = pull.reshape(loss.shape).T
-        diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+            diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+        else:
+            diagonal = loss.curvatures()
 
         def block(features):
             columns = loss.X.columns_as_rows(features)

@@ -18,6 +18,8 @@ _COLLINEAR = 0.6
 _STALE, _AT_ONCE = 64, 16
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
+# Features whose rows are computed all at once.
+_FEW = 128
 
 
 class SubsetState:
@@ -161,6 +163,8 @@ class SubsetState:
                 break
             # what a kick asks for says nothing of what will be
             ahead = _AHEAD if kind == swaps.RANDOM else max(_AHEAD, gram.computed // 2)
+            # of few features all are soon asked for
+            ahead = gram.n_features if gram.n_features <= _FEW else ahead
             cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
         self.changes = self.changes + made if numbers[swaps.PIVOT] >= swaps.THIN else _STALE
