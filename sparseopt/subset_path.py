@@ -16,7 +16,7 @@ def takes(problem, terms, solver):
     if not all(isinstance(term, Cardinality) for term in terms):
         return False
     solver = LocalSearch(kicks=0) if solver is None else solver
-    if not isinstance(solver, LocalSearch) or solver.kicks or solver.restarts:
+    if not isinstance(solver, LocalSearch) or solver.kicks != 0 or solver.restarts:
         return False
     return solver.rejects(replace(problem, constraint=terms[0])) is None
 

@@ -12,6 +12,7 @@ raises it by b_i**2 / (2 Q_ii), and where j takes the place of i the change is b
 So all swaps cost one look at C. A feature whose d_j has fallen to `floor_j` is a combination of S, and
 does not enter; the floor of those that may not enter is infinite.
 
+C, b and Q are the columns of one matrix W = [C, b, Q], because every move takes multiples of one row from all others.
 One kernel makes all moves, because the code of a move takes a second to compile.
 """
 
@@ -21,40 +22,36 @@ from sparseopt._jit import kernel
 
 # Columns that are looked at, or changed, while they are near.
 _BLOCK = 512
-# What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; to leave
-# at random until a size is reached; to take in again what is nearly best.
-GIVEN, SWAPS, SIZES, OUT, IN = range(5)
+# What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; to go to a
+# size at random: any feature leaves, and one of the nearly best enters.
+GIVEN, SWAPS, SIZES, RANDOM = range(4)
 # Places in its vector of whole numbers: size of the support, size to reach, moves at most, those made, place that leaves and
 # feature that enters, of which the last is the one whose row is missing where the last number of all is one; else
 # that is zero where there is more to do, and two where all is done.
 SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
 GOING, MISSING, DONE = range(3)
 # Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
-# the least part of a feature's square that was outside of the span of the others when it came or went.
-HEIGHT, PART, LEAST, ENTRY, PIVOT = range(5)
+# the least part of a feature's square that was outside of the span of the others when it came or went; and what no
+# minimum is below.
+HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM = range(6)
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
 THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
 U = np.uint64
 
 
-def count_better(row, c, d, floor, ratio, part, bar, first, last):
-    """How many columns of a block have num**2 > bar * den: no branch and no division, so that it runs as fast as memory."""
-    hits = 0
+def best_in_block(W, i, c, d, floor, ratio, part, bar, first, last):
+    """The feature of a block with the largest num**2 / den, and that number; -1 and `bar` where none exceeds `bar`."""
+    # few blocks have any, so they are counted first: without branch or division it runs as fast as memory
+    hits, found = 0, -1
     for j in range(U(first), U(last)):
-        v = row[j]
+        v = W[i, j]
         num = c[j] + ratio * v
         den = d[j] + part * v * v
         hits += (num * num > bar * den) & (den > floor[j])
-    return hits
-
-
-def best_in_block(row, c, d, floor, ratio, part, bar, first, last):
-    """The feature of a block with the largest num**2 / den, and that number; -1 and `bar` where none exceeds `bar`."""
-    found = -1
-    if count_better(row, c, d, floor, ratio, part, bar, first, last) > 0:
+    if hits > 0:
         for j in range(first, last):
-            v = row[j]
+            v = W[i, j]
             num = c[j] + ratio * v
             den = d[j] + part * v * v
             if num * num > bar * den and den > floor[j]:
@@ -62,178 +59,166 @@ def best_in_block(row, c, d, floor, ratio, part, bar, first, last):
     return found, bar
 
 
-def find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts):
-    """Put the swap that gains most, and more than `least`, into its places of `counts`; -1 where there is none."""
-    best = 2.0 * least
-    counts[LEAVES] = -1
-    counts[ENTERS] = -1
+def find_swap(W, c, d, floor, support, stays, size, least, counts):
+    """Put the swap that gains most, and more than `least`, into its places of `counts`, if there is one."""
+    p, best = c.size, 2.0 * least
     # c, d and floor stay near while all rows of a block are looked at
-    for first in range(0, c.size, _BLOCK):
-        last = min(first + _BLOCK, c.size)
+    for first in range(0, p, _BLOCK):
+        last = min(first + _BLOCK, p)
         for i in range(size):
-            if stays[support[i]]:
-                continue
-            part = 1.0 / Q[i, i]
-            ratio = b[i] * part
-            loss = b[i] * ratio
-            found, gain = best_in_block(C[i], c, d, floor, ratio, part, best + loss, first, last)
-            if found >= 0:
-                best = gain - loss
-                counts[LEAVES] = i
-                counts[ENTERS] = found
-
-
-def find_entry(c, d, floor, least):
-    """The feature that gains most, and more than `least`; -1 where there is none."""
-    found, bar = -1, 2.0 * least
-    for j in range(c.size):
-        if d[j] > floor[j] and c[j] * c[j] > bar * d[j]:
-            found, bar = j, c[j] * c[j] / d[j]
-    return found
-
-
-def find_exit(Q, b, support, stays, size):
-    """The place of the feature that costs least when it leaves; -1 where all stay."""
-    found, least = -1, np.inf
-    for i in range(size):
-        loss = b[i] * b[i] / Q[i, i]
-        if loss < least and not stays[support[i]]:
-            found, least = i, loss
-    return found
+            if not stays[support[i]]:
+                part = 1.0 / W[i, p + 1 + i]
+                ratio = W[i, p] * part
+                loss = W[i, p] * ratio
+                found, gain = best_in_block(W, i, c, d, floor, ratio, part, best + loss, first, last)
+                if found >= 0:
+                    best = gain - loss
+                    counts[LEAVES], counts[ENTERS] = i, found
 
 
 def drawn(noise):
-    """A number from 0 to 2**31 - 1, and the next state of a generator (MMIX: Knuth, 1997), in place."""
+    """A random number from 0 to 1, and the next state of a generator (MMIX: Knuth, 1997), in place."""
     noise[0] = noise[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-    return np.int64(noise[0] >> np.uint64(33))
+    return np.int64(noise[0] >> np.uint64(33)) / 2.0**31
 
 
-def any_exit(support, stays, size, noise):
-    """A place at random of those that may leave; -1 where none is found."""
-    for _ in range(4 * size):
-        i = drawn(noise) % size
-        if not stays[support[i]]:
-            return i
-    return -1
+def find_entry(c, d, floor, least, is_random, noise):
+    """The feature that gains most, and more than `least`; -1 where there is none.
 
-
-def noisy_entry(c, d, floor, noise):
-    """A feature that would gain nearly most: each gain is taken times a random number from 0 to 1."""
-    found, best = -1, 0.0
+    At random, each gain is taken times a random number, so that it is one of those that gain nearly most.
+    """
+    found, best = -1, 2.0 * least
     for j in range(c.size):
-        if d[j] > floor[j]:
+        if d[j] > floor[j] and c[j] * c[j] > best * d[j]:
             gain = c[j] * c[j] / d[j]
+            if is_random:
+                gain *= drawn(noise)
             if gain > best:
-                gain *= drawn(noise) / 2.0**31
-                if gain > best:
-                    found, best = j, gain
+                found, best = j, gain
     return found
 
 
-def take_out(C, c, d, floor, Q, b, open_floor, support, shares, size, i):  # noqa: PLR0912 (loops)
-    """Take place i out, in place, and return by how much the minimum rises; the last place moves there."""
-    last, inverse, gone = size - 1, 1.0 / Q[i, i], support[i]
-    slope = b[i] * inverse
-    loss = 0.5 * b[i] * slope
-    for a in range(size):
-        shares[a] = Q[a, i] * inverse
-    for start in range(0, c.size, _BLOCK):
-        first, end = U(start), U(min(start + _BLOCK, c.size))
-        for t in range(first, end):
-            c[t] += slope * C[i, t]
-            d[t] += inverse * C[i, t] * C[i, t]
-        for a in range(size):
-            if a != i:
-                for t in range(first, end):
-                    C[a, t] -= shares[a] * C[i, t]
-        for t in range(first, end):
-            C[i, t] = C[last, t]
-    for a in range(size):
-        if a != i:
-            b[a] -= shares[a] * b[i]
-            for e in range(size):
-                if e != i:
-                    Q[a, e] -= shares[a] * Q[i, e]
-    b[i] = b[last]
-    support[i] = support[last]
-    shares[i] = shares[last]
-    for a in range(last):
-        Q[i, a] = Q[last, a]
-    for a in range(last):
-        Q[a, i] = Q[a, last]
-    if i != last:
-        Q[i, i] = Q[last, last]
-    # the feature that has gone may come back
-    for a in range(last):
-        C[a, gone] = -shares[a]
-    c[gone] = slope
-    d[gone] = inverse
-    floor[gone] = open_floor[gone]
-    return loss
+def find_exit(W, p, support, stays, size, is_random, noise):
+    """The place of the feature that costs least when it leaves, or one at random; -1 where all stay."""
+    found, least = -1, np.inf
+    for i in range(size):
+        if not stays[support[i]]:
+            loss = drawn(noise) if is_random else W[i, p] * W[i, p] / W[i, p + 1 + i]
+            if loss < least:
+                found, least = i, loss
+    return found
 
 
-def take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, size, j):
-    """Take in feature j, in place, and return by how much the minimum falls; -1.0, and it is closed, if it is a combination.
+def sweep(row, W, c, d, links, shares, size, r, slope, bend, is_new):
+    """Take multiples of row r from the other ones, c and d, in place.
 
-    `row` is its row of the Gram matrix.
+    Where row r is new it is made before: `row` over the pivot `bend`, less `links` times the others.
     """
-    pivot, slope = diagonal[j], c[j]
+    p, inverse = c.size, 1.0 / bend
+    end = p + 1 + size
+    for start in range(0, end, _BLOCK):
+        stop = min(start + _BLOCK, end)
+        first, near, last = U(start), U(max(start, min(stop, p))), U(stop)
+        if is_new:
+            for t in range(first, near):
+                W[r, t] = row[t] * inverse
+            for a in range(r):
+                for t in range(first, near):
+                    W[r, t] -= links[a] * W[a, t]
+        for t in range(first, near):
+            v = W[r, t]
+            c[t] -= slope * v
+            d[t] -= bend * v * v
+        for a in range(size):
+            if a != r:
+                for t in range(first, last):
+                    W[a, t] -= shares[a] * W[r, t]
+
+
+def begin_row(row, diagonal, W, c, links, shares, support, size, j):
+    """Make the last part of row `size` of W for a feature j that comes, in place; the pivot is what it has of its own."""
+    p, pivot = c.size, diagonal[j]
     for a in range(size):
         links[a] = row[support[a]]
-        shares[a] = C[a, j]
+        shares[a] = W[a, j]
         pivot -= links[a] * shares[a]
-    floor[j] = np.inf
-    if not pivot > open_floor[j]:
-        return -1.0
     inverse = 1.0 / pivot
-    for start in range(0, c.size, _BLOCK):
-        first, end = U(start), U(min(start + _BLOCK, c.size))
-        for t in range(first, end):
-            C[size, t] = row[t]
-        for a in range(size):
-            for t in range(first, end):
-                C[size, t] -= links[a] * C[a, t]
-        for t in range(first, end):
-            v = C[size, t] * inverse
-            c[t] -= slope * v
-            d[t] -= pivot * v * v
-            C[size, t] = v
-        for a in range(size):
-            for t in range(first, end):
-                C[a, t] -= shares[a] * C[size, t]
     for a in range(size):
-        b[a] -= shares[a] * slope * inverse
-        for e in range(size):
-            Q[a, e] += shares[a] * shares[e] * inverse
-        Q[a, size] = -shares[a] * inverse
-        Q[size, a] = -shares[a] * inverse
-    Q[size, size] = inverse
-    b[size] = slope * inverse
+        links[a] *= inverse
+        W[size, p + 1 + a] = -shares[a] * inverse
+        W[a, p + 1 + size] = 0.0
+    W[size, p] = c[j] * inverse
+    W[size, p + 1 + size] = inverse
     support[size] = j
-    return 0.5 * slope * slope * inverse
+    return pivot
 
 
-def choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts):
+def close_gap(W, shares, support, size, i, p):
+    """Move the last place of the support to place i, in place."""
+    last = size - 1
+    for t in range(U(p + 1 + size)):
+        W[i, t] = W[last, t]
+    for a in range(last):
+        W[a, p + 1 + i] = W[a, p + 1 + last]
+    support[i], shares[i] = support[last], shares[last]
+
+
+def exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts):
+    """Take out the place that leaves and take in the feature that enters, those that are not -1, in place.
+
+    `row` is the feature's row of the Gram matrix. If the feature is a combination of the others it is closed, and stays out.
+    """
+    p, i, j = c.size, counts[LEAVES], counts[ENTERS]
+    # one loop for both, so that their passes over W are compiled once
+    for is_in in range(i < 0, 1 + (j >= 0)):
+        size = counts[SIZE]
+        if is_in:
+            r, slope, gone = size, c[j], j
+            bend = begin_row(row, diagonal, W, c, links, shares, support, size, j)
+            floor[j] = np.inf
+            if not bend > open_floor[j]:
+                break
+            size += 1
+        else:
+            r, gone = i, support[i]
+            bend = -1.0 / W[i, p + 1 + i]
+            slope = W[i, p] * bend
+            for a in range(size):
+                shares[a] = -W[a, p + 1 + i] * bend
+        numbers[PIVOT] = min(numbers[PIVOT], abs(bend) / diagonal[gone])
+        numbers[HEIGHT] -= 0.5 * slope * slope / bend
+        sweep(row, W, c, d, links, shares, size, r, slope, bend, is_in)
+        if not is_in:
+            close_gap(W, shares, support, size, i, p)
+            size -= 1
+            # the feature that has gone may come back
+            for a in range(size):
+                W[a, gone] = -shares[a]
+            c[gone], d[gone], floor[gone] = -slope, -bend, open_floor[gone]
+        counts[SIZE] = size
+
+
+def choose(W, c, d, floor, support, stays, noise, kind, numbers, counts):
     """Put the next move into its places of `counts`; two times -1 where there is none. Whether no swap gains any more."""
-    size, aim = counts[SIZE], counts[AIM]
-    if kind in (SWAPS, SIZES):
+    size, is_random = counts[SIZE], kind == RANDOM
+    counts[LEAVES] = counts[ENTERS] = -1
+    if not is_random:
         least = max(numbers[PART] * abs(numbers[HEIGHT]), numbers[LEAST])
-        find_swap(C, c, d, floor, Q, b, support, stays, size, least, counts)
-        if counts[ENTERS] >= 0:
-            return False
-        if kind == SIZES and size < aim:
-            counts[ENTERS] = find_entry(c, d, floor, numbers[ENTRY])
-        elif kind == SIZES and size > aim:
-            counts[LEAVES] = find_exit(Q, b, support, stays, size)
-        return True
-    counts[LEAVES] = any_exit(support, stays, size, noise) if kind == OUT and size > aim else -1
-    counts[ENTERS] = noisy_entry(c, d, floor, noise) if kind == IN and size < aim else -1
-    return False
+        # a swap that would gain more than there is to gain is an error of rounding
+        if numbers[HEIGHT] - numbers[BOTTOM] > least:
+            find_swap(W, c, d, floor, support, stays, size, least, counts)
+    is_low = counts[ENTERS] < 0
+    if is_low and kind != SWAPS:
+        if size < counts[AIM]:
+            counts[ENTERS] = find_entry(c, d, floor, numbers[ENTRY], is_random, noise)
+        elif size > counts[AIM]:
+            counts[LEAVES] = find_exit(W, c.size, support, stays, size, is_random, noise)
+    return is_low and not is_random
 
 
 @kernel
 def make_moves(
-    rows, slots, diagonal, C, c, d, floor, Q, b, open_floor, support, stays, links, shares, noise, heights, best,
+    rows, slots, diagonal, W, c, d, floor, open_floor, support, stays, links, shares, noise, heights, best,
     kind, numbers, counts,
 ):  # fmt: skip
     """Make moves of some kind until all is done, a row is missing, or there were enough; in place.
@@ -244,7 +229,7 @@ def make_moves(
     counts[MADE] = 0
     counts[STATUS] = GOING
     while counts[MADE] < counts[LIMIT]:
-        is_low = kind != GIVEN and choose(C, c, d, floor, Q, b, support, stays, noise, kind, numbers, counts)
+        is_low = kind != GIVEN and choose(W, c, d, floor, support, stays, noise, kind, numbers, counts)
         if is_low and numbers[HEIGHT] < heights[counts[SIZE]]:
             heights[counts[SIZE]] = numbers[HEIGHT]
             for a in range(counts[SIZE]):
@@ -256,17 +241,8 @@ def make_moves(
         if j >= 0 and slots[j] < 0:
             counts[STATUS] = MISSING
             break
-        if i >= 0:
-            numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[i, i] * diagonal[support[i]]))
-            numbers[HEIGHT] += take_out(C, c, d, floor, Q, b, open_floor, support, shares, counts[SIZE], i)
-            counts[SIZE] -= 1
-        if j >= 0:
-            row = rows[slots[j]]
-            fall = take_in(row, diagonal, C, c, d, floor, Q, b, open_floor, support, links, shares, counts[SIZE], j)
-            if fall >= 0.0:
-                numbers[HEIGHT] -= fall
-                numbers[PIVOT] = min(numbers[PIVOT], 1.0 / (Q[counts[SIZE], counts[SIZE]] * diagonal[j]))
-                counts[SIZE] += 1
+        row = rows[slots[max(j, 0)]]
+        exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts)
         counts[MADE] += 1
         if numbers[PIVOT] < THIN:
             break

@@ -38,14 +38,21 @@ class GramRows:
         Entries of X that a row takes.
     block : callable, optional
         ``block(features)`` gives the entries of G between some features, where that is cheaper.
+    rank : int, optional
+        What the rank of G cannot exceed, p by default.
+    bottom : float
+        What the quadratic cannot be below.
     """
 
-    def __init__(self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None):
+    def __init__(
+        self, compute, pull, diagonal, constant, rounding=2.2e-16, cost=0, block=None, rank=None, bottom=-np.inf
+    ):  # fmt: skip
         self.pull = np.ascontiguousarray(pull, dtype=np.float64)
         self.diagonal = np.asarray(diagonal, dtype=np.float64)
         self.constant, self.rounding, self.cost = float(constant), rounding, cost
         self.computed = 0
         p = self.n_features
+        self.rank, self.bottom = p if rank is None else min(rank, p), bottom
         self._compute = compute
         self._block = (lambda features: compute(features)[:, features]) if block is None else block
         #: Rows that are there, and the place of each feature's among them, -1 where it is not.
@@ -63,13 +70,17 @@ class GramRows:
         constant, eps = loss.evaluate(zero), float(np.finfo(loss.dtype).eps)
         if isinstance(loss, MultiResponse):
             pull = pull.reshape(loss.shape).T
-        diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+            diagonal = kept(loss, "_feature_curvatures", lambda: loss.X.weighted_squares(weights))
+        else:
+            diagonal = loss.curvatures()
 
         def block(features):
             columns = loss.X.columns_as_rows(features)
             return (columns * weights) @ columns.T
 
-        return GramRows(weighted_products(loss.X, weights), pull, diagonal, constant, eps, loss.n_entries, block)
+        products = weighted_products(loss.X, weights)
+        rank = int(np.count_nonzero(np.broadcast_to(weights, len(loss.y)))) - bool(loss.intercept)
+        return GramRows(products, pull, diagonal, constant, eps, loss.n_entries, block, rank, bottom=0.0)
 
     @property
     def n_features(self):
@@ -107,7 +118,9 @@ class GramRows:
             return rows.reshape(coefficients.size, p * q)
 
         pull, diagonal = self.pull.T.ravel(), np.repeat(self.diagonal, q)
-        return GramRows(compute, pull, diagonal, self.constant, self.rounding, self.cost)
+        return GramRows(
+            compute, pull, diagonal, self.constant, self.rounding, self.cost, rank=q * self.rank, bottom=self.bottom
+        )
 
     @property
     def linear(self):
@@ -128,6 +141,8 @@ class GramRows:
             self.diagonal[features],
             self.constant,
             self.rounding,
+            rank=self.rank,
+            bottom=self.bottom,
         )
         part.prepare(np.arange(features.size))
         return part

@@ -25,6 +25,8 @@ from sparseopt.supports import entered
 
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
+# Kicks by default under a quadratic, and under another loss on samples.
+_KICKS, _SAMPLE_KICKS = 4, 2
 
 
 @dataclass
@@ -57,10 +59,11 @@ class LocalSearch(Solver):
     ----------
     overshoot : float, default 0.5
         How far beyond k the support grows, as a part of k.
-    kicks : int, default 4
+    kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
-        (iterated local search: Lourenço, Martin and Stützle, 2003). The default is a small part of the time; with a
-        hundred the support is hardly ever beaten.
+        (iterated local search: Lourenço, Martin and Stützle, 2003). By default four where the loss is quadratic, a small
+        part of the time, and two under another loss, where each takes several refits; with a hundred the support is
+        hardly ever beaten.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
     seed : int, default 0
@@ -68,14 +71,21 @@ class LocalSearch(Solver):
     """
 
     overshoot: float = 0.5
-    kicks: int = 4
+    kicks: int | None = None
     restarts: int = 0
     seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "overshoot", as_number(self.overshoot, "overshoot", least=0.0))
         for name in ("kicks", "restarts", "seed"):
-            object.__setattr__(self, name, as_count(getattr(self, name), name))
+            count = getattr(self, name)
+            object.__setattr__(self, name, count if name == "kicks" and count is None else as_count(count, name))
+
+    def kicks_under(self, loss):
+        """How many kicks a search under a loss makes."""
+        if self.kicks is not None:
+            return self.kicks
+        return _SAMPLE_KICKS if isinstance(loss, SampleLoss) else _KICKS
 
     def rejects(self, problem):
         reading = SubsetProblem.of(problem)
@@ -118,7 +128,8 @@ class LocalSearch(Solver):
 def search_of(problem, solver, w=None, down_to=None):
     """The search that a `LocalSearch` makes on a problem from w, and the problem as it reads it."""
     loss, reading, gram = problem.loss, SubsetProblem.of(problem), GramRows.of(problem.loss)
-    options = {"overshoot": solver.overshoot, "kicks": solver.kicks, "restarts": solver.restarts, "seed": solver.seed}
+    options = {"overshoot": solver.overshoot, "restarts": solver.restarts, "seed": solver.seed}
+    options["kicks"] = solver.kicks_under(loss)
     if isinstance(loss, MultiResponse) and not reading.has_rows:
         if reading.is_plain and down_to is None:
             slopes = loss.output_slopes(np.zeros(loss.n_features))

@@ -196,26 +196,30 @@ class ModelSearch:
         self._model = self.fit, model
         return model
 
-    def _added(self, rank=0):
-        """The fit with one more feature, the best by the model or the one of this rank; None if there is none."""
+    def _added(self):
+        """The fit with one more feature, the best by the model; None if there is none."""
         model = self.model()
         gains = model.c**2 / model.d
-        order = np.argsort(-gains, kind="stable")[: rank + 1]
-        order = order[np.isfinite(model.d[order])]
-        return self._exchanged(-1, order[-1], model) if order.size else None
+        j = int(np.argmax(gains)) if gains.size else -1
+        return self._exchanged(-1, j, model) if j >= 0 and np.isfinite(model.d[j]) else None
 
     def _kick(self, rng):
         """Exchange some features at random; whether there are any."""
-        free = np.flatnonzero(~self.is_fixed[self.fit.support])
+        fit = self.fit
+        free = np.flatnonzero(~self.is_fixed[fit.support])
         count = min(_KICK, free.size)
-        for _ in range(count):
-            free = np.flatnonzero(~self.is_fixed[self.fit.support])
-            self.fit = self._exchanged(int(rng.choice(free)), -1, self.model())
+        if count == 0:
+            return False
+        kept = np.delete(np.arange(fit.support.size), rng.choice(free, count, replace=False))
+        self.fit = fit = self._refit(fit.support[kept], fit.x[kept], fit.intercept)
         self._choose_pool()
-        for _ in range(count):
-            added = self._added(int(rng.integers(_CHOICE)))
-            self.fit = self.fit if added is None else added
-        return count > 0
+        model = self.model()
+        order = np.argsort(-(model.c**2) / model.d, kind="stable")[:_CHOICE]
+        order = order[np.isfinite(model.d[order])]
+        new = rng.choice(order, min(count, order.size), replace=False)
+        support, x = np.append(fit.support, model.pool[new]), np.append(fit.x, model.c[new] / model.d[new])
+        self.fit = self._refit(support, x, fit.intercept)
+        return True
 
     def _improve(self, trials):
         """Exchange, drop and add while that lowers the objective."""
@@ -340,7 +344,7 @@ def begin_search(loss, subset, options, w):
     search = ModelSearch(loss, subset)
     sizes = np.where(search.is_open, np.abs(w), 0.0)
     start = np.argsort(-sizes, kind="stable")[: min(search.k, int(np.count_nonzero(sizes)))]
-    run = search.run(options.kicks, options.restarts, options.seed, start if start.size else None)
+    run = search.run(options.kicks_under(loss), options.restarts, options.seed, start if start.size else None)
     return ModelState(w=np.zeros_like(w), search=search, rest=run)
 
 

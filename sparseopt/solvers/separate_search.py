@@ -40,7 +40,10 @@ class SeparateSearch:
             # every size is wanted, and kicks belong to one
             options |= {"down_to": 0, "kicks": 0}
         for pull, constant in zip(self.gram.pull, self.constants, strict=True):
-            own = GramRows(self.gram.rows, pull, self.gram.diagonal, constant, self.gram.rounding, self.gram.cost)
+            gram = self.gram
+            own = GramRows(
+                gram.rows, pull, gram.diagonal, constant, gram.rounding, gram.cost, rank=gram.rank, bottom=gram.bottom
+            )
             search = SubsetSearch(SubsetState(own, self.reading.ridge), k, self.reading.alpha, **options)
             before = self.moves
             for cost in search.run():

@@ -18,6 +18,8 @@ _COLLINEAR = 0.6
 _STALE, _AT_ONCE = 64, 16
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
+# Features whose rows are computed all at once.
+_FEW = 128
 
 
 class SubsetState:
@@ -38,6 +40,8 @@ class SubsetState:
     def __init__(self, gram, ridge=0.0, is_open=None, required=(), capacity=16):
         p = gram.n_features
         self.gram, self.ridge = gram, ridge
+        #: Features beyond which any other is a combination of those that are in.
+        self.most = p if ridge > 0.0 else gram.rank
         self.diagonal = gram.diagonal + ridge
         floor = np.where(self.diagonal > 0.0, gram.rounding**_COLLINEAR * self.diagonal, np.inf)
         self._open_floor = floor if is_open is None else np.where(is_open, floor, np.inf)
@@ -45,12 +49,12 @@ class SubsetState:
         self._required[np.asarray(required, dtype=np.intp)] = True
         self.floor = self._open_floor.copy()
         self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self.C, self.Q, self._b = np.empty((capacity, p)), np.empty((capacity, capacity)), np.empty(capacity)
+        self._set_table(np.empty((capacity, _width(capacity, p))))
         self.features = np.zeros(capacity, dtype=np.int64)
         self._links, self._shares = np.empty(capacity), np.empty(capacity)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
-        self._numbers, self._counts = np.zeros(5), np.zeros(7, dtype=np.int64)
+        self._numbers, self._counts = np.zeros(6), np.zeros(7, dtype=np.int64)
         self._no_noise = np.zeros(1, dtype=np.uint64)
         self.size, self.changes, self.height, self._stale = 0, 0, gram.constant, _STALE
         self.reset()
@@ -81,6 +85,8 @@ class SubsetState:
 
     def best_entry(self, least):
         """(gain, feature) of the best feature to enter; feature -1 where none gains more than `least`."""
+        if self.size >= self.most:
+            return least, -1
         gains = self._entry_gains()
         j = int(np.argmax(gains)) if gains.size else -1
         return (0.5 * float(gains[j]), j) if j >= 0 and 0.5 * gains[j] > max(least, 0.0) else (least, -1)
@@ -122,15 +128,15 @@ class SubsetState:
 
         A feature that enters must gain more than `entry`.
         """
-        return self._move(swaps.SIZES, aim=aim, entry=entry, part=part, least=least)
+        return self._move(swaps.SIZES, aim=min(aim, self.most), entry=entry, part=part, least=least)
 
     def kick(self, count, noise):
         """Exchange some features at random for others of the best; `noise` is the state of a generator."""
         size, cost = self.size, 0
-        for kind, aim in ((swaps.OUT, size - count), (swaps.IN, size)):
+        for aim in (size - count, size):
             is_over = False
             while not is_over:
-                spent, _, is_over = self._move(kind, aim=aim, noise=noise)
+                spent, _, is_over = self._move(swaps.RANDOM, aim=aim, noise=noise)
                 cost += spent
         return cost
 
@@ -143,21 +149,22 @@ class SubsetState:
         while max(self.size, aim) + 1 >= len(self.Q):
             self._grow()
         gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
-        numbers[:] = self.height, part, least, entry, 1.0
+        numbers[:] = self.height, part, least, entry, 1.0, gram.bottom
         counts[:] = self.size, aim, limit, 0, leaves, enters, 0
         made = 0
         while True:
             make_moves(
-                gram.table, gram.slots, self.diagonal, self.C, self.c, self.d, self.floor, self.Q, self._b,
-                self._open_floor, self.features, self._required, self._links, self._shares,
-                self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
+                gram.table, gram.slots, self.diagonal, self._table, self.c, self.d, self.floor, self._open_floor, self.features,
+                self._required, self._links, self._shares, self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
             )  # fmt: skip
             self.height, self.size = float(numbers[swaps.HEIGHT]), int(counts[swaps.SIZE])
             made += int(counts[swaps.MADE])
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
             # what a kick asks for says nothing of what will be
-            ahead = _AHEAD if kind == swaps.IN else max(_AHEAD, gram.computed // 2)
+            ahead = _AHEAD if kind == swaps.RANDOM else max(_AHEAD, gram.computed // 2)
+            # of few features all are soon asked for
+            ahead = gram.n_features if gram.n_features <= _FEW else ahead
             cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
         self.changes = self.changes + made if numbers[swaps.PIVOT] >= swaps.THIN else _STALE
@@ -186,23 +193,35 @@ class SubsetState:
     def restart(self, support):
         """Make the state of a support from rows of the Gram matrix; features that are combinations of others stay out."""
         size = len(support)
+        if size > self.most:
+            self._one_by_one(support)
+            return
         while size + 1 >= len(self.Q):
             self._grow()
+        self.floor[:] = self._open_floor
+        if size == 0:
+            self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
+            self.size, self.changes, self.height = 0, 0, self.gram.constant
+            return
         rows = self.gram.rows(support)
-        block = rows[:, support] + self.ridge * np.eye(size)
-        scale = np.sqrt(np.maximum(self.diagonal[support], np.finfo(np.float64).tiny))
-        factor, fault = lapack.dpotrf(block / np.outer(scale, scale), lower=1) if size else (block, 0)
+        block = rows[:, support]
+        own = self.diagonal[support]
+        block.flat[:: size + 1] = own
+        scale = 1.0 / np.sqrt(np.maximum(own, np.finfo(np.float64).tiny))
+        scales = np.multiply.outer(scale, scale)
+        factor, fault = lapack.dpotrf(block * scales, lower=1)
         if fault or np.any(factor.diagonal() ** 2 <= self.gram.rounding**_COLLINEAR):
             self._one_by_one(support)
             return
-        inverse = lapack.dpotri(factor, lower=1)[0] if size else block
-        inverse = (np.tril(inverse) + np.tril(inverse, -1).T) / np.outer(scale, scale)
+        inverse = lapack.dpotri(factor, lower=1)[0]
+        # the upper half is zero
+        inverse = (inverse + inverse.T) * scales
+        inverse.flat[:: size + 1] *= 0.5
         self.Q[:size, :size] = inverse
         np.matmul(inverse, rows, out=self.C[:size])
         b = self._b[:size] = inverse @ self.gram.pull[support]
         self.c = self.gram.pull - b @ rows
         self.d = self.diagonal - np.einsum("ij,ij->j", self.C[:size], rows)
-        self.floor[:] = self._open_floor
         self.floor[support] = np.inf
         self.features[:size] = support
         self.size, self.changes = size, 0
@@ -215,7 +234,7 @@ class SubsetState:
         self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
         self.floor[:] = self._open_floor
         for j in support:
-            if self.diagonal[j] > 0.0:
+            if self.diagonal[j] > 0.0 and self.size < self.most:
                 self.enter(int(j))
         self._stale, self.changes = _STALE, 0
 
@@ -232,12 +251,18 @@ class SubsetState:
         self.Q[:size, :size], self._b[:size], self.features[:size] = Q, b, support
         self.C[:size], self.c[:], self.d[:], self.floor[:] = C, c, d, floor
 
+    def _set_table(self, table):
+        """C, b and Q are parts of one table."""
+        p = self.diagonal.size
+        self._table, self.C, self._b, self.Q = table, table[:, :p], table[:, p], table[:, p + 1 : p + 1 + len(table)]
+
     def _grow(self):
         """Room for twice as many features."""
         capacity, p = self.C.shape
         new = 2 * capacity
-        self.C, self.Q = _copied(self.C, (new, p)), _copied(self.Q, (new, new))
-        self._b, self._links, self._shares = (_copied(v, (new,)) for v in (self._b, self._links, self._shares))
+        # the columns of Q come last, so that all that is there keeps its place
+        self._set_table(_copied(self._table, (new, _width(new, p))))
+        self._links, self._shares = _copied(self._links, (new,)), _copied(self._shares, (new,))
         self.features = _copied(self.features, (new,))
         heights = np.full(new + 1, np.inf)
         heights[: capacity + 1] = self.heights
@@ -249,3 +274,8 @@ def _copied(old, shape):
     new = np.empty(shape, dtype=old.dtype)
     new[tuple(map(slice, old.shape))] = old
     return new
+
+
+def _width(capacity, p):
+    """Columns of a table: its rows begin at the same place of a line of memory."""
+    return -(-(p + 1 + capacity) // 8) * 8

@@ -27,6 +27,7 @@ ESTIMATORS = [
     ours.SCADRegressor(),
     ours.GroupLasso(),
     ours.L0Regressor(),
+    ours.L0Classifier(),
     ours.L0Classifier(alpha=1e-3),
     ours.SparseClassifier(),
     ours.SparseLogisticRegression(),

@@ -235,6 +235,18 @@ def test_more_features_than_rows_can_hold_end_at_the_rank(k):
         assert solution.certificate.objective <= 1e-12 * np.mean(y**2)
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+def test_no_support_beyond_the_rank_is_claimed_as_better(intercept):
+    """Where all is fitted, gains of further moves are rounding, and the larger the nearer columns are to singular."""
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        n, p = int(random.integers(1, 9)), int(random.integers(9, 60))
+        X, y = random.standard_normal((n, p)), random.standard_normal(n)
+        solution = so.solve(so.Problem(so.LeastSquares(X, y, intercept=intercept), constraint=so.Cardinality(p)))
+        assert solution.support.size <= n - intercept
+        assert solution.certificate.objective <= 1e-12 * np.mean(y**2)
+
+
 def test_nonnegative_coefficients_do_not_get_stuck():
     """The values of free refits promise most for features whose signs are wrong."""
     random = np.random.default_rng(10)

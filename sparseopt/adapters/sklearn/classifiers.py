@@ -207,7 +207,8 @@ class L0Classifier(StatedModel, Classifier):
     Parameters
     ----------
     n_nonzero_coefs : int, optional
-        How many coefficients may be used; without it and without alpha a tenth of them, at least one.
+        How many coefficients may be used; without it and without alpha a tenth of the features, at least one, for each
+        row of `coef_`.
     alpha : float >= 0, optional
         Price of each coefficient that is used, in the units of the loss, its mean over samples.
     ridge : float >= 0, default 1e-3

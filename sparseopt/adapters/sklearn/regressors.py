@@ -320,9 +320,10 @@ class L0Regressor(StatedModel, Regressor):
 
 
 def subset(loss, k, alpha, ridge):
-    """At most k nonzeros, or a price for each, and a ridge; with neither k nor a price a tenth of the features."""
+    """At most k nonzeros, or a price for each, and a ridge; with neither a tenth of the features for each response or class."""
     if k is None and alpha is None:
-        k = max(1, loss.n_features // 10)
+        p, q = loss.shape if len(loss.shape) == 2 else (loss.n_features, 1)
+        k = max(1, p // 10) * q
     penalty = Zero() if alpha is None else L0(alpha)
     return Problem(loss, Ridged(penalty, ridge) if ridge else penalty, None if k is None else Cardinality(k))
 
