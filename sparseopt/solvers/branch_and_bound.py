@@ -176,7 +176,9 @@ def _prepare_quadratic(loss, subset, *, keep_points):
     is_open[subset.forbidden] = False
     # it knows nothing of bounds and of an L1 norm
     state = SubsetState(rows, subset.ridge, is_open, subset.required)
-    search = SubsetSearch(state, subset.k, subset.alpha, kicks=_KICKS)
+    # required features that are combinations of others do not enter, and take their places all the same
+    idle = subset.required.size - state.size
+    search = SubsetSearch(state, subset.k - idle, subset.alpha, kicks=_KICKS)
 
     def found(of=rows):
         return best_on_support(of, subset, np.union1d(search.best.support, subset.required))

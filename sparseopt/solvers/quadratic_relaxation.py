@@ -28,6 +28,8 @@ _PRICES, _NEAR = 10, 0.02
 _KNOWN = 0.7
 # A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
 _EARLY = 10.0
+# The first price where there was none, as a part of the constant.
+_LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
 # Up to so many features, nodes are solved by an interior-point method once descent has taken so many Newton steps in one.
@@ -118,6 +120,8 @@ class QuadraticRelaxation(Relaxation):
         return node.result()
 
     def evaluate(self, support):
+        if len(support) > self.subset.k:
+            return np.inf, np.zeros(self.n_units)
         return best_on_support(self.model, self.subset, np.asarray(support, dtype=np.intp))
 
 
@@ -300,6 +304,10 @@ class _NodeRun:
         is_near = abs(share - k) <= _NEAR * k
         if is_near or room == 0 or (self.price <= alpha and share <= k) or self.prices >= _PRICES:
             return False
+        if not self.price > 0.0:
+            # too many are in where it costs nothing: a price to begin from
+            self.price, self.prices = _LEAST_PRICE * self.scale / max(k, 1), self.prices + 1
+            return self.price > 0.0
         if share > k:
             self.low = max(self.low, self.price)
         else:

@@ -251,3 +251,15 @@ def test_a_gap_that_is_not_reached_has_not_converged():
     solution = so.solve(problem, so.BranchAndBound(), tol=1e-6)
     assert solution.certificate.relative_gap > 0.5
     assert solution.status is so.Status.STALLED
+
+
+def test_a_required_feature_that_does_nothing_takes_a_place():
+    random = np.random.default_rng(1)
+    X = random.standard_normal((20, 6))
+    X[:, 1] = 0.0
+    y = X[:, 2:] @ [2.0, 1.5, 1.0, 0.5] + 0.1 * random.standard_normal(20)
+    problem = so.Problem(so.LeastSquares(X, y), so.L1(0.02), so.Intersection(so.Cardinality(2), so.Required([1])))
+    found = so.solve(problem, so.BranchAndBound())
+    assert found.status is so.Status.CONVERGED
+    assert found.certificate.violation == 0.0
+    np.testing.assert_array_equal(found.support, [1, 2])
