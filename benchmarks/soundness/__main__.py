@@ -61,8 +61,8 @@ def main():
             if verdict.outcome.startswith("refused"):
                 refusals[re.sub(r"\d+", "#", f"{name}: {verdict.outcome}")] += 1
             row[verdict.outcome.split(":")[0]] += 1
-            row["best"] += verdict.is_best
-            row["faulty"] += bool(verdict.faults)
+            row["best"] += int(verdict.is_best)
+            row["faulty"] += int(bool(verdict.faults))
             for fault in verdict.faults:
                 faults.append(f"seed {seed} ({kind}), {name}: {fault}")
                 print(faults[-1], flush=True)
