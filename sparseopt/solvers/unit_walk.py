@@ -248,9 +248,10 @@ class UnitWalk(ABC):
             places = np.flatnonzero(~self.rules.stays(self.members))
             if places.size:
                 cost += self.leave(int(random.choice(places)))
-        while self.size < target:
+        # what bounds hold at zero enters without being in afterwards
+        for _ in range(2 * count):
             near = self.best_entries(2 * _TRIALS)
-            if near.size == 0:
+            if near.size == 0 or self.size >= target:
                 break
             cost += self.enter(int(random.choice(near)))
         return cost

@@ -28,3 +28,10 @@ def test_a_certificate_that_is_wrong_is_found():
         higher, lower = (replace(found, values=factor * found.values) for factor in (1.01, 0.99))
         assert "below the optimum" in judge(problem, higher, solver).faults[0]
         assert bool(judge(problem, lower, solver).faults) == isinstance(solver, so.BranchAndBound)
+
+
+def test_kicks_end_where_what_enters_is_held_at_zero():
+    for seed in (71624, 71625):
+        _, problem = problem_of(seed)
+        found = so.solve(problem, so.LocalSearch(kicks=20), time_limit=20.0)
+        assert found.status is so.Status.CONVERGED
