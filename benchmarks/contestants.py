@@ -202,3 +202,34 @@ if __name__ == "__main__":
     # the caller's table is no place for what peers print
     os.dup2(2, 1)
     serve(Connection(int(sys.argv[1])))
+
+
+def is_chosen(text, wanted):
+    """Whether a name holds one of the parts that were asked for."""
+    return any(part.lower() in text.lower() for part in wanted)
+
+
+def chosen(suite, options):
+    """The hosts that the options name, and the contestants of a suite that they ask for; who is missing is printed."""
+    hosts = [Host(), *([Elsewhere(options.other_python, options.patience)] if options.other_python else [])]
+    contestants, missing = enlist(suite.modules("solvers"), hosts)
+    for peer, reason in missing:
+        print(f"{peer}: {reason}", flush=True)
+    return hosts, [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
+
+
+def entered(contestants, problem):
+    """The contestants that take the problem, which their hosts hold from now on; why the others do not is printed."""
+    for host in dict.fromkeys(contestant.host for contestant in contestants):
+        host.hold(problem)
+    found = []
+    for contestant in contestants:
+        try:
+            reason = contestant.enter()
+        except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
+            reason = f"{type(failure).__name__}: {failure}"[:200]
+        if reason:
+            print(f"  {contestant.name}: {reason}", flush=True)
+        else:
+            found.append(contestant)
+    return found

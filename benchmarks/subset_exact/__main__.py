@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contestants import Elsewhere, Host, enlist
+from benchmarks.contestants import chosen, entered, is_chosen
 from benchmarks.measure import race
 from benchmarks.report import PACKAGES, RESULTS, commit, markdown, save
 from benchmarks.suite import Suite
@@ -30,21 +30,10 @@ def options_of(suite, arguments):
 def run_cell(dataset, objective, contestants, options):
     """Rows of all solvers and gaps on one dataset; where a solver fails, the reason is printed."""
     objective.set_data(**dataset.get_data())
-    for host in dict.fromkeys(contestant.host for contestant in contestants):
-        host.hold(objective.get_objective())
-    entered = []
-    for contestant in contestants:
-        try:
-            reason = contestant.enter()
-        except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
-            reason = f"{type(failure).__name__}: {failure}"[:200]
-        if reason:
-            print(f"  {contestant.name}: {reason}", flush=True)
-        else:
-            entered.append(contestant)
+    takers = entered(contestants, objective.get_objective())
     rows = []
     for gap in options.gap:
-        runners = {contestant: lambda run=contestant.run, gap=gap: run(gap) for contestant in entered}
+        runners = {contestant: lambda run=contestant.run, gap=gap: run(gap) for contestant in takers}
         times = race(runners, options.repeats, budget=60.0, clock=lambda call, _: call())
         for contestant, taken in times.items():
             graded = objective.evaluate_result(**contestant.result())
@@ -61,15 +50,7 @@ def main(arguments=None):
     suite = Suite("subset_exact")
     options = options_of(suite, arguments)
     warnings.simplefilter("ignore")
-    hosts = [Host(), *([Elsewhere(options.other_python, options.patience)] if options.other_python else [])]
-    contestants, missing = enlist(suite.modules("solvers"), hosts)
-    for peer, reason in missing:
-        print(f"{peer}: {reason}", flush=True)
-
-    def is_chosen(text, wanted):
-        return any(part.lower() in text.lower() for part in wanted)
-
-    contestants = [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
+    hosts, contestants = chosen(suite, options)
     objective, rows = suite.objective.get_instance(), []
     try:
         for dataset in (d for d in suite.datasets(options.quick) if is_chosen(d.group, options.dataset)):

@@ -7,7 +7,7 @@ from statistics import mean, median
 
 import numpy as np
 
-from benchmarks.contestants import Elsewhere, Host, enlist
+from benchmarks.contestants import chosen, entered, is_chosen
 from benchmarks.measure import race
 from benchmarks.report import PACKAGES, RESULTS, commit, markdown, save
 from benchmarks.suite import Suite
@@ -57,18 +57,8 @@ def run_cell(dataset, objective, contestants, options):
     """A row for each solver on one cell; where it fails, the reason is printed."""
     data = dataset.get_data()
     objective.set_data(**data)
-    runners = {}
-    for host in dict.fromkeys(contestant.host for contestant in contestants):
-        host.hold(objective.get_objective())
-    for contestant in contestants:
-        try:
-            reason = contestant.enter()
-        except Exception as failure:  # noqa: BLE001 (whatever a solver raises is its result, and is shown)
-            reason = f"{type(failure).__name__}: {failure}"[:200]
-        if reason:
-            print(f"  {contestant.name}: {reason}", flush=True)
-        else:
-            runners[contestant] = lambda run=contestant.run: run(1e-6)
+    takers = entered(contestants, objective.get_objective())
+    runners = {contestant: lambda run=contestant.run: run(1e-6) for contestant in takers}
     times = race(runners, options.repeats, clock=lambda call, _: call())
     rows = []
     for contestant, taken in times.items():
@@ -105,15 +95,7 @@ def main(arguments=None):
     suite = Suite("subset_heuristics")
     options = options_of(suite, arguments)
     warnings.simplefilter("ignore")
-    hosts = [Host(), *([Elsewhere(options.other_python, options.patience)] if options.other_python else [])]
-    contestants, missing = enlist(suite.modules("solvers"), hosts)
-    for peer, reason in missing:
-        print(f"{peer}: {reason}", flush=True)
-
-    def is_chosen(text, wanted):
-        return any(part.lower() in text.lower() for part in wanted)
-
-    contestants = [c for c in contestants if is_chosen(c.name, options.solver) and (options.all or not c.is_extra)]
+    hosts, contestants = chosen(suite, options)
     files = sorted(Path(options.data).glob("*.npz")) if options.data else []
     datasets = [FileData(file, k) for file in files for k in SIZES] if options.data else suite.datasets(options.quick)
     objective, cells = suite.objective.get_instance(), []

@@ -2,7 +2,7 @@
 
 import warnings
 
-from benchmarks.contestants import Elsewhere, Host, enlist
+from benchmarks.contestants import chosen, is_chosen
 from benchmarks.report import RESULTS, markdown, save
 from benchmarks.subset_exact.__main__ import options_of, run_cell
 from benchmarks.suite import Suite
@@ -13,17 +13,12 @@ def main(arguments=None):
     suite = Suite("subset_logistic")
     options = options_of(suite, arguments)
     warnings.simplefilter("ignore")
-    hosts = [Host(), *([Elsewhere(options.other_python, options.patience)] if options.other_python else [])]
-    contestants, missing = enlist(suite.modules("solvers"), hosts)
-    for peer, reason in missing:
-        print(f"{peer}: {reason}", flush=True)
-    chosen = [c for c in contestants if any(part.lower() in c.name.lower() for part in options.solver)]
+    hosts, contestants = chosen(suite, options)
     objective, rows = suite.objective.get_instance(), []
     try:
-        for dataset in suite.datasets(options.quick):
-            if any(part.lower() in dataset.group.lower() for part in options.dataset):
-                print(dataset.group, flush=True)
-                rows += run_cell(dataset, objective, chosen, options)
+        for dataset in (d for d in suite.datasets(options.quick) if is_chosen(d.group, options.dataset)):
+            print(dataset.group, flush=True)
+            rows += run_cell(dataset, objective, contestants, options)
     finally:
         for host in hosts[1:]:
             host.close()
