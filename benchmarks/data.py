@@ -120,3 +120,10 @@ def folder_datasets(folder):
     kinds = {".npz", ".svm", ".libsvm", ".txt", ".bz2"}
     files = sorted(file for file in Path(folder).iterdir() if file.suffix in kinds)
     return [FolderDataset.get_instance(file=file) for file in files]
+
+
+def price_of_size(values, k):
+    """The price in the middle of the range in which k features are optimal, of the least values of each size up to k + 2."""
+    low = max(values[k] - values[k + 1], (values[k] - values[k + 2]) / 2)
+    high = min((values[size] - values[k]) / (k - size) for size in range(k))
+    return float(np.sqrt(max(low, 1e-12) * high)) if high > low else float(high)

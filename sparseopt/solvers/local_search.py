@@ -62,8 +62,7 @@ class LocalSearch(Solver):
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
         (iterated local search: Lourenço, Martin and Stützle, 2003). By default four where the loss is quadratic, a small
-        part of the time, and two under another loss, where each takes several refits; with a hundred the support is
-        hardly ever beaten.
+        part of the time, and two under another loss, where each takes several refits; more of them search longer.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
     seed : int, default 0

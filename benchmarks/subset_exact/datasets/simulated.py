@@ -3,7 +3,7 @@
 import numpy as np
 from benchopt import BaseDataset
 
-from benchmarks.data import correlated, standardized
+from benchmarks.data import correlated, price_of_size, standardized
 
 
 class Dataset(BaseDataset):
@@ -49,9 +49,7 @@ def priced(X, y, k, l2):
         solution = solve(problem, LocalSearch(kicks=20))
         values[size] = n * solution.certificate.objective
         found = solution if size == k else found
-    low = max(values[k] - values[k + 1], (values[k] - values[k + 2]) / 2)
-    high = min((values[size] - values[k]) / (k - size) for size in range(k))
     return {
-        "X": X, "y": y, "k": k, "l2": l2, "l0": float(np.sqrt(max(low, 1e-12) * high)) if high > low else float(high),
+        "X": X, "y": y, "k": k, "l2": l2, "l0": price_of_size(values, k),
         "M": 1.5 * float(np.abs(found.w).max()), "start": found.support,
     }  # fmt: skip
