@@ -453,7 +453,9 @@ def test_jobs_see_the_error_state_of_the_caller():
         run_jobs([lambda: np.ones(1) / np.zeros(1)] * 2, 2)
 
 
-@pytest.mark.filterwarnings("ignore:(?s)Exception ignored.*KeyboardInterrupt:pytest.PytestUnraisableExceptionWarning")  # a lost interrupt
+@pytest.mark.filterwarnings(
+    "ignore:(?s)Exception ignored.*KeyboardInterrupt:pytest.PytestUnraisableExceptionWarning"
+)  # a lost interrupt
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_ends_all_folds(threads):
     wide = so.LeastSquares(RNG.standard_normal((200, 400)), RNG.standard_normal(200))
