@@ -1,7 +1,7 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.methods import LayerwiseL0, Magnitude, Method, Scope
-from sparseopt.pruning.networks import Activation, Layer, Network, NumpyMLP
+from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
 from sparseopt.pruning.pruned import LayerReport, Pruned, prune
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Layer",
     "LayerReport",
     "LayerwiseL0",
+    "Link",
     "Magnitude",
     "Method",
     "Network",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.special
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -44,11 +45,26 @@ class Layer:
         return outputs if self.bias is None else outputs + self.bias
 
 
+class Link(enum.Enum):
+    """What turns the outputs of the last layer into predictions, and thereby what loss fits them."""
+
+    IDENTITY = "identity"  # squared error
+    LOGISTIC = "logistic"  # each output is the log odds of its label
+    SOFTMAX = "softmax"  # outputs are log probabilities of classes, but for a constant
+
+
 class Network(ABC):
-    """A model as `prune` sees it: an adapter implements these four methods and nothing more.
+    """A model as `prune` sees it: an adapter implements these methods and nothing more.
 
     Layers stand in an order in which the inputs of each depend on those before it only.
+    A layer that is applied at several places of a sample, as a convolution is, has one row of inputs
+    and outputs for each place: rows = samples * places, sample by sample.
     """
+
+    @property
+    @abstractmethod
+    def link(self) -> Link:
+        """What the outputs mean."""
 
     @abstractmethod
     def layers(self) -> tuple[Layer, ...]:
@@ -56,15 +72,39 @@ class Network(ABC):
 
     @abstractmethod
     def inputs(self, X) -> Iterator[np.ndarray]:
-        """Inputs of each layer on data X, of shape (samples, inputs): lazily, in the order of `layers`."""
+        """Inputs of each layer on data X, of shape (rows, inputs): lazily, in the order of `layers`."""
 
     @abstractmethod
-    def sensitivities(self, X) -> list[np.ndarray]:
-        """How much each output of each layer matters: the mean square of the model's slope there, on X."""
+    def outputs(self, X) -> np.ndarray:
+        """Outputs of the model before its link, of shape (samples, outputs)."""
 
     @abstractmethod
+    def slopes(self, X, seeds) -> list[np.ndarray]:
+        """Slope of sum(seeds * outputs(X)) in the outputs of each layer, of shape (rows, outputs of the layer).
+
+        `seeds` has the shape of `outputs(X)`; with the slopes of a loss in them, these are the loss's.
+        """
+
+    @abstractmethod
+    def with_layers(self, layers: Sequence[Layer]) -> Network:
+        """Return the same network with these layers: cheap, nothing is copied or checked."""
+
+    @abstractmethod
+    def model(self):
+        """Return a new model, of the kind that was given, with the layers of this network."""
+
     def replace(self, layers: Sequence[Layer]):
         """Return a new model, of the kind that was given, with these layers; the old one is untouched."""
+        return self.with_layers(layers).model()
+
+    def sensitivities(self, X) -> list[np.ndarray]:
+        """How much each output of each layer matters: the mean square of the model's slope there, on X.
+
+        One random combination of signs per sample: the expectation over the signs is the sum of the squared
+        slopes of all outputs, so that one backward pass does for all of them.
+        """
+        signs = np.random.default_rng(0).integers(0, 2, self.outputs(X).shape)
+        return [np.mean(slope**2, axis=0) for slope in self.slopes(X, 2.0 * signs - 1.0)]
 
 
 class Activation(enum.Enum):
@@ -109,14 +149,19 @@ class NumpyMLP(Network):
         As scikit-learn's `coefs_`; copied, float32 stays float32.
     biases : sequence of arrays of shape (outputs,), optional
         A network without biases is given none by `prune`.
-    activation : Activation, default=Activation.RELU
+    activation : Activation or its name, default=Activation.RELU
+    link : Link or its name, default=Link.IDENTITY
+        What the outputs mean: "softmax" for a classifier with one output per class.
     """
 
     weights: Sequence[np.ndarray]
     biases: Sequence[np.ndarray] | None = None
     activation: Activation = Activation.RELU
+    link: Link = Link.IDENTITY
 
     def __post_init__(self):
+        object.__setattr__(self, "activation", Activation(self.activation))
+        object.__setattr__(self, "link", Link(self.link))
         weights = tuple(_parameters(f"weights[{i}]", weight, 2) for i, weight in enumerate(self.weights))
         if not weights:
             raise ValueError("the network has no weights; give at least one matrix.")
@@ -137,10 +182,20 @@ class NumpyMLP(Network):
             )
         object.__setattr__(self, "biases", biases)
 
-    def predict(self, X) -> np.ndarray:
+    def outputs(self, X) -> np.ndarray:
         """Outputs of the last layer, of shape (samples, outputs)."""
         *_, last = self.inputs(X)
         return self.layers()[-1](last)
+
+    def predict(self, X) -> np.ndarray:
+        """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
+        outputs = self.outputs(X)
+        match self.link:
+            case Link.LOGISTIC:
+                return scipy.special.expit(outputs)
+            case Link.SOFTMAX:
+                return scipy.special.softmax(outputs, axis=1)
+        return outputs
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers named weights_0, weights_1 ..."""
@@ -157,25 +212,28 @@ class NumpyMLP(Network):
             yield X
             X = self.activation.value(layer(X))
 
-    def sensitivities(self, X) -> list[np.ndarray]:
-        """Mean square of the slope of the outputs, by one random combination of signs per sample.
-
-        The expectation over the signs is the sum of the squared slopes of all outputs, so that one
-        backward pass does for all of them.
-        """
-        inputs = list(self.inputs(X))
-        signs = np.random.default_rng(0).integers(0, 2, (len(inputs[0]), self.weights[-1].shape[1]))
-        slope = 2.0 * signs - 1.0
-        found = [np.mean(slope**2, axis=0)]
+    def slopes(self, X, seeds) -> list[np.ndarray]:
+        """Slopes at the outputs of each layer, by one pass backward."""
+        inputs, slope = list(self.inputs(X)), seeds
+        found = [slope]
         for weight, value in zip(self.weights[:0:-1], inputs[:0:-1], strict=True):
             slope = (slope @ weight.T) * self.activation.slope(value)
-            found.append(np.mean(slope**2, axis=0))
+            found.append(slope)
         return found[::-1]
 
-    def replace(self, layers) -> NumpyMLP:
-        """Return a network with these layers and the same activation."""
-        biases = None if self.biases is None else [layer.bias for layer in layers]
-        return NumpyMLP([layer.weight for layer in layers], biases, self.activation)
+    def with_layers(self, layers) -> NumpyMLP:
+        """Return a network with these layers, the same activation and link."""
+        network = object.__new__(NumpyMLP)
+        biases = None if self.biases is None else tuple(layer.bias for layer in layers)
+        weights = tuple(layer.weight for layer in layers)
+        values = {"weights": weights, "biases": biases, "activation": self.activation, "link": self.link}
+        for name, value in values.items():
+            object.__setattr__(network, name, value)
+        return network
+
+    def model(self) -> NumpyMLP:
+        """Return a network with arrays of its own."""
+        return NumpyMLP(self.weights, self.biases, self.activation, self.link)
 
     def __repr__(self) -> str:
         sizes = [self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights)]

@@ -92,15 +92,15 @@ def prune(model, X, y=None, *, sparsity, method=None, scope=Scope.NETWORK, progr
     supports = scope.keep(scores, sparsity)
     for i, (layer, dense_inputs) in enumerate(zip(network.layers(), network.inputs(X), strict=True)):
         # What the layer will really meet: the outputs of the layers before it as they are now.
-        inputs = next(itertools.islice(adapt(pruned).inputs(X), i, None))
+        inputs = next(itertools.islice(pruned.inputs(X), i, None))
         targets = layer(dense_inputs)
         layers[i], support = method.fit(layer, supports[i], inputs, targets)
-        pruned = network.replace(layers)
+        pruned = network.with_layers(layers)
         kept[layer.name] = layer.own(support)
         error = relative_error(layers[i](inputs), targets)
         reports.append(LayerReport(layer.name, int(support.sum()), support.size, error, method))
         tell(f"{layer.name}: {reports[-1].kept} of {support.size} weights kept, error {error:.2g}")
-    return Pruned(pruned, Mask(kept), tuple(reports), method, time.perf_counter() - start)
+    return Pruned(pruned.model(), Mask(kept), tuple(reports), method, time.perf_counter() - start)
 
 
 def relative_error(outputs, targets) -> float:

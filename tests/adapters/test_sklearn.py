@@ -136,7 +136,7 @@ def test_the_adapter_sees_what_the_network_computes(activation):
         np.testing.assert_allclose(outputs if model is regressor else 1 / (1 + np.exp(-outputs)), expected)
         pruned = prune(model, X, sparsity=0.3)
         assert sum(map(np.count_nonzero, pruned.model.coefs_)) == pruned.mask.kept
-        same = NumpyMLP(pruned.model.coefs_, pruned.model.intercepts_, network._matrices().activation)
+        same = NumpyMLP(pruned.model.coefs_, pruned.model.intercepts_, network.matrices.activation)
         np.testing.assert_allclose(
             same.predict(X), adapt(pruned.model).layers()[-1]([*adapt(pruned.model).inputs(X)][-1])
         )

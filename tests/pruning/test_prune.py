@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from sparseopt.pruning import Activation, LayerwiseL0, Magnitude, Network, NumpyMLP, Scope, prune
+from sparseopt.pruning import Activation, LayerwiseL0, Link, Magnitude, Network, NumpyMLP, Scope, prune
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16
@@ -177,8 +177,10 @@ def test_a_later_layer_makes_good_what_the_earlier_ones_spoiled(small, samples):
     assert errors[0] < errors[1] / 4
 
 
-def test_a_network_of_any_kind_needs_four_methods(small, samples):
+def test_a_network_of_any_kind_needs_seven_methods(small, samples):
     class Wrapped(Network):
+        link = Link.IDENTITY
+
         def __init__(self, inner):
             self.inner = inner
 
@@ -188,11 +190,17 @@ def test_a_network_of_any_kind_needs_four_methods(small, samples):
         def inputs(self, X):
             return self.inner.inputs(X)
 
-        def sensitivities(self, X):
-            return self.inner.sensitivities(X)
+        def outputs(self, X):
+            return self.inner.outputs(X)
 
-        def replace(self, layers):
-            return Wrapped(self.inner.replace(layers))
+        def slopes(self, X, seeds):
+            return self.inner.slopes(X, seeds)
+
+        def with_layers(self, layers):
+            return Wrapped(self.inner.with_layers(layers))
+
+        def model(self):
+            return Wrapped(self.inner.model())
 
     pruned = prune(Wrapped(small), samples, sparsity=0.6)
     assert isinstance(pruned.model, Wrapped)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sparseopt.pruning.networks import Activation, Layer, Network, NumpyMLP, as_data
+from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data
 
 
 def adapt(model) -> Network:
@@ -19,10 +19,10 @@ def adapt(model) -> Network:
 
     check_is_fitted(model)
     if isinstance(model, (MLPClassifier, MLPRegressor)):
-        return PerceptronAdapter(model)
+        return PerceptronAdapter.of(model)
     # A kernel machine's coef_ is computed from its support vectors: it is a property and cannot be replaced.
     if "coef_" in vars(model):
-        return LinearAdapter(model)
+        return LinearAdapter.of(model)
     raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP.")
 
 
@@ -57,30 +57,46 @@ def apply(mask, model, X=None, y=None, *, sample_weight=None):
 class PerceptronAdapter(Network):
     """MLPClassifier or MLPRegressor; outputs are those before the last activation."""
 
-    model: Any
+    original: Any
+    matrices: NumpyMLP
+
+    @classmethod
+    def of(cls, model) -> PerceptronAdapter:
+        """Return a fitted MLP as a network."""
+        # scikit-learn calls the link of an MLP out_activation_, by the names of ours.
+        return cls(model, NumpyMLP(model.coefs_, model.intercepts_, model.activation, model.out_activation_))
+
+    @property
+    def link(self) -> Link:
+        """Softmax or logistic for classes, identity for numbers."""
+        return self.matrices.link
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers named coefs_0, coefs_1 ..."""
-        pairs = enumerate(zip(self.model.coefs_, self.model.intercepts_, strict=True))
-        return tuple(Layer(f"coefs_{i}", weight, bias) for i, (weight, bias) in pairs)
+        return tuple(replace(layer, name=f"coefs_{i}") for i, layer in enumerate(self.matrices.layers()))
 
     def inputs(self, X):
         """Inputs of each layer on X."""
-        return self._matrices().inputs(X)
+        return self.matrices.inputs(X)
 
-    def sensitivities(self, X) -> list[np.ndarray]:
-        """Mean square of the slope of the outputs."""
-        return self._matrices().sensitivities(X)
+    def outputs(self, X) -> np.ndarray:
+        """Outputs before the last activation."""
+        return self.matrices.outputs(X)
 
-    def _matrices(self):
-        return NumpyMLP(self.model.coefs_, self.model.intercepts_, Activation(self.model.activation))
+    def slopes(self, X, seeds) -> list[np.ndarray]:
+        """Slopes at the outputs of each layer."""
+        return self.matrices.slopes(X, seeds)
 
-    def replace(self, layers):
+    def with_layers(self, layers) -> PerceptronAdapter:
+        """Return a network with these layers."""
+        return PerceptronAdapter(self.original, self.matrices.with_layers(layers))
+
+    def model(self):
         """Return a copy of the model with these layers."""
-        model = copy.deepcopy(self.model)
+        model = copy.deepcopy(self.original)
         # Training continues in place: the arrays must be writable and lie as scikit-learn laid them.
-        model.coefs_ = [np.array(layer.weight, order="C") for layer in layers]
-        model.intercepts_ = [np.array(layer.bias) for layer in layers]
+        model.coefs_ = [np.array(layer.weight, order="C") for layer in self.layers()]
+        model.intercepts_ = [np.array(layer.bias) for layer in self.layers()]
         return model
 
 
@@ -88,37 +104,59 @@ class PerceptronAdapter(Network):
 class LinearAdapter(Network):
     """Any model with a fitted coef_ of shape (n_features,) or (n_outputs, n_features)."""
 
-    model: Any
+    original: Any
+    layer: Layer
+
+    @classmethod
+    def of(cls, model) -> LinearAdapter:
+        """Return a fitted linear model as a network of one layer, named coef_."""
+        coef = model.coef_
+        coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
+        weight = np.atleast_2d(coef).T
+        has_intercept = model.get_params().get("fit_intercept", True)
+        bias = np.broadcast_to(model.intercept_, weight.shape[1]) if has_intercept else None
+        return cls(model, Layer("coef_", weight, bias, coef.shape))
+
+    @property
+    def link(self) -> Link:
+        """Softmax for several classes, logistic for two, identity for numbers."""
+        from sklearn.base import is_classifier
+
+        if not is_classifier(self.original):
+            return Link.IDENTITY
+        return Link.LOGISTIC if self.layer.weight.shape[1] == 1 else Link.SOFTMAX
 
     def layers(self) -> tuple[Layer, ...]:
         """One layer, named coef_."""
-        coef = self.model.coef_
-        coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
-        weight = np.atleast_2d(coef).T
-        bias = np.broadcast_to(self.model.intercept_, weight.shape[1]) if self._has_intercept() else None
-        return (Layer("coef_", weight, bias, coef.shape),)
-
-    def _has_intercept(self):
-        return self.model.get_params().get("fit_intercept", True)
+        return (self.layer,)
 
     def inputs(self, X):
         """X itself."""
-        X, (layer,) = as_data(X), self.layers()
-        if X.ndim != 2 or X.shape[1] != len(layer.weight):
-            raise ValueError(f"X has shape {X.shape}; give one row per sample and {len(layer.weight)} columns.")
+        X, inputs = as_data(X), len(self.layer.weight)
+        if X.ndim != 2 or X.shape[1] != inputs:
+            raise ValueError(f"X has shape {X.shape}; give one row per sample and {inputs} columns.")
         yield X
 
-    def sensitivities(self, X) -> list[np.ndarray]:
-        """All outputs count alike."""
-        return [np.ones(layer.weight.shape[1]) for layer in self.layers()]
+    def outputs(self, X) -> np.ndarray:
+        """Outputs of the linear map."""
+        (X,) = self.inputs(X)
+        return self.layer(X)
 
-    def replace(self, layers):
-        """Return a copy of the model with this layer."""
+    def slopes(self, X, seeds) -> list[np.ndarray]:
+        """The seeds themselves: the only layer is the last."""
+        return [seeds]
+
+    def with_layers(self, layers) -> LinearAdapter:
+        """Return a network with this layer."""
         (layer,) = layers
-        model = copy.deepcopy(self.model)
+        return replace(self, layer=layer)
+
+    def model(self):
+        """Return a copy of the model with this layer."""
+        model, layer = copy.deepcopy(self.original), self.layer
         model.coef_ = np.array(layer.own(layer.weight), order="C")
         if layer.bias is not None:
-            bias = np.array(layer.bias).reshape(np.shape(self.model.intercept_))
+            bias = np.array(layer.bias).reshape(np.shape(self.original.intercept_))
             model.intercept_ = bias if bias.ndim else bias[()]
         return model
 
@@ -127,15 +165,15 @@ class LinearAdapter(Network):
         from sklearn.base import is_regressor
         from sklearn.linear_model import LinearRegression
 
-        if not is_regressor(self.model):
+        if not is_regressor(self.original):
             raise TypeError(
-                f"{type(self.model).__name__} is no regression model and least squares is not its loss; "
+                f"{type(self.original).__name__} is no regression model and least squares is not its loss; "
                 "fit a new one on the kept columns, X[:, kept]."
             )
         least_squares = LinearRegression(
-            fit_intercept=self._has_intercept(), positive=self.model.get_params().get("positive", False)
+            fit_intercept=self.layer.bias is not None, positive=self.original.get_params().get("positive", False)
         )
-        (layer,) = self.layers()
+        layer = self.layer
         kept = np.atleast_2d(kept)
         y = np.asarray(y, dtype=np.float64).reshape(-1, len(kept))
         X = X if sparse.issparse(X) else np.asarray(X)
