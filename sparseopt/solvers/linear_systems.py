@@ -226,7 +226,7 @@ class SparseSystem(System):
         ldl.elimination_tree(self.indptr, self.indices, self.parent, counts, self.marks)
         self.starts = np.append(0, np.cumsum(counts))
 
-    def _factorised(self, extra):
+    def factorised(self, extra):
         """starts, rows, values and pivots of the matrix with `extra` added to its own diagonal."""
         self.data[self.at] = self.own + extra
         rows, values = np.empty(self.starts[-1], dtype=np.int64), np.empty(self.starts[-1])
@@ -238,16 +238,23 @@ class SparseSystem(System):
         )  # fmt: skip
         return self.starts, rows, values, pivots
 
+    def solved(self, parts, r, t):
+        """Solution of the matrix that `factorised` gave these parts for, with a zero for each row of F."""
+        p, work = self.program.q.size, np.zeros(self.size)
+        work[self.place[:p]], work[self.place[p + self.n :]] = r, t
+        ldl.solve(*parts, work)
+        return work[self.place[:p]], work[self.place[p + self.n :]]
+
     def factor(self, rho):
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
-        parts = self._factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
+        parts = self.factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
         return SparseFactor(*parts, self.place, rows)
 
     def active(self, free, rows):
         p, n = self.program.q.size, self.n
         extra = np.concatenate([np.full(p, _OUT), np.zeros(n), np.full(self.size - p - n, -_OUT)])
         extra[free], extra[p + n + rows] = _SPARSE, -_SPARSE
-        parts = self._factorised(extra)
+        parts = self.factorised(extra)
         at_free, at_rows = self.place[free], self.place[p + n + rows]
 
         def solve(r, t):

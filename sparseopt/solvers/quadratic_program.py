@@ -14,6 +14,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
@@ -95,6 +96,32 @@ def quadratic_program(problem) -> QuadraticProgram:
         np.append(upper, np.full(extra, np.inf)),
         np.append(alpha, np.zeros(extra)),
     )
+
+
+def unfit(problem) -> str | None:
+    """Why the problem is no convex quadratic program, or None."""
+    if not isinstance(problem.loss, (Quadratic, LeastSquares)):
+        return f"{type(problem.loss).__name__} is no quadratic loss"
+    if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
+        name = type(problem.penalty).__name__
+        return f"{name} makes no quadratic program; Zero and L1 do, and rules on them"
+    if reason := _unfit_constraint(problem.constraint):
+        return reason
+    if isinstance(problem.loss, Quadratic):
+        curvature = negative_curvature(problem.loss.Q.matrix)
+        if curvature < 0:
+            return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
+    return None
+
+
+def _unfit_constraint(constraint):
+    """Why the constraint is no polyhedron given by rows and bounds, or None."""
+    match constraint:
+        case None | Box() | LinearConstraint() | Simplex():
+            return None
+        case Intersection(parts=parts):
+            return next((reason for part in parts if (reason := _unfit_constraint(part))), None)
+    return f"{type(constraint).__name__} is not made of linear rows and bounds"
 
 
 def linear_terms(constraint, p):
