@@ -29,8 +29,8 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
-from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
@@ -64,7 +64,7 @@ def default_solver(problem):
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
-    linear rows                       OperatorSplitting
+    linear rows                       InteriorPoint
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
@@ -86,7 +86,7 @@ def default_solver(problem):
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return OperatorSplitting()
+        return InteriorPoint()
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:

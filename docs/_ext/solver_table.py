@@ -61,6 +61,7 @@ SOLVERS = (
     so.OrthogonalMatchingPursuit(),
     so.Splicing(),
     so.HardThresholding(),
+    so.InteriorPoint(),
     so.OperatorSplitting(),
     so.SlopeWorkingSet(),
     so.Splitting(),

@@ -24,7 +24,7 @@ from sparseopt.kernels import interior as kernels
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.newton_systems import NewtonSystem, active_system, newton_system
+from sparseopt.solvers.newton_systems import NewtonSystem, systems
 from sparseopt.solvers.quadratic_measure import measure
 from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
@@ -174,6 +174,7 @@ class InteriorPoint(Solver):
             np.ones(sides.active.size),
             np.ones(sides.active.size),
         )
+        system, active = systems(scaled, np.flatnonzero(sides.kind[:m] & kernels.EQUAL))
         state = Interior(
             w=w,
             program=program,
@@ -184,8 +185,8 @@ class InteriorPoint(Solver):
             units=np.append(1.0 / rows, columns * cost),
             has_rows=needs_multipliers(problem),
             sides=sides,
-            system=newton_system(scaled, np.flatnonzero(sides.kind[:m] & kernels.EQUAL)),
-            active=ActiveSets(scaled, active_system(scaled)),
+            system=system,
+            active=ActiveSets(scaled, active),
             point=point,
             best=point,
             weight=np.zeros(sides.active.size),
@@ -207,7 +208,7 @@ class InteriorPoint(Solver):
                 _look(self, problem, state, tol)
             else:
                 _give_up(self, problem, state, tol)
-        if state.iterations >= max_iterations or state.status is None:
+        if state.status is None:
             _show(problem, state)
         return state
 
@@ -363,7 +364,8 @@ def _look(solver, problem, state, tol):
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
     if found <= tol:
         _keep_if_better(state, problem, state.point.x, rows, bounds)
-    if state.residual > tol and solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
+    if solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
+        # also where the point is good enough: the exact one costs one factorisation more
         _polish(state, problem, rows, bounds, tol)
     if state.residual <= tol:
         state.status = Status.CONVERGED if state.has_rows else None
@@ -377,10 +379,8 @@ def _look(solver, problem, state, tol):
 def _measure_here(state):
     """Residuals of the point in the user's units, and its multipliers of rows and bounds."""
     scaled, sides, point = state.scaled, state.sides, state.point
-    rows, bounds = np.empty_like(point.y), np.empty_like(point.x)
-    kernels.net(sides.kind, sides.sloped, point.z * sides.active, point.y, rows, bounds)
+    rows, bounds = _multipliers(state)
     on = np.zeros_like(point.x), np.zeros_like(point.t), np.zeros_like(point.y), np.zeros_like(point.s)
-    m = scaled.row_lower.size
     violation, stationarity, gap = kernels.residuals(
         sides.kind, sides.sloped, sides.low, sides.high, scaled.alpha, scaled.q, point.x, point.t, point.y, point.s,
         point.z, scaled.curve(point.x), rows @ scaled.A, bounds, scaled.A @ point.x, state.units, *on,
@@ -389,11 +389,20 @@ def _measure_here(state):
     return rows, bounds
 
 
+def _multipliers(state):
+    """Multipliers of rows and bounds at the point, slopes among the latter."""
+    sides, point = state.sides, state.point
+    rows, bounds = np.empty_like(point.y), np.empty_like(point.x)
+    kernels.net(sides.kind, sides.sloped, point.z * sides.active, point.y, rows, bounds)
+    return rows, bounds
+
+
 def _polish(state, problem, rows, bounds, tol):
     """Newton steps on the active set that multipliers and slacks suggest."""
     scaled, x = state.scaled, state.point.x
     for w, y in state.active.points(x, rows, np.append(scaled.A @ x + rows, x + bounds), 1.0):
-        if _keep_if_better(state, problem, w, y, None) <= tol:
+        # this point has exact zeros and lies on its sides, which is worth a larger residual
+        if _keep_if_better(state, problem, w, y, None, enough=tol) <= tol:
             return
 
 
@@ -408,17 +417,14 @@ def _give_up(solver, problem, state, tol):
 
 
 def _show(problem, state):
-    """Make the point the result of a run that may end here."""
-    if state.residual == np.inf or state.status is None:
+    """Make the point the result where it is the best so far, since the run may be ended here."""
+    found = max(state.seen)
+    if found < state.residual:
         program, p = state.program, problem.n_features
         w = np.clip(state.columns * state.point.x, program.lower, program.upper)
-        rows, bounds = np.empty_like(state.point.y), np.empty_like(state.point.x)
-        kernels.net(
-            state.sides.kind, state.sides.sloped, state.point.z * state.sides.active, state.point.y, rows, bounds
-        )
-        y, v = state.rows * rows / state.cost, bounds / (state.cost * state.columns)
-        _, _, _, y, v = measure(program, w, y, v)
-        state.w, state.duals = w[:p].copy(), Duals(y, v[:p])
+        rows, bounds = _multipliers(state)
+        _, _, _, y, v = measure(program, w, state.rows * rows / state.cost, bounds / (state.cost * state.columns))
+        state.w, state.duals, state.residual = w[:p].copy(), Duals(y, v[:p]), found
 
 
 def _look_for_rays(state, rows, p):
@@ -435,8 +441,8 @@ def _look_for_rays(state, rows, p):
             state.status, state.ray = Status.UNBOUNDED, ray[:p]
 
 
-def _keep_if_better(state, problem, x, rows, bounds):
-    """Take the scaled point for the result where it lowers the residual, which is returned."""
+def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
+    """Take the scaled point for the result where it lowers the residual, or that is `enough`; returns the residual."""
     program, scaled, p = state.program, state.scaled, problem.n_features
     w = np.clip(state.columns * x, program.lower, program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
@@ -445,7 +451,7 @@ def _keep_if_better(state, problem, x, rows, bounds):
     v = None if bounds is None else bounds / (state.cost * state.columns)
     violation, stationarity, gap, y, v = measure(program, w, y, v)
     residual = max(violation, stationarity, gap)
-    if residual < state.residual:
+    if residual < state.residual or residual <= enough:
         objective = abs(program.q @ w + program.alpha @ np.abs(w)) / 2
         state.relative = max(violation, stationarity, gap / max(1.0, objective))
         state.w, state.duals, state.residual = w[:p].copy(), Duals(y, v[:p]), float(residual)

@@ -8,16 +8,20 @@ large where its sides are far away.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
 from scipy import sparse
 
 from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_program import QuadraticProgram
+from sparseopt.solvers.quadratic_program import QuadraticProgram, fills_up
 
 _lapack = scipy.linalg.lapack
+# Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
+_ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
+# Rows with fewer than one entry in so many are multiplied as sparse ones.
+_SPARSE_ROWS = 25
 
 
 class NewtonSystem(ABC):
@@ -42,27 +46,24 @@ class CholeskySystem(NewtonSystem):
 
     program: QuadraticProgram
     equal: np.ndarray
-    others: np.ndarray = field(init=False)
-    H: np.ndarray = field(init=False)
-    S: np.ndarray = field(init=False)
-    V: np.ndarray = field(init=False)
-    E: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        mask = np.ones(self.program.A.shape[0], dtype=bool)
+        A = self.program.A
+        mask = np.ones(A.shape[0], dtype=bool)
         mask[self.equal] = False
         self.others = np.flatnonzero(mask)
-        self.A_equal = np.asfortranarray(self.program.A[self.equal].T)
-        self.A_others = self.program.A[self.others]
-        self.P = np.asfortranarray(self.program.matrix) if self.program.matrix is not None else None
+        self.A_equal = np.asfortranarray(A[self.equal].T)
+        self.A_others = A[self.others]
+        if _SPARSE_ROWS * np.count_nonzero(self.A_others) < self.A_others.size:
+            self.A_others = sparse.csr_array(self.A_others)
+        self.P = np.asfortranarray(self.program.matrix)
 
     def factorise(self, D, E):
         self.E = E
         H = self.P.copy(order="F")
         H.flat[:: H.shape[0] + 1] += self.program.ridge + D
         if self.others.size:
-            root = self.A_others * np.sqrt(1.0 / E[self.others])[:, None]
-            H = scipy.linalg.blas.dsyrk(1.0, root, trans=1, beta=1.0, c=H, lower=1, overwrite_c=1)
+            H = self._with_rows(H, 1.0 / E[self.others])
         self.H, info = _lapack.dpotrf(H, lower=1, overwrite_a=1)
         if info == 0 and self.equal.size:
             self.V = scipy.linalg.blas.dtrsm(1.0, self.H, self.A_equal, lower=1)
@@ -71,11 +72,21 @@ class CholeskySystem(NewtonSystem):
             self.S, info = _lapack.dpotrf(S, lower=1, overwrite_a=1)
         return info == 0
 
+    def _with_rows(self, H, weights):
+        """H + A' diag(weights) A in its lower triangle."""
+        A = self.A_others
+        if not sparse.issparse(A):
+            root = A * np.sqrt(weights)[:, None]
+            return scipy.linalg.blas.dsyrk(1.0, root, trans=1, beta=1.0, c=H, lower=1, overwrite_c=1)
+        product = sparse.coo_array(A.T @ (sparse.diags_array(weights) @ A))
+        H[product.coords] += product.data
+        return H
+
     def solve(self, r, t):
         nu, A = np.empty(t.size), self.A_others
         if self.others.size:
             pull = t[self.others] / self.E[self.others]
-            r = r + pull @ A
+            r = r + A.T @ pull
         if self.equal.size:
             half = scipy.linalg.blas.dtrsv(self.H, r, lower=1)
             y, _ = _lapack.dpotrs(self.S, half @ self.V - t[self.equal], lower=1)
@@ -124,12 +135,16 @@ class LowRankSystem(NewtonSystem):
 
     def factorise(self, D, E):
         self.D = D + self.program.ridge
+        if len(self.G) == 0:
+            return True
         S = scipy.linalg.blas.dsyrk(1.0, self.G / np.sqrt(self.D), lower=1)
         S.flat[:: S.shape[0] + 1] += np.append(np.ones(self.n), E)
         self.S, info = _lapack.dpotrf(S, lower=1, overwrite_a=1)
         return info == 0
 
     def solve(self, r, t):
+        if len(self.G) == 0:  # LAPACK takes no empty matrix
+            return r / self.D, t.copy()
         right = self.G @ (r / self.D) - np.append(np.zeros(self.n), t)
         nu, _ = _lapack.dpotrs(self.S, right, lower=1, overwrite_b=1)
         return (r - nu @ self.G) / self.D, nu[self.n :]
@@ -138,9 +153,9 @@ class LowRankSystem(NewtonSystem):
 class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
-    def __init__(self, program):
-        self.system = linear_systems.SparseSystem(program, 0.0, None)
-        self.p, self.n = program.q.size, self.system.n
+    def __init__(self, program, system):
+        self.system = system
+        self.n = system.n
 
     def factorise(self, D, E):
         parts = self.system.factorised(np.concatenate([D, np.zeros(self.n), -E]))
@@ -152,29 +167,37 @@ class SparseNewtonSystem(NewtonSystem):
         return self.system.solved(self.parts, r, t)
 
 
-def newton_system(program, equal) -> NewtonSystem:
-    """The cheapest system for a program."""
+def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
+    """The cheapest Newton system for a program, and a system of its active sets."""
     if program.is_sparse:
-        return SparseNewtonSystem(program)
-    (m, p), diagonal = program.A.shape, program.matrix
-    if diagonal is None or (np.count_nonzero(diagonal) == np.count_nonzero(diagonal.diagonal()) and m < p):
-        return LowRankSystem(_with_diagonal_in_ridge(program))
-    return CholeskySystem(program, equal)
+        is_wide = program.matrix is not None and fills_up(program.matrix)
+        system = None if is_wide else linear_systems.SparseSystem(program, 0.0, None)
+        if system is not None and not _fills_up(program, system):
+            return SparseNewtonSystem(program, system), system
+        program = _in_full(program)
+    (m, p), matrix = program.A.shape, program.matrix
+    if matrix is None:
+        return LowRankSystem(program), linear_systems.LowRankSystem(program, 0.0, None)
+    active = linear_systems.DenseSystem(program, None, None, None)
+    if m < p and np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal()):
+        return LowRankSystem(_with_diagonal_in_ridge(program)), active
+    return CholeskySystem(program, equal), active
 
 
-def active_system(program) -> linear_systems.System:
-    """The system of active sets of a program."""
-    if program.is_sparse:
-        return linear_systems.SparseSystem(program, 0.0, None)
-    if program.matrix is None:
-        return linear_systems.LowRankSystem(program, 0.0, None)
-    return linear_systems.DenseSystem(program, None, None, None)
+def _fills_up(program, system):
+    """Whether the factor of a sparse matrix has so many entries that a dense one is made in less time."""
+    p = program.q.size
+    operations = float(np.sum(np.diff(system.starts).astype(np.float64) ** 2))
+    return p <= _LARGEST_DENSE and operations > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
+
+
+def _in_full(program):
+    """The same program with dense matrices and no factor."""
+    matrix = 0.0 if program.matrix is None else program.matrix.toarray()
+    if program.factor is not None:
+        matrix = matrix + (program.factor.T @ program.factor).toarray()
+    return replace(program, matrix=matrix, factor=None, A=program.A.toarray())
 
 
 def _with_diagonal_in_ridge(program):
-    if program.matrix is None:
-        return program
-    return QuadraticProgram(
-        None, None, program.ridge + program.matrix.diagonal(), program.q, program.A, program.row_lower,
-        program.row_upper, program.lower, program.upper, program.alpha,
-    )  # fmt: skip
+    return replace(program, matrix=None, ridge=program.ridge + program.matrix.diagonal())

@@ -10,6 +10,7 @@ matrix would cost more than the data themselves; either part may be absent.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from scipy import sparse
 
 from sparseopt.conjugates import convex_form
@@ -19,6 +20,8 @@ from sparseopt.losses import LeastSquares, Quadratic
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
+# Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
+_LARGEST_FULL, _MANY = 6000, 30
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
 
@@ -183,17 +186,37 @@ def negative_curvature(matrix):
     scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
     shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
     matrix = _double(matrix)
-    if sparse.issparse(matrix) and 10 * matrix.nnz > matrix.shape[0] ** 2:
+    if sparse.issparse(matrix) and fills_up(matrix):
         matrix = matrix.toarray()
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
-    try:
-        np.linalg.cholesky(matrix + shift * np.eye(matrix.shape[0]))
-    except np.linalg.LinAlgError:
+    shifted = np.array(matrix, order="F")
+    shifted.flat[:: matrix.shape[0] + 1] += shift
+    if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def fills_up(matrix):
+    """Whether the Cholesky factor of a sparse symmetric matrix may be expected to be nearly full.
+
+    Matrices of many entries a row do so, but for those that have a narrow profile in some order
+    (Cuthill and McKee, 1969).
+    """
+    p = matrix.shape[0]
+    if 10 * matrix.nnz > p * p:
+        return True
+    if p > _LARGEST_FULL or matrix.nnz < _MANY * p:
+        return False
+    order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
+    place = np.empty(p, dtype=np.int64)
+    place[order] = np.arange(p)
+    i, j = entries_of(sparse.csc_array(matrix))
+    first = np.arange(p)
+    np.minimum.at(first, place[i], place[j])
+    return bool(np.sum(np.arange(p) - first) > p * p / 8)
 
 
 def _sparse_curvature(matrix):
