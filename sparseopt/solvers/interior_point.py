@@ -266,9 +266,7 @@ def _iterate(solver, state):
         found = system.direction(solver, (on_w, on_t, on_rows, right))
         if found is None:
             return False
-        primal, dual, total = kernels.advance(
-            sides.active, point.s, point.z, changes, found[3], solver.step_fraction
-        )
+        primal, dual, total = kernels.advance(sides.active, point.s, point.z, changes, found[3], solver.step_fraction)
         mu = total / sides.count
         rate, state.mu = max(0.0, (state.mu - mu) / state.mu), mu
     point.x += primal * found[0]
@@ -364,6 +362,8 @@ def _look(solver, problem, state, tol):
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
     if found <= tol:
         _keep_if_better(state, problem, state.point.x, rows, bounds)
+        # from here an active set that failed before may be solved for
+        state.active.forget()
     if solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
         # also where the point is good enough: the exact one costs one factorisation more
         _polish(state, problem, rows, bounds, tol)

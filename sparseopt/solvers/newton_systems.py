@@ -176,9 +176,10 @@ def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
             return SparseNewtonSystem(program, system), system
         program = _in_full(program)
     (m, p), matrix = program.A.shape, program.matrix
+    nothing = np.zeros(0)  # the full systems of a splitting method are not asked for
     if matrix is None:
-        return LowRankSystem(program), linear_systems.LowRankSystem(program, 0.0, None)
-    active = linear_systems.DenseSystem(program, None, None, None)
+        return LowRankSystem(program), linear_systems.LowRankSystem(program, 0.0, nothing)
+    active = linear_systems.DenseSystem(program, nothing, nothing, nothing)
     if m < p and np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal()):
         return LowRankSystem(_with_diagonal_in_ridge(program)), active
     return CholeskySystem(program, equal), active
