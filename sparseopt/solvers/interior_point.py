@@ -33,6 +33,8 @@ from sparseopt.solvers.rays import descent_ray, separating_ray
 _INFINITE = 1e20
 # Iterations without a tenth less residual after which nothing more is expected: near a solution, and far from one.
 _PATIENCE, _LONG_PATIENCE = 12, 60
+# The same after which regularisation falls below its floor, and how far.
+_HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 
@@ -98,13 +100,19 @@ class Interior(State):
     mu: float = 0.0
     rho: float = 1e-6
     delta: float = 1e-4
+    #: What neither of the two falls below; multipliers move by at most a violation over delta in one iteration.
+    floor: float = 1e-10
     #: Added to both diagonals after a factorisation failed.
     extra: float = 0.0
     #: Refinements that ended far from exact.
     poor: int = 0
     least: float = np.inf
-    #: Residual a tenth below which counts as progress, and the iteration that made the last.
+    #: Residual and violation a tenth below which counts as progress, and the iteration that made the last.
     mark: float = np.inf
+    least_violation: float = np.inf
+    last_violation: float = np.inf
+    #: Shorter one of the last steps.
+    stride: float = 0.0
     marked: int = 0
     #: What is missing from the conditions at the point, and its violation, stationarity and gap.
     missing: tuple = field(default=(), repr=False)
@@ -190,6 +198,7 @@ class InteriorPoint(Solver):
             point=point,
             best=point,
             weight=np.zeros(sides.active.size),
+            floor=self.regularisation,
         )
         if np.any(program.lower > program.upper):
             # bounds that cross are their own proof
@@ -269,11 +278,12 @@ def _iterate(solver, state):
         primal, dual, total = kernels.advance(sides.active, point.s, point.z, changes, found[3], solver.step_fraction)
         mu = total / sides.count
         rate, state.mu = max(0.0, (state.mu - mu) / state.mu), mu
+    state.stride = min(primal, dual)
     point.x += primal * found[0]
     point.t += primal * found[1]
     point.y += dual * found[2]
-    state.rho = max(solver.regularisation, (1 - rate) * state.rho)
-    state.delta = max(solver.regularisation, (1 - rate) * state.delta)
+    state.rho = max(state.floor, (1 - rate) * state.rho)
+    state.delta = max(state.floor, (1 - rate) * state.delta)
     state.extra *= 0.3
     return True
 
@@ -355,8 +365,15 @@ def _look(solver, problem, state, tol):
     rows, bounds = _measure_here(state)
     violation, stationarity, gap = state.seen
     found = max(violation, stationarity, gap)
-    if found < 0.9 * state.mark:
-        state.mark, state.marked = found, state.iterations
+    # the gap may grow for long while multipliers do and the violation falls
+    if found < 0.9 * state.mark or violation < 0.9 * state.least_violation:
+        state.mark, state.marked = min(found, state.mark), state.iterations
+        state.least_violation = min(violation, state.least_violation)
+    is_held = state.stride > 0.9 and violation > 0.3 * state.last_violation
+    if state.delta <= state.floor and (is_held or state.iterations - state.marked > _HURRY):
+        # the steps are long, and yet the proximal term lets the multipliers move little
+        state.floor = max(0.1 * state.floor, _FINEST)
+    state.last_violation = violation
     if found < state.least:
         state.least, state.best = found, state.point.copy()
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
