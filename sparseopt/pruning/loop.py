@@ -14,12 +14,12 @@ from sparseopt.adapters.inplace import overwrite
 from sparseopt.mask import Mask
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import Samples
-from sparseopt.pruning.layerwise import LayerwiseL0
-from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod, masked, refitted
-from sparseopt.pruning.networks import as_data
-from sparseopt.pruning.objectives import Distillation, Labels, Mixed
+from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
+from sparseopt.pruning.networks import Network, as_data
+from sparseopt.pruning.objectives import Distillation, Mixed
+from sparseopt.pruning.options import as_budget, as_chosen, as_clock, as_labels, as_method, as_refit, as_stops
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
-from sparseopt.pruning.schedules import Exponential, OneShot, Schedule
+from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import NofM, Scope, alive
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
@@ -110,16 +110,16 @@ def prune(
         `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
         the first step raises.
     """
-    clock = Clock(_positive("time_limit", time_limit))
-    method = _method(method)
+    clock = as_clock(time_limit)
+    method = as_method(method)
     if isinstance(method, StructuredMethod):
         return method.prune(
             model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
             progress=progress,
         )  # fmt: skip
-    levels, choose = _budget(sparsity, threshold, scope, pattern, schedule)
+    levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
     network, X = adapt(model), as_data(X)
-    labels = _labels(network, X, y)
+    labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
     run = _Run(
@@ -128,9 +128,9 @@ def prune(
         method=method,
         choose=choose,
         pattern=pattern,
-        chosen=_chosen(network, layers),
-        refit=_refit(refit),
-        stops=_stops(stop),
+        chosen=as_chosen(network, layers),
+        refit=as_refit(refit),
+        stops=as_stops(stop),
         judge=_Judge.of(network, X, labels, validation, random_state),
         clock=clock,
         told=progress,
@@ -142,11 +142,10 @@ def prune(
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A network, what it keeps of each layer, and the step that it comes from."""
+    """A network, and what it keeps of each layer."""
 
-    network: object
+    network: Network
     kept: Sequence[np.ndarray]
-    step: Step | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +161,7 @@ class _Judge:
         if validation is not None:
             X, y = validation if isinstance(validation, tuple) else (validation, None)
             X = as_data(X)
-            labels = _labels(network, X, y)
+            labels = as_labels(network, X, y)
         elif len(X) > JUDGED:
             rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
             X, labels = X[rows], None if labels is None else labels[rows]
@@ -179,7 +178,7 @@ class _Judge:
 class _Run:
     """One call of the verb, its options resolved."""
 
-    dense: object
+    dense: Network
     samples: Samples
     method: Method
     choose: object
@@ -193,7 +192,7 @@ class _Run:
 
     def to_the_end(self, start, levels, resume, *, keep_best) -> Pruned:
         """All steps, and the best of them."""
-        state = best = start
+        state, best, best_step = start, start, None
         steps = [] if resume is None else list(resume.steps)
         status, reason = PruningStatus.DONE, PruningStatus.DONE.value
         session = self._session(len(levels))
@@ -202,18 +201,19 @@ class _Run:
                 status = PruningStatus.TIME_LIMIT
                 break
             try:
-                state = self._step(state, level, session)
+                state, step = self._step(state, level, session)
             except KeyboardInterrupt:
                 if state is start and resume is None:
                     raise
                 status = PruningStatus.INTERRUPTED
                 break
-            steps.append(state.step)
-            broken = [(rule, why) for rule in self.stops if (why := rule.reason(steps, self.judge.dense_quality))]
-            if any(rule.rejects for rule, _ in broken):
-                steps[-1] = replace(state.step, accepted=False)
-            elif _is_better(state.step, best.step, keep_best=keep_best):
-                best = state
+            broken = [
+                (rule, why) for rule in self.stops if (why := rule.reason([*steps, step], self.judge.dense_quality))
+            ]
+            accepted = not any(rule.rejects for rule, _ in broken)
+            steps.append(replace(step, accepted=accepted))
+            if accepted and _is_better(step, best_step, keep_best=keep_best):
+                best, best_step = state, step
             if broken:
                 status, reason = PruningStatus.STOPPED, broken[0][1]
                 break
@@ -232,7 +232,7 @@ class _Run:
         rng = np.random.default_rng(self.samples.seed)
         return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
 
-    def _step(self, state, level, session) -> _State:
+    def _step(self, state, level, session) -> tuple[_State, Step]:
         scores = self.method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
@@ -245,7 +245,7 @@ class _Run:
         total = sum(keep.size for keep, chosen in zip(kept, self.chosen, strict=True) if chosen)
         step = Step(float(level), kept_count, total, quality, loss, self.clock.seconds)
         self._tell(f"{kept_count} of {total} weights kept, quality {quality:.4g}, loss {loss:.4g}")
-        return _State(network, kept, step)
+        return _State(network, kept), step
 
     def _supports(self, state, scores, level):
         """What each layer keeps; pruned weights and layers that were not chosen take no part."""
@@ -320,85 +320,11 @@ def _is_better(step, best, *, keep_best):
     return best is None or not keep_best or (step.target, step.quality) >= (best.target, best.quality)
 
 
-def _method(method):
-    if method is None:
-        return LayerwiseL0()
-    if isinstance(method, Score):
-        return Scored(method)
-    if isinstance(method, (Method, StructuredMethod)):
-        return method
-    raise TypeError(f"method is {method!r}; give a Method or a Score, such as LayerwiseL0() or Magnitude().")
-
-
-def _budget(sparsity, threshold, scope, pattern, schedule):
-    """The level of each step, and what chooses by scores at a level."""
-    scope = Scope(scope)
-    if not isinstance(schedule, Schedule):
-        raise TypeError(f"schedule is {schedule!r}; give OneShot(), or Linear, Cubic or Exponential with their steps.")
-    given = [
-        name
-        for name, value in (("sparsity", sparsity), ("threshold", threshold), ("pattern", pattern))
-        if value is not None
-    ]
-    if len(given) != 1:
-        raise ValueError(f"{' and '.join(given) or 'no budget'} given; give one of sparsity, threshold and pattern.")
-    if pattern is not None:
-        if not isinstance(pattern, NofM):
-            raise TypeError(f"pattern is {pattern!r}; give NofM(2, 4) for two of every four.")
-        return schedule.levels(pattern.sparsity), pattern.keep
-    if sparsity is not None:
-        if not 0 <= sparsity < 1:
-            raise ValueError(f"sparsity is {sparsity}; give the part of weights to be zero, at least 0 and below 1.")
-        return schedule.levels(sparsity), scope.keep
-    if not np.isfinite(threshold):
-        raise ValueError(f"threshold is {threshold}; give the score below which weights go.")
-    if isinstance(schedule, Exponential):
-        raise ValueError("an exponential schedule divides a sparsity, not a threshold; give Linear or Cubic.")  # noqa: TRY004, the pair is wrong
-    return schedule.levels(threshold), lambda scores, level: [score >= level for score in scores]
-
-
-def _labels(network, X, y):
-    if y is None:
-        return None
-    if len(y) != len(X):
-        raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
-    labels = Labels.of(network.link, y, network.classes)
-    labels[:1].value_and_seeds(network.outputs(X[:1]))
-    return labels
-
-
-def _chosen(network, names):
-    known = [layer.name for layer in network.layers()]
-    if names is None:
-        return [True] * len(known)
-    names = [names] if isinstance(names, str) else list(names)
-    strange = [name for name in names if name not in known]
-    if strange or not names:
-        raise ValueError(
-            f"the model has no layer {strange[0] if strange else None!r}; its layers are {', '.join(known)}."
-        )
-    return [name in names for name in known]
-
-
-def _refit(refit):
-    if refit is None or refit == "layer" or isinstance(refit, Training):
-        return refit
-    raise TypeError(f"refit is {refit!r}; give 'layer', or a Training such as Adam().")
-
-
-def _stops(stop):
-    stops = () if stop is None else (stop,) if isinstance(stop, Stop) else tuple(stop)
-    for rule in stops:
-        if not isinstance(rule, Stop):
-            raise TypeError(f"stop holds {rule!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
-    return stops
-
-
 def _start(network, chosen, levels, resume):
     """Where the run begins, and the levels that are still to come."""
     if resume is None:
-        return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()], None), levels
-    found = adapt(resume.model)
+        return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()]), levels
+    found: Network = adapt(resume.model)
     names = [layer.name for layer, is_chosen in zip(network.layers(), chosen, strict=True) if is_chosen]
     if list(resume.mask) != names or [layer.weight.shape for layer in found.layers()] != [
         layer.weight.shape for layer in network.layers()
@@ -415,10 +341,4 @@ def _start(network, chosen, levels, resume):
         levels = levels[len(done) :]
     else:
         levels = levels[levels > max(done, default=-np.inf)]
-    return _State(found, kept, None), levels
-
-
-def _positive(name, value):
-    if not value > 0:
-        raise ValueError(f"{name} is {value}; give a positive number.")
-    return float(value)
+    return _State(found, kept), levels

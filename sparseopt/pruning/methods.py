@@ -25,10 +25,16 @@ class Method(ABC):
     """A way of pruning single weights; subclasses are frozen dataclasses of its knobs."""
 
     structure: ClassVar[Structure] = Structure.WEIGHT
-    #: Whether `scores` looks at labels.
-    needs_labels: bool = False
-    #: Whether `fit` looks at inputs and targets; where not, these are None.
-    refits: bool = True
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether `scores` looks at labels."""
+        return False
+
+    @property
+    def refits(self) -> bool:
+        """Whether `fit` looks at inputs and targets; where not, these are None."""
+        return True
 
     @abstractmethod
     def scores(self, network, samples) -> list[np.ndarray]:
