@@ -202,7 +202,9 @@ class _Run:
                 status = PruningStatus.TIME_LIMIT
                 break
             try:
-                state, step = self._step(state, level, session)
+                # Where there is nothing more to prune, a step is there to train.
+                held = bool(steps) and steps[-1].accepted and steps[-1].target == level
+                state, step = self._step(state if held else self._pruned(state, level), level, session)
             except KeyboardInterrupt:
                 if state is start and resume is None:
                     raise
@@ -233,12 +235,15 @@ class _Run:
         rng = np.random.default_rng(self.samples.seed)
         return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
 
-    def _step(self, state, level, session) -> tuple[_State, Step]:
+    def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        network, kept = self._fitted(state, self._supports(state, scores, level))
+        return self._fitted(state, self._supports(state, scores, level))
+
+    def _step(self, state, level, session) -> tuple[_State, Step]:
+        network, kept = state.network, state.kept
         if session is not None:
             network = session.advance(network, kept)
         quality, loss = self.judge.measured(network)
@@ -259,7 +264,7 @@ class _Run:
             supports[i] = keep
         return supports
 
-    def _fitted(self, state, supports):
+    def _fitted(self, state, supports) -> _State:
         """Layers from the first to the last, each with the inputs that it will really meet."""
         # A teacher that has been trained since knows more than the model before.
         teacher = state.network if self._trains_on_labels else self.dense
@@ -276,7 +281,7 @@ class _Run:
                 layers[i] = masked(layer, supports[i])
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
-        return network, kept
+        return _State(network, kept)
 
     def _fitted_layer(self, layer, support, inputs, targets):
         fitted, kept = self.method.fit(layer, support, inputs, targets)
@@ -337,7 +342,7 @@ def _start(network, chosen, levels, resume):
         for layer in found.layers()
     ]
     done = [step.target for step in resume.steps if step.accepted]
-    if np.allclose(done, levels[: len(done)], rtol=1e-12, atol=0):
+    if len(done) <= len(levels) and np.allclose(done, levels[: len(done)], rtol=1e-12, atol=0):
         levels = levels[len(done) :]
     else:
         levels = levels[levels > max(done, default=-np.inf)]
