@@ -52,6 +52,15 @@ class Link(enum.Enum):
     LOGISTIC = "logistic"  # each output is the log odds of its label
     SOFTMAX = "softmax"  # outputs are log probabilities of classes, but for a constant
 
+    def predictions(self, outputs):
+        """Outputs, or the probabilities that they stand for."""
+        match self:
+            case Link.LOGISTIC:
+                return scipy.special.expit(outputs)
+            case Link.SOFTMAX:
+                return scipy.special.softmax(outputs, axis=1)
+        return outputs
+
 
 class Network(ABC):
     """A model as `prune` sees it: an adapter implements these methods and nothing more.
@@ -108,6 +117,10 @@ class Network(ABC):
             f"{type(self).__name__} is not known to be a chain of layers with activations between; "
             "give a NumpyMLP, a model of scikit-learn, or an nn.Sequential of linear layers and activations."
         )
+
+    def native(self) -> Callable:
+        """Return the function that a user of the model calls on samples: what is timed, without our checks."""
+        return self.outputs
 
     def replace(self, layers: Sequence[Layer]):
         """Return a new model, of the kind that was given, with these layers; the old one is untouched."""
@@ -206,13 +219,7 @@ class NumpyMLP(Network):
 
     def predict(self, X) -> np.ndarray:
         """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
-        outputs = self.outputs(X)
-        match self.link:
-            case Link.LOGISTIC:
-                return scipy.special.expit(outputs)
-            case Link.SOFTMAX:
-                return scipy.special.softmax(outputs, axis=1)
-        return outputs
+        return self.link.predictions(self.outputs(X))
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers named weights_0, weights_1 ..."""
@@ -242,6 +249,10 @@ class NumpyMLP(Network):
         """The activation between the layers, nothing before and after."""
         return identity, *(self.activation.value for _ in self.weights[1:]), identity
 
+    def native(self):
+        """The products and activations."""
+        return dense_chain(self)
+
     def with_layers(self, layers) -> NumpyMLP:
         """Return a network with these layers, the same activation and link."""
         network = object.__new__(NumpyMLP)
@@ -259,6 +270,18 @@ class NumpyMLP(Network):
     def __repr__(self) -> str:
         sizes = [self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights)]
         return f"NumpyMLP({'-'.join(map(str, sizes))}, {self.activation.name.lower()})"
+
+
+def dense_chain(network) -> Callable:
+    """Outputs of a chain of layers as a function of samples, without a check."""
+    steps = tuple(zip(network.layers(), network.chain()[1:], strict=True))
+
+    def outputs(X):
+        for layer, function in steps:
+            X = function(layer(X))
+        return X
+
+    return outputs
 
 
 def identity(array):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.mask import Hold
-from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data, identity
+from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data, dense_chain, identity
 
 
 def adapt(model) -> Network:
@@ -92,6 +92,10 @@ class PerceptronAdapter(Network):
         """The activation between the layers."""
         return self.matrices.chain()
 
+    def native(self):
+        """The products and activations, without scikit-learn's checks either."""
+        return dense_chain(self)
+
     def with_layers(self, layers) -> PerceptronAdapter:
         """Return a network with these layers."""
         return PerceptronAdapter(self.original, self.matrices.with_layers(layers))
@@ -159,6 +163,10 @@ class LinearAdapter(Network):
     def chain(self):
         """Nothing before the layer and nothing after."""
         return identity, identity
+
+    def native(self):
+        """The product."""
+        return dense_chain(self)
 
     def with_layers(self, layers) -> LinearAdapter:
         """Return a network with this layer."""

@@ -23,7 +23,7 @@ def tensors_of(mask, module):
             raise ValueError(f"the mask knows {', '.join(known)} only; give masks for all groups of {name!r}.")
         if not known:
             continue
-        kept = np.concatenate([arrays.pop(layer) for layer in names])
+        kept = np.ascontiguousarray(np.concatenate([arrays.pop(layer) for layer in names]))
         if kept.shape != tuple(part.weight.shape):
             raise ValueError(
                 f"weight {name!r} has shape {tuple(part.weight.shape)}, its mask {kept.shape}; they must agree."

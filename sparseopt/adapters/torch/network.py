@@ -142,12 +142,12 @@ class TorchNetwork(Network):
 
         X, slopes, done = as_data(X), self._lists(), 0
         for batch in self._batches(X):
-            calls = self._lists()
+            calls: dict[str, list] = {}
 
             def record(name, calls=calls):
                 def hook(_part, _arguments, output):
                     output = output if output.requires_grad else output.requires_grad_()
-                    calls[name].append(output)
+                    calls.setdefault(name, []).append(output)
                     # What comes later works on a copy: it may do so in place.
                     return output.clone()
 
@@ -155,6 +155,7 @@ class TorchNetwork(Network):
 
             with self._hooked("register_forward_hook", record), self._quiet(grad=True):
                 outputs = self._forward(batch)
+                self._check_order(tuple(calls))
                 seed = torch.as_tensor(np.asarray(seeds[done : done + len(batch)])).to(outputs)
                 flat = [output for name in self.only for output in calls[name]]
                 found = torch.autograd.grad(outputs, flat, seed, materialize_grads=True)
@@ -191,6 +192,18 @@ class TorchNetwork(Network):
                 part.out_features, part.in_features = tensor.shape
         return module
 
+    def native(self):
+        """The module itself, in evaluation mode and without gradients."""
+        import torch
+
+        module = self.model().eval()
+
+        def outputs(X):
+            with torch.no_grad():
+                return module(*self._arguments(X))
+
+        return outputs
+
     def chain(self):
         """Functions between the layers of an nn.Sequential of linear layers and activations."""
         return functions_between(self.plain, self.only)
@@ -224,19 +237,22 @@ class TorchNetwork(Network):
                 tensors[prefix + key] = torch.from_numpy(array).to(getattr(part, key))
         return tensors
 
+    def _arguments(self, batch) -> tuple:
+        import torch
+
+        if self.prepare is not None:
+            arguments = self.prepare(batch)
+            return arguments if isinstance(arguments, tuple) else (arguments,)
+        like = next(parameter for parameter in self.plain.parameters() if parameter.is_floating_point())
+        # A copy: the module may work in place on what it is given.
+        return (torch.tensor(batch, dtype=like.dtype, device=like.device),)
+
     def _forward(self, batch):
         """Outputs of a batch, as a tensor of shape (samples, outputs)."""
         import torch
 
-        if self.prepare is None:
-            like = next(parameter for parameter in self.plain.parameters() if parameter.is_floating_point())
-            # A copy: the module may work in place on what it is given.
-            arguments = torch.tensor(batch, dtype=like.dtype, device=like.device)
-        else:
-            arguments = self.prepare(batch)
-        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
         try:
-            outputs = torch.func.functional_call(self.plain, self._tensors(), arguments)
+            outputs = torch.func.functional_call(self.plain, self._tensors(), self._arguments(batch))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

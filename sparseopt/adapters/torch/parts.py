@@ -39,6 +39,10 @@ def plain(module):
         for name in ("weight", "bias"):
             if f"{name}_orig" in dict(part.named_parameters(recurse=False)):
                 prune.remove(part, name)
+        # An optimizer knows parameters by their order: weight, bias.
+        bias = part.bias
+        del part.bias
+        part.register_parameter("bias", bias)
     return module
 
 
@@ -47,7 +51,10 @@ def _remove_parametrizations(part):
 
     # torch's own function takes the weight from the class, which copies share: the original would lose it too.
     values = {name: getattr(part, name).detach().clone() for name in part.parametrizations}
-    trains = {name: steps.original.requires_grad for name, steps in part.parametrizations.items()}
+    trains = {
+        name: any(parameter.requires_grad for parameter in steps.parameters())
+        for name, steps in part.parametrizations.items()
+    }
     part.__class__ = type(part).__base__
     del part.parametrizations
     for name, value in values.items():
