@@ -163,7 +163,7 @@ def _comparisons(forms, samples):
             yield "shrunk: no neuron is dead, the dense model stays as it is."
             continue
         ratio = masked.nbytes / form.nbytes
-        yield f"{form.name}: " + (f"{ratio:.1f} times smaller." if ratio > 1 else "not smaller: places cost bytes too.")
+        yield f"{form.name}: " + (f"{ratio:.1f} times smaller." if ratio > 1 else "not smaller, places cost bytes too.")
         if not samples:
             continue
         for text, before, after in (
