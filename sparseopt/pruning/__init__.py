@@ -1,31 +1,91 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
+from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.exporting import SparseNetwork
-from sparseopt.pruning.methods import LayerwiseL0, Magnitude, Method, Scope
+from sparseopt.pruning.layer_stats import LayerStats, Samples
+from sparseopt.pruning.layerwise import LayerwiseL0
+from sparseopt.pruning.loop import prune
+from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
-from sparseopt.pruning.pruned import LayerReport, Pruned, prune
+from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
+from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
 from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
+from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
+from sparseopt.pruning.scopes import NofM, Scope
+from sparseopt.pruning.scores import (
+    EmpiricalFisher,
+    FirstOrder,
+    GradientMagnitude,
+    Magnitude,
+    OptimalBrainDamage,
+    OptimalBrainSurgeon,
+    Random,
+    Wanda,
+    WoodFisher,
+)
 from sparseopt.pruning.shrinking import shrink
 from sparseopt.pruning.size_report import Form, SizeReport, size_report
+from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
+from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
+from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
 
 __all__ = [
+    "SGD",
     "Activation",
+    "Adam",
+    "Clock",
+    "Cubic",
+    "Distillation",
+    "EmpiricalFisher",
+    "Exponential",
+    "FirstOrder",
     "Form",
+    "GradientDescent",
+    "GradientMagnitude",
+    "Iterations",
+    "Labels",
     "Layer",
     "LayerCodes",
     "LayerReport",
+    "LayerStats",
     "LayerwiseL0",
+    "Linear",
     "Link",
     "Magnitude",
     "Method",
+    "Mixed",
     "Network",
+    "NofM",
     "NumpyMLP",
+    "Objective",
+    "OneShot",
+    "OptimalBrainDamage",
+    "OptimalBrainSurgeon",
     "Pruned",
+    "PruningCrossValidation",
+    "PruningStatus",
+    "QualityLoss",
     "Quantised",
+    "Random",
+    "Samples",
+    "Schedule",
     "Scope",
+    "Score",
+    "Scored",
+    "Session",
     "SizeReport",
     "SparseNetwork",
+    "SparsityReached",
+    "Step",
+    "Stop",
+    "Structure",
+    "StructuredMethod",
+    "Training",
+    "Wanda",
+    "WoodFisher",
+    "gradients",
     "prune",
+    "prune_cv",
     "quantised",
     "shrink",
     "size_report",
