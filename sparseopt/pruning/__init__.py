@@ -1,6 +1,7 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -8,6 +9,7 @@ from sparseopt.pruning.methods import Method, Score, Scored, Structure, Structur
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
+from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
 from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.scores import (
@@ -21,6 +23,8 @@ from sparseopt.pruning.scores import (
     Wanda,
     WoodFisher,
 )
+from sparseopt.pruning.shrinking import shrink
+from sparseopt.pruning.size_report import Form, SizeReport, size_report
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -35,11 +39,13 @@ __all__ = [
     "EmpiricalFisher",
     "Exponential",
     "FirstOrder",
+    "Form",
     "GradientDescent",
     "GradientMagnitude",
     "Iterations",
     "Labels",
     "Layer",
+    "LayerCodes",
     "LayerReport",
     "LayerStats",
     "LayerwiseL0",
@@ -59,6 +65,7 @@ __all__ = [
     "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
+    "Quantised",
     "Random",
     "Samples",
     "Schedule",
@@ -66,6 +73,8 @@ __all__ = [
     "Score",
     "Scored",
     "Session",
+    "SizeReport",
+    "SparseNetwork",
     "SparsityReached",
     "Step",
     "Stop",
@@ -77,4 +86,7 @@ __all__ = [
     "gradients",
     "prune",
     "prune_cv",
+    "quantised",
+    "shrink",
+    "size_report",
 ]
