@@ -1,20 +1,73 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
-from sparseopt.pruning.methods import LayerwiseL0, Magnitude, Method, Scope
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_stats import LayerStats, Samples
+from sparseopt.pruning.layerwise import LayerwiseL0
+from sparseopt.pruning.loop import prune
+from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
-from sparseopt.pruning.pruned import LayerReport, Pruned, prune
+from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
+from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
+from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
+from sparseopt.pruning.scopes import NofM, Scope
+from sparseopt.pruning.scores import (
+    EmpiricalFisher,
+    FirstOrder,
+    GradientMagnitude,
+    Magnitude,
+    OptimalBrainDamage,
+    Random,
+    Wanda,
+)
+from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
+from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 
 __all__ = [
+    "SGD",
     "Activation",
+    "Adam",
+    "Clock",
+    "Cubic",
+    "Distillation",
+    "EmpiricalFisher",
+    "Exponential",
+    "FirstOrder",
+    "GradientDescent",
+    "GradientMagnitude",
+    "Iterations",
+    "Labels",
     "Layer",
     "LayerReport",
+    "LayerStats",
     "LayerwiseL0",
+    "Linear",
     "Link",
     "Magnitude",
     "Method",
+    "Mixed",
     "Network",
+    "NofM",
     "NumpyMLP",
+    "Objective",
+    "OneShot",
+    "OptimalBrainDamage",
     "Pruned",
+    "PruningStatus",
+    "QualityLoss",
+    "Random",
+    "Samples",
+    "Schedule",
     "Scope",
+    "Score",
+    "Scored",
+    "Session",
+    "SparsityReached",
+    "Step",
+    "Stop",
+    "Structure",
+    "StructuredMethod",
+    "Training",
+    "Wanda",
+    "gradients",
     "prune",
 ]

@@ -5,58 +5,43 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
-import scipy
 
-from sparseopt.kernels.pruning import eliminate, exchange, gather
-from sparseopt.pruning.reconstruction import Reconstruction, solve
-
-# Rank-one terms are gathered and subtracted by one matrix product: 64 balances the two costs.
-BLOCK = 64
+from sparseopt.pruning.layer_stats import LayerStats
+from sparseopt.pruning.reconstruction import Reconstruction
 
 
-class Scope(enum.Enum):
-    """Among which weights the scores compete."""
+class Structure(enum.Enum):
+    """What goes as a whole."""
 
-    NETWORK = "network"
-    LAYER = "layer"
+    WEIGHT = "weight"
     NEURON = "neuron"
-
-    @classmethod
-    def _missing_(cls, value):
-        raise ValueError(f"scope is {value!r}; give network, layer or neuron.")
-
-    def keep(self, scores, sparsity) -> list[np.ndarray]:
-        """Return which weights have the highest scores, as booleans shaped like the scores of each layer.
-
-        At least this part of the weights of the network, layer or neuron goes, but for one weight that
-        each layer or neuron keeps. Of equal scores the first goes.
-        """
-        match self:
-            case Scope.NETWORK:
-                together = _keep(np.concatenate([score.ravel() for score in scores]), sparsity)
-                parts = np.split(together, np.cumsum([score.size for score in scores])[:-1])
-                return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]
-            case Scope.LAYER:
-                return [_keep(score.ravel(), sparsity).reshape(score.shape) for score in scores]
-        return [np.apply_along_axis(_keep, 0, score, sparsity) for score in scores]
-
-
-def _keep(scores, sparsity):
-    # Rounded down with a little mercy: (1 - 0.9) * 10 is 0.9999999999999998.
-    kept = max(int((1 - sparsity) * scores.size + 1e-9), 1)
-    chosen = np.ones(scores.size, bool)
-    chosen[np.argsort(scores, kind="stable")[: scores.size - kept]] = False
-    return chosen
+    FEATURE = "feature"
 
 
 class Method(ABC):
-    """A way of pruning; subclasses are frozen dataclasses of its knobs."""
+    """A way of pruning single weights; subclasses are frozen dataclasses of its knobs."""
+
+    structure: ClassVar[Structure] = Structure.WEIGHT
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether `scores` looks at labels."""
+        return False
+
+    @property
+    def refits(self) -> bool:
+        """Whether `fit` looks at inputs and targets; where not, these are None."""
+        return True
 
     @abstractmethod
-    def scores(self, network, X) -> list[np.ndarray]:
-        """Worth of each weight, shaped as the weight of each layer: the lowest go first."""
+    def scores(self, network, samples) -> list[np.ndarray]:
+        """Worth of each weight, shaped as the weight of each layer: the lowest go first.
+
+        What is zero already is pruned already; its score does not matter.
+        """
 
     @abstractmethod
     def fit(self, layer, kept, inputs, targets):
@@ -66,153 +51,84 @@ class Method(ABC):
         in the model as it was.
         """
 
+    def certificate(self, layer, kept, inputs, targets):
+        """What is proven of the fitted layer, a value with `lower` and `value`; None for nothing."""
+        return None
 
-@dataclass(frozen=True, kw_only=True)
-class Magnitude(Method):
-    """Keep the largest weights, the baseline of all pruning.
+
+class StructuredMethod(ABC):
+    """A way of pruning whole features or neurons, which make the model itself smaller."""
+
+    structure: ClassVar[Structure]
+
+    @abstractmethod
+    def prune(self, model, X, y, *, sparsity, validation, random_state, clock, progress):
+        """Return the `Pruned`; what `prune` was given, checked for nothing but `sparsity`."""
+
+
+class Score(ABC):
+    """Worth of each weight of a layer by a formula; subclasses are frozen dataclasses of its knobs."""
+
+    needs_labels: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, stats: LayerStats) -> np.ndarray:
+        """Worth of each weight, of its shape: the lowest go first."""
+
+
+@dataclass(frozen=True)
+class Scored(Method):
+    """Prune by a score.
 
     Parameters
     ----------
+    score : Score
     refit : bool, default=False
         Fit the kept weights to the layer's old outputs by least squares.
     damping : float, default=0.01
         Weight of the old weights in the refit, relative to the mean square of the inputs.
     """
 
+    score: Score
     refit: bool = False
     damping: float = 0.01
 
     def __post_init__(self):
-        _check_damping(self.damping)
+        check_damping(self.damping)
 
-    def scores(self, network, X):
-        """Absolute values."""
-        return [np.abs(layer.weight) for layer in network.layers()]
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the score does."""
+        return self.score.needs_labels
+
+    @property
+    def refits(self) -> bool:
+        """Whether there is a refit."""
+        return self.refit
+
+    def scores(self, network, samples):
+        """Score of each layer."""
+        return [self.score(stats) for stats in samples.stats(network)]
 
     def fit(self, layer, kept, inputs, targets):
         """Keep or refit the weights on the support."""
         if not self.refit:
-            return replace(layer, weight=np.where(kept, layer.weight, 0).astype(layer.weight.dtype)), kept
-        regression = Reconstruction.of(inputs, targets, layer, self.damping)
-        return regression.fitted(layer, regression.refit(kept)), kept
+            return masked(layer, kept), kept
+        return refitted(layer, kept, inputs, targets, self.damping), kept
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerwiseL0(Method):
-    """Best subset selection, layer by layer: few weights that give the layer's old outputs on given samples.
-
-    Each output neuron is a least squares problem with at most k nonzeros, and all neurons of a layer share
-    one Gram matrix. Weights are eliminated one by one, each time the one whose loss, after the others have
-    adjusted, is least. The losses, times the slope of the network's outputs at the neuron, decide how many
-    weights each neuron keeps. Then, from the first layer to the last and with the inputs that the pruned
-    layers before really give, weights are exchanged as long as one exchange helps, and refitted.
-    No labels and no gradient steps.
-
-    Parameters
-    ----------
-    damping : float, default=0.01
-        Weight of the old weights in the least squares, relative to the mean square of the inputs.
-        Raise it when there are few samples.
-    exchanges : int, default=100
-        Most exchanges in one neuron.
-
-    References
-    ----------
-    Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon" (1992).
-    Frantar and Alistarh, "Optimal Brain Compression" (2022).
-    """
-
-    damping: float = 0.01
-    exchanges: int = 100
-
-    def __post_init__(self):
-        _check_damping(self.damping)
-        if self.exchanges < 0:
-            raise ValueError(f"exchanges is {self.exchanges}; give the most per neuron, 0 for none.")
-
-    def scores(self, network, X):
-        """Loss at which each weight is eliminated, times the sensitivity of its neuron."""
-        return [
-            self._layer_scores(layer, inputs) * sensitivity
-            for layer, inputs, sensitivity in zip(
-                network.layers(), network.inputs(X), network.sensitivities(X), strict=True
-            )
-        ]
-
-    def _layer_scores(self, layer, inputs):
-        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
-        alive = np.flatnonzero(regression.alive)
-        scores = np.zeros(layer.weight.shape)
-        inverse = solve(regression.gram[np.ix_(alive, alive)], np.eye(alive.size))
-        for output in range(scores.shape[1]):
-            order, losses = elimination(inverse, layer.weight[alive, output].astype(np.float64))
-            # The lower convex hull of the accumulated losses: sorting its slopes shares the budget best.
-            scores[alive[order], output] = scipy.optimize.isotonic_regression(losses).x
-        return scores
-
-    def fit(self, layer, kept, inputs, targets):
-        """Exchange weights within each neuron and refit."""
-        regression = Reconstruction.of(inputs, targets, layer, self.damping)
-        # Dead inputs have nothing to offer, though the damping would take them back for their old weights.
-        cross = regression.cross * regression.alive[:, None]
-        kept = kept.copy()
-        for output in np.flatnonzero(kept.any(axis=0)):
-            support = np.flatnonzero(kept[:, output])
-            kept[:, output] = False
-            kept[best_exchanges(regression.gram, cross[:, output], support, self.exchanges), output] = True
-        return regression.fitted(layer, regression.refit(kept)), kept
+def masked(layer, kept):
+    """The layer with zeros where its weights are not kept."""
+    return replace(layer, weight=np.where(kept, layer.weight, 0).astype(layer.weight.dtype))
 
 
-def elimination(inverse, w):
-    """Eliminate all weights, each time the cheapest: their order, and the loss of each.
-
-    Parameters
-    ----------
-    inverse : array of shape (p, p)
-        Inverse of the Gram matrix, untouched.
-    w : array of shape (p,)
-        Least squares weights on all inputs.
-    """
-    order, losses = np.empty(w.size, np.int64), np.empty(w.size)
-    active, w = np.arange(w.size), w.copy()
-    spare, other = np.empty((2, inverse.size))
-    for start in range(0, order.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        pending = np.empty((order[block].size, active.size))
-        removed = order[block]
-        eliminate(inverse, w, inverse.diagonal().copy(), pending, removed, losses[block])
-        left = np.delete(np.arange(active.size), removed)
-        order[block] = active[removed]
-        if left.size == 0:  # BLAS takes no empty matrix
-            break
-        active, w, pending = active[left], w[left], np.take(pending, left, axis=1)
-        remaining = spare[: left.size**2].reshape(left.size, left.size)
-        gather(inverse, left, remaining)
-        # The upper triangle of rows is the lower one of columns, which is how BLAS counts.
-        inverse = scipy.linalg.blas.dsyrk(-1.0, pending.T, beta=1.0, c=remaining.T, lower=True, overwrite_c=True).T
-        spare, other = other, spare
-    return order, losses / 2
+def refitted(layer, kept, inputs, targets, damping=0.01):
+    """The layer with the kept weights that give the targets best, by damped least squares."""
+    regression = Reconstruction.of(inputs, targets, layer, damping)
+    return regression.fitted(layer, regression.refit(kept))
 
 
-def best_exchanges(gram, cross, support, limit) -> np.ndarray:
-    """Improve a support, exchanging one weight at a time for the best other one, up to `limit` times."""
-    inverse = solve(gram[np.ix_(support, support)], np.eye(support.size))
-    rows = inverse @ gram[support]
-    w = inverse @ cross[support]
-    slope = cross - w @ gram[support]
-    square = gram.diagonal() - np.einsum("ij,ij->j", rows, gram[support])
-    square[support] = np.inf
-    support = support.copy()
-    # A gain below this is lost in rounding.
-    tolerance = 1e-9 * abs(w @ cross[support])
-    # A call of the kernel is kept short, for the sake of Ctrl-C.
-    chunk = 1 + 10**7 // rows.size
-    while limit > 0:
-        done = exchange(gram, inverse, rows, w, slope, square, support, tolerance, min(chunk, limit))
-        limit = limit - done if done == chunk else 0
-    return support
-
-
-def _check_damping(damping):
+def check_damping(damping):
+    """Raise where the damping is none."""
     if not 0 < damping < np.inf:
         raise ValueError(f"damping is {damping}; give a positive number, 0.01 by default.")

@@ -54,7 +54,7 @@ class Link(enum.Enum):
 
 
 class Network(ABC):
-    """A model as `prune` sees it: an adapter implements these methods and nothing more.
+    """A model as `prune` sees it: an adapter implements the abstract methods and nothing more.
 
     Layers stand in an order in which the inputs of each depend on those before it only.
     A layer that is applied at several places of a sample, as a convolution is, has one row of inputs
@@ -96,6 +96,11 @@ class Network(ABC):
     def replace(self, layers: Sequence[Layer]):
         """Return a new model, of the kind that was given, with these layers; the old one is untouched."""
         return self.with_layers(layers).model()
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """Labels that the outputs stand for, two for one logistic output; None where labels are 0, 1 ..."""
+        return None
 
     def sensitivities(self, X) -> list[np.ndarray]:
         """How much each output of each layer matters: the mean square of the model's slope there, on X.

@@ -1,18 +1,23 @@
-"""The verb of this floor: prune a model, and what came of it."""
+"""What came of pruning: the model, its mask, and what happened on the way."""
 
 from __future__ import annotations
 
-import itertools
-import sys
-import time
-from dataclasses import dataclass
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.adapters import adapt
 from sparseopt.mask import Mask
-from sparseopt.pruning.methods import LayerwiseL0, Method, Scope
-from sparseopt.pruning.networks import as_data
+
+
+class PruningStatus(enum.Enum):
+    """Why a run of pruning ended."""
+
+    DONE = "The schedule came to its end."
+    STOPPED = "A stop rule ended the run."
+    TIME_LIMIT = "The time limit came first; go on with resume=, or raise time_limit."
+    INTERRUPTED = "Ctrl-C ended the run; go on with resume=."
 
 
 @dataclass(frozen=True)
@@ -23,84 +28,88 @@ class LayerReport:
     kept: int
     total: int
     error: float
-    method: Method
+    method: object
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run stood after one step.
+
+    Attributes
+    ----------
+    target : float
+        Sparsity (or threshold) that the schedule asked for.
+    kept, total : int
+        Weights.
+    quality : float
+        Accuracy or R2 on the validation data; without any, on the samples, and without labels against the
+        model's own outputs.
+    loss : float
+        Mean loss on the same data.
+    seconds : float
+        Since the start of the run.
+    accepted : bool
+        Whether all stop rules let it pass.
+    """
+
+    target: float
+    kept: int
+    total: int
+    quality: float
+    loss: float
+    seconds: float
+    accepted: bool = True
+
+    @property
+    def sparsity(self) -> float:
+        """Part of the weights that is zero."""
+        return 1 - self.kept / self.total
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pruned:
-    """A pruned model, the mask of its kept weights, and a report on each layer."""
+    """A pruned model, the mask of its kept weights, and a report on each layer and step.
+
+    Attributes
+    ----------
+    model : of the kind given
+    mask : Mask
+    layers : tuple of LayerReport
+    method : Method
+    seconds : float
+    steps : tuple of Step
+        The trace: one for each step of the schedule.
+    dense_quality : float
+        Quality before pruning.
+    status : PruningStatus
+    reason : str
+        Why the run ended, in words.
+    certificates : mapping of layer name to what the method proves of it
+        Empty where nothing is proven.
+    notes : tuple of str
+        What the reader should know: layers that were left alone, and why.
+    """
 
     model: object
     mask: Mask
     layers: tuple[LayerReport, ...]
-    method: Method
+    method: object
     seconds: float
+    steps: tuple[Step, ...] = ()
+    dense_quality: float = np.nan
+    status: PruningStatus = PruningStatus.DONE
+    reason: str = PruningStatus.DONE.value
+    certificates: Mapping = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        worst = max(self.layers, key=lambda layer: layer.error)
-        return (
-            f"Pruned({type(self.model).__name__}, {self.mask.kept} of {self.mask.total} weights kept, "
-            f"largest error {worst.error:.2g} in {worst.name}, {self.seconds:.1f} s)"
-        )
-
-
-def prune(model, X, y=None, *, sparsity, method=None, scope=Scope.NETWORK, progress=False) -> Pruned:
-    """Return a model with few nonzero weights that behaves as the given one does on samples X.
-
-    Parameters
-    ----------
-    model : NumpyMLP, list of matrices, scikit-learn model or Network
-        A fitted linear model or MLP of scikit-learn; matrices have shape (inputs, outputs) and ReLU
-        between them, and give a NumpyMLP. The model is untouched.
-    X : array of shape (samples, inputs)
-        A few thousand samples such as the model will meet. Their labels are not needed.
-    y : array of shape (samples,), optional
-        Accepted so that `prune(model, X, y, ...)` reads like `fit`; not used, since what is kept is
-        what the model does, right or wrong.
-    sparsity : float
-        Part of the weights to be zero, at least 0 and below 1. Biases are not counted.
-    method : Method, default=LayerwiseL0()
-    scope : Scope or its name, default=Scope.NETWORK
-        "network": all weights compete, so that layers and neurons with much to spare give most;
-        "layer" and "neuron": each gives the same part.
-    progress : bool, default=False
-        Write a line to the standard error for each step.
-
-    Returns
-    -------
-    Pruned
-        `.model` of the kind given, `.mask`, `.layers` (kept weights and error of each), `.seconds`.
-    """
-    start = time.perf_counter()
-    method, scope = method or LayerwiseL0(), Scope(scope)
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity is {sparsity}; give the part of weights to be zero, at least 0 and below 1.")
-    network, X = adapt(model), as_data(X)
-    if y is not None and len(y) != len(X):
-        raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
-
-    def tell(text):
-        if progress:
-            sys.stderr.write(f"{time.perf_counter() - start:6.1f} s  {text}\n")
-
-    scores = method.scores(network, X)
-    if not all(np.isfinite(score).all() for score in scores):
-        raise ValueError(f"the scores of {method!r} are not finite; raise its damping.")
-    tell(f"{sum(score.size for score in scores)} weights scored")
-    layers, kept, reports = list(network.layers()), {}, []
-    pruned = network
-    supports = scope.keep(scores, sparsity)
-    for i, (layer, dense_inputs) in enumerate(zip(network.layers(), network.inputs(X), strict=True)):
-        # What the layer will really meet: the outputs of the layers before it as they are now.
-        inputs = next(itertools.islice(pruned.inputs(X), i, None))
-        targets = layer(dense_inputs)
-        layers[i], support = method.fit(layer, supports[i], inputs, targets)
-        pruned = network.with_layers(layers)
-        kept[layer.name] = layer.own(support)
-        error = relative_error(layers[i](inputs), targets)
-        reports.append(LayerReport(layer.name, int(support.sum()), support.size, error, method))
-        tell(f"{layer.name}: {reports[-1].kept} of {support.size} weights kept, error {error:.2g}")
-    return Pruned(pruned.model(), Mask(kept), tuple(reports), method, time.perf_counter() - start)
+        parts = [type(self.model).__name__, f"{self.mask.kept} of {self.mask.total} weights kept"]
+        if self.layers:
+            worst = max(self.layers, key=lambda layer: layer.error)
+            parts.append(f"largest error {worst.error:.2g} in {worst.name}")
+        if self.status is not PruningStatus.DONE:
+            parts.append(self.status.name)
+        return f"Pruned({', '.join(parts)}, {self.seconds:.1f} s)"
 
 
 def relative_error(outputs, targets) -> float:

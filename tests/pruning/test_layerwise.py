@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparseopt.pruning import LayerwiseL0, Magnitude, NumpyMLP, prune
-from sparseopt.pruning.methods import BLOCK, best_exchanges, elimination
+from sparseopt.pruning.layerwise import BLOCK, best_exchanges, elimination
 from sparseopt.pruning.networks import Layer
 from sparseopt.pruning.reconstruction import Reconstruction
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from sparseopt.pruning import Activation, LayerwiseL0, Link, Magnitude, Network, NumpyMLP, Scope, prune
+from sparseopt.pruning import Activation, LayerwiseL0, Link, Magnitude, Network, NumpyMLP, Scope, Scored, prune
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16
@@ -45,7 +45,7 @@ def samples():
 def test_layerwise_l0_beats_magnitude_on_digits_without_retraining(digits, sparsity):
     accuracy = {
         method: prune(digits, X[TRAIN], sparsity=sparsity, method=method).model.score(X[TEST], Y[TEST])
-        for method in (LayerwiseL0(), Magnitude(refit=True), Magnitude())
+        for method in (LayerwiseL0(), Scored(Magnitude(), refit=True), Magnitude())
     }
     ours, refitted, plain = accuracy.values()
     assert ours > refitted > plain
@@ -53,7 +53,7 @@ def test_layerwise_l0_beats_magnitude_on_digits_without_retraining(digits, spars
     assert ours > digits.score(X[TEST], Y[TEST]) - 0.08
 
 
-@pytest.mark.parametrize("method", [LayerwiseL0(), Magnitude(), Magnitude(refit=True)], ids=repr)
+@pytest.mark.parametrize("method", [LayerwiseL0(), Magnitude(), Scored(Magnitude(), refit=True)], ids=repr)
 def test_the_mask_holds_in_the_pruned_model_and_the_given_one_is_untouched(digits, method):
     before = bytes_of(digits)
     pruned = prune(digits, X[TRAIN], Y[TRAIN], sparsity=0.9, method=method)
@@ -211,7 +211,7 @@ def test_progress_is_a_line_for_each_step(small, samples, capsys):
     pruned = prune(small, samples, sparsity=0.6, progress=True)
     told = capsys.readouterr()
     assert told.out == ""
-    assert len(told.err.splitlines()) == 1 + len(pruned.layers)
+    assert len(told.err.splitlines()) == 2 + len(pruned.layers)
     assert "weights_1" in told.err
     assert repr(pruned).startswith("Pruned(NumpyMLP, 69 of 174 weights kept, largest error")
 
@@ -240,7 +240,8 @@ def test_wrong_data_is_told_at_the_door(small, data, options, message):
 
 
 @pytest.mark.parametrize(
-    "mistake", [lambda: LayerwiseL0(damping=0), lambda: LayerwiseL0(exchanges=-1), lambda: Magnitude(damping=np.inf)]
+    "mistake",
+    [lambda: LayerwiseL0(damping=0), lambda: LayerwiseL0(exchanges=-1), lambda: Scored(Magnitude(), damping=np.inf)],
 )
 def test_wrong_knobs_are_told_at_the_door(mistake):
     with pytest.raises(ValueError, match="give"):

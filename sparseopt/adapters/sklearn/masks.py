@@ -71,6 +71,11 @@ class PerceptronAdapter(Network):
         """Softmax or logistic for classes, identity for numbers."""
         return self.matrices.link
 
+    @property
+    def classes(self):
+        """Labels of a classifier."""
+        return getattr(self.original, "classes_", None)
+
     def layers(self) -> tuple[Layer, ...]:
         """Layers named coefs_0, coefs_1 ..."""
         return tuple(replace(layer, name=f"coefs_{i}") for i, layer in enumerate(self.matrices.layers()))
@@ -125,6 +130,11 @@ class LinearAdapter(Network):
         if not is_classifier(self.original):
             return Link.IDENTITY
         return Link.LOGISTIC if self.layer.weight.shape[1] == 1 else Link.SOFTMAX
+
+    @property
+    def classes(self):
+        """Labels of a classifier."""
+        return getattr(self.original, "classes_", None)
 
     def layers(self) -> tuple[Layer, ...]:
         """One layer, named coef_."""

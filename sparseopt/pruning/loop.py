@@ -1,0 +1,344 @@
+"""The verb of this floor: prune a model, step by step, and keep the best that came of it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparseopt.adapters import adapt
+from sparseopt.adapters.inplace import overwrite
+from sparseopt.mask import Mask
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_stats import Samples
+from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
+from sparseopt.pruning.networks import Network, as_data
+from sparseopt.pruning.objectives import Distillation, Mixed
+from sparseopt.pruning.options import as_budget, as_chosen, as_clock, as_labels, as_method, as_refit, as_stops
+from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
+from sparseopt.pruning.schedules import OneShot
+from sparseopt.pruning.scopes import NofM, Scope, alive
+from sparseopt.pruning.stopping import Stop
+from sparseopt.pruning.training import Training
+
+# Samples on which the quality is measured where no validation data are given.
+JUDGED = 5000
+
+
+def prune(
+    model,
+    X,
+    y=None,
+    *,
+    sparsity=None,
+    threshold=None,
+    method=None,
+    scope=Scope.NETWORK,
+    pattern=None,
+    schedule=OneShot(),  # noqa: B008, a frozen value
+    refit=None,
+    stop=None,
+    validation=None,
+    layers=None,
+    time_limit=np.inf,
+    resume=None,
+    keep_best=True,
+    progress=False,
+    random_state=0,
+    inplace=False,
+) -> Pruned:
+    """Return a model with few nonzero weights that behaves as the given one does on samples X.
+
+    Each step of the schedule scores the weights, drops the least, fits those that stay, and measures what is left.
+    A weight that is gone stays gone.
+
+    Parameters
+    ----------
+    model : NumpyMLP, list of matrices, scikit-learn model or Network
+        A fitted linear model or MLP of scikit-learn; matrices have shape (inputs, outputs) and ReLU
+        between them, and give a NumpyMLP. The model is untouched unless `inplace`.
+    X : array of shape (samples, inputs)
+        A few thousand samples such as the model will meet.
+    y : array of shape (samples,), optional
+        Targets, for scores that look at the loss and for training on labels; the other methods keep what the
+        model does, right or wrong, and need none.
+    sparsity : float
+        Part of the weights to be zero, at least 0 and below 1. Biases are not counted.
+    threshold : float
+        In place of a sparsity: weights whose score is below it go.
+    method : Method or Score, default=LayerwiseL0()
+        A score alone prunes without a refit.
+    scope : Scope or its name, default=Scope.NETWORK
+        "network": all weights compete, so that layers and neurons with much to spare give most;
+        "layer" and "neuron": each gives the same part. No layer is emptied: one without any kept weight keeps its
+        best, in place of the worst kept one elsewhere.
+    pattern : NofM, optional
+        In place of a sparsity and a scope: n of every m consecutive inputs of a neuron stay.
+    schedule : Schedule, default=OneShot()
+        Linear, Cubic or Exponential: sparsity after each of several steps.
+    refit : "layer" or Training, optional
+        What fits the kept weights after each step: "layer" the layer's old outputs by least squares; Adam, SGD or
+        GradientDescent the labels, or without any the model's outputs before. By default the method's own fit alone.
+    stop : Stop or sequence of Stop, optional
+        Iterations, SparsityReached, QualityLoss: what ends the run before the schedule does.
+    validation : (X, y) or X, optional
+        Samples on which the quality is measured; by default up to 5000 of X, with y where it is given.
+    layers : sequence of str, optional
+        Names of the layers to prune; all of them by default. The sparsity counts their weights only.
+    time_limit : float, default=inf
+        Seconds. Looked at between steps, between layers (those left are pruned without a refit) and in training;
+        the first step is always made.
+    resume : Pruned, optional
+        Go on where an earlier run ended: `model` and the options are those of that run.
+    keep_best : bool, default=True
+        Return the step of the best quality among those of the highest sparsity, where there are validation data;
+        otherwise the last one.
+    progress : bool, default=False
+        Write a line to the standard error for each step.
+    random_state : int, default=0
+        Seed of random scores and of batches.
+    inplace : bool, default=False
+        Change the given model, which is then `.model`.
+
+    Returns
+    -------
+    Pruned
+        `.model` of the kind given, `.mask`, `.layers` (kept weights and error of each), `.steps` (the trace),
+        `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
+        the first step raises.
+    """
+    clock = as_clock(time_limit)
+    method = as_method(method)
+    if isinstance(method, StructuredMethod):
+        return method.prune(
+            model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
+            progress=progress,
+        )  # fmt: skip
+    levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
+    network, X = adapt(model), as_data(X)
+    labels = as_labels(network, X, y)
+    if method.needs_labels and labels is None:
+        raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+    run = _Run(
+        dense=network,
+        samples=Samples(X, labels, random_state),
+        method=method,
+        choose=choose,
+        pattern=pattern,
+        chosen=as_chosen(network, layers),
+        refit=as_refit(refit),
+        stops=as_stops(stop),
+        judge=_Judge.of(network, X, labels, validation, random_state),
+        clock=clock,
+        told=progress,
+    )
+    start, levels = _start(network, run.chosen, levels, resume)
+    pruned = run.to_the_end(start, levels, resume, keep_best=keep_best and validation is not None)
+    return replace(pruned, model=overwrite(model, pruned.model)) if inplace else pruned
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A network, and what it keeps of each layer."""
+
+    network: Network
+    kept: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Validation data and what is measured on them."""
+
+    X: np.ndarray
+    objective: object
+    dense_quality: float
+
+    @classmethod
+    def of(cls, network, X, labels, validation, seed) -> _Judge:
+        if validation is not None:
+            X, y = validation if isinstance(validation, tuple) else (validation, None)
+            X = as_data(X)
+            labels = as_labels(network, X, y)
+        elif len(X) > JUDGED:
+            rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
+            X, labels = X[rows], None if labels is None else labels[rows]
+        objective = Distillation.of(network, X) if labels is None else labels
+        return cls(X, objective, objective.quality(network.outputs(X)))
+
+    def measured(self, network):
+        """Quality and loss of a network."""
+        outputs = network.outputs(self.X)
+        return self.objective.quality(outputs), self.objective.value_and_seeds(outputs)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One call of the verb, its options resolved."""
+
+    dense: Network
+    samples: Samples
+    method: Method
+    choose: object
+    pattern: NofM | None
+    chosen: Sequence[bool]
+    refit: object
+    stops: Sequence[Stop]
+    judge: _Judge
+    clock: Clock
+    told: bool
+
+    def to_the_end(self, start, levels, resume, *, keep_best) -> Pruned:
+        """All steps, and the best of them."""
+        state, best, best_step = start, start, None
+        steps = [] if resume is None else list(resume.steps)
+        status, reason = PruningStatus.DONE, PruningStatus.DONE.value
+        session = self._session(len(levels))
+        for level in levels:
+            if state is not start and self.clock.expired:
+                status = PruningStatus.TIME_LIMIT
+                break
+            try:
+                state, step = self._step(state, level, session)
+            except KeyboardInterrupt:
+                if state is start and resume is None:
+                    raise
+                status = PruningStatus.INTERRUPTED
+                break
+            broken = [
+                (rule, why) for rule in self.stops if (why := rule.reason([*steps, step], self.judge.dense_quality))
+            ]
+            accepted = not any(rule.rejects for rule, _ in broken)
+            steps.append(replace(step, accepted=accepted))
+            if accepted and _is_better(step, best_step, keep_best=keep_best):
+                best, best_step = state, step
+            if broken:
+                status, reason = PruningStatus.STOPPED, broken[0][1]
+                break
+        if status in {PruningStatus.TIME_LIMIT, PruningStatus.INTERRUPTED}:
+            reason = status.value
+        return self._result(best, steps, status, reason)
+
+    def _session(self, parts):
+        if not isinstance(self.refit, Training) or not parts:
+            return None
+        X, labels, distil = self.samples.X, self.samples.labels, self.refit.distil
+        if labels is None or distil == 1:
+            objective = Distillation.of(self.dense, X)
+        else:
+            objective = labels if distil == 0 else Mixed(labels, Distillation.of(self.dense, X), distil)
+        rng = np.random.default_rng(self.samples.seed)
+        return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
+
+    def _step(self, state, level, session) -> tuple[_State, Step]:
+        scores = self.method.scores(state.network, self.samples)
+        if not all(np.isfinite(score).all() for score in scores):
+            raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
+        self._tell(f"{sum(score.size for score in scores)} weights scored")
+        network, kept = self._fitted(state, self._supports(state, scores, level))
+        if session is not None:
+            network = session.advance(network, kept)
+        quality, loss = self.judge.measured(network)
+        kept_count = sum(int(keep.sum()) for keep, chosen in zip(kept, self.chosen, strict=True) if chosen)
+        total = sum(keep.size for keep, chosen in zip(kept, self.chosen, strict=True) if chosen)
+        step = Step(float(level), kept_count, total, quality, loss, self.clock.seconds)
+        self._tell(f"{kept_count} of {total} weights kept, quality {quality:.4g}, loss {loss:.4g}")
+        return _State(network, kept), step
+
+    def _supports(self, state, scores, level):
+        """What each layer keeps; pruned weights and layers that were not chosen take no part."""
+        places = np.flatnonzero(self.chosen)
+        before = [state.kept[i] for i in places]
+        # Less than any score, but finite: positions must stay comparable.
+        scores = [np.where(keep, scores[i], -np.inf) for i, keep in zip(places, before, strict=True)]
+        found = [keep & old for keep, old in zip(self.choose(scores, level), before, strict=True)]
+        supports = list(state.kept)
+        for i, keep in zip(places, alive(found, scores), strict=True):
+            supports[i] = keep
+        return supports
+
+    def _fitted(self, state, supports):
+        """Layers from the first to the last, each with the inputs that it will really meet."""
+        # A teacher that has been trained since knows more than the model before.
+        teacher = state.network if self._trains_on_labels else self.dense
+        needs_data = self.method.refits or self.refit == "layer"
+        dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
+        layers, network, kept = list(state.network.layers()), state.network, list(supports)
+        for i, (layer, wanted, at_hand) in enumerate(zip(layers, teacher.layers(), dense_inputs)):  # noqa: B905
+            if not self.chosen[i]:
+                continue
+            if needs_data and not self.clock.expired:
+                inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
+                layers[i], kept[i] = self._fitted_layer(layer, supports[i], inputs, wanted(at_hand))
+            else:
+                layers[i] = masked(layer, supports[i])
+            network = network.with_layers(layers)
+            self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
+        return network, kept
+
+    def _fitted_layer(self, layer, support, inputs, targets):
+        fitted, kept = self.method.fit(layer, support, inputs, targets)
+        # An exchange would break the pattern.
+        if self.refit == "layer" or (self.pattern is not None and not np.array_equal(kept, support)):
+            return refitted(layer, support, inputs, targets), support
+        return fitted, kept
+
+    @property
+    def _trains_on_labels(self):
+        return isinstance(self.refit, Training) and self.samples.labels is not None and self.refit.distil < 1
+
+    def _result(self, best, steps, status, reason) -> Pruned:
+        """What is returned, with the error of each layer on the inputs that it really meets."""
+        X, reports, arrays, certificates = self.samples.X, [], {}, {}
+        pairs = zip(self.dense.layers(), best.network.layers(), strict=True)
+        data = zip(self.dense.inputs(X), best.network.inputs(X), strict=True)
+        for i, ((old, new), (dense_inputs, inputs)) in enumerate(zip(pairs, data, strict=True)):
+            if not self.chosen[i]:
+                continue
+            keep, targets = best.kept[i], old(dense_inputs)
+            arrays[new.name] = new.own(keep)
+            error = relative_error(new(inputs), targets)
+            reports.append(LayerReport(new.name, int(keep.sum()), keep.size, error, self.method))
+            proof = self.method.certificate(new, keep, inputs, targets)
+            if proof is not None:
+                certificates[new.name] = proof
+        left = [layer.name for layer, chosen in zip(self.dense.layers(), self.chosen, strict=True) if not chosen]
+        return Pruned(
+            best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
+            self.judge.dense_quality, status, reason, certificates,
+            (f"left as they were: {', '.join(left)}.",) if left else (),
+        )  # fmt: skip
+
+    def _tell(self, text):
+        if self.told:
+            sys.stderr.write(f"{self.clock.seconds:6.1f} s  {text}\n")
+
+
+def _is_better(step, best, *, keep_best):
+    return best is None or not keep_best or (step.target, step.quality) >= (best.target, best.quality)
+
+
+def _start(network, chosen, levels, resume):
+    """Where the run begins, and the levels that are still to come."""
+    if resume is None:
+        return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()]), levels
+    found: Network = adapt(resume.model)
+    names = [layer.name for layer, is_chosen in zip(network.layers(), chosen, strict=True) if is_chosen]
+    if list(resume.mask) != names or [layer.weight.shape for layer in found.layers()] != [
+        layer.weight.shape for layer in network.layers()
+    ]:
+        raise ValueError(
+            "resume= comes from another model or other layers; give the model and the options of that run."
+        )
+    kept = [
+        layer.with_own(resume.mask[layer.name]).weight if layer.name in names else np.ones(layer.weight.shape, bool)
+        for layer in found.layers()
+    ]
+    done = [step.target for step in resume.steps if step.accepted]
+    if np.allclose(done, levels[: len(done)], rtol=1e-12, atol=0):
+        levels = levels[len(done) :]
+    else:
+        levels = levels[levels > max(done, default=-np.inf)]
+    return _State(found, kept), levels

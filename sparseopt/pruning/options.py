@@ -1,0 +1,100 @@
+"""Options of `prune`, checked at the door and resolved to what the run works with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layerwise import LayerwiseL0
+from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
+from sparseopt.pruning.objectives import Labels
+from sparseopt.pruning.schedules import Exponential, Schedule
+from sparseopt.pruning.scopes import NofM, Scope
+from sparseopt.pruning.stopping import Stop
+from sparseopt.pruning.training import Training
+
+
+def as_clock(time_limit):
+    """A clock that starts now."""
+    if not time_limit > 0:
+        raise ValueError(f"time_limit is {time_limit}; give a positive number of seconds.")
+    return Clock(float(time_limit))
+
+
+def as_method(method):
+    """The method; the default, or a score without a refit."""
+    if method is None:
+        return LayerwiseL0()
+    if isinstance(method, Score):
+        return Scored(method)
+    if isinstance(method, (Method, StructuredMethod)):
+        return method
+    raise TypeError(f"method is {method!r}; give a Method or a Score, such as LayerwiseL0() or Magnitude().")
+
+
+def as_budget(sparsity, threshold, scope, pattern, schedule):
+    """The level of each step, and what chooses by scores at a level."""
+    scope = Scope(scope)
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule is {schedule!r}; give OneShot(), or Linear, Cubic or Exponential with their steps.")
+    given = [
+        name
+        for name, value in (("sparsity", sparsity), ("threshold", threshold), ("pattern", pattern))
+        if value is not None
+    ]
+    if len(given) != 1:
+        raise ValueError(f"{' and '.join(given) or 'no budget'} given; give one of sparsity, threshold and pattern.")
+    if pattern is not None:
+        if not isinstance(pattern, NofM):
+            raise TypeError(f"pattern is {pattern!r}; give NofM(2, 4) for two of every four.")
+        return schedule.levels(pattern.sparsity), pattern.keep
+    if sparsity is not None:
+        if not 0 <= sparsity < 1:
+            raise ValueError(f"sparsity is {sparsity}; give the part of weights to be zero, at least 0 and below 1.")
+        return schedule.levels(sparsity), scope.keep
+    if not np.isfinite(threshold):
+        raise ValueError(f"threshold is {threshold}; give the score below which weights go.")
+    if isinstance(schedule, Exponential):
+        raise ValueError("an exponential schedule divides a sparsity, not a threshold; give Linear or Cubic.")  # noqa: TRY004, the pair is wrong
+    return schedule.levels(threshold), lambda scores, level: [score >= level for score in scores]
+
+
+def as_labels(network, X, y):
+    """Loss on the labels, checked against the outputs of the network; None without labels."""
+    if y is None:
+        return None
+    if len(y) != len(X):
+        raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
+    labels = Labels.of(network.link, y, network.classes)
+    labels[:1].value_and_seeds(network.outputs(X[:1]))
+    return labels
+
+
+def as_chosen(network, names):
+    """Whether each layer is to be pruned."""
+    known = [layer.name for layer in network.layers()]
+    if names is None:
+        return [True] * len(known)
+    names = [names] if isinstance(names, str) else list(names)
+    strange = [name for name in names if name not in known]
+    if strange or not names:
+        raise ValueError(
+            f"the model has no layer {strange[0] if strange else None!r}; its layers are {', '.join(known)}."
+        )
+    return [name in names for name in known]
+
+
+def as_refit(refit):
+    """The refit, checked."""
+    if refit is None or refit == "layer" or isinstance(refit, Training):
+        return refit
+    raise TypeError(f"refit is {refit!r}; give 'layer', or a Training such as Adam().")
+
+
+def as_stops(stop):
+    """The stop rules, as a tuple."""
+    stops = () if stop is None else (stop,) if isinstance(stop, Stop) else tuple(stop)
+    for rule in stops:
+        if not isinstance(rule, Stop):
+            raise TypeError(f"stop holds {rule!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
+    return stops
