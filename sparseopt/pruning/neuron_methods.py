@@ -6,24 +6,18 @@ that row away, and the column of its own layer with it, so that both matrices be
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import scipy
 
-from sparseopt.certificate import Certificate
-from sparseopt.constraints import RowCardinality
-from sparseopt.losses import LeastSquares
-from sparseopt.problem import Problem
-from sparseopt.pruning.networks import Layer
-from sparseopt.pruning.reconstruction import Reconstruction, solve
-from sparseopt.pruning.structure import Structure
-from sparseopt.solve import solve as solve_problem
-from sparseopt.solvers.branch_and_bound import BranchAndBound
-from sparseopt.solvers.local_search import LocalSearch
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_stats import LayerStats
+from sparseopt.pruning.methods import Structure, StructuredMethod, check_damping
+from sparseopt.pruning.reconstruction import Reconstruction
+from sparseopt.pruning.row_selection import Choice, RowSelection
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,62 +26,65 @@ class HiddenLayer:
 
     Attributes
     ----------
-    own, following : Layer
-        The layer that the neurons are outputs of, of weight (inputs, neurons), and the one that reads them, of
-        weight (neurons, outputs).
-    activations : array of shape (samples, neurons)
+    own, following : LayerStats
+        The layer that the neurons are outputs of, and the one that reads them.
     targets : array of shape (samples, outputs)
         What the following layer is to give.
     sensitivity : array of shape (outputs,)
         Mean square of the slope of the network's outputs at each output of the following layer.
-    slopes : array of shape (samples, outputs), optional
-        Slope of the loss of each sample at the outputs of the following layer, where there are labels.
     """
 
-    own: Layer
-    following: Layer
-    activations: np.ndarray
+    own: LayerStats
+    following: LayerStats
     targets: np.ndarray
     sensitivity: np.ndarray
-    slopes: np.ndarray | None = None
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return self.following.weight.shape[0]
 
+    @property
+    def activations(self) -> np.ndarray:
+        """Of shape (samples, neurons)."""
+        return self.following.inputs
+
     def regression(self, damping) -> Reconstruction:
         """The following layer as least squares on the neurons."""
-        return Reconstruction.of(self.activations, self.targets, self.following, damping)
+        return Reconstruction.of(self.activations, self.targets, self.following.layer, damping)
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """Kept neurons as booleans, and what is proven of them, if anything."""
+class NeuronMethod(StructuredMethod):
+    """A way to choose neurons; subclasses are frozen dataclasses of its knobs.
 
-    kept: np.ndarray
-    certificate: Certificate | None = None
-
-
-class NeuronMethod(ABC):
-    """A way to choose neurons; subclasses are frozen dataclasses of its knobs."""
+    As a method of `prune`, neurons of all hidden layers compete; `prune_neurons` has more options.
+    """
 
     structure: ClassVar[Structure] = Structure.NEURON
     needs_labels: ClassVar[bool] = False
+
+    def prune(self, model, X, y, *, sparsity, validation, random_state, clock, progress):
+        """Return what `prune_neurons` does."""
+        from sparseopt.pruning.neurons import prune_neurons  # noqa: PLC0415, which needs this module
+
+        return prune_neurons(
+            model, X, y, sparsity=sparsity, method=self, validation=validation, random_state=random_state,
+            time_limit=clock.limit, progress=progress,
+        )  # fmt: skip
 
     @abstractmethod
     def scores(self, hidden: HiddenLayer) -> np.ndarray:
         """Worth of each neuron, of shape (neurons,): where layers compete, the lowest go first."""
 
     @abstractmethod
-    def choose(self, hidden: HiddenLayer, count: int) -> Choice:
-        """Keep this many of the neurons."""
+    def choose(self, hidden: HiddenLayer, count: int, clock: Clock) -> Choice:
+        """Keep this many of the neurons; the clock says how much time is left."""
 
 
 class NeuronScore(NeuronMethod):
     """A method that keeps the neurons of the highest scores; of equal ones the first goes."""
 
-    def choose(self, hidden, count):
+    def choose(self, hidden, count, clock):
         kept = np.zeros(hidden.size, bool)
         kept[np.argsort(self.scores(hidden), kind="stable")[hidden.size - count :]] = True
         return Choice(kept)
@@ -95,14 +92,19 @@ class NeuronScore(NeuronMethod):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomNeurons(NeuronScore):
-    """Any neurons, the baseline that every score must beat."""
+    """Any neurons, the baseline that every score must beat.
+
+    Parameters
+    ----------
+    seed : int, default=0
+        Beside the `random_state` of the run.
+    """
 
     seed: int = 0
 
     def scores(self, hidden):
         """Uniform numbers, others in each layer."""
-        key = [self.seed, *hidden.own.name.encode()]
-        return np.random.default_rng(key).random(hidden.size)
+        return hidden.own.rng(self.seed).random(hidden.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class Contribution(NeuronScore):
 
     def scores(self, hidden):
         """Mean over the samples of |activation * slope of the loss|."""
-        slopes = hidden.slopes @ hidden.following.weight.T
+        slopes = hidden.following.slopes @ hidden.following.weight.T
         return np.mean(np.abs(hidden.activations * slopes), axis=0, dtype=np.float64)
 
 
@@ -199,7 +201,7 @@ class GroupSelection(NeuronMethod):
     damping : float, default=0.01
         Weight of the old weights, relative to the mean square of the activations. Raise it when there are few samples.
     kicks : int, default=4
-        Random exchanges after which the search descends again.
+        Random exchanges of a few neurons from which the search descends again.
     proof_time : float, default=0
         Seconds for a branch and bound in each layer, which proves the choice best or replaces it.
 
@@ -213,83 +215,23 @@ class GroupSelection(NeuronMethod):
     proof_time: float = 0.0
 
     def __post_init__(self):
-        if not 0 < self.damping < np.inf:
-            raise ValueError(f"damping is {self.damping}; give a positive number, 0.01 by default.")
+        check_damping(self.damping)
         if not self.proof_time >= 0:
             raise ValueError(f"proof_time is {self.proof_time}; give seconds, 0 for no proof.")
 
+    def _rows(self, hidden):
+        regression = hidden.regression(self.damping)
+        return RowSelection(regression.gram, regression.cross * np.sqrt(hidden.sensitivity))
+
     def scores(self, hidden):
         """Loss at which each neuron is eliminated, the later the higher."""
-        rows = RowSelection.of(hidden, self.damping)
+        rows = self._rows(hidden)
         order, losses = rows.elimination
         scores = np.empty(order.size)
         # The lower convex hull of the accumulated losses: sorting its slopes shares a budget best.
         scores[order] = scipy.optimize.isotonic_regression(losses).x
         return scores
 
-    def choose(self, hidden, count):
+    def choose(self, hidden, count, clock):
         """Eliminate, exchange and, if asked, prove."""
-        return RowSelection.of(hidden, self.damping).best(count, self.kicks, self.proof_time)
-
-
-@dataclass(frozen=True, eq=False)
-class RowSelection:
-    """Subset selection over rows of W: tr(W'HW)/2 - tr(B'W), with a Gram matrix H and the cross moments B."""
-
-    gram: np.ndarray
-    cross: np.ndarray
-
-    @classmethod
-    def of(cls, hidden, damping) -> RowSelection:
-        """The selection among the neurons of a hidden layer."""
-        regression = hidden.regression(damping)
-        return cls(regression.gram, regression.cross * np.sqrt(hidden.sensitivity))
-
-    @cached_property
-    def elimination(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows from the first to go to the last, and the loss of each as it goes."""
-        p = len(self.gram)
-        inverse = solve(self.gram, np.eye(p))
-        W = inverse @ self.cross
-        left, order, losses = np.ones(p, bool), np.empty(p, np.intp), np.empty(p)
-        for step in range(p):
-            # of a row that goes: |w_j|^2 / (2 [H^-1]_jj), the others refitted
-            costs = np.full(p, np.inf)
-            costs[left] = np.einsum("ij,ij->i", W[left], W[left]) / inverse.diagonal()[left] / 2
-            j = int(np.argmin(costs))
-            order[step], losses[step], left[j] = j, costs[j], False
-            column = inverse[:, j] / inverse[j, j]
-            W = W - np.outer(column, W[j])
-            inverse = inverse - np.outer(column, inverse[j])
-        return order, losses
-
-    def problem(self, count) -> Problem:
-        """The same as least squares on as many samples as rows, whose value is the loss that all rows would not have."""
-        p = len(self.gram)
-        factor = scipy.linalg.cholesky(self.gram, lower=True)
-        targets = scipy.linalg.solve_triangular(factor, self.cross, lower=True)
-        if targets.shape[1] > p:
-            # Only the inner products of the targets' rows matter: as many responses as rows will do.
-            U, size, _ = np.linalg.svd(targets, full_matrices=False)
-            targets = U * size
-        targets = targets[:, 0] if targets.shape[1] == 1 else targets
-        return Problem(LeastSquares(np.sqrt(p) * factor.T, np.sqrt(p) * targets), constraint=RowCardinality(count))
-
-    def best(self, count, kicks, proof_time) -> Choice:
-        """The best rows that are found, with their certificate."""
-        p = len(self.gram)
-        if count == p:
-            return Choice(np.ones(p, bool))
-        problem = self.problem(count)
-        start = np.zeros(problem.shape)
-        survivors = self.elimination[0][p - count :]
-        start[survivors] = 1.0
-        found = solve_problem(problem, LocalSearch(kicks=kicks), start)
-        exact = BranchAndBound()
-        if proof_time and exact.rejects(problem) is None:
-            found = solve_problem(problem, exact, found.w, time_limit=proof_time)
-        kept = found.w.reshape(p, -1).any(axis=1)
-        # Rows that are worth nothing do not enter a solution; they are kept all the same, the count being given.
-        spare = [j for j in self.elimination[0][::-1] if not kept[j]]
-        kept[spare[: count - int(kept.sum())]] = True
-        return Choice(kept, found.certificate)
+        return self._rows(hidden).best(count, self.kicks, min(self.proof_time, max(clock.limit - clock.seconds, 0.0)))

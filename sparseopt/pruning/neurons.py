@@ -3,80 +3,25 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from sparseopt.adapters import adapt
-from sparseopt.certificate import Certificate
 from sparseopt.mask import Mask
-from sparseopt.pruning.methods import Scope
-from sparseopt.pruning.networks import Link, as_data
+from sparseopt.pruning.layer_stats import Samples
+from sparseopt.pruning.methods import masked
+from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
-from sparseopt.pruning.pruned import relative_error
+from sparseopt.pruning.objectives import Distillation
+from sparseopt.pruning.options import as_clock, as_labels
+from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
+from sparseopt.pruning.scopes import Scope
 
-
-@dataclass(frozen=True)
-class HiddenReport:
-    """What became of the neurons of a hidden layer.
-
-    Attributes
-    ----------
-    name : str
-        The layer that the neurons are outputs of.
-    kept, total : int
-    error : float
-        Of the layer that reads them, relative: 0 as before, 1 as bad as a constant.
-    certificate : Certificate or None
-        What is proven of the choice, where the method asks for the best one. The objective is the loss
-        that all neurons together would not have; `gap` is zero where no other choice is better.
-    """
-
-    name: str
-    kept: int
-    total: int
-    error: float
-    certificate: Certificate | None = None
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PrunedNeurons:
-    """A network with fewer neurons.
-
-    Attributes
-    ----------
-    model
-        Of the kind given, with smaller matrices, or with zeros where that was asked for.
-    mask : Mask
-        Weights of the given model that are left: the rows and columns of the neurons that went are False.
-    neurons : dict of str to array of int
-        Neurons that are left, by the name of the layer that they are outputs of.
-    layers : tuple of HiddenReport
-    method : NeuronMethod
-    seconds : float
-    """
-
-    model: object
-    mask: Mask
-    neurons: dict[str, np.ndarray]
-    layers: tuple[HiddenReport, ...]
-    method: NeuronMethod
-    seconds: float
-
-    @property
-    def certificates(self) -> dict[str, Certificate]:
-        """What is proven, by the name of the layer."""
-        return {layer.name: layer.certificate for layer in self.layers if layer.certificate is not None}
-
-    def __repr__(self) -> str:
-        kept, total = (sum(getattr(layer, what) for layer in self.layers) for what in ("kept", "total"))
-        return (
-            f"PrunedNeurons({type(self.model).__name__}, {kept} of {total} neurons and {self.mask.kept} of "
-            f"{self.mask.total} weights kept, {self.seconds:.1f} s)"
-        )
+# Samples on which the quality is measured where no validation data are given.
+JUDGED = 5000
 
 
 def prune_neurons(
@@ -92,8 +37,11 @@ def prune_neurons(
     refit=True,
     damping=0.01,
     smaller=True,
+    validation=None,
+    random_state=0,
+    time_limit=np.inf,
     progress=False,
-) -> PrunedNeurons:
+) -> Pruned:
     """Return a network with fewer neurons that behaves as the given one does on samples X.
 
     From the first hidden layer to the last, neurons are chosen on the activations that the network pruned so far
@@ -113,8 +61,8 @@ def prune_neurons(
         Neurons to keep in each hidden layer, or in each that is named: a layer is named for its own weight.
     method : NeuronMethod, default=GroupSelection()
     scope : Scope or its name, default=Scope.NETWORK
-        "network": neurons of all hidden layers compete by their scores, and each layer keeps at least one;
-        "layer": each gives the same part.
+        "network": neurons of all hidden layers compete by their scores; "layer": each gives the same part. A layer
+        keeps one neuron at least.
     layers : sequence of str, optional
         Hidden layers that may be pruned; all by default.
     refit : bool, default=True
@@ -124,61 +72,94 @@ def prune_neurons(
         Weight of the old weights in the refit, relative to the mean square of the activations.
     smaller : bool, default=True
         Take rows and columns out of the matrices; otherwise set them to zero.
+    validation : (X, y) or X, optional
+        Samples on which the quality is measured; by default up to 5000 of X, with y where it is given.
+    random_state : int, default=0
+        Seed of random scores.
+    time_limit : float, default=inf
+        Seconds. Proofs get no more than what is left.
     progress : bool, default=False
         Write a line to the standard error for each layer.
 
     Returns
     -------
-    PrunedNeurons
+    Pruned
+        `.model` of the kind given, with smaller matrices; `.mask`, the weights of the given model that are left;
+        `.layers`, one report for each hidden layer, named for its own weight: neurons kept, and the error of the layer
+        that reads them; `.certificates` of the choices, where the method proves any. `kept_neurons` reads the mask.
     """
-    start = time.perf_counter()
+    clock = as_clock(time_limit)
     method, scope = method or GroupSelection(), Scope(scope)
     network, X = adapt(model), as_data(X)
-    _check(method, scope, y, X)
+    labels = as_labels(network, X, y)
+    _check(method, scope, labels)
     chain = _chain(network, X)
-    places = _places(chain, layers)
-    seeds = _seeds(network, X, y) if method.needs_labels else None
-    counts = _counts(network, chain, places, X, seeds, method, scope, sparsity, keep)
-    dense_inputs, sensitivities = list(network.inputs(X)), network.sensitivities(X)
-    now, pruned = list(chain), network
-    kept = {i: np.ones(chain[i].weight.shape[1], bool) for i in range(len(chain) - 1)}
-    reports = []
+    samples = Samples(X, labels, random_state)
+    dense = _hidden(network, network, samples)
+    counts = _counts(dense, _places(chain, layers), method, scope, sparsity, keep)
+    now, pruned, reports, certificates = list(chain), network, [], {}
+    kept = {i: np.ones(len(layer.weight), bool) for i, layer in enumerate(chain[1:])}
     for i, count in counts.items():
-        hidden = HiddenLayer(
-            now[i],
-            now[i + 1],
-            list(pruned.inputs(X))[i + 1],
-            chain[i + 1](dense_inputs[i + 1]),
-            sensitivities[i + 1],
-            None if seeds is None else pruned.slopes(X, seeds)[i + 1],
-        )
-        choice = method.choose(hidden, count)
+        hidden = _hidden(network, pruned, samples)[i]
+        choice = method.choose(hidden, count, clock)
         kept[i] = choice.kept
         now[i], now[i + 1] = _cut(hidden, choice.kept, damping if refit else None)
         pruned = network.with_layers(now)
         error = relative_error(now[i + 1](np.where(choice.kept, hidden.activations, 0)), hidden.targets)
-        reports.append(HiddenReport(chain[i].name, count, choice.kept.size, error, choice.certificate))
+        reports.append(LayerReport(chain[i].name, count, choice.kept.size, error, method))
+        if choice.certificate is not None:
+            certificates[chain[i].name] = choice.certificate
         if progress:
-            report = reports[-1]
-            sys.stderr.write(
-                f"{time.perf_counter() - start:6.1f} s  {report.name}: {report.kept} of {report.total} neurons kept, "
-                f"error {report.error:.2g}\n"
-            )
-    mask = Mask({layer.name: layer.own(alive) for layer, alive in zip(chain, _alive(chain, kept), strict=True)})
+            told = f"{reports[-1].name}: {count} of {choice.kept.size} neurons kept, error {error:.2g}"
+            sys.stderr.write(f"{clock.seconds:6.1f} s  {told}\n")
+    arrays = {layer.name: layer.own(alive) for layer, alive in zip(chain, _alive(chain, kept), strict=True)}
     found = _smaller(network, now, kept) if smaller else pruned.model()
-    neurons = {chain[i].name: np.flatnonzero(kept[i]) for i in counts}
-    return PrunedNeurons(found, mask, neurons, tuple(reports), method, time.perf_counter() - start)
+    step, dense_quality = _judged(network, pruned, samples, validation, reports, clock)
+    return Pruned(
+        found, Mask(arrays), tuple(reports), method, clock.seconds, (step,), dense_quality, certificates=certificates
+    )
 
 
-def _check(method, scope, y, X):
+def kept_neurons(mask, name) -> np.ndarray:
+    """Places of the neurons that a mask leaves in the layer of this name, of shape (kept,).
+
+    The mask is one that pruning of neurons gave, of weights of shape (inputs, neurons).
+    """
+    return np.flatnonzero(mask[name].any(axis=0))
+
+
+def _check(method, scope, labels):
     if not isinstance(method, NeuronMethod):
         raise TypeError(f"{method!r} does not choose neurons; give a NeuronMethod such as GroupSelection().")
     if scope is Scope.NEURON:
         raise ValueError("scope is 'neuron', but whole neurons go; give 'network' or 'layer'.")
-    if y is not None and len(y) != len(X):
-        raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
-    if method.needs_labels and y is None:
-        raise ValueError(f"{method!r} needs the labels of X; give y.")
+    if method.needs_labels and labels is None:
+        raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+
+
+def _hidden(dense, network, samples):
+    """What is known of each hidden layer of a network, whose outputs are to be those of the dense one."""
+    stats, chain = samples.stats(network), dense.layers()
+    inputs, sensitivities = list(dense.inputs(samples.X)), dense.sensitivities(samples.X)
+    return [
+        HiddenLayer(stats[i], stats[i + 1], chain[i + 1](inputs[i + 1]), sensitivities[i + 1])
+        for i in range(len(chain) - 1)
+    ]
+
+
+def _judged(network, pruned, samples, validation, reports, clock):
+    """The one step of the trace, and the quality before it."""
+    X, labels = samples.X[:JUDGED], None if samples.labels is None else samples.labels[:JUDGED]
+    if validation is not None:
+        X, y = validation if isinstance(validation, tuple) else (validation, None)
+        X = as_data(X)
+        labels = as_labels(network, X, y)
+    objective = Distillation.of(network, X) if labels is None else labels
+    outputs = pruned.outputs(X)
+    kept, total = sum(report.kept for report in reports), sum(report.total for report in reports)
+    quality, (loss, _) = objective.quality(outputs), objective.value_and_seeds(outputs)
+    step = Step(1 - kept / total if total else 0.0, kept, total, quality, loss, clock.seconds)
+    return step, objective.quality(network.outputs(X))
 
 
 def _chain(network, X):
@@ -206,41 +187,27 @@ def _places(chain, names):
     return sorted(hidden.values() if names is None else (hidden[name] for name in names))
 
 
-def _counts(network, chain, places, X, seeds, method, scope, sparsity, keep) -> dict[int, int]:
+def _counts(dense, places, method, scope, sparsity, keep) -> dict[int, int]:
     """How many neurons each hidden layer keeps."""
     if (sparsity is None) == (keep is None):
         raise ValueError(
             "how many neurons are to stay? give sparsity, a part of them, or keep, a number: one of the two."
         )
-    sizes = {i: chain[i].weight.shape[1] for i in places}
+    sizes = {i: dense[i].size for i in places}
     if keep is not None:
-        return _given(keep, chain, sizes)
+        return _given(keep, {dense[i].own.name: i for i in places}, sizes)
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity is {sparsity}; give the part of neurons to go, at least 0 and below 1.")
-    # Rounded down with a little mercy: (1 - 0.9) * 10 is 0.9999999999999998.
-    if scope is Scope.LAYER:
-        return {i: max(int((1 - sparsity) * size + 1e-9), 1) for i, size in sizes.items()}
-    inputs, sensitivities = list(network.inputs(X)), network.sensitivities(X)
-    slopes = None if seeds is None else network.slopes(X, seeds)
-    owners, scores = [], []
-    for i in places:
-        targets = chain[i + 1](inputs[i + 1])
-        slope = None if slopes is None else slopes[i + 1]
-        hidden = HiddenLayer(chain[i], chain[i + 1], inputs[i + 1], targets, sensitivities[i + 1], slope)
-        scores.append(method.scores(hidden))
-        owners.append(np.full(sizes[i], i))
-    owners, scores = np.concatenate(owners), np.concatenate(scores)
-    if not np.isfinite(scores).all():
+    # Within a layer only the number counts.
+    scores = [method.scores(dense[i]) if scope is Scope.NETWORK else np.zeros(sizes[i]) for i in places]
+    if not all(np.isfinite(score).all() for score in scores):
         raise ValueError(f"the scores of {method!r} are not finite; look for extreme weights, or raise its damping.")
-    total = max(int((1 - sparsity) * scores.size + 1e-9), 1)
-    best = owners[np.argsort(scores, kind="stable")[scores.size - total :]]
-    return {i: max(int(np.sum(best == i)), 1) for i in places}
+    return {i: int(keep.sum()) for i, keep in zip(places, scope.keep(scores, sparsity), strict=True)}
 
 
-def _given(keep, chain, sizes):
+def _given(keep, places, sizes):
     if not isinstance(keep, Mapping):
-        keep = {chain[i].name: keep for i in sizes}
-    places = {chain[i].name: i for i in sizes}
+        keep = dict.fromkeys(places, keep)
     counts = {}
     for name, count in keep.items():
         if name not in places:
@@ -252,48 +219,15 @@ def _given(keep, chain, sizes):
     return dict(sorted(counts.items()))
 
 
-def _seeds(network, X, y):
-    """Slopes of each sample's loss in the outputs of the network."""
-    predictions, y = network.outputs(X), np.asarray(y)
-    match network.link:
-        case Link.SOFTMAX:
-            predictions = np.exp(predictions - predictions.max(axis=1, keepdims=True))
-            predictions /= predictions.sum(axis=1, keepdims=True)
-        case Link.LOGISTIC:
-            predictions = 0.5 + 0.5 * np.tanh(0.5 * predictions)
-    return predictions - _targets(network.link, y, predictions.shape)
-
-
-def _targets(link, y, shape):
-    if y.shape == shape:
-        return y
-    if link is Link.IDENTITY:
-        if y.size != shape[0] * shape[1]:
-            raise ValueError(f"y has shape {y.shape}, the outputs {shape}; give one number for each output.")
-        return y.reshape(shape)
-    classes, labels = np.unique(y, return_inverse=True)
-    count = max(shape[1], 2)
-    if len(classes) != count:
-        # Not every class is in the samples: labels must then be the places of the outputs themselves.
-        if y.dtype.kind not in "biu" or y.min() < 0 or y.max() >= count:
-            raise ValueError(f"y has {len(classes)} classes, the network {count}; give samples of all, or indicators.")
-        labels = y.astype(np.intp)
-    return labels.reshape(-1, 1) if shape[1] == 1 else np.eye(count)[labels.ravel()]
-
-
 def _cut(hidden, kept, damping):
     """The two layers around some neurons without those that are not kept: zeros, and perhaps a refit."""
-    own, following = hidden.own, hidden.following
-    own = replace(
-        own,
-        weight=np.where(kept, own.weight, 0).astype(own.weight.dtype),
-        bias=None if own.bias is None else np.where(kept, own.bias, 0).astype(own.bias.dtype),
-    )
-    weight = np.where(kept[:, None], following.weight, 0).astype(following.weight.dtype)
+    own, following = hidden.own.layer, hidden.following.layer
+    bias = None if own.bias is None else np.where(kept, own.bias, 0).astype(own.bias.dtype)
+    own = replace(masked(own, kept), bias=bias)
     if damping is None:
-        return own, replace(following, weight=weight)
+        return own, masked(following, kept[:, None])
     regression = Reconstruction.of(hidden.activations, hidden.targets, following, damping)
-    fitted = np.zeros(weight.shape)
+    fitted = np.zeros(following.weight.shape)
     fitted[kept] = solve(regression.gram[np.ix_(kept, kept)], regression.cross[kept])
     return own, regression.fitted(following, fitted)
 
