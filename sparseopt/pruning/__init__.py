@@ -1,11 +1,26 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
+from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
+from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
+from sparseopt.pruning.neuron_methods import (
+    ActivationEntropy,
+    ActivationSparsity,
+    ActivationVariance,
+    Contribution,
+    GroupSelection,
+    IncomingNorm,
+    NeuronMethod,
+    OutgoingNorm,
+    RandomNeurons,
+)
+from sparseopt.pruning.neurons import kept_neurons, prune_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
 from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
@@ -25,17 +40,27 @@ from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Trai
 __all__ = [
     "SGD",
     "Activation",
+    "ActivationEntropy",
+    "ActivationSparsity",
+    "ActivationVariance",
     "Adam",
+    "BestSubset",
     "Clock",
+    "Contribution",
     "Cubic",
     "Distillation",
     "EmpiricalFisher",
     "Exponential",
+    "FeatureMethod",
     "FirstOrder",
     "GradientDescent",
     "GradientMagnitude",
+    "GroupSelection",
+    "IncomingNorm",
+    "InformationGain",
     "Iterations",
     "Labels",
+    "LassoFeatures",
     "Layer",
     "LayerReport",
     "LayerStats",
@@ -45,16 +70,21 @@ __all__ = [
     "Magnitude",
     "Method",
     "Mixed",
+    "MutualInformation",
     "Network",
+    "NeuronMethod",
     "NofM",
     "NumpyMLP",
     "Objective",
     "OneShot",
     "OptimalBrainDamage",
+    "OutgoingNorm",
     "Pruned",
     "PruningStatus",
     "QualityLoss",
     "Random",
+    "RandomNeurons",
+    "RecursiveElimination",
     "Samples",
     "Schedule",
     "Scope",
@@ -69,5 +99,8 @@ __all__ = [
     "Training",
     "Wanda",
     "gradients",
+    "kept_neurons",
     "prune",
+    "prune_features",
+    "prune_neurons",
 ]

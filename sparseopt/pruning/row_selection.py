@@ -18,6 +18,10 @@ from sparseopt.solvers.branch_and_bound import BranchAndBound
 
 # Rows that a kick exchanges, at most.
 _KICK = 3
+# Relative gain below which an exchange is rounding.
+_LITTLE = 1e-10
+# Exchanges at most for each row: only rounding could lead in circles.
+_MOST = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +82,7 @@ class RowSelection:
             inverse = solve(H[np.ix_(support, support)], np.eye(support.size))
             W = inverse @ B[support]
             height = -np.sum(W * B[support]) / 2
-            # A gain below this is lost in rounding.
-            if height >= best - 1e-10 * abs(height):
+            if height >= best - _LITTLE * abs(height):
                 return before
             best, before = height, support
             others = np.setdiff1d(np.arange(len(H)), support)
@@ -135,3 +138,57 @@ class RowSelection:
         """Least value with these rows."""
         weights = solve(self.gram[np.ix_(support, support)], self.cross[support])
         return -float(np.sum(weights * self.cross[support])) / 2
+
+
+def many_selections(gram, cross, count) -> np.ndarray:
+    """Rows by elimination and exchanges for many small problems at once, of shape (problems, count), sorted.
+
+    Parameters
+    ----------
+    gram : array of shape (problems, p, p)
+        Positive definite.
+    cross : array of shape (problems, p, q)
+    count : int
+        Rows to keep, below p.
+    """
+    size, p = gram.shape[:2]
+    each, rows = np.arange(size), np.arange(p)
+    inverse = np.linalg.inv(gram)
+    W = inverse @ cross
+    left = np.ones((size, p), bool)
+    for _ in range(p - count):
+        spread = np.where(left, inverse[:, rows, rows], 1.0)
+        j = np.argmin(np.where(left, np.sum(W * W, axis=2) / spread, np.inf), axis=1)
+        column = inverse[each, :, j] / inverse[each, j, j][:, None]
+        W = W - column[:, :, None] * W[each, j][:, None]
+        inverse = inverse - column[:, :, None] * inverse[each, j][:, None]
+        left[each, j] = False
+    order = np.argsort(~left, axis=1, kind="stable")
+    support, others = order[:, :count], order[:, count:]
+    for _ in range(_MOST * p):
+        (j, i), moved = _best_exchanges(gram, cross, support, others)
+        if not moved.any():
+            break
+        b, j, i = each[moved], j[moved], i[moved]
+        support[b, j], others[b, i] = others[b, i], support[b, j]
+    return np.sort(support, axis=1)
+
+
+def _best_exchanges(gram, cross, support, others):
+    """Place of the row that goes and of the one that comes, for each problem, and whether that gains."""
+    each = np.arange(len(gram))[:, None]
+    within = gram[each[:, :, None], support[:, :, None], support[:, None]]
+    between = gram[each[:, :, None], support[:, :, None], others[:, None]]
+    inverse = np.linalg.inv(within)
+    W, P = inverse @ cross[each, support], inverse @ between
+    C = np.diagonal(inverse, axis1=1, axis2=2)[:, :, None]
+    slopes = cross[each, others] - between.transpose(0, 2, 1) @ W
+    d = gram[each, others, others] - np.sum(P * between, axis=1)
+    size, ratio = np.sum(W * W, axis=2)[:, :, None], P / C
+    gain = np.sum(slopes * slopes, axis=2)[:, None] + ratio * (2 * W @ slopes.transpose(0, 2, 1) + ratio * size)
+    gain = gain / (d[:, None] + ratio * P) - size / C
+    flat = gain.reshape(len(gain), -1)
+    best = np.argmax(flat, axis=1)
+    gained = flat[each[:, 0], best]
+    height = np.sum(W * cross[each, support], axis=(1, 2))
+    return np.unravel_index(best, gain.shape[1:]), gained > _LITTLE * height
