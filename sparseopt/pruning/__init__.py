@@ -31,11 +31,14 @@ from sparseopt.pruning.scores import (
     GradientMagnitude,
     Magnitude,
     OptimalBrainDamage,
+    OptimalBrainSurgeon,
     Random,
     Wanda,
+    WoodFisher,
 )
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
+from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
 
 __all__ = [
     "SGD",
@@ -78,8 +81,10 @@ __all__ = [
     "Objective",
     "OneShot",
     "OptimalBrainDamage",
+    "OptimalBrainSurgeon",
     "OutgoingNorm",
     "Pruned",
+    "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
     "Random",
@@ -98,9 +103,11 @@ __all__ = [
     "StructuredMethod",
     "Training",
     "Wanda",
+    "WoodFisher",
     "gradients",
     "kept_neurons",
     "prune",
+    "prune_cv",
     "prune_features",
     "prune_neurons",
 ]
