@@ -2,6 +2,7 @@
 
 from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
 from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.layer_stats import LayerStats, Samples
@@ -23,6 +24,7 @@ from sparseopt.pruning.neuron_methods import (
 from sparseopt.pruning.neurons import kept_neurons, prune_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
+from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
 from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.scores import (
@@ -36,6 +38,8 @@ from sparseopt.pruning.scores import (
     Wanda,
     WoodFisher,
 )
+from sparseopt.pruning.shrinking import shrink
+from sparseopt.pruning.size_report import Form, SizeReport, size_report
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -56,6 +60,7 @@ __all__ = [
     "Exponential",
     "FeatureMethod",
     "FirstOrder",
+    "Form",
     "GradientDescent",
     "GradientMagnitude",
     "GroupSelection",
@@ -65,6 +70,7 @@ __all__ = [
     "Labels",
     "LassoFeatures",
     "Layer",
+    "LayerCodes",
     "LayerReport",
     "LayerStats",
     "LayerwiseL0",
@@ -87,6 +93,7 @@ __all__ = [
     "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
+    "Quantised",
     "Random",
     "RandomNeurons",
     "RecursiveElimination",
@@ -96,6 +103,8 @@ __all__ = [
     "Score",
     "Scored",
     "Session",
+    "SizeReport",
+    "SparseNetwork",
     "SparsityReached",
     "Step",
     "Stop",
@@ -110,4 +119,7 @@ __all__ = [
     "prune_cv",
     "prune_features",
     "prune_neurons",
+    "quantised",
+    "shrink",
+    "size_report",
 ]
