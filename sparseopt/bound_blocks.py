@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_OUT = -1
+_IN, _OUT = 1, -1
 
 
 def has_blocks(point):
@@ -61,8 +61,9 @@ def block_fault(data, point, status):
             return "one of its blocks is no symmetric matrix"
         if not np.linalg.eigvalsh(C)[0] > 0.0:
             return "one of its blocks is not positive definite"
-    # convexity is needed between the point and what is possible
-    possible = (status[units] != _OUT).any(axis=1) | _coefficients(data, point).any(axis=1)
+    # where as many are in as may be, what is free is out; convexity is needed between the point and what is possible
+    possible = (status == _IN) if np.count_nonzero(status == _IN) >= data.k else (status != _OUT)
+    possible = possible[units].any(axis=1) | _coefficients(data, point).any(axis=1)
     return _definiteness_fault(data, blocks, possible)
 
 

@@ -13,6 +13,7 @@ own lower bound.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +62,11 @@ class Blocks:
         return np.diff(self.starts, append=len(self.H))
 
 
-def interior_blocks(blocks, room, z, c, threshold, known, *, chooses=True):
+def interior_blocks(blocks, room, z, c, threshold, known, until=np.inf, *, chooses=True):
     """The best (bound, U, z, c) on the way to the saddle point; None where the numbers do not allow a step.
 
-    Ends where the bound reaches the threshold, or the saddle point is known to the part `known` of what is missing.
+    Ends where the bound reaches the threshold, the saddle point is known to the part `known` of what is missing, or it is
+    `until` by `time.perf_counter`.
     `chooses` is whether c is improved; it must be strictly inside in any case.
     """
     free = np.flatnonzero(~blocks.is_in)
@@ -74,7 +76,7 @@ def interior_blocks(blocks, room, z, c, threshold, known, *, chooses=True):
         free = free[:0]
     else:
         z[free] *= min(1.0, (1.0 - _INSIDE) * room / z[free].sum())
-    c, best, mu = c.copy(), None, np.inf
+    c, best, mu, least = c.copy(), None, np.inf, 0.0
     for _ in range(_STEPS):
         point = _point(blocks, free, room, z, c)
         if point is None:
@@ -83,10 +85,13 @@ def interior_blocks(blocks, room, z, c, threshold, known, *, chooses=True):
         if best is None or bound > best[0]:
             best = bound, U, z.copy(), c.copy()
         missing = threshold - best[0]
-        if missing <= 0.0 or free.size == 0 or mu * (2 * free.size + 2 * c.size) <= known * missing:
+        if missing <= 0.0 or free.size == 0 or time.perf_counter() >= until:
+            return best
+        if mu * (2 * free.size + 2 * c.size) <= known * missing:
             return best
         if mu == np.inf:
-            mu = max(0.3 * (value - bound) / (2 * free.size), _LEAST * blocks.constant)
+            least = _LEAST * max(blocks.constant, blocks.constant - value)
+            mu = max(0.3 * (value - bound) / (2 * free.size), least)
         step = _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses)
         if step is None:
             return best
@@ -95,7 +100,7 @@ def interior_blocks(blocks, room, z, c, threshold, known, *, chooses=True):
             return best
         z[free] = np.clip(z[free] + length * step[0], _TINY, 1.0 - _TINY)
         c += length * step[1]
-        if mu <= _LEAST * blocks.constant:
+        if mu <= least:
             return best
         mu *= _FALL if length > _LONG else _SLOW
     return best

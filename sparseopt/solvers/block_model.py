@@ -107,32 +107,34 @@ class BlockModel:
         least = float(np.linalg.eigvalsh(self.turned[np.ix_(used, used)])[0])
         return np.full(len(self.members), 0.5 * least) if least > 0.0 else None
 
-    def bound(self, units, used, W, c):
-        """constant - tr W'(H - C)W / 2 and the gain of each unit at coefficients W on `used`, and what rounding may take."""
-        H = self.H[np.ix_(used, used)]
-        CW = np.zeros_like(W)
-        places, first = [], 0
-        for unit, share in zip(units, c, strict=True):
-            size = self.members[unit].size
-            own = slice(first, first + size)
-            places.append(own)
-            first += size
+    def bound(self, units, used, W, z, c):
+        """constant - tr W'(H - C)W / 2 and the gain of each unit at coefficients W on `used`, and what rounding may take.
+
+        Where W is the minimiser of the relaxation at z, t_b is C_b V_b with V_b = W_b / z_b, but for a rest r_b. So its
+        gain is tr V'CV / 2 + tr V'r + tr r'C^-1 r / 2, in which rounding is small also where C_b is nearly singular.
+        """
+        H, sizes = self.H[np.ix_(used, used)], self.sizes[used]
+        places = np.split(np.arange(used.size), np.cumsum([self.members[unit].size for unit in units])[:-1])
+        norms = np.linalg.norm(W, axis=1) * sizes
+        weight = float(norms.sum())
+        gains, CW, CV = np.empty(len(units)), np.empty_like(W), np.empty_like(W)
+        for own, unit, share, part in zip(places, units, c, z, strict=True):
             CW[own] = share * (self.own[unit] @ W[own])
+            CV[own] = CW[own] / part
         image = H @ W - CW
-        pull = self.Q[used] - image
-        weight = float(np.linalg.norm(W, axis=1) @ self.sizes[used])
+        rest = self.Q[used] - image - CV
         error = 2.0 * self.rounding * (self.length + weight)
-        gains = np.empty(len(units))
-        for place, (unit, share, own) in enumerate(zip(units, c, places, strict=True)):
-            # |C^-1/2 t|, where C^-1 = T T' / c
-            block = self.members[unit]
-            root = self.T[np.ix_(block, block)].T @ pull[own]
-            size = float(np.linalg.norm(root)) * (1.0 + 1e-13) + float(self.root[unit]) * error * float(
-                np.linalg.norm(self.sizes[block])
-            )
-            gains[place] = 0.5 * size * size / share
+        for place, (own, unit, share, part) in enumerate(zip(places, units, c, z, strict=True)):
+            V, r, block = W[own] / part, rest[own], self.members[unit]
+            size = float(norms[own].sum()) / part
+            wrong = error + 2.0 * self.rounding * size
+            # |C^-1/2 r|, where C^-1 = T T' / c
+            root = float(np.linalg.norm(self.T[np.ix_(block, block)].T @ r))
+            root += self.root[unit] * wrong * float(np.linalg.norm(sizes[own]))
+            gains[place] = 0.5 * float(np.einsum("ij,ij->", V, CV[own])) + float(np.einsum("ij,ij->", V, r))
+            gains[place] += size * wrong + 0.5 * root * root / share
         base = self.constant - 0.5 * float(np.einsum("ij,ij->", W, image))
-        return base, gains, error * weight + 1e-15 * self.constant
+        return base, np.maximum(gains, 0.0), error * weight + 1e-15 * self.constant
 
     def coefficients(self, used, W):
         """All coefficients, in C order, from those of some in the turned responses."""

@@ -61,8 +61,8 @@ class BlockRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         z, c = (np.full(self.n_units, 0.5), self.share) if start is None else start
-        bound, points, best = -np.inf, [], None
-        for _ in range(_AGAIN):
+        bound, points, best, rounds = -np.inf, [], None, 0
+        while True:
             room = self.subset.k - int(np.count_nonzero(status == IN))
             if room == 0:
                 status[status == FREE] = OUT
@@ -70,15 +70,16 @@ class BlockRelaxation(Relaxation):
             is_in = status[units] == IN
             used, blocks = self.model.part(units, is_in)
             if used.size == 0:
-                return Relaxed(self.model.constant * (1.0 - 1e-15), start=(z, c), points=self._kept(points, None))
-            found = interior_blocks(blocks, room, z[units], c[units], threshold, _KNOWN)
+                best = used, np.empty((0, self.model.Q.shape[1])), units, _NOTHING
+                return Relaxed(self.model.constant * (1.0 - 1e-15), start=(z, c), points=self._kept(points, best))
+            found = interior_blocks(blocks, room, z[units], c[units], threshold, _KNOWN, until)
             if found is None:
                 return self._blind(status, bound, points, (z, c))
             _, U, part, share = found
             W = self.model.T[np.ix_(used, used)] @ U
             z, c = np.zeros(self.n_units), c.copy()
             z[units], c[units] = part, share
-            base, gains, rounding = self.model.bound(units, used, W, share)
+            base, gains, rounding = self.model.bound(units, used, W, part, share)
             free = np.flatnonzero(~is_in)
             here, into, out = _judged(base, gains, is_in, room, rounding, threshold)
             point = used, W, units, share
@@ -89,7 +90,11 @@ class BlockRelaxation(Relaxation):
             status[units[out]], status[units[into]] = OUT, IN
             if self.keep_points and out.size + into.size:
                 points.append((self._point(point), units[out], units[into]))
-            if time.perf_counter() >= until or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in):
+            if time.perf_counter() >= until:
+                return Relaxed(bound, start=(z, c), is_finished=False, points=self._kept(points, best))
+            rounds += 1
+            is_open = np.any(status == FREE)
+            if is_open and (rounds >= _AGAIN or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in)):
                 break
         unit, support = self._choose(status, z)
         return Relaxed(bound, unit if bound < threshold else -1, (z, c), support, points=self._kept(points, best))
