@@ -131,7 +131,7 @@ def prune_features(
     Pruned
         `.model` is a pipeline that takes all features, of a `FeatureSelector` and the estimator; `.mask` has one array
         "features" of shape (features,), which also fits a linear model; `.certificates` has "features" where the
-        method proves something. `.steps[0].quality` is the estimator's score.
+        method proves something. `.quality` is the estimator's score.
     """
     from sklearn.base import clone  # noqa: PLC0415, scikit-learn is optional
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415, scikit-learn is optional
@@ -154,8 +154,9 @@ def prune_features(
         sys.stderr.write(f"{clock.seconds:6.1f} s  {step.kept} of {step.total} features kept, quality {quality:.4g}\n")
     certificates = {} if selector.certificate_ is None else {"features": selector.certificate_}
     return Pruned(
-        model, Mask({"features": kept}), (), selector.method_, clock.seconds, (step,), certificates=certificates
-    )
+        model, Mask({"features": kept}), (), selector.method_, clock.seconds, (step,), quality,
+        certificates=certificates,
+    )  # fmt: skip
 
 
 def feature_count(size, keep, sparsity) -> int:

@@ -49,7 +49,7 @@ def prune_neurons(
 
     Parameters
     ----------
-    model : NumpyMLP, list of matrices, MLP of scikit-learn, or Network whose layers form a chain
+    model : NumpyMLP, list of matrices, MLP of scikit-learn, nn.Sequential, or Network whose layers form a chain
         Untouched.
     X : array of shape (samples, inputs)
         A few thousand samples such as the model will meet.
@@ -93,7 +93,7 @@ def prune_neurons(
     network, X = adapt(model), as_data(X)
     labels = as_labels(network, X, y)
     _check(method, scope, labels)
-    chain = _chain(network, X)
+    chain = _chain(network)
     samples = Samples(X, labels, random_state)
     dense = _hidden(network, network, samples)
     counts = _counts(dense, _places(chain, layers), method, scope, sparsity, keep)
@@ -116,8 +116,9 @@ def prune_neurons(
     found = _smaller(network, now, kept) if smaller else pruned.model()
     step, dense_quality = _judged(network, pruned, samples, validation, reports, clock)
     return Pruned(
-        found, Mask(arrays), tuple(reports), method, clock.seconds, (step,), dense_quality, certificates=certificates
-    )
+        found, Mask(arrays), tuple(reports), method, clock.seconds, (step,), step.quality, dense_quality,
+        certificates=certificates,
+    )  # fmt: skip
 
 
 def kept_neurons(mask, name) -> np.ndarray:
@@ -162,20 +163,14 @@ def _judged(network, pruned, samples, validation, reports, clock):
     return step, objective.quality(network.outputs(X))
 
 
-def _chain(network, X):
+def _chain(network):
     """Layers of the network, once it is clear that each reads the one before it and nothing else."""
+    network.chain()
     layers = network.layers()
     if len(layers) < 2:
         raise ValueError(
             "the model has one layer and no hidden neurons; prune its weights or the features of its data."
         )
-    few = list(network.inputs(X[:2]))
-    for before, after, inputs in zip(layers, layers[1:], few[1:], strict=False):
-        if before.weight.shape[1] != after.weight.shape[0] or len(inputs) != len(few[0]):
-            raise ValueError(
-                f"{after.name} does not read the outputs of {before.name} one by one; neurons are pruned in chains of "
-                "fully connected layers: prune the weights of this model."
-            )
     return layers
 
 
@@ -251,9 +246,4 @@ def _smaller(network, layers, kept):
         if i - 1 in kept:
             weight = weight[kept[i - 1]]
         parts.append(replace(layer, weight=weight, bias=bias))
-    model = network.replace(parts)
-    if hasattr(model, "hidden_layer_sizes"):
-        # A perceptron of scikit-learn has its sizes as a parameter, and an optimiser with momenta of the old ones.
-        model.hidden_layer_sizes = tuple(part.weight.shape[1] for part in parts[:-1])
-        vars(model).pop("_optimizer", None)
-    return model
+    return network.replace(parts)

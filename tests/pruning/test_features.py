@@ -67,7 +67,7 @@ def test_a_random_forest_is_fitted_on_the_kept_columns(method):
     assert kept.sum() == 3
     same = clone(forest).fit(data[::2][:, kept], labels[::2])
     assert np.array_equal(pruned.model.predict(data[1::2]), same.predict(data[1::2][:, kept]))
-    assert pruned.steps[0].quality == same.score(data[1::2][:, kept], labels[1::2])
+    assert pruned.quality == same.score(data[1::2][:, kept], labels[1::2])
     assert not hasattr(forest, "estimators_")
     assert repr(pruned).startswith("Pruned(Pipeline, 3 of 13")
 

@@ -161,7 +161,7 @@ def test_prune_takes_neuron_methods(digits):
     pruned = prune(digits, X[:1200], Y[:1200], sparsity=0.5, method=Contribution(), validation=(X[1200:], Y[1200:]))
     twin = prune_neurons(digits, X[:1200], Y[:1200], sparsity=0.5, method=Contribution())
     assert pruned.mask == twin.mask
-    assert pruned.steps[0].quality == pruned.model.score(X[1200:], Y[1200:])
+    assert pruned.quality == pruned.model.score(X[1200:], Y[1200:])
     assert pruned.dense_quality == digits.score(X[1200:], Y[1200:])
 
 
@@ -250,6 +250,24 @@ def test_single_precision_stays():
     )
     pruned = prune_neurons(single, samples, sparsity=0.5)
     assert pruned.model.predict(samples).dtype == np.float32
+
+
+def test_a_sequential_of_torch_becomes_smaller():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 10), torch.nn.Tanh(), torch.nn.Linear(10, 2))
+    samples = np.random.default_rng(6).standard_normal((100, 6)).astype(np.float32)
+    small, zeroed = (prune_neurons(module, samples, sparsity=0.5, smaller=smaller).model for smaller in (True, False))
+    assert [tuple(weight.shape) for weight in (small[0].weight, small[2].weight)] == [(5, 6), (2, 5)]
+    data = torch.from_numpy(samples)
+    assert torch.allclose(small(data), zeroed(data), atol=1e-6)
+
+
+def test_a_choice_is_proven_best():
+    """Twenty neurons, four outputs: no other six rows are better."""
+    network, samples = mlp((8, 20, 4)), np.random.default_rng(7).standard_normal((400, 8))
+    pruned = prune_neurons(network, samples, keep=6, method=GroupSelection(proof_time=20))
+    assert pruned.certificates["weights_0"].relative_gap < 1e-5
 
 
 @pytest.mark.parametrize(
