@@ -171,7 +171,7 @@ class LassoFeatures(FeatureMethod):
         w, scores = None, np.zeros(data.size)
         # Nothing is in at the first strength.
         for alpha in alpha_grid(loss, self.points, ratio=1e-4, penalty=penalty(1.0))[1:]:
-            w = solve(Problem(loss, penalty(alpha)), w0=w, tol=1e-4).w
+            w = solve(Problem(loss, penalty(alpha)), w0=w).w
             size = np.sqrt(np.sum(w.reshape(data.size, -1) ** 2, axis=1))
             # Of those that enter together, the largest first; the next strength is further down than that.
             entered = (scores == 0) & (size > 0)

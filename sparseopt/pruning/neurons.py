@@ -245,5 +245,6 @@ def _smaller(network, layers, kept):
             weight, bias = weight[:, kept[i]], None if bias is None else bias[kept[i]]
         if i - 1 in kept:
             weight = weight[kept[i - 1]]
-        parts.append(replace(layer, weight=weight, bias=bias))
+        own_shape = None if layer.own_shape is None else weight.shape[::-1]
+        parts.append(replace(layer, weight=weight, bias=bias, own_shape=own_shape))
     return network.replace(parts)
