@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from sparseopt.bound_blocks import block_fault, block_terms, has_blocks
 from sparseopt.bound_losses import conjugate, slopes
 from sparseopt.constraints import Box
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
@@ -101,6 +102,21 @@ class ProblemData:
                 return "its diagonal is not a vector of one finite nonnegative number a coefficient"
             self.diagonal = diagonal
         return self.model.definiteness_fault(diagonal) if isinstance(self.model, _Gram) else None
+
+    def terms(self, point):
+        """base, the gain of each unit, and the size of the sums, at a point."""
+        if has_blocks(point):
+            return block_terms(self, point)
+        base, t, size = self.base_and_slopes(point)
+        return base, self.unit_gains(t), size
+
+    def point_fault(self, point, status):
+        """Why a point proves nothing of a status, or None."""
+        if not has_blocks(point):
+            return None
+        if not isinstance(self.model, _Gram):
+            return "blocks can be taken off least squares and quadratics only"
+        return block_fault(self, point, status)
 
     def base_and_slopes(self, point):
         """base, the slopes t, and the size of the sums, at a sparse point."""
@@ -209,7 +225,7 @@ class _Gram:
 
     def __init__(self, constant, pull, n, columns, whole):
         self.constant, self.pull, self.n = constant, pull, n
-        self._columns, self._whole = columns, whole
+        self._columns, self._whole, self._all = columns, whole, None
         self.slope_at_zero = float(np.max(np.abs(pull), initial=0.0))
         self._place, self._kept = np.full(pull.shape[0], -1), np.empty((0, pull.shape[0]))
 
@@ -252,6 +268,17 @@ class _Gram:
 
         return _Gram(float(np.sum(s * y * y)) / 2, pulled(s * y), n, columns, whole)
 
+    def whole(self):
+        """G, as a new matrix."""
+        if self._all is None:
+            self._all = self._whole()
+        return self._all.copy()
+
+    def curved(self, W):
+        """G W."""
+        features = np.flatnonzero(W.any(axis=1))
+        return np.array(self._product(features, W[features]))
+
     def definiteness_fault(self, diagonal):
         """Why G less the diagonal is not positive semidefinite, up to the rounding of G; None if it is.
 
@@ -259,7 +286,7 @@ class _Gram:
         """
         if diagonal is None and self.n:
             return None
-        G = self._whole()
+        G = self.whole()
         p, q = G.shape[0], self.pull.shape[1]
         scale = G.diagonal().copy()
         # of a diagonal entry of zero the row is zero

@@ -1,12 +1,27 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
+from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.exporting import SparseNetwork
+from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
+from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
+from sparseopt.pruning.neuron_methods import (
+    ActivationEntropy,
+    ActivationSparsity,
+    ActivationVariance,
+    Contribution,
+    GroupSelection,
+    IncomingNorm,
+    NeuronMethod,
+    OutgoingNorm,
+    RandomNeurons,
+)
+from sparseopt.pruning.neurons import kept_neurons, prune_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
 from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
@@ -32,18 +47,28 @@ from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
 __all__ = [
     "SGD",
     "Activation",
+    "ActivationEntropy",
+    "ActivationSparsity",
+    "ActivationVariance",
     "Adam",
+    "BestSubset",
     "Clock",
+    "Contribution",
     "Cubic",
     "Distillation",
     "EmpiricalFisher",
     "Exponential",
+    "FeatureMethod",
     "FirstOrder",
     "Form",
     "GradientDescent",
     "GradientMagnitude",
+    "GroupSelection",
+    "IncomingNorm",
+    "InformationGain",
     "Iterations",
     "Labels",
+    "LassoFeatures",
     "Layer",
     "LayerCodes",
     "LayerReport",
@@ -54,19 +79,24 @@ __all__ = [
     "Magnitude",
     "Method",
     "Mixed",
+    "MutualInformation",
     "Network",
+    "NeuronMethod",
     "NofM",
     "NumpyMLP",
     "Objective",
     "OneShot",
     "OptimalBrainDamage",
     "OptimalBrainSurgeon",
+    "OutgoingNorm",
     "Pruned",
     "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
     "Quantised",
     "Random",
+    "RandomNeurons",
+    "RecursiveElimination",
     "Samples",
     "Schedule",
     "Scope",
@@ -84,8 +114,11 @@ __all__ = [
     "Wanda",
     "WoodFisher",
     "gradients",
+    "kept_neurons",
     "prune",
     "prune_cv",
+    "prune_features",
+    "prune_neurons",
     "quantised",
     "shrink",
     "size_report",
