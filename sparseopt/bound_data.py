@@ -57,6 +57,10 @@ class ProblemData:
     hierarchies: tuple
     diagonal: np.ndarray | float = field(default=0.0)
 
+    def __post_init__(self):
+        #: Whether units are the coefficients, in their order; groups of one may be in another.
+        self.are_single = self.n_units == self.unit.size and bool(np.all(self.unit == np.arange(self.n_units)))
+
     @staticmethod
     def of(problem) -> ProblemData | str:
         """The data of a problem; or, in words, why there is no such bound for it."""
@@ -126,7 +130,7 @@ class ProblemData:
     def unit_gains(self, t):
         """What each unit gains at most, less its price: the sum over those of its coefficients that are worth it."""
         gains = self._gains(t) - self.alpha
-        if self.n_units == self.unit.size:
+        if self.are_single:
             return gains
         worth = np.where(self.always, gains, np.maximum(gains, 0.0))
         return np.bincount(self.unit, np.where(self.never, 0.0, worth), minlength=self.n_units)
