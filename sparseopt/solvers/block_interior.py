@@ -88,11 +88,8 @@ def interior_blocks(blocks, room, z, c, mu, threshold, known, until=np.inf, *, c
         inverse, U, squares, gains, value, bound = point
         if best is None or bound > best[0]:
             best = bound, U, z.copy(), c.copy()
-        missing = threshold - best[0]
+        missing = min(threshold, blocks.constant) - best[0]  # no coefficients at all are as good as the constant
         if missing <= 0.0 or free.size == 0 or mu <= least or mu * (2 * free.size + 2 * c.size) <= known * missing:
-            break
-        is_late = time.perf_counter() >= until
-        if is_late:
             break
         if mu == np.inf:
             least = _LEAST * max(blocks.constant, blocks.constant - value)
@@ -104,6 +101,9 @@ def interior_blocks(blocks, room, z, c, mu, threshold, known, until=np.inf, *, c
         z[free] = np.clip(z[free] + length * step[0], _TINY, 1.0 - _TINY)
         c += length * step[1]
         mu *= _FALL if length > _LONG else _SLOW
+        is_late = time.perf_counter() >= until
+        if is_late:
+            break
     return None if best is None else (*best, (z, c, mu) if is_late else None)
 
 

@@ -141,7 +141,7 @@ def test_what_is_taken_off_the_curvature_is_improved():
     G, Q = A.T @ A / 60, A.T @ random.standard_normal((60, 2)) / 60
     model = BlockModel(G, Q, 1.0, np.sqrt(G.diagonal()), 1e-14, [np.array([j]) for j in range(12)], 0.01)
     _, blocks = model.part(np.arange(12), np.zeros(12, dtype=bool))
-    start = np.full(12, 0.5), model.first_share(), np.inf, np.inf, 1e-9
+    start = np.full(12, 0.5), model.first_share(), np.inf, 1.0, 1e-6
     plain = interior_blocks(blocks, 3, *start, chooses=False)
     chosen = interior_blocks(blocks, 3, *start)
     assert chosen[0] > plain[0] + 1e-3 * abs(plain[0])
