@@ -382,7 +382,6 @@ class _Samples:
         base = -float(terms.sum())
         return (base if np.isfinite(base) else -np.inf), t, size if np.isfinite(size) else 0.0
 
-
     def rounding(self, indices, values, intercept):
         """What rounding of the fitted values may move base by, and each slope t."""
         part = self.A[:, indices]

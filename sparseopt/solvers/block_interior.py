@@ -166,7 +166,9 @@ def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses
 def _length(blocks, room, part, c, dz, dc):
     """How long a step stays inside, at most 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        limits = np.concatenate([np.where(dz < 0.0, -part / dz, (1.0 - part) / dz), np.where(dc < 0.0, -c / dc, np.inf)])
+        limits = np.concatenate(
+            [np.where(dz < 0.0, -part / dz, (1.0 - part) / dz), np.where(dc < 0.0, -c / dc, np.inf)]
+        )
     longest = _FRACTION * float(np.min(limits, where=limits > 0.0, initial=np.inf))
     if (total := dz.sum()) > 0.0:
         longest = min(longest, _FRACTION * (room - part.sum()) / total)

@@ -78,7 +78,6 @@ class BlockRelaxation(Relaxation):
             z, c, mu = np.zeros(self.n_units), c.copy(), np.inf
             z[units], c[units] = (part, share) if last is None else last[:2]
             base, gains, rounding = self.model.bound(units, used, W, part, share)
-            free = np.flatnonzero(~is_in)
             here, into, out = _judged(base, gains, is_in, room, rounding, threshold)
             point = used, W, units, share
             if here > bound:
@@ -96,7 +95,9 @@ class BlockRelaxation(Relaxation):
             if is_open and (rounds >= _AGAIN or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in)):
                 break
         unit, support = self._choose(status, z)
-        return Relaxed(bound, unit if bound < threshold else -1, (z, c, np.inf), support, points=self._kept(points, best))
+        return Relaxed(
+            bound, unit if bound < threshold else -1, (z, c, np.inf), support, points=self._kept(points, best)
+        )
 
     def evaluate(self, support):
         if len(support) > self.subset.k:

@@ -26,9 +26,7 @@ class Family:
 
     def __init__(self, parents, k):
         self.parents, self.k = {child: tuple(of) for child, of in parents.items()}, k
-        self.above = {
-            child: np.array(sorted(ancestors(self.parents, child)), dtype=np.intp) for child in self.parents
-        }
+        self.above = {child: np.array(sorted(ancestors(self.parents, child)), dtype=np.intp) for child in self.parents}
 
     def complete(self, status):
         """Fix in a status, in place, what follows from it; False where no support is left."""

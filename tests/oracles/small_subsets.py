@@ -77,7 +77,9 @@ def _ruled_problem(random, rule, kind):
         parts.append(so.Forbidden(random.choice(p, 1)))
     constraint = parts[0] if len(parts) == 1 else so.Intersection(*parts)
     if rule == "hierarchy":
-        return so.Problem(loss, _penalty(random, loss, not is_smooth and not _is_bounded(constraint), constraint), constraint)
+        return so.Problem(
+            loss, _penalty(random, loss, not is_smooth and not _is_bounded(constraint), constraint), constraint
+        )
     penalty = so.Zero()
     if random.random() < 0.7:
         curvature = float(np.max(loss.curvatures_near(np.zeros(loss.n_features)), initial=0.0)) + 1e-3

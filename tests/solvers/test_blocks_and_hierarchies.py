@@ -249,7 +249,9 @@ def test_a_start_is_an_incumbent_also_where_it_breaks_the_rules():
         best = so.solve(problem, so.BranchAndBound(), tol=1e-6)
         start = np.random.default_rng(0).standard_normal(best.w.shape)
         seen = []
-        so.solve(problem, so.BranchAndBound(), start, time_limit=0.0, callback=lambda _, w, seen=seen: seen.append(w.copy()))
+        so.solve(
+            problem, so.BranchAndBound(), start, time_limit=0.0, callback=lambda _, w, seen=seen: seen.append(w.copy())
+        )
         assert all(problem.violation(w.ravel()) == 0.0 for w in seen)
         again = so.solve(problem, so.BranchAndBound(), start, tol=1e-6)
         assert again.certificate.objective == pytest.approx(best.certificate.objective, rel=1e-6)
