@@ -58,6 +58,7 @@ SOLVERS = (
     so.ProxNewton(),
     so.BlockDescent(),
     so.LocalSearch(),
+    so.BranchAndBound(),
     so.OrthogonalMatchingPursuit(),
     so.Splicing(),
     so.HardThresholding(),

@@ -18,7 +18,7 @@ from sparseopt.solvers.block_interior import Blocks, is_definite
 from sparseopt.solvers.gram_models import gram_model, is_flat, rounding_of, sizes_of, whole_gram
 
 # Up to so many coefficients of one response, since nodes take its third power.
-MOST = 1000
+MOST = 500
 # Rows of X that are read together.
 _ROWS = 1 << 13
 _EPS = float(np.finfo(np.float64).eps)

@@ -74,7 +74,7 @@ class BranchAndBound(Solver):
     decides. Where there are no fewer samples than features, part of the diagonal of the Gram matrix takes the place of
     a ridge.
 
-    Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 1000
+    Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 500
     coefficients of one response. Hierarchies are kept by branching.
 
     Parameters
