@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.solvers.triangular_parts import cholesky, inverse_diagonal, largest_eigenvalue
+from sparseopt.solvers.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
 
 # Parts of what could be taken off at once that are taken off one after another; the ridge at which the rest is inverted.
 _PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
@@ -67,8 +67,7 @@ def _step(rest):
 
 def _step_in_parts(gram, more):
     """As `_step` of the Gram matrix with `more` on its diagonal, in parts."""
-    rest = np.array(gram, order="F")
-    yield
+    rest = yield from copied(gram)
     rest[np.diag_indices(len(rest))] += more
     if not (yield from cholesky(rest)):
         return None
@@ -85,8 +84,7 @@ def _step_in_parts(gram, more):
 
 def _is_semidefinite_in_parts(gram, d, slack):
     """As `is_semidefinite`, in parts."""
-    rest = np.array(gram, order="F")
-    yield
+    rest = yield from copied(gram)
     rest[np.diag_indices(len(rest))] -= d + slack
     return (yield from cholesky(rest))
 

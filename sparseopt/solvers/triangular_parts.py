@@ -10,9 +10,18 @@ import numpy as np
 from scipy.linalg import blas, eigh_tridiagonal, lapack
 
 # Multiplications that are made at once, and the fewest columns of a block.
-_PRODUCTS, _NARROWEST = 1 << 29, 64
+_PRODUCTS, _NARROWEST = 1 << 28, 64
 # Steps of Lanczos' method at most.
 _STEPS = 60
+
+
+def copied(matrix):
+    """A copy of a symmetric matrix in C order, in Fortran order: fresh memory takes its time."""
+    copy = np.empty_like(matrix, order="F")
+    for block in _blocks(len(matrix)):
+        copy[:, block] = matrix[block].T
+        yield
+    return copy
 
 
 def cholesky(matrix):

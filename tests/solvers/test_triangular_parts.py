@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparseopt.solvers import triangular_parts
-from sparseopt.solvers.triangular_parts import cholesky, inverse_diagonal, largest_eigenvalue
+from sparseopt.solvers.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
 
 
 def drained(parts):
@@ -26,7 +26,8 @@ def matrix(request, monkeypatch):
 
 
 def test_the_factor_is_that_of_lapack(matrix):
-    factor = np.array(matrix, order="F")
+    factor = drained(copied(matrix))
+    np.testing.assert_array_equal(factor, matrix)
     assert drained(cholesky(factor))
     np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(matrix), atol=1e-12)
 
