@@ -32,7 +32,7 @@ from sparseopt.constraints import Box, Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
-from sparseopt.lasso_bound import examine_lasso
+from sparseopt.lasso_bound import examine_lasso, examine_little
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
@@ -181,6 +181,15 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
     here = examine(problem, w)
+    return _certified(problem, w, here, lower_bound, tree)
+
+
+def certify_once(problem, w):
+    """`certify_private` of a problem that needs no multipliers, for a point that is looked at once."""
+    return _certified(problem, w, _examine(problem, w), -np.inf, None)
+
+
+def _certified(problem, w, here, lower_bound, tree):
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
     if here.bound > bound:
         bound, proof = here.bound, "duality"
@@ -215,7 +224,8 @@ def _examine(problem, w):
     if type(problem.loss) is LeastSquares and problem.proximal is not None:
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
-            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, _ROUNDING)
+            look = examine_little if problem.loss.is_little else examine_lasso
+            objective, slope, bound, distance = look(problem.loss, form.a, w, _ROUNDING)
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
@@ -225,11 +235,14 @@ def _examine(problem, w):
 
 def objective_at_zero(problem):
     """The objective at w = 0, computed once."""
-    known = problem.__dict__
-    if "_objective_at_zero" not in known:
-        zero = np.zeros(problem.n_features)
-        known["_objective_at_zero"] = problem.loss.evaluate(zero) + penalty_value(problem.penalty, zero)
-    return known["_objective_at_zero"]
+    return kept(problem, "_objective_at_zero", lambda: problem.loss.value_at_zero() + _penalty_at_zero(problem))
+
+
+def _penalty_at_zero(problem):
+    form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
+    if type(form) is SeparableForm and form.is_plain:
+        return 0.0
+    return penalty_value(problem.penalty, np.zeros(problem.n_features))
 
 
 def _certify_composed(problem, w, duals):

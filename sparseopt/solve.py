@@ -11,7 +11,7 @@ import numpy as np
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
-    certify_private,
+    certify_once,
     examine,
     is_composed,
     knows_dual,
@@ -74,13 +74,13 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
+    if _FEW.rejects(problem) is None:  # it takes none that chooses a support
+        return _FEW
     if problem.chooses_support:
         if _SUBSETS.rejects(problem) is None:
             return _SUBSETS
         if problem.proximal is None:
             return HardThresholding()
-    if _FEW.rejects(problem) is None:
-        return _FEW
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
@@ -177,13 +177,13 @@ def solve(
     tol = as_number(tol, "tol", least=0.0)
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
-    p, dtype = problem.n_features, problem.dtype
-    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     start = time.perf_counter()
     if solver is _FEW and w0 is None and time_limit > 0.0 and not (callback or trace or progress):
-        found = _solve_at_once(problem, w, tol, max_iter, start)
+        found = _solve_at_once(problem, tol, max_iter, start)
         if found is not None:
             return found
+    p, dtype = problem.n_features, problem.dtype
+    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     limits = _Limits(tol=tol, iterations=max_iter, seconds=time_limit)
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
@@ -199,16 +199,18 @@ def solve(
     return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
 
 
-def _solve_at_once(problem, w, tol, max_iter, start):
+def _solve_at_once(problem, tol, max_iter, start):
     """The solution that the first step of `GramDescent` finds, as nearly always; None where more has to be done.
 
     The same step and the same test as in the loop, without what the loop keeps for steps to come.
     """
-    state = _FEW.step(problem, _FEW.init(problem, w.copy()), 0.0, max_iter)
-    certificate = certify_private(problem, state.w + 0.0)
+    state = _FEW.step(problem, _FEW.init(problem, np.zeros(problem.n_features)), 0.0, max_iter)
+    w = state.w
+    w += 0.0  # a negative zero becomes a zero
+    certificate = certify_once(problem, w.copy())
     if not (abs(certificate.relative_gap) <= tol and certificate.violation <= tol):
         return None
-    return _solution(problem, state.w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
+    return _solution(problem, w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
 
 
 def _solution(problem, w, status, certificate, state, start, solver, trace):

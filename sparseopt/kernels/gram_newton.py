@@ -9,6 +9,8 @@ import math
 from sparseopt._jit import kernel
 from sparseopt.kernels.gram import U
 
+# The least curvature of a centred column, relative to the square of its mean: a hundred times the rounding of float64.
+_HELD = 2.220446049250313e-14
 # Curvature, relative to the largest, where the column is zero and the penalty alone decides.
 _LITTLE = 1e-8
 # Part of a diagonal entry that must be left of it: with less, a column is a combination of others.
@@ -17,6 +19,21 @@ _LEFT = 1e-12
 _LEVEL = 1e-9
 # Epochs over all coordinates, and multiplications of one call: a hundredth of a second or two.
 _EPOCHS, _BUDGET = 40, 2e8
+
+
+def multiply_columns(values, means, share, gram):
+    """Products of the columns x_j - mean_j with one another, times a share, into `gram`."""
+    n = U(values.shape[0])
+    for j in range(U(values.shape[1])):
+        for k in range(j + U(1)):
+            total = 0.0
+            for i in range(n):
+                total += (values[i, j] - means[j]) * (values[i, k] - means[k])
+            gram[j, k] = total * share
+            gram[k, j] = total * share
+        # of a column that is constant, centring leaves rounding, as `held_curvature` says
+        held = _HELD * means[j] * means[j]
+        gram[j, j] = held if gram[j, j] < held else gram[j, j]
 
 
 def sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end):
@@ -163,15 +180,18 @@ def farthest(a, b, lower, upper, w, slope):
 
 
 @kernel
-def minimise_on_gram(gram, a, b, lower, upper, w, slope, work, free, epochs, tol):
+def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, work, free, epochs, tol):
     """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`; by how much, epochs, Newton steps.
 
     Newton steps are due when no sign has changed, or when descent has cost as much as one. Where some epochs
     have not found the signs, coordinates enter one at a time: the number of Newton steps is then finite.
-    `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
+    With a `share` above zero G is made first, in `gram`: that times the products of the columns of `values` less their
+    `means`. `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
     """
     p, largest, spent, cost, total, steps, k = w.size, 0.0, 0.0, 0.0, 0.0, 0, 0
     force, direction, moves, image = work[p], work[p + 1], work[p + 2], work[p + 3]
+    if share > 0.0:
+        multiply_columns(values, means, share, gram)
     for j in range(U(p)):
         largest = max(largest, gram[j, j])
     least = _LITTLE * largest if largest > 0.0 else 1.0

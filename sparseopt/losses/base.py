@@ -103,6 +103,10 @@ class Loss(Term):
     def evaluate(self, w):
         """f(w)."""
 
+    def value_at_zero(self):
+        """f(0), computed once."""
+        return kept(self, "_value_at_zero", lambda: self.evaluate(np.zeros(self.n_features)))
+
     @abstractmethod
     def gradient(self, w):
         """Gradient of f at w."""

@@ -7,10 +7,13 @@ product with y and its sketch in 16 bits cost hardly more than one of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
+from sparseopt.inputs import LARGEST, SMALLEST
+from sparseopt.kernels.little import read_little
 from sparseopt.kernels.sketch import read_columns
 
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
@@ -20,6 +23,11 @@ _WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
 _FEW = 100
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
+# Entries of X up to which calls take longer than what they do: those that stay in the nearest memory.
+_LITTLE = 1 << 14
+_DOUBLE = np.dtype(np.float64)
+# Entries of float64 within which their squares keep their precision.
+_SMALL, _LARGE = SMALLEST[np.float64], LARGEST[np.float64]
 # Part of the largest slope by which those of a sketch may be off.
 _FAITHFUL = 5e-3
 
@@ -39,6 +47,21 @@ class FirstLook:
     units: np.ndarray
 
 
+class LittleLook(NamedTuple):
+    """What one look at a little X has found, for samples of one weight."""
+
+    #: Means of the columns of X, zeros where they stay.
+    means: np.ndarray
+    #: Sum of squares of each column of X as it is.
+    squares: np.ndarray
+    #: Slopes of the loss at w = 0, in all features.
+    slopes: np.ndarray
+    #: y without its mean, where that is taken off.
+    target: np.ndarray
+    #: Half the mean of the squares of the target: least squares at w = 0.
+    at_zero: float
+
+
 def is_worth_a_sketch(design):
     """Whether a sketch of this design saves time, and does not take too much memory."""
     return (
@@ -51,6 +74,27 @@ def is_worth_a_sketch(design):
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
     return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
+
+
+def little_look(X, y, *, is_centred):
+    """The look at data as a user lends it, or None: it is not little, not in canonical form, or has to be seen more closely."""
+    if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
+        return None
+    (n, p), form = X.shape, X.flags
+    if not (1 < p and 1 < n == y.size and n * p <= _LITTLE and X.dtype == _DOUBLE == y.dtype):
+        return None
+    # a kernel is compiled once more for arrays that cannot be written
+    if not (form.f_contiguous and form.behaved and y.flags.carray):
+        return None
+    (means, squares, slopes), target = np.empty((3, p)), np.empty(n)
+    size, mean, total, least, most, everything = read_little(X, y, is_centred, means, squares, slopes, target)
+    # of what is not finite or out of scale, the reason is for `check_dense` and `as_targets` to find
+    is_in_scale = (size == 0.0 or _SMALL < size < _LARGE) and n * _SMALL**2 < least and most < _LARGE**2
+    # without its mean, y is rounding
+    is_flat = is_centred and total <= n * (4.0 * np.finfo(np.float64).eps * mean) ** 2
+    if is_flat or not (is_in_scale and total < np.inf and everything < np.inf):
+        return None
+    return LittleLook(means, squares, slopes, target, total / (2 * n))
 
 
 def first_look(design, weights, target, *, is_centred):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CenteredDense, Design, centered
+from sparseopt.designs import CenteredDense, Dense, Design, centered
 from sparseopt.inputs import as_unread_design, check_dense, feature_names
 from sparseopt.losses.base import Loss, kept, rebuilt
-from sparseopt.losses.first_look import first_look, is_read_at_once
+from sparseopt.losses.first_look import first_look, is_read_at_once, little_look
 from sparseopt.losses.multi_response import MultiResponse
-from sparseopt.losses.samples import fitted, prepare, remember, remembered
+from sparseopt.losses.samples import NO_OFFSET, Uniform, fitted, prepare, remember, remember_at_zero, remembered
 
 
 class Residual(NamedTuple):
@@ -60,6 +60,8 @@ class LeastSquares(Loss):
     #: y without the offset and its mean.
     target: np.ndarray = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
+    #: A dense float64 X so small that calls take longer than what they do, and one weight for all samples.
+    is_little: ClassVar[bool] = False
 
     def __new__(cls, X=None, y=None, sample_weight=None, intercept=False, *, offset=None):
         """`MultiResponse` where y has several columns; arguments are absent where a copy is made."""
@@ -71,6 +73,8 @@ class LeastSquares(Loss):
 
     def __post_init__(self):
         lent = self.X
+        if self.sample_weight is None and self.offset is None and self._is_read_as_little(lent):
+            return
         prepare(self, lent, self.y, as_design=as_unread_design)
         # what a run asks for many times
         self.__dict__.update(n_features=self.X.shape[1], dtype=self.y.dtype)
@@ -87,6 +91,23 @@ class LeastSquares(Loss):
             self._read(None if type(lent) is np.ndarray else feature_names(lent))
         if self.intercept and not isinstance(self.X, CenteredDense):
             object.__setattr__(self, "X", centered(self.X, weights))
+
+    def _is_read_as_little(self, lent):
+        """Whether one look at a little X was enough: there is nothing left to prepare."""
+        is_centred = self.intercept
+        look = None if type(is_centred) is not bool else little_look(lent, self.y, is_centred=is_centred)
+        if look is None:
+            return False
+        (n, p), y = lent.shape, self.y
+        design = CenteredDense(lent, look.means) if is_centred else Dense(lent)
+        if not is_centred:
+            design.know_squares(look.squares)
+        self.__dict__.update(
+            X=design, sample_weight=Uniform(y.dtype.type(1.0 / n)), offset=NO_OFFSET, n_features=p, dtype=y.dtype,
+            target=look.target, _value_at_zero=look.at_zero, is_little=True,
+        )  # fmt: skip
+        remember_at_zero(self, "_gradient", p, look.slopes)
+        return True
 
     def _read(self, names):
         """Look at what was lent, once: it is checked, and what solvers ask for first is kept."""

@@ -79,7 +79,7 @@ class NoOffset(Term):
         return None
 
 
-_NO_OFFSET = NoOffset()
+NO_OFFSET = NoOffset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,7 +334,7 @@ def prepare(loss, X, y, *, as_design=as_design):
     known = loss.__dict__
     known["y"] = as_targets(y, n, dtype)
     if offset is None:
-        known["offset"] = _NO_OFFSET
+        known["offset"] = NO_OFFSET
     elif not isinstance(offset, NoOffset | Offset):
         known["offset"] = Offset(as_targets(offset, n, dtype, "offset"))
     if isinstance(loss, SampleLoss):
@@ -386,6 +386,12 @@ def remember(holder, name, w, image):
     is_zero = mark == bytes(len(mark)) if type(mark) is bytes else not w.any()
     holder.__dict__[name + _AT_ZERO if is_zero else name] = mark, image
     return image
+
+
+def remember_at_zero(holder, name, p, image):
+    """Keep what belongs to p coefficients that are all zero, in float64; p is small."""
+    image.setflags(write=False)
+    holder.__dict__[name + _AT_ZERO] = bytes(8 * p), image
 
 
 def _is_same(w, other):

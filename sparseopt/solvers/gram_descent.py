@@ -23,15 +23,19 @@ _EPOCHS = 1000
 _FINE, _FINER = 3e-12, 1e-2
 # Rounding of a slope, relative to the largest.
 _LOST = 16 * float(np.finfo(np.float64).eps)
+# Multiplications of a Gram matrix that loops do sooner than a call of BLAS.
+_PRODUCTS = 200_000
+# What the kernel gets in place of X and its means where the Gram matrix is there.
+_NOTHING = np.empty((2, 2), order="F"), np.empty(2)
 # Calls after which the working set has the rest.
 _PATIENCE = 10
 
 
 @dataclass
 class GramState(State):
-    """State with the Gram matrix and memory for the kernel."""
+    """State with the Gram matrix, and below it memory for the kernel, once they are there."""
 
-    gram: np.ndarray | None = None
+    memory: np.ndarray | None = None
     form: SeparableForm | None = None
     goal: float = 0.0
     calls: int = 0
@@ -71,26 +75,34 @@ class GramDescent(Solver):
         return None
 
     def init(self, problem, w):
-        loss = problem.loss
         form = convex_form(problem.proximal, w.size)
         if not form.is_plain:
             np.clip(w, form.lower, form.upper, out=w)
-        return GramState(
-            w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size)))
-        )
+        return GramState(w=w, form=form)
 
     def step(self, problem, state, tol, max_iterations):
         if state.rest is not None or state.calls == _PATIENCE:
             return self._hand_over(problem, state, tol, max_iterations)
-        form, p = state.form, state.w.size
-        slope = np.array(problem.loss.gradient(state.w))
-        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
-        lost = _LOST * _steepest(slope)
+        loss, form, p = problem.loss, state.form, state.w.size
+        slope = np.array(loss.gradient(state.w))
+        steepest = float(np.maximum.reduce(np.abs(slope), initial=0.0))
+        share, values, means = 0.0, *_NOTHING
+        if state.memory is None:
+            at_zero = loss.gradient(np.zeros(p)) if state.w.any() else slope
+            state.goal = _FINE * float(np.maximum.reduce(np.abs(at_zero), initial=0.0))
+            state.memory = np.empty((2 * p + 4, p))
+            if loss.is_little and loss.y.size * p * p <= _PRODUCTS:
+                # the kernel makes it sooner than one more call
+                values, share = loss.X.values, float(loss.sample_weight.values)
+                means = loss.X.means if type(loss.X) is CenteredDense else np.zeros(p)
+            else:
+                state.memory[:p] = gram_matrix(loss)
         off, epochs, steps = minimise_on_gram(
-            state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
-            np.empty((p + 4, p)), np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
+            values, means, share, state.memory[:p], form.a, form.b, form.lower, form.upper, state.w, slope,
+            state.memory[p:], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
         )  # fmt: skip
-        state.residual = max(off, lost)
+        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
+        state.residual = max(off, _LOST * steepest)
         state.iterations += epochs
         state.newton_steps += steps
         state.calls += 1
@@ -104,10 +116,6 @@ class GramDescent(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, done.slope
         state.iterations += 1
         return state
-
-
-def _steepest(slope):
-    return float(np.maximum.reduce(np.abs(slope), initial=0.0))
 
 
 def gram_matrix(loss):
