@@ -189,6 +189,22 @@ def certify_once(problem, w):
     return _certified(problem, w, _examine(problem, w), -np.inf, None)
 
 
+def certify_little_lasso(problem, w):
+    """The same for a loss `is_little` and alpha |w|."""
+    loss, alpha = problem.loss, problem.penalty.alpha
+    objective, _, bound, distance = examine_little(loss, [alpha] * w.size, w, _ROUNDING)
+    is_proven = bound > -np.inf
+    return Certificate(
+        objective=objective,
+        lower_bound=bound if is_proven else -np.inf,
+        violation=0.0,
+        stationarity=distance,
+        proof="duality" if is_proven else "stationarity",
+        reference=max(abs(objective), _FLOOR * loss.value_at_zero()),
+        w=w,
+    )
+
+
 def _certified(problem, w, here, lower_bound, tree):
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
     if here.bound > bound:
@@ -224,8 +240,8 @@ def _examine(problem, w):
     if type(problem.loss) is LeastSquares and problem.proximal is not None:
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
-            look = examine_little if problem.loss.is_little else examine_lasso
-            objective, slope, bound, distance = look(problem.loss, form.a, w, _ROUNDING)
+            look, a = (examine_little, form.a.tolist()) if problem.loss.is_little else (examine_lasso, form.a)
+            objective, slope, bound, distance = look(problem.loss, a, w, _ROUNDING)
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)

@@ -104,12 +104,17 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    a = np.empty(p)
-    a.fill(alpha)
-    form = SeparableForm(a, *(_free_known(p) if p <= _FEW else _free(p)))
+    form = SeparableForm(*l1_arrays(p, alpha))
     # what the form would find out by itself, entry by entry
     form.__dict__.update(is_plain=True, is_homogeneous=True, can_stick=alpha == 0.0)
     return form
+
+
+def l1_arrays(p, alpha):
+    """The form of alpha |w| on p coefficients, as its arrays: a, b, lower and upper."""
+    a = np.empty(p)
+    a.fill(alpha)
+    return a, *(_free_known(p) if p <= _FEW else _free(p))
 
 
 def _free(p):

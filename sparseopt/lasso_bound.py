@@ -37,7 +37,7 @@ def examine_lasso(loss, a, w, rounding):
 
 
 def examine_little(loss, a, w, rounding):
-    """The same for a little dense X and samples of one weight, where calls take longer than what they do: in few calls."""
+    """The same for a little dense X and samples of one weight, with a list a: in few calls, which take longer than what they do."""
     weight, target, columns = float(loss.sample_weight.values), loss.target, loss.X.values
     if loss.intercept:
         columns = columns - loss.X.means
@@ -47,7 +47,7 @@ def examine_little(loss, a, w, rounding):
     slope *= weight
     squares, pull = weight * float(rest.dot(rest)), weight * float(rest.dot(target))
     penalty, steepest, distance = 0.0, 1.0, 0.0
-    for alpha, x, pushed in zip(a.tolist(), w.tolist(), slope.tolist(), strict=True):
+    for alpha, x, pushed in zip(a, w.tolist(), slope.tolist(), strict=True):
         steep = abs(pushed)
         steepest = steep / alpha if steep > steepest * alpha else steepest
         off = steep - alpha

@@ -11,6 +11,7 @@ import numpy as np
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
+    certify_little_lasso,
     certify_once,
     examine,
     is_composed,
@@ -20,14 +21,14 @@ from sparseopt.certificate import (
 )
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
-from sparseopt.penalties import Penalty
+from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
-from sparseopt.solvers.gram_descent import GramDescent
+from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from_zero
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
@@ -169,7 +170,10 @@ def solve(
         raise TypeError(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
         )
-    solver = default_solver(problem) if solver is None else solver
+    is_from_zero = w0 is None and not (callback or trace or progress)
+    is_little = solver is None and is_from_zero and _is_little_lasso(problem)
+    if solver is None:
+        solver = _FEW if is_little else default_solver(problem)
     if solver is not _FEW and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
     if solver is not _FEW and (reason := solver.rejects(problem)):
@@ -178,8 +182,9 @@ def solve(
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     start = time.perf_counter()
-    if solver is _FEW and w0 is None and time_limit > 0.0 and not (callback or trace or progress):
-        found = _solve_at_once(problem, tol, max_iter, start)
+    if solver is _FEW and is_from_zero and time_limit > 0.0:
+        at_once = _solve_little_lasso if is_little else _solve_at_once
+        found = at_once(problem, tol, max_iter, start)
         if found is not None:
             return found
     p, dtype = problem.n_features, problem.dtype
@@ -197,6 +202,37 @@ def solve(
         problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray
     )
     return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
+
+
+def _is_little_lasso(problem):
+    """Whether nearly all of the time would go into calls, so that there is a way with few."""
+    penalty = problem.penalty
+    return (
+        problem.loss.is_little
+        and type(penalty) is L1
+        and penalty.alpha > 0.0
+        and problem.constraint is None
+        and problem.n_features <= WorkingSet.fewest
+    )
+
+
+def _solve_little_lasso(problem, tol, max_iter, start):
+    """What `_solve_at_once` finds for a little lasso, in fewer calls."""
+    loss = problem.loss
+    w, epochs, steps = descend_from_zero(loss, problem.penalty.alpha, max_iter)
+    certificate = certify_little_lasso(problem, w.copy())
+    if not abs(certificate.relative_gap) <= tol:
+        return None
+    return Solution(
+        w=w,
+        intercept=loss.intercept_at(w),
+        status=Status.CONVERGED,
+        certificate=certificate,
+        iterations=epochs,
+        seconds=time.perf_counter() - start,
+        solver=_FEW_NAME,
+        account=account_of(w.size, epochs, steps),
+    )
 
 
 def _solve_at_once(problem, tol, max_iter, start):

@@ -180,8 +180,10 @@ def farthest(a, b, lower, upper, w, slope):
 
 
 @kernel
-def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, work, free, epochs, tol):
-    """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`; by how much, epochs, Newton steps.
+def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, work, free, epochs, tol, part):
+    """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`, or than a part of the largest at w.
+
+    Returns by how much one is off, epochs, and Newton steps.
 
     Newton steps are due when no sign has changed, or when descent has cost as much as one. Where some epochs
     have not found the signs, coordinates enter one at a time: the number of Newton steps is then finite.
@@ -194,6 +196,7 @@ def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, w
         multiply_columns(values, means, share, gram)
     for j in range(U(p)):
         largest = max(largest, gram[j, j])
+        tol = max(tol, part * abs(slope[j]))
     least = _LITTLE * largest if largest > 0.0 else 1.0
     while True:
         place, largest = farthest(a, b, lower, upper, w, slope)

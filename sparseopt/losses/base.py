@@ -25,6 +25,8 @@ class Loss(Term):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
+    #: Least squares of a dense float64 X so small that calls take longer than what they do, and one weight for all samples.
+    is_little: ClassVar[bool] = False
 
     @abstractmethod
     def coordinate_slope(self, running, j):
@@ -105,7 +107,10 @@ class Loss(Term):
 
     def value_at_zero(self):
         """f(0), computed once."""
-        return kept(self, "_value_at_zero", lambda: self.evaluate(np.zeros(self.n_features)))
+        known = self.__dict__
+        if "_value_at_zero" not in known:
+            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
+        return known["_value_at_zero"]
 
     @abstractmethod
     def gradient(self, w):

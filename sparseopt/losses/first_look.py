@@ -7,7 +7,6 @@ product with y and its sketch in 16 bits cost hardly more than one of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from sparseopt.designs import CenteredDense, Dense
 from sparseopt.inputs import LARGEST, SMALLEST
 from sparseopt.kernels.little import read_little
 from sparseopt.kernels.sketch import read_columns
+from sparseopt.losses.samples import NO_OFFSET, Uniform
 
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
 # 128 MB), and up to which it may take memory at all (half a gigabyte).
@@ -47,21 +47,6 @@ class FirstLook:
     units: np.ndarray
 
 
-class LittleLook(NamedTuple):
-    """What one look at a little X has found, for samples of one weight."""
-
-    #: Means of the columns of X, zeros where they stay.
-    means: np.ndarray
-    #: Sum of squares of each column of X as it is.
-    squares: np.ndarray
-    #: Slopes of the loss at w = 0, in all features.
-    slopes: np.ndarray
-    #: y without its mean, where that is taken off.
-    target: np.ndarray
-    #: Half the mean of the squares of the target: least squares at w = 0.
-    at_zero: float
-
-
 def is_worth_a_sketch(design):
     """Whether a sketch of this design saves time, and does not take too much memory."""
     return (
@@ -77,7 +62,10 @@ def is_read_at_once(design):
 
 
 def little_look(X, y, *, is_centred):
-    """The look at data as a user lends it, or None: it is not little, not in canonical form, or has to be seen more closely."""
+    """What least squares knows of data as a user lends it, by name, from one look; None where that is not enough.
+
+    The data is then not little, not in canonical form, or has to be seen more closely to be refused in words.
+    """
     if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
         return None
     (n, p), form = X.shape, X.flags
@@ -88,13 +76,20 @@ def little_look(X, y, *, is_centred):
         return None
     (means, squares, slopes), target = np.empty((3, p)), np.empty(n)
     size, mean, total, least, most, everything = read_little(X, y, is_centred, means, squares, slopes, target)
-    # of what is not finite or out of scale, the reason is for `check_dense` and `as_targets` to find
     is_in_scale = (size == 0.0 or _SMALL < size < _LARGE) and n * _SMALL**2 < least and most < _LARGE**2
     # without its mean, y is rounding
     is_flat = is_centred and total <= n * (4.0 * np.finfo(np.float64).eps * mean) ** 2
     if is_flat or not (is_in_scale and total < np.inf and everything < np.inf):
         return None
-    return LittleLook(means, squares, slopes, target, total / (2 * n))
+    design = CenteredDense(X, means) if is_centred else Dense(X)
+    if not is_centred:
+        design.__dict__["_squares"] = squares
+    slopes.setflags(write=False)
+    return {
+        "X": design, "sample_weight": Uniform(np.float64(1.0 / n)), "offset": NO_OFFSET, "n_features": p,
+        "dtype": _DOUBLE, "is_little": True,
+        "target": target, "_value_at_zero": total / (2 * n), "_gradient_at_zero": (bytes(8 * p), slopes),
+    }  # fmt: skip
 
 
 def first_look(design, weights, target, *, is_centred):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CenteredDense, Dense, Design, centered
+from sparseopt.designs import CenteredDense, Design, centered
 from sparseopt.inputs import as_unread_design, check_dense, feature_names
 from sparseopt.losses.base import Loss, kept, rebuilt
 from sparseopt.losses.first_look import first_look, is_read_at_once, little_look
 from sparseopt.losses.multi_response import MultiResponse
-from sparseopt.losses.samples import NO_OFFSET, Uniform, fitted, prepare, remember, remember_at_zero, remembered
+from sparseopt.losses.samples import fitted, prepare, remember, remembered
 
 
 class Residual(NamedTuple):
@@ -60,8 +60,6 @@ class LeastSquares(Loss):
     #: y without the offset and its mean.
     target: np.ndarray = field(init=False, repr=False)
     names: tuple | None = field(init=False, default=None, repr=False, metadata={"compiled": False})
-    #: A dense float64 X so small that calls take longer than what they do, and one weight for all samples.
-    is_little: ClassVar[bool] = False
 
     def __new__(cls, X=None, y=None, sample_weight=None, intercept=False, *, offset=None):
         """`MultiResponse` where y has several columns; arguments are absent where a copy is made."""
@@ -72,9 +70,12 @@ class LeastSquares(Loss):
         return MultiResponse(X, y, sample_weight, intercept)
 
     def __post_init__(self):
-        lent = self.X
-        if self.sample_weight is None and self.offset is None and self._is_read_as_little(lent):
-            return
+        lent, is_centred = self.X, self.intercept
+        if self.sample_weight is None and self.offset is None and (is_centred is False or is_centred is True):
+            look = little_look(lent, self.y, is_centred=is_centred)
+            if look is not None:
+                self.__dict__.update(look)
+                return
         prepare(self, lent, self.y, as_design=as_unread_design)
         # what a run asks for many times
         self.__dict__.update(n_features=self.X.shape[1], dtype=self.y.dtype)
@@ -91,23 +92,6 @@ class LeastSquares(Loss):
             self._read(None if type(lent) is np.ndarray else feature_names(lent))
         if self.intercept and not isinstance(self.X, CenteredDense):
             object.__setattr__(self, "X", centered(self.X, weights))
-
-    def _is_read_as_little(self, lent):
-        """Whether one look at a little X was enough: there is nothing left to prepare."""
-        is_centred = self.intercept
-        look = None if type(is_centred) is not bool else little_look(lent, self.y, is_centred=is_centred)
-        if look is None:
-            return False
-        (n, p), y = lent.shape, self.y
-        design = CenteredDense(lent, look.means) if is_centred else Dense(lent)
-        if not is_centred:
-            design.know_squares(look.squares)
-        self.__dict__.update(
-            X=design, sample_weight=Uniform(y.dtype.type(1.0 / n)), offset=NO_OFFSET, n_features=p, dtype=y.dtype,
-            target=look.target, _value_at_zero=look.at_zero, is_little=True,
-        )  # fmt: skip
-        remember_at_zero(self, "_gradient", p, look.slopes)
-        return True
 
     def _read(self, names):
         """Look at what was lent, once: it is checked, and what solvers ask for first is kept."""
@@ -204,6 +188,10 @@ class LeastSquares(Loss):
 
     def evaluate(self, w):
         return self.residual(w).squares / 2
+
+    def gradient_at_zero(self):
+        """The gradient at w = 0 of a loss `is_little`, which the door has found."""
+        return self.__dict__["_gradient_at_zero"][1]
 
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)

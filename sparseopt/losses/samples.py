@@ -388,11 +388,5 @@ def remember(holder, name, w, image):
     return image
 
 
-def remember_at_zero(holder, name, p, image):
-    """Keep what belongs to p coefficients that are all zero, in float64; p is small."""
-    image.setflags(write=False)
-    holder.__dict__[name + _AT_ZERO] = bytes(8 * p), image
-
-
 def _is_same(w, other):
     return w.dtype == other.dtype and np.array_equal(w, other)

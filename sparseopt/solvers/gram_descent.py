@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, l1_arrays
 from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram_newton import minimise_on_gram
@@ -46,7 +46,7 @@ class GramState(State):
     def account(self):
         if self.rest is not None:
             return f"handed over to WorkingSet: {self.rest.account()}"
-        return f"Gram matrix of all {self.w.size} features, {self.iterations} epochs, {self.newton_steps} Newton steps"
+        return account_of(self.w.size, self.iterations, self.newton_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class GramDescent(Solver):
                 state.memory[:p] = gram_matrix(loss)
         off, epochs, steps = minimise_on_gram(
             values, means, share, state.memory[:p], form.a, form.b, form.lower, form.upper, state.w, slope,
-            state.memory[p:], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
+            state.memory[p:], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal, 0.0,
         )  # fmt: skip
         # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
         state.residual = max(off, _LOST * steepest)
@@ -116,6 +116,30 @@ class GramDescent(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, done.slope
         state.iterations += 1
         return state
+
+
+def account_of(size, epochs, steps):
+    """What a run did, in words."""
+    return f"Gram matrix of all {size} features, {epochs} epochs, {steps} Newton steps"
+
+
+def descend_from_zero(loss, alpha, max_iterations):
+    """The first step from zero under alpha |w|, for a little loss: w, epochs and Newton steps."""
+    X, slopes = loss.X, loss.gradient_at_zero()
+    n, p = X.values.shape
+    memory = np.empty((2 * p + 6, p))
+    w, slope, gram = memory[0], memory[1], memory[2 : p + 2]
+    w.fill(0.0)
+    slope[:] = slopes
+    if n * p * p <= _PRODUCTS:
+        means, share = (X.means if loss.intercept else w), 1.0 / n
+    else:
+        means, share, gram[:] = w, 0.0, gram_matrix(loss)
+    _, epochs, steps = minimise_on_gram(
+        X.values, means, share, gram, *l1_arrays(p, alpha), w, slope,
+        memory[p + 2 :], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), 0.0, _FINE,
+    )  # fmt: skip
+    return w + 0.0, epochs, steps  # a negative zero becomes a zero
 
 
 def gram_matrix(loss):
