@@ -32,7 +32,8 @@ from sparseopt.constraints import Box, Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
-from sparseopt.lasso_bound import examine_lasso, examine_little
+from sparseopt.kernels.lasso_look import look_at_lasso
+from sparseopt.lasso_bound import examine_lasso
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
@@ -190,9 +191,12 @@ def certify_once(problem, w):
 
 
 def certify_little_lasso(problem, w):
-    """The same for a loss `is_little` and alpha |w|."""
-    loss, alpha = problem.loss, problem.penalty.alpha
-    objective, _, bound, distance = examine_little(loss, [alpha] * w.size, w, _ROUNDING)
+    """The same for a little loss and alpha |w|, in one call of a kernel."""
+    values, means, _, at_zero = problem.loss.little
+    target = problem.loss.target
+    objective, bound, distance = look_at_lasso(
+        values, means, target, problem.penalty.alpha, w, at_zero, _ROUNDING, np.empty_like(target)
+    )
     is_proven = bound > -np.inf
     return Certificate(
         objective=objective,
@@ -200,7 +204,7 @@ def certify_little_lasso(problem, w):
         violation=0.0,
         stationarity=distance,
         proof="duality" if is_proven else "stationarity",
-        reference=max(abs(objective), _FLOOR * loss.value_at_zero()),
+        reference=max(abs(objective), _FLOOR * at_zero),
         w=w,
     )
 
@@ -240,8 +244,7 @@ def _examine(problem, w):
     if type(problem.loss) is LeastSquares and problem.proximal is not None:
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
-            look, a = (examine_little, form.a.tolist()) if problem.loss.is_little else (examine_lasso, form.a)
-            objective, slope, bound, distance = look(problem.loss, a, w, _ROUNDING)
+            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, _ROUNDING)
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)

@@ -273,6 +273,8 @@ def _as_vector(values, n_samples, name):
 
 def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     """A real number as a float, or an error that names it."""
+    if type(value) is float and least <= value and above < value < math.inf:
+        return value
     if not isinstance(value, float) and not _is_real(value):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)

@@ -8,8 +8,6 @@ each array made once.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 
@@ -34,29 +32,3 @@ def examine_lasso(loss, a, w, rounding):
     force = a * np.sign(w)
     distance = np.abs(slope + force) + (np.abs(force) - a)
     return objective, slope, bound, float(np.maximum.reduce(distance, initial=0.0))
-
-
-def examine_little(loss, a, w, rounding):
-    """The same for a little dense X and samples of one weight, with a list a: in few calls, which take longer than what they do."""
-    weight, target, columns = float(loss.sample_weight.values), loss.target, loss.X.values
-    if loss.intercept:
-        columns = columns - loss.X.means
-    rest = columns.dot(w)
-    rest -= target
-    slope = rest.dot(columns)
-    slope *= weight
-    squares, pull = weight * float(rest.dot(rest)), weight * float(rest.dot(target))
-    penalty, steepest, distance = 0.0, 1.0, 0.0
-    for alpha, x, pushed in zip(a, w.tolist(), slope.tolist(), strict=True):
-        steep = abs(pushed)
-        steepest = steep / alpha if steep > steepest * alpha else steepest
-        off = steep - alpha
-        if x != 0.0:
-            penalty += alpha * abs(x)
-            off = abs(pushed + alpha if x > 0.0 else pushed - alpha)
-        distance = off if off > distance else distance
-    scale = min(max(-pull / squares, 0.0), 1.0 / steepest) if squares > 0.0 else 1.0 / steepest
-    curved = scale * scale * squares / 2
-    # the parts of the pull are no larger than the two lengths allow
-    size = curved + scale * math.sqrt(2.0 * squares * loss.value_at_zero())
-    return squares / 2 + penalty, slope, -curved - scale * pull - rounding * size, distance

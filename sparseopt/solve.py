@@ -208,11 +208,11 @@ def _is_little_lasso(problem):
     """Whether nearly all of the time would go into calls, so that there is a way with few."""
     penalty = problem.penalty
     return (
-        problem.loss.is_little
+        problem.loss.little is not None
         and type(penalty) is L1
         and penalty.alpha > 0.0
         and problem.constraint is None
-        and problem.n_features <= WorkingSet.fewest
+        and problem.loss.n_features <= WorkingSet.fewest
     )
 
 

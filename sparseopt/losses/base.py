@@ -25,8 +25,9 @@ class Loss(Term):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
-    #: Least squares of a dense float64 X so small that calls take longer than what they do, and one weight for all samples.
-    is_little: ClassVar[bool] = False
+    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
+    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
+    little: ClassVar[tuple | None] = None
 
     @abstractmethod
     def coordinate_slope(self, running, j):

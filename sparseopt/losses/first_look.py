@@ -6,6 +6,7 @@ product with y and its sketch in 16 bits cost hardly more than one of them.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,11 +86,17 @@ def little_look(X, y, *, is_centred):
     if not is_centred:
         design.__dict__["_squares"] = squares
     slopes.setflags(write=False)
+    at_zero = total / (2 * n)
     return {
-        "X": design, "sample_weight": Uniform(np.float64(1.0 / n)), "offset": NO_OFFSET, "n_features": p,
-        "dtype": _DOUBLE, "is_little": True,
-        "target": target, "_value_at_zero": total / (2 * n), "_gradient_at_zero": (bytes(8 * p), slopes),
+        "X": design, "sample_weight": _uniform(n), "offset": NO_OFFSET, "target": target, "n_features": p,
+        "dtype": _DOUBLE, "little": (X, means, slopes, at_zero), "_value_at_zero": at_zero,
+        "_gradient_at_zero": (bytes(8 * p), slopes),
     }  # fmt: skip
+
+
+@functools.lru_cache
+def _uniform(n):
+    return Uniform(np.float64(1.0 / n))
 
 
 def first_look(design, weights, target, *, is_centred):

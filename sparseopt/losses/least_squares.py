@@ -189,10 +189,6 @@ class LeastSquares(Loss):
     def evaluate(self, w):
         return self.residual(w).squares / 2
 
-    def gradient_at_zero(self):
-        """The gradient at w = 0 of a loss `is_little`, which the door has found."""
-        return self.__dict__["_gradient_at_zero"][1]
-
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)
 

@@ -91,10 +91,9 @@ class GramDescent(Solver):
             at_zero = loss.gradient(np.zeros(p)) if state.w.any() else slope
             state.goal = _FINE * float(np.maximum.reduce(np.abs(at_zero), initial=0.0))
             state.memory = np.empty((2 * p + 4, p))
-            if loss.is_little and loss.y.size * p * p <= _PRODUCTS:
+            if loss.little is not None and loss.y.size * p * p <= _PRODUCTS:
                 # the kernel makes it sooner than one more call
-                values, share = loss.X.values, float(loss.sample_weight.values)
-                means = loss.X.means if type(loss.X) is CenteredDense else np.zeros(p)
+                (values, means, _, _), share = loss.little, 1.0 / loss.y.size
             else:
                 state.memory[:p] = gram_matrix(loss)
         off, epochs, steps = minimise_on_gram(
@@ -125,18 +124,16 @@ def account_of(size, epochs, steps):
 
 def descend_from_zero(loss, alpha, max_iterations):
     """The first step from zero under alpha |w|, for a little loss: w, epochs and Newton steps."""
-    X, slopes = loss.X, loss.gradient_at_zero()
-    n, p = X.values.shape
+    values, means, slopes, _ = loss.little
+    n, p = values.shape
     memory = np.empty((2 * p + 6, p))
-    w, slope, gram = memory[0], memory[1], memory[2 : p + 2]
+    w, slope, gram, share = memory[0], memory[1], memory[2 : p + 2], 1.0 / n
     w.fill(0.0)
     slope[:] = slopes
-    if n * p * p <= _PRODUCTS:
-        means, share = (X.means if loss.intercept else w), 1.0 / n
-    else:
-        means, share, gram[:] = w, 0.0, gram_matrix(loss)
+    if n * p * p > _PRODUCTS:
+        share, gram[:] = 0.0, gram_matrix(loss)
     _, epochs, steps = minimise_on_gram(
-        X.values, means, share, gram, *l1_arrays(p, alpha), w, slope,
+        values, means, share, gram, *l1_arrays(p, alpha), w, slope,
         memory[p + 2 :], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), 0.0, _FINE,
     )  # fmt: skip
     return w + 0.0, epochs, steps  # a negative zero becomes a zero
