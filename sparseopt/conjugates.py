@@ -33,7 +33,6 @@ from sparseopt.penalties import (
     Zero,
 )
 
-
 # Coefficients up to which arrays that all forms have alike are kept.
 _FEW = 1000
 

@@ -42,14 +42,16 @@ def sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end):
     for j in range(begin, end):
         old, bend = w[j], gram[j, j] if gram[j, j] > 0.0 else least
         pull = bend * old - slope[j]
-        rest = max(pull - a[j], 0.0) if pull > 0.0 else min(pull + a[j], 0.0)
-        new = min(max(rest / (bend + b[j]), lower[j]), upper[j])
+        rest = pull - a[j] if pull > 0.0 else pull + a[j]
+        new = rest / (bend + b[j]) if abs(pull) > a[j] else 0.0
+        new = lower[j] if new < lower[j] else new
+        new = upper[j] if new > upper[j] else new
         step = new - old
         if step != 0.0:
             w[j] = new
             for i in range(U(w.size)):
                 slope[i] += step * gram[j, i]
-            changes += int(old * new <= 0.0)
+            changes += 1 if old * new <= 0.0 else 0
     return changes
 
 
@@ -115,8 +117,8 @@ def solve_free(a, free, force, factor, direction):
 def room(w, lower, upper, ahead):
     """How far a coordinate may go one way: to zero, where that lies ahead, or to its bound."""
     wall = upper if ahead > 0.0 else lower
-    if w * ahead < 0.0:
-        wall = min(wall, 0.0) if ahead > 0.0 else max(wall, 0.0)
+    if w * ahead < 0.0 and wall * ahead > 0.0:
+        wall = 0.0
     return wall - w
 
 
@@ -126,7 +128,8 @@ def first_wall(lower, upper, w, free, direction):
     for r in range(U(free.size)):
         j, ahead = free[r], direction[r]
         if ahead != 0.0:
-            first = min(first, room(w[j], lower[j], upper[j], ahead) / ahead)
+            reach = room(w[j], lower[j], upper[j], ahead) / ahead
+            first = reach if reach < first else first
     return first
 
 
@@ -171,7 +174,9 @@ def farthest(a, b, lower, upper, w, slope):
     place, most = U(0), 0.0
     for j in range(U(w.size)):
         x, push = w[j], -slope[j] - b[j] * w[j]
-        rest = push - min(max(push, -a[j]), a[j]) if x == 0.0 else push - (a[j] if x > 0.0 else -a[j])
+        rest = push - a[j] if x > 0.0 or (x == 0.0 and push > 0.0) else push + a[j]
+        if x == 0.0 and abs(push) <= a[j]:
+            continue
         if (x >= upper[j] and rest > 0.0) or (x <= lower[j] and rest < 0.0):
             continue
         if abs(rest) > most:
@@ -195,8 +200,8 @@ def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, w
     if share > 0.0:
         multiply_columns(values, means, share, gram)
     for j in range(U(p)):
-        largest = max(largest, gram[j, j])
-        tol = max(tol, part * abs(slope[j]))
+        largest = gram[j, j] if gram[j, j] > largest else largest
+        tol = part * abs(slope[j]) if part * abs(slope[j]) > tol else tol
     least = _LITTLE * largest if largest > 0.0 else 1.0
     while True:
         place, largest = farthest(a, b, lower, upper, w, slope)

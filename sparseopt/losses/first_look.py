@@ -70,11 +70,13 @@ def little_look(X, y, *, is_centred):
     if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
         return None
     (n, p), form = X.shape, X.flags
-    if not (1 < p and 1 < n == y.size and n * p <= _LITTLE and X.dtype == _DOUBLE == y.dtype):
+    if not (p > 1 and n > 1 and n == y.size and n * p <= _LITTLE and X.dtype == _DOUBLE == y.dtype):
         return None
     # a kernel is compiled once more for arrays that cannot be written
-    if not (form.f_contiguous and form.behaved and y.flags.carray):
+    if not (form.behaved and y.flags.carray):
         return None
+    if not form.f_contiguous:
+        X = np.asfortranarray(X)
     (means, squares, slopes), target = np.empty((3, p)), np.empty(n)
     size, mean, total, least, most, everything = read_little(X, y, is_centred, means, squares, slopes, target)
     is_in_scale = (size == 0.0 or _SMALL < size < _LARGE) and n * _SMALL**2 < least and most < _LARGE**2

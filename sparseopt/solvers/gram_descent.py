@@ -86,7 +86,7 @@ class GramDescent(Solver):
         loss, form, p = problem.loss, state.form, state.w.size
         slope = np.array(loss.gradient(state.w))
         steepest = float(np.maximum.reduce(np.abs(slope), initial=0.0))
-        share, values, means = 0.0, *_NOTHING
+        share, (values, means) = 0.0, _NOTHING
         if state.memory is None:
             at_zero = loss.gradient(np.zeros(p)) if state.w.any() else slope
             state.goal = _FINE * float(np.maximum.reduce(np.abs(at_zero), initial=0.0))
