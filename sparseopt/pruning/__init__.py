@@ -1,6 +1,7 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -35,6 +36,7 @@ __all__ = [
     "GradientDescent",
     "GradientMagnitude",
     "Iterations",
+    "JointRefit",
     "Labels",
     "Layer",
     "LayerReport",
