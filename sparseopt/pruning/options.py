@@ -9,7 +9,7 @@ from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
 from sparseopt.pruning.objectives import Labels
 from sparseopt.pruning.schedules import Exponential, Schedule
-from sparseopt.pruning.scopes import NofM, Scope
+from sparseopt.pruning.scopes import NofM, Scope, alive
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
 
@@ -56,7 +56,11 @@ def as_budget(sparsity, threshold, scope, pattern, schedule):
         raise ValueError(f"threshold is {threshold}; give the score below which weights go.")
     if isinstance(schedule, Exponential):
         raise ValueError("an exponential schedule divides a sparsity, not a threshold; give Linear or Cubic.")  # noqa: TRY004, the pair is wrong
-    return schedule.levels(threshold), lambda scores, level: [score >= level for score in scores]
+    return schedule.levels(threshold), _above
+
+
+def _above(scores, threshold):
+    return alive([score >= threshold for score in scores], scores, exchange=False)
 
 
 def as_labels(network, X, y):
