@@ -29,16 +29,12 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--sparsity", type=float, nargs="*", default=SPARSITIES)
     parser.add_argument("--samples", type=int, default=5000, help="calibration images")
-    parser.add_argument("--method", nargs="*", help="parts of the names of methods; all of them by default")
+    parser.add_argument("--method", nargs="*", choices=[row.name for row in ROWS], help="these methods only")
     parser.add_argument("--all", action="store_true", help="also those that train on all labelled images")
     parser.add_argument("--name", help="save the table under this name in benchmarks/results")
     options = parser.parse_args(arguments)
     images = Images.digits() if options.data is None else Images.of_folder(options.data)
-    rows = [
-        row
-        for row in ROWS
-        if (any(part in row.name for part in options.method) if options.method else options.all or not row.slow)
-    ]
+    rows = [row for row in ROWS if (row.name in options.method if options.method else options.all or not row.slow)]
     table = measured(images, rows, options)
     print(markdown(table))
     if options.name:

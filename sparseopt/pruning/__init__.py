@@ -22,6 +22,7 @@ from sparseopt.pruning.scores import (
     Wanda,
     WoodFisher,
 )
+from sparseopt.pruning.sparsities import prune_path
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -79,4 +80,5 @@ __all__ = [
     "gradients",
     "prune",
     "prune_cv",
+    "prune_path",
 ]
