@@ -17,7 +17,16 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
 from sparseopt.pruning.networks import Network, as_data
 from sparseopt.pruning.objectives import Distillation, Mixed
-from sparseopt.pruning.options import as_budget, as_chosen, as_clock, as_labels, as_method, as_refit, as_stops
+from sparseopt.pruning.options import (
+    as_budget,
+    as_chosen,
+    as_clock,
+    as_labels,
+    as_method,
+    as_refit,
+    as_stops,
+    checked_outputs,
+)
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
 from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import NofM, Scope
@@ -119,6 +128,7 @@ def prune(
         )  # fmt: skip
     levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
     network, X = adapt(model), as_data(X)
+    checked_outputs(network, X)
     labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
@@ -166,7 +176,7 @@ class _Judge:
             rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
             X, labels = X[rows], None if labels is None else labels[rows]
         objective = Distillation.of(network, X) if labels is None else labels
-        return cls(X, objective, objective.quality(network.outputs(X)))
+        return cls(X, objective, objective.quality(checked_outputs(network, X)))
 
     def measured(self, network):
         """Quality and loss of a network."""
