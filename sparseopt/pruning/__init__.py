@@ -1,6 +1,7 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.joint import JointL0
 from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
@@ -40,6 +41,7 @@ __all__ = [
     "GradientDescent",
     "GradientMagnitude",
     "Iterations",
+    "JointL0",
     "JointRefit",
     "Labels",
     "Layer",

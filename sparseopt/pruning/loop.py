@@ -250,7 +250,11 @@ class _Run:
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        return self._fitted(state, self._supports(state, scores, level))
+        supports = self._supports(state, scores, level)
+        together = self.method.fit_network(
+            state.network, supports, self.samples, lambda others: self._supports(state, others, level)
+        )
+        return self._fitted(state, supports) if together is None else _State(*together)
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
         network, kept = state.network, state.kept

@@ -63,6 +63,20 @@ class Method(ABC):
         """`fit`, by a method that knows the metric of the layer's errors; here without it."""
         return self.fit(layer, kept, inputs, targets)
 
+    def fit_network(self, network, kept, samples, choose):
+        """Return the network with all layers pruned at once, and its supports; None to go layer by layer.
+
+        Parameters
+        ----------
+        network : Network
+        kept : list of boolean arrays
+            What the scores chose.
+        samples : Samples
+        choose : callable
+            Supports of the same sparsity, scope and pattern by other scores.
+        """
+        return
+
     def certificate(self, layer, kept, inputs, targets):
         """What is proven of the fitted layer, a value with `lower` and `value`; None for nothing."""
         return None
