@@ -5,6 +5,8 @@ from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
 from sparseopt.pruning.features import FeatureMethod, prune_features
+from sparseopt.pruning.joint import JointL0
+from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -40,6 +42,7 @@ from sparseopt.pruning.scores import (
 )
 from sparseopt.pruning.shrinking import shrink
 from sparseopt.pruning.size_report import Form, SizeReport, size_report
+from sparseopt.pruning.sparsities import prune_path
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -67,6 +70,8 @@ __all__ = [
     "IncomingNorm",
     "InformationGain",
     "Iterations",
+    "JointL0",
+    "JointRefit",
     "Labels",
     "LassoFeatures",
     "Layer",
@@ -122,4 +127,5 @@ __all__ = [
     "quantised",
     "shrink",
     "size_report",
+    "prune_path",
 ]
