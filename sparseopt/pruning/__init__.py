@@ -1,6 +1,15 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layer_methods import (
+    ActivationMagnitude,
+    AlternatingDirections,
+    LayerMethod,
+    LayerwiseHardThresholding,
+    LayerwiseL1,
+    SparseGPT,
+)
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -25,7 +34,9 @@ from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Trai
 __all__ = [
     "SGD",
     "Activation",
+    "ActivationMagnitude",
     "Adam",
+    "AlternatingDirections",
     "Clock",
     "Cubic",
     "Distillation",
@@ -37,9 +48,13 @@ __all__ = [
     "Iterations",
     "Labels",
     "Layer",
+    "LayerBound",
+    "LayerMethod",
     "LayerReport",
     "LayerStats",
+    "LayerwiseHardThresholding",
     "LayerwiseL0",
+    "LayerwiseL1",
     "Linear",
     "Link",
     "Magnitude",
@@ -61,6 +76,7 @@ __all__ = [
     "Score",
     "Scored",
     "Session",
+    "SparseGPT",
     "SparsityReached",
     "Step",
     "Stop",
@@ -68,6 +84,7 @@ __all__ = [
     "StructuredMethod",
     "Training",
     "Wanda",
+    "certify_layer",
     "gradients",
     "prune",
 ]
