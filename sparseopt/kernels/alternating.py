@@ -80,8 +80,9 @@ def mirror(square):
 def conjugate_step(kept, product, inverse_diagonal, found, residual, direction, sizes):
     """One step of conjugate gradients in each row on its support, in place, but for `product` = direction H.
 
-    `sizes` holds the preconditioned square of each residual.
+    `sizes` holds the preconditioned square of each residual; returns twice what the step takes off the loss.
     """
+    gain = 0.0
     for r in range(found.shape[0]):
         curvature = 0.0
         for j in range(found.shape[1]):
@@ -89,6 +90,7 @@ def conjugate_step(kept, product, inverse_diagonal, found, residual, direction, 
         if curvature <= 0.0:
             continue
         step = sizes[r] / curvature
+        gain += step * sizes[r]
         size = 0.0
         for j in range(found.shape[1]):
             found[r, j] += step * direction[r, j]
@@ -99,3 +101,4 @@ def conjugate_step(kept, product, inverse_diagonal, found, residual, direction, 
         for j in range(found.shape[1]):
             direction[r, j] = residual[r, j] * inverse_diagonal[j] + ratio * direction[r, j]
         sizes[r] = size
+    return gain

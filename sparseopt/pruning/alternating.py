@@ -23,12 +23,10 @@ from sparseopt.kernels.alternating import advance, changes, conjugate_step, cut,
 # Values of half of the bits of a single precision number: the sizes are counted in two passes.
 HALF = 1 << 16
 # Steps between two values of rho: an inverse costs as much as two of them.
-EVERY = 4
-# Part of the kept weights that may change in these without the support counting as at rest.
-REST = 0.01
+EVERY = 5
 
 
-def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, iterations=300) -> np.ndarray:
+def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01, iterations=300) -> np.ndarray:
     """Weights before the small ones are dropped: the support is where they, times `scale_of(gram)`, are largest.
 
     Parameters
@@ -44,6 +42,8 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, iteration
         never moves is that of the largest weights.
     growth : float
         Factor of rho in each step; nearer to 1 is slower and better.
+    rest : float
+        Part of the kept weights that may change between two values of rho without the support counting as at rest.
     iterations : int
         Most steps.
     """
@@ -69,7 +69,7 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, iteration
         limit, factor = threshold(), np.float32(1)
         if iteration % EVERY:
             continue
-        is_at_rest = changes(moved, limit, support) <= REST * kept
+        is_at_rest = changes(moved, limit, support) <= rest * kept
         if is_at_rest and has_moved:
             break
         has_moved = has_moved or not is_at_rest
@@ -83,6 +83,16 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, iteration
 def scale_of(gram) -> np.ndarray:
     """Root mean square of each input, in which weights are compared."""
     return np.sqrt(gram.diagonal())
+
+
+def dense_weights(gram, cross) -> np.ndarray:
+    """Least squares weights on all inputs in single precision, of shape (outputs, inputs) like `cross`."""
+    scale = scale_of(gram)
+    factor, failed = scipy.linalg.lapack.spotrf((gram / scale / scale[:, None]).astype(np.float32).T, lower=True)
+    if failed:
+        return scipy.linalg.solve(gram, cross.T, assume_a="pos").T
+    solution, _ = scipy.linalg.lapack.spotrs(factor, (cross / scale).astype(np.float32).T, lower=True)
+    return solution.T / scale
 
 
 def shifted_inverse(scaled, rho) -> np.ndarray:
@@ -100,7 +110,7 @@ def shifted_inverse(scaled, rho) -> np.ndarray:
     return inverse
 
 
-def conjugate_gradients(gram, cross, support, start, iterations=30, tolerance=1e-4) -> np.ndarray:
+def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-5) -> np.ndarray:
     """Least squares weights of all outputs at once, each on its support, in single precision.
 
     Every output takes steps of its own, preconditioned by the diagonal (Hestenes and Stiefel, 1952).
@@ -108,24 +118,24 @@ def conjugate_gradients(gram, cross, support, start, iterations=30, tolerance=1e
     Parameters
     ----------
     gram : array of shape (inputs, inputs)
-    cross, support, start : arrays of shape (outputs, inputs)
-        `start` is where to begin: the nearer, the fewer steps.
+    cross, dense, support, start : arrays of shape (outputs, inputs)
+        `dense` are the weights without a support; `start` is where to begin: the nearer, the fewer steps.
     iterations : int
     tolerance : float
-        Size of the residuals, relative to `cross`, at which to stop.
+        Part of the loss above that of the dense weights below which a step's gain ends the run.
     """
     single = gram.astype(np.float32)
     inverse_diagonal = 1 / single.diagonal()
     found = np.where(support, start, 0).astype(np.float32)
     # The first residual is a difference of large numbers, so it is taken in double precision.
-    residual = np.where(support, cross - found @ gram, 0).astype(np.float32)
+    residual = cross - found.astype(np.float64) @ gram
+    excess = np.vdot(dense, cross) - np.vdot(found, cross + residual)
+    residual = np.where(support, residual, 0).astype(np.float32)
     direction = residual * inverse_diagonal
     sizes = np.einsum("ij,ij->i", residual, direction, dtype=np.float64)
-    goal = tolerance**2 * np.einsum("ij,ij,j->i", cross, cross, inverse_diagonal, dtype=np.float64)
     product = np.empty_like(found)
     for _ in range(iterations):
-        if (sizes <= goal).all():
-            break
         np.matmul(direction, single, out=product)
-        conjugate_step(support, product, inverse_diagonal, found, residual, direction, sizes)
+        if conjugate_step(support, product, inverse_diagonal, found, residual, direction, sizes) <= tolerance * excess:
+            break
     return found

@@ -21,6 +21,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.losses import Quadratic
 from sparseopt.problem import Problem
 from sparseopt.pruning.reconstruction import Reconstruction
+from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve as optimise
 from sparseopt.solvers.branch_and_bound import BranchAndBound
 
@@ -140,7 +141,11 @@ def _free_bounds(gram, cross, counts, energy):
 def _branch(gram, cross, count, start, limit):
     """Lower bound of w'Hw / 2 - b'w over at most `count` nonzeros."""
     problem = Problem(Quadratic(gram, -cross), constraint=Cardinality(count))
-    solution = optimise(problem, BranchAndBound(), start, tol=1e-6, time_limit=limit)
+    try:
+        solution = optimise(problem, BranchAndBound(), start, tol=1e-6, time_limit=limit)
+    except UnsupportedProblem:
+        # An input that depends on others.
+        return -np.inf
     return solution.certificate.lower_bound
 
 

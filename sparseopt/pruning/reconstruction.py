@@ -33,7 +33,7 @@ class Reconstruction:
     damping: float
     input_mean: np.ndarray
     target_mean: np.ndarray
-    energy: np.ndarray | None = None
+    energy: np.ndarray
 
     @classmethod
     def of(cls, inputs, targets, layer, damping) -> Reconstruction:
@@ -50,15 +50,12 @@ class Reconstruction:
         """
         p, outputs = layer.weight.shape
         gram, cross, energy = np.zeros((p, p)), np.zeros((p, outputs)), np.zeros(outputs)
-        shifts, sums, rows = None, [np.zeros(p), np.zeros(outputs)], 0
+        shifts, sums, rows = [np.zeros(p), np.zeros(outputs)], [np.zeros(p), np.zeros(outputs)], 0
         for inputs, targets in batches:
             _check_batch(inputs, targets, layer)
-            if shifts is None:
+            if not rows and layer.bias is not None:
                 # Moments about a point near the mean lose no digits when the mean is taken out.
-                shifts = [
-                    np.zeros(Z.shape[1]) if layer.bias is None else Z.mean(axis=0, dtype=np.float64)
-                    for Z in (inputs, targets)
-                ]
+                shifts = [Z.mean(axis=0, dtype=np.float64) for Z in (inputs, targets)]
             A, T = inputs - shifts[0], targets - shifts[1]
             gram += A.T @ A
             cross += A.T @ T
@@ -132,14 +129,17 @@ def _damp(gram, damping) -> float:
     # Rounding is some 1e-16 of the trace: more damping than this is never lost.
     if damping == 0 or damping > 1e-8:
         return added
-    while True:
-        try:
-            scipy.linalg.cho_factor(gram, lower=True)
-        except scipy.linalg.LinAlgError:
-            gram[diagonal] += 9 * added
-            added *= 10
-        else:
-            return added
+    least = 1e-10 * gram.trace() / len(gram)
+    while _smallest_pivot(gram) < least:
+        gram[diagonal] += 9 * added
+        added *= 10
+    return added
+
+
+def _smallest_pivot(gram) -> float:
+    """Square of the smallest entry of the Cholesky factor's diagonal, 0 where there is no factor."""
+    factor, failed = scipy.linalg.lapack.dpotrf(gram.T, lower=True)
+    return 0.0 if failed else float(factor.diagonal().min()) ** 2
 
 
 def _check_batch(inputs, targets, layer):
