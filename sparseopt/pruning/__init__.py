@@ -7,6 +7,15 @@ from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, Mu
 from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.joint import JointL0
 from sparseopt.pruning.joint_refit import JointRefit
+from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layer_methods import (
+    ActivationMagnitude,
+    AlternatingDirections,
+    LayerMethod,
+    LayerwiseHardThresholding,
+    LayerwiseL1,
+    SparseGPT,
+)
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -55,6 +64,9 @@ __all__ = [
     "ActivationVariance",
     "Adam",
     "BestSubset",
+    "ActivationMagnitude",
+    "Adam",
+    "AlternatingDirections",
     "Clock",
     "Contribution",
     "Cubic",
@@ -76,9 +88,13 @@ __all__ = [
     "LassoFeatures",
     "Layer",
     "LayerCodes",
+    "LayerBound",
+    "LayerMethod",
     "LayerReport",
     "LayerStats",
+    "LayerwiseHardThresholding",
     "LayerwiseL0",
+    "LayerwiseL1",
     "Linear",
     "Link",
     "Magnitude",
@@ -110,6 +126,7 @@ __all__ = [
     "Session",
     "SizeReport",
     "SparseNetwork",
+    "SparseGPT",
     "SparsityReached",
     "Step",
     "Stop",
@@ -118,6 +135,7 @@ __all__ = [
     "Training",
     "Wanda",
     "WoodFisher",
+    "certify_layer",
     "gradients",
     "kept_neurons",
     "prune",
