@@ -7,6 +7,7 @@ from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
+from sparseopt.pruning.network_l0 import NetworkL0
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
@@ -54,6 +55,7 @@ __all__ = [
     "Method",
     "Mixed",
     "Network",
+    "NetworkL0",
     "NofM",
     "NumpyMLP",
     "Objective",
