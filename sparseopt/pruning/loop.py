@@ -79,7 +79,8 @@ def prune(
     threshold : float
         In place of a sparsity: weights whose score is below it go, but for the best one of each layer.
     method : Method or Score, default=LayerwiseL0()
-        A score alone prunes without a refit.
+        A score alone prunes without a refit. A StructuredMethod prunes whole features or neurons at once, and takes
+        `sparsity`, `validation`, `time_limit`, `progress` and `random_state` only.
     scope : Scope or its name, default=Scope.NETWORK
         "network": all weights compete, so that layers and neurons with much to spare give most;
         "layer" and "neuron": each gives the same part. No layer is emptied: one without any kept weight keeps its
@@ -122,6 +123,14 @@ def prune(
     clock = as_clock(time_limit)
     method = as_method(method)
     if isinstance(method, StructuredMethod):
+        taken = {
+            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
+            "scope": None if Scope(scope) is Scope.NETWORK else scope,
+        }  # fmt: skip
+        strange = [name for name, value in taken.items() if value is not None]
+        if strange:
+            raise ValueError(f"{method!r} takes no {' or '.join(strange)}; leave out what it does not take.")
         return method.prune(
             model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
             progress=progress,
