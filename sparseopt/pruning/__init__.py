@@ -20,6 +20,7 @@ from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
+from sparseopt.pruning.network_l0 import NetworkL0
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
 from sparseopt.pruning.neuron_methods import (
     ActivationEntropy,
@@ -102,6 +103,7 @@ __all__ = [
     "MutualInformation",
     "Network",
     "NeuronMethod",
+    "NetworkL0",
     "NofM",
     "NumpyMLP",
     "Objective",

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 PASSES = 16
 
 
-def seeds(link, outputs) -> Iterator[np.ndarray]:
+def seeds(link, outputs, passes=PASSES) -> Iterator[np.ndarray]:
     """Seeds whose outer products add up to the curvature of the loss in the outputs: a root R of it, L = RR'.
 
     One column of R after the other, or where these are many, on average: R times random signs. No labels are needed.
     """
     size = outputs.shape[1]
-    if size <= PASSES:
+    if size <= passes:
         signs = iter(np.eye(size))
     else:
         rng = np.random.default_rng(0)
-        signs = ((2.0 * rng.integers(0, 2, outputs.shape) - 1.0) / np.sqrt(PASSES) for _ in range(PASSES))
+        signs = ((2.0 * rng.integers(0, 2, outputs.shape) - 1.0) / np.sqrt(passes) for _ in range(passes))
     match link:
         case Link.SOFTMAX:
             # diag(p) - pp' = RR' with R = diag(sqrt p) - p sqrt(p)'

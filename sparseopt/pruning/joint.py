@@ -75,16 +75,16 @@ class JointL0(Method):
         """Not layer by layer."""
         return False
 
-    def fit_network(self, network, kept, samples, choose):
+    def fit_network(self, before, network, kept, samples, choose, objective, clock):
         """Thresholding steps and fits, from the support that the scores chose."""
-        model = _Quadratic.of(network, samples, self)
+        model = _Quadratic.of(before, samples, self)
         weights = model.fitted(kept, model.masked(model.start, kept))
         value = model.value(weights)
         for _ in range(self.iterations):
             slopes = model.slopes(weights)
             moved = [w - s / c for w, s, c in zip(weights, slopes, model.curvature, strict=True)]
             support = choose([0.5 * c * w**2 for c, w in zip(model.curvature, moved, strict=True)])
-            if all(map(np.array_equal, support, kept)):
+            if clock.expired or all(map(np.array_equal, support, kept)):
                 break
             trial = model.fitted(support, model.masked(moved, support))
             new_value = model.value(trial)

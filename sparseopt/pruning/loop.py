@@ -260,10 +260,12 @@ class _Run:
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
         supports = self._supports(state, scores, level)
+        fitted = self._fitted(state, supports)
         together = self.method.fit_network(
-            state.network, supports, self.samples, lambda others: self._supports(state, others, level)
-        )
-        return self._fitted(state, supports) if together is None else _State(*together)
+            state.network, fitted.network, fitted.kept, self.samples,
+            lambda others: self._supports(state, others, level), Distillation.of(self.dense, self.samples.X), self.clock,
+        )  # fmt: skip
+        return _State(*together)
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
         network, kept = state.network, state.kept

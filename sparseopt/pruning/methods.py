@@ -63,19 +63,25 @@ class Method(ABC):
         """`fit`, by a method that knows the metric of the layer's errors; here without it."""
         return self.fit(layer, kept, inputs, targets)
 
-    def fit_network(self, network, kept, samples, choose):
-        """Return the network with all layers pruned at once, and its supports; None to go layer by layer.
+    def fit_network(self, before, network, kept, samples, choose, objective, clock):
+        """Return the network pruned as a whole, and its supports, for methods that look at all layers at once.
 
         Parameters
         ----------
+        before : Network
+            As it was before this step.
         network : Network
+            After the fits layer by layer.
         kept : list of boolean arrays
-            What the scores chose.
+            Its supports.
         samples : Samples
         choose : callable
             Supports of the same sparsity, scope and pattern by other scores.
+        objective : Objective
+            Divergence from what the model said before it was pruned.
+        clock : Clock
         """
-        return
+        return network, kept
 
     def certificate(self, layer, kept, inputs, targets):
         """What is proven of the fitted layer, a value with `lower` and `value`; None for nothing."""

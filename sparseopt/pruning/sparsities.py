@@ -96,5 +96,8 @@ class _Known(Method):
     def fit_with(self, metric, layer, kept, inputs, targets):
         return self.method.fit_with(metric, layer, kept, inputs, targets)
 
+    def fit_network(self, before, network, kept, samples, choose, objective, clock):
+        return self.method.fit_network(before, network, kept, samples, choose, objective, clock)
+
     def certificate(self, layer, kept, inputs, targets):
         return self.method.certificate(layer, kept, inputs, targets)
