@@ -17,7 +17,16 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
 from sparseopt.pruning.networks import Network, as_data
 from sparseopt.pruning.objectives import Distillation, Mixed
-from sparseopt.pruning.options import as_budget, as_chosen, as_clock, as_labels, as_method, as_refit, as_stops
+from sparseopt.pruning.options import (
+    as_budget,
+    as_chosen,
+    as_clock,
+    as_labels,
+    as_method,
+    as_refit,
+    as_stops,
+    checked_outputs,
+)
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
 from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import NofM, Scope
@@ -70,7 +79,8 @@ def prune(
     threshold : float
         In place of a sparsity: weights whose score is below it go, but for the best one of each layer.
     method : Method or Score, default=LayerwiseL0()
-        A score alone prunes without a refit.
+        A score alone prunes without a refit. A StructuredMethod prunes whole features or neurons at once, and takes
+        `sparsity`, `validation`, `time_limit`, `progress` and `random_state` only.
     scope : Scope or its name, default=Scope.NETWORK
         "network": all weights compete, so that layers and neurons with much to spare give most;
         "layer" and "neuron": each gives the same part. No layer is emptied: one without any kept weight keeps its
@@ -113,12 +123,21 @@ def prune(
     clock = as_clock(time_limit)
     method = as_method(method)
     if isinstance(method, StructuredMethod):
+        taken = {
+            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
+            "scope": None if Scope(scope) is Scope.NETWORK else scope,
+        }  # fmt: skip
+        strange = [name for name, value in taken.items() if value is not None]
+        if strange:
+            raise ValueError(f"{method!r} takes no {' or '.join(strange)}; leave out what it does not take.")
         return method.prune(
             model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
             progress=progress,
         )  # fmt: skip
     levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
     network, X = adapt(model), as_data(X)
+    checked_outputs(network, X)
     labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
@@ -166,7 +185,7 @@ class _Judge:
             rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
             X, labels = X[rows], None if labels is None else labels[rows]
         objective = Distillation.of(network, X) if labels is None else labels
-        return cls(X, objective, objective.quality(network.outputs(X)))
+        return cls(X, objective, objective.quality(checked_outputs(network, X)))
 
     def measured(self, network):
         """Quality and loss of a network."""

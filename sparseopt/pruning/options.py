@@ -102,3 +102,17 @@ def as_stops(stop):
         if not isinstance(rule, Stop):
             raise TypeError(f"stop holds {rule!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
     return stops
+
+
+def checked_outputs(network, X) -> np.ndarray:
+    """Outputs of the network on X, all of them numbers."""
+    # Whatever overflows is told here, in words.
+    with np.errstate(all="ignore"):
+        outputs = network.outputs(X)
+    strange = ~np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
+    if strange.any():
+        raise ValueError(
+            f"the model's outputs are NaN or infinite on {strange.sum()} of {len(X)} samples, the first of them "
+            f"{np.argmax(strange)}; rescale the samples, or give a model that works on them."
+        )
+    return outputs

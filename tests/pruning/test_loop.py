@@ -264,6 +264,8 @@ def test_a_structured_method_takes_the_whole_work():
             return model, sparsity
 
     assert prune("any model", X, sparsity=0.5, method=Everything()) == ("any model", 0.5)
+    with pytest.raises(ValueError, match="takes no stop or scope"):
+        prune("any model", X, sparsity=0.5, method=Everything(), stop=Iterations(3), scope="layer")
 
 
 def test_a_method_may_bring_proofs():
@@ -300,3 +302,9 @@ def test_a_method_may_bring_proofs():
 def test_wrong_options_are_told_at_the_door(options, error, message):
     with pytest.raises(error, match=message):
         prune(NETWORK, X, **options)
+
+
+def test_activations_that_overflow_are_told_at_the_door():
+    network = NumpyMLP([np.full((2, 3), 1e200), np.array([[1e200], [-1e200], [1.0]])])
+    with pytest.raises(ValueError, match="1 of 3 samples, the first of them 1"):
+        prune(network, np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0]]), sparsity=0.5)
