@@ -11,9 +11,9 @@ from scipy import sparse
 from sparseopt.adapters import adapt
 from sparseopt.pruning.networks import Link, as_data
 
-# Bytes of a neuron's values for the samples that go through all layers together: what lies between two layers
-# should stay in the cache, and the products of few samples cost as much for their calls.
-BLOCK = 1024
+# Bytes of the widest layer's values for the samples that go through all layers together: they should stay in the
+# cache, and be many, since each call costs as much as a few thousand products.
+BLOCK = 2**19
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,7 +69,10 @@ class SparseNetwork:
         # X is not converted to double, nor the weights: single precision stays single.
         X = X.astype(self.weights[0].dtype, copy=False)
         outputs = np.empty((len(X), self.weights[-1].shape[0]), X.dtype)
-        weights, block = (self.first, *self.weights[1:]), BLOCK // X.itemsize
+        weights, width = (self.first, *self.weights[1:]), max(inputs, *(weight.shape[0] for weight in self.weights))
+        block = min(max(BLOCK // (width * X.itemsize), 16), len(X))
+        if block * X.itemsize % 1024 == 0:
+            block -= 8  # rows that begin at multiples of a power of two push each other out of the cache
         for start in range(0, len(X), block):
             # Samples are the last axis inside: a sparse matrix is fastest on contiguous rows of many samples.
             values = X[start : start + block].T

@@ -329,6 +329,7 @@ class _Run:
             if proof is not None:
                 certificates[new.name] = proof
         left = [layer.name for layer, chosen in zip(self.dense.layers(), self.chosen, strict=True) if not chosen]
+        left += self.dense.left_out
         return Pruned(
             best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
             self.judge.dense_quality if best_step is None else best_step.quality, self.judge.dense_quality, status, reason, certificates,

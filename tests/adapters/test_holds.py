@@ -76,6 +76,11 @@ def test_a_model_has_a_mask():
         Mask.of("text")
 
 
+def test_a_perceptron_of_counts_is_refused():
+    with pytest.raises(TypeError, match="loss 'poisson'"):
+        prune(fitted(MLPRegressor, loss="poisson"), X, sparsity=0.5)
+
+
 @pytest.mark.parametrize(
     ("mistake", "message", "error"),
     [

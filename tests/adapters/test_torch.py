@@ -58,7 +58,7 @@ def test_a_module_is_pruned_like_the_same_matrices():
     matrices = NumpyMLP(
         [module[i].weight.detach().numpy().T for i in (0, 3)], [module[i].bias.detach().numpy() for i in (0, 3)]
     )
-    for method in (LayerwiseL0(), Magnitude(refit=True)):
+    for method in (LayerwiseL0(), Magnitude()):
         ours = so.prune(module, X, sparsity=0.7, method=method)
         theirs = so.prune(matrices, X, sparsity=0.7, method=method)
         assert ours.mask["0"].T.tolist() == theirs.mask["weights_0"].tolist()
@@ -210,6 +210,7 @@ def test_other_weights_are_named_and_left():
     assert pruned.mask.kept == 12
     assert torch.equal(pruned.model.embed.weight, module.embed.weight)
     assert len(network.left_out) == 4
+    assert all(name in pruned.notes[0] for name in network.left_out)
 
 
 def test_the_last_layer_of_an_attention_is_named_since_it_is_not_called():

@@ -22,7 +22,7 @@ OPTIMIZERS = [
     lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1),
     lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
     lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.9, weight_decay=0.1),
-    lambda p: torch.optim.LBFGS(p, lr=0.1),
+    lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=4),
 ]
 
 

@@ -64,6 +64,11 @@ class PerceptronAdapter(Network):
     @classmethod
     def of(cls, model) -> PerceptronAdapter:
         """Return a fitted MLP as a network."""
+        if model.out_activation_ not in {link.value for link in Link}:
+            raise TypeError(
+                f"{type(model).__name__} with loss {model.loss!r} puts out {model.out_activation_!r} of its last layer, "
+                "which is not supported; give one of squared errors or a classifier."
+            )
         # scikit-learn calls the link of an MLP out_activation_, by the names of ours.
         return cls(model, NumpyMLP(model.coefs_, model.intercepts_, model.activation, model.out_activation_))
 
