@@ -24,7 +24,6 @@ def network_and_data(network=None, images=None):
 def _digits():
     from sklearn.datasets import load_digits
     from sklearn.neural_network import MLPClassifier
-
     from sparseopt.pruning import NumpyMLP
 
     X, y = load_digits(return_X_y=True)

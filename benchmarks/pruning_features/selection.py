@@ -31,7 +31,6 @@ def peers(k, features):
     """Functions of (X, y) that give k columns, by name; ours is the first."""
     from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, mutual_info_regression
     from sklearn.linear_model import LassoCV, LinearRegression
-
     from sparseopt.adapters.sklearn import FeatureSelector
     from sparseopt.pruning import BestSubset, InformationGain, LassoFeatures
 
@@ -99,7 +98,6 @@ def forests(told=print):
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import cross_val_score
     from sklearn.pipeline import make_pipeline
-
     from sparseopt.adapters.sklearn import FeatureSelector
     from sparseopt.pruning import BestSubset, InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
 
