@@ -1,16 +1,17 @@
-"""The command line: `sparseopt demo | solve | path | info | warmup`."""
+"""The command line: `sparseopt demo | solve | path | prune | info | warmup`."""
 
 import argparse
 import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 import sparseopt as so
-from sparseopt import report
+from sparseopt import pruning, report
 from sparseopt._jit import bundle_directories, cache_directory
 from sparseopt.reading import Dataset, read
 from sparseopt.warmup import warmup
@@ -24,6 +25,22 @@ SOLVERS = {
     "hard-thresholding": so.HardThresholding,
     "local-search": so.LocalSearch,
     "operator-splitting": so.OperatorSplitting,
+}
+PRUNING_METHODS: dict[str, Callable] = {
+    "layerwise-l0": pruning.LayerwiseL0,
+    "magnitude": pruning.Magnitude,
+    "random": pruning.Random,
+    "gradient": pruning.GradientMagnitude,
+    "first-order": pruning.FirstOrder,
+    "optimal-brain-damage": pruning.OptimalBrainDamage,
+    "optimal-brain-surgeon": pruning.OptimalBrainSurgeon,
+    "wanda": pruning.Wanda,
+}
+SCHEDULES: dict[str, Callable] = {
+    "one-shot": lambda steps: pruning.OneShot(),  # noqa: ARG005, each has the same face
+    "linear": pruning.Linear,
+    "cubic": pruning.Cubic,
+    "exponential": pruning.Exponential,
 }
 EXIT_CODES = """\
 exit codes: 0 every run met its tolerance; 1 some did not (the printed status says why);
@@ -95,6 +112,56 @@ def run_path(arguments) -> int:
         named = [report.solution_data(solution, solution.w / scale, data.names) for solution in solutions]
         _write(arguments.out, {"path": named}, alphas=solutions.alphas, w=solutions.w / scale)
     return 0 if all(solution.status is so.Status.CONVERGED for solution in solutions) else 1
+
+
+def run_prune(arguments) -> int:
+    """A network from an .npz file, pruned on the rows of a data file."""
+    _check_suffix(arguments.out, ".npz")
+    network, names = _network(arguments.network, arguments.activation, arguments.link)
+    data = read(arguments.data, arguments.target)
+    method = PRUNING_METHODS[arguments.method]()
+    if isinstance(method, pruning.Score):
+        method = pruning.Scored(method, refit=not arguments.no_refit)
+    pruned = so.prune(
+        network,
+        data.X,
+        None if arguments.no_labels else data.y,
+        sparsity=arguments.sparsity,
+        threshold=arguments.threshold,
+        method=method,
+        scope=arguments.scope,
+        schedule=SCHEDULES[arguments.schedule](arguments.steps),
+        refit=pruning.Adam(epochs=arguments.epochs) if arguments.epochs else None,
+        time_limit=np.inf if arguments.time_limit is None else arguments.time_limit,
+        progress=_shows_progress(arguments),
+    )
+    print(f"{arguments.network}: {pruned.mask.kept} of {pruned.mask.total} weights kept in {pruned.seconds:.1f} s")
+    print(f"quality {pruned.dense_quality:.4g} before, {pruned.quality:.4g} after; {pruned.reason}")
+    for layer in pruned.layers:
+        print(f"  {layer.name}: {layer.kept} of {layer.total} weights, relative error {layer.error:.3g}")
+    if arguments.out is not None:
+        arrays = [*pruned.model.weights, *(pruned.model.biases or ())]
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(arguments.out, **dict(zip(names, arrays, strict=True)))
+    return 0 if pruned.status is pruning.PruningStatus.DONE else 1
+
+
+def _network(file, activation, link):
+    """The network of an .npz file, and the names of its weights and then of its biases."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, TypeError, EOFError) as error:
+        raise ValueError(f"{file} is no .npz file of arrays; write it with numpy.savez.") from error
+    weights = [name for name, array in arrays.items() if array.ndim == 2]
+    biases = [name for name, array in arrays.items() if array.ndim == 1]
+    if len(weights) + len(biases) != len(arrays) or len(biases) not in {0, len(weights)}:
+        raise ValueError(
+            f"{file} has {len(weights)} matrices, {len(biases)} vectors and {len(arrays)} arrays; "
+            "give one matrix (inputs, outputs) for each layer in order, and one vector of biases for each, or none."
+        )
+    biases_or_none = [arrays[name] for name in biases] if biases else None
+    return pruning.NumpyMLP([arrays[name] for name in weights], biases_or_none, activation, link), [*weights, *biases]
 
 
 def run_info(arguments) -> int:  # noqa: ARG001, each command has the same face
@@ -265,6 +332,32 @@ def _parser():
     path.add_argument("--count", type=int, default=50, help="number of penalties (%(default)s)")
     path.add_argument("--smallest", type=float, default=1e-3, help="last alpha over the first (%(default)s)")
     path.add_argument("--out", type=Path, help="write the path to this .json, .npz or .png file")
+
+    prune = _command(commands, "prune", run_prune)
+    prune.add_argument("network", type=Path, help="an .npz file: matrices (inputs, outputs) in order, and biases")
+    prune.add_argument("data", type=Path, help="a .csv, .npz or .parquet file of samples")
+    prune.add_argument("--target", help="column of the labels in CSV and Parquet (the last one)")
+    prune.add_argument("--no-labels", action="store_true", help="keep what the network does, whatever the labels say")
+    budget = prune.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--sparsity", type=float, help="part of the weights to be zero")
+    budget.add_argument("--threshold", type=float, help="score below which weights go")
+    prune.add_argument("--method", choices=PRUNING_METHODS, default="layerwise-l0", help="(%(default)s)")
+    prune.add_argument("--no-refit", action="store_true", help="leave the kept weights of a score as they were")
+    prune.add_argument(
+        "--scope", choices=[scope.value for scope in pruning.Scope], default="network", help="(%(default)s)"
+    )
+    prune.add_argument("--schedule", choices=SCHEDULES, default="one-shot", help="(%(default)s)")
+    prune.add_argument("--steps", type=int, default=10, help="steps of the schedule (%(default)s)")
+    prune.add_argument("--epochs", type=float, default=0, help="epochs of training, shared by the steps (none)")
+    prune.add_argument(
+        "--activation", choices=[kind.value for kind in pruning.Activation], default="relu", help="(%(default)s)"
+    )
+    prune.add_argument(
+        "--link", choices=[kind.value for kind in pruning.Link], default="identity", help="(%(default)s)"
+    )
+    prune.add_argument("--time-limit", type=float, help="most seconds")
+    prune.add_argument("--out", type=Path, help="write the pruned arrays, by their names, to this .npz file")
+    prune.add_argument("--quiet", action="store_true", help="no progress on the terminal")
 
     _command(commands, "info", run_info)
     warming = _command(commands, "warmup", run_warmup)

@@ -1,4 +1,6 @@
-"""Pictures of results: a path, a choice on it, the convergence of a run, a mask. Needs matplotlib."""
+"""Pictures of results: a path, a choice on it, how a run converged, a mask, a pruning. Needs matplotlib."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -218,6 +220,80 @@ def plot_mask(mask, axes=None):
         panel.set_xticks([])
         panel.set_yticks([])
     return np.ravel(axes)[0].figure
+
+
+def plot_pruning(pruned, axes=None):
+    """The trace of a pruning run: the part of the weights that is zero, and the quality, after each step.
+
+    Parameters
+    ----------
+    pruned : Pruned
+        What `prune` returned.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        Of the quality; the sparsity has an axis of its own at the right.
+    """
+    if not pruned.steps:
+        raise ValueError("plot_pruning: the result has no steps; give what prune() returned.")
+    axes = _axes(axes)
+    steps = np.arange(len(pruned.steps) + 1)
+    quality = np.array([pruned.dense_quality, *(step.quality for step in pruned.steps)])
+    sparsity = np.array([0.0, *(step.sparsity for step in pruned.steps)])
+    accepted = np.array([True, *(step.accepted for step in pruned.steps)])
+    right = axes.twinx()
+    right.fill_between(steps, sparsity, step="mid", color="#B8B8B8", alpha=0.35, linewidth=0)
+    right.set_ylim(0, 1)
+    right.set_ylabel("part of the weights that is zero")
+    right.spines["top"].set_visible(False)
+    axes.set_zorder(right.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    axes.plot(steps, quality, marker="o", markersize=3, color=COLOURS[0], linewidth=1.8, label="quality")
+    axes.plot(steps[~accepted], quality[~accepted], "x", color=COLOURS[1], label="not accepted")
+    axes.axhline(pruned.dense_quality, color="black", linestyle=":", linewidth=1.0, label="before pruning")
+    axes.set_xlabel("step")
+    axes.set_ylabel("quality")
+    axes.legend(frameon=False, fontsize="small", loc="lower left")
+    return _clean(axes)
+
+
+def plot_sparsities(runs, axes=None, *, quality=None):
+    """Quality against sparsity, one curve for each method: what a weight fewer costs.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of Pruned, or PruningCrossValidation
+        Results of one method at several sparsities, by the name that the legend shows; or what `prune_cv` returned.
+    axes : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    quality : callable (model) -> float, optional
+        What is drawn; by default the quality that each run has measured.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    axes = _axes(axes)
+    if isinstance(runs, Mapping):
+        for rank, (label, results) in enumerate(runs.items()):
+            found = sorted(results, key=lambda run: -run.mask.density)
+            zeros = [1 - run.mask.density for run in found]
+            values = [run.quality if quality is None else quality(run.model) for run in found]
+            axes.plot(zeros, values, marker="o", markersize=4, color=COLOURS[rank % len(COLOURS)], label=label)
+    else:
+        zeros, mean, spread = runs.sparsities.mean(axis=0), runs.mean, runs.standard_error
+        axes.fill_between(zeros, mean - spread, mean + spread, color=COLOURS[0], alpha=0.15, linewidth=0)
+        axes.plot(zeros, mean, marker="o", markersize=4, color=COLOURS[0], label="mean, one standard error")
+        label = f"chosen: {runs.name} {runs.candidates[runs.chosen]:g}"
+        axes.axvline(zeros[runs.chosen], color=COLOURS[2], linestyle="--", linewidth=1.2, label=label)
+        axes.axhline(runs.dense_qualities.mean(), color="black", linestyle=":", linewidth=1.0, label="before pruning")
+    axes.set_xlabel("part of the weights that is zero")
+    axes.set_ylabel("quality")
+    axes.legend(frameon=False, fontsize="small", loc="lower left")
+    return _clean(axes)
 
 
 def _strengths(found, verb):

@@ -131,3 +131,46 @@ def test_warmup_compiles_each_combination_once(monkeypatch, capsys):
     shown = capsys.readouterr()
     assert shown.out == "0 kernels compiled\n"
     assert "LeastSquares, L1, CoordinateDescent" in shown.err
+
+
+@pytest.fixture
+def network(tmp_path):
+    rng = np.random.default_rng(1)
+    file = tmp_path / "network.npz"
+    np.savez(
+        file,
+        first=rng.standard_normal((5, 8)),
+        first_bias=rng.standard_normal(8),
+        last=rng.standard_normal((8, 1)),
+        last_bias=np.ones(1),
+    )
+    return file
+
+
+def test_prune_writes_the_arrays_of_the_network(network, data, tmp_path, capsys):
+    out = tmp_path / "folder" / "pruned.npz"
+    assert cli.main(["prune", str(network), data, "--no-labels", "--sparsity", "0.75", "--out", str(out)]) == 0
+    with np.load(network) as stored, np.load(out) as written:
+        arrays = [stored[name] for name in ("first", "last", "first_bias", "last_bias")]
+        expected = so.prune(so.pruning.NumpyMLP(arrays[:2], arrays[2:]), X, sparsity=0.75)
+        assert set(written.files) == set(stored.files)
+        np.testing.assert_array_equal(written["first"], expected.model.weights[0])
+        np.testing.assert_array_equal(written["last_bias"], expected.model.biases[1])
+    assert "12 of 48 weights kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["magnitude", "first-order", "wanda"])
+def test_prune_by_a_score_in_steps_with_training(network, data, capsys, method):
+    arguments = ["--sparsity", "0.5", "--method", method, "--schedule", "cubic", "--steps", "2", "--epochs", "2"]
+    assert cli.main(["prune", str(network), data, *arguments]) == 0
+    assert "24 of 48 weights kept" in capsys.readouterr().out
+
+
+def test_prune_says_what_is_wrong_with_the_network(data, tmp_path, capsys):
+    file = tmp_path / "cube.npz"
+    np.savez(file, cube=np.ones((2, 2, 2)))
+    assert cli.main(["prune", str(file), data, "--sparsity", "0.5"]) == 2
+    assert "one matrix (inputs, outputs) for each layer" in capsys.readouterr().err
+    file.write_text("no archive")
+    assert cli.main(["prune", str(file), data, "--sparsity", "0.5"]) == 2
+    assert "numpy.savez" in capsys.readouterr().err

@@ -1,11 +1,14 @@
 """Pictures show the numbers that they were given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
 import sparseopt as so
 from sparseopt import plotting
+from sparseopt.pruning import Linear, Magnitude, NumpyMLP, QualityLoss, Wanda, prune_cv
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 12))
@@ -112,3 +115,37 @@ def test_a_picture_can_be_drawn_into_given_axes():
     _, axes = plt.subplots()
     path = so.path(so.Problem(LOSS), [so.L1(0.5), so.L1(0.1)])
     assert plotting.plot_path(path, axes=axes) is axes
+
+
+def test_a_pruning_run_draws_quality_and_sparsity_of_each_step():
+    network = NumpyMLP([RNG.standard_normal((12, 6)), RNG.standard_normal((6, 2))])
+    pruned = so.prune(network, X, sparsity=0.9, method=Magnitude(), schedule=Linear(6), stop=QualityLoss(0.3))
+    axes = plotting.plot_pruning(pruned)
+    quality = axes.get_lines()[0].get_ydata()
+    assert quality.tolist() == [1.0, *(step.quality for step in pruned.steps)]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"quality", "not accepted", "before pruning"}
+    whole = so.prune(network, X, sparsity=0.5)
+    with pytest.raises(ValueError, match="no steps"):
+        plotting.plot_pruning(replace(whole, steps=()))
+
+
+def test_curves_of_quality_against_sparsity():
+    network = NumpyMLP([RNG.standard_normal((12, 6)), RNG.standard_normal((6, 2))])
+    runs = {
+        str(method): [so.prune(network, X, sparsity=sparsity, method=method) for sparsity in (0.8, 0.25, 0.5)]
+        for method in (Magnitude(), Wanda())
+    }
+    axes = plotting.plot_sparsities(runs)
+    assert [line.get_label() for line in axes.get_lines()] == list(runs)
+    first = axes.get_lines()[0]
+    np.testing.assert_allclose(first.get_xdata(), [0.25, 0.5, 0.8], atol=0.01)
+    assert first.get_ydata().tolist() == [run.quality for run in (runs[str(Magnitude())][i] for i in (1, 2, 0))]
+    own = plotting.plot_sparsities(runs, quality=lambda model: float(np.count_nonzero(model.weights[0])))
+    assert own.get_lines()[0].get_ydata()[0] > own.get_lines()[0].get_ydata()[2]
+
+
+def test_a_cross_validated_sparsity_draws_its_choice():
+    found = prune_cv(NumpyMLP([RNG.standard_normal((12, 2))]), X, sparsities=(0.25, 0.5, 0.75))
+    axes = plotting.plot_sparsities(found)
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), found.mean)
+    assert any("chosen: sparsity" in text.get_text() for text in axes.get_legend().get_texts())

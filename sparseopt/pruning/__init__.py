@@ -25,11 +25,14 @@ from sparseopt.pruning.scores import (
     GradientMagnitude,
     Magnitude,
     OptimalBrainDamage,
+    OptimalBrainSurgeon,
     Random,
     Wanda,
+    WoodFisher,
 )
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
+from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
 
 __all__ = [
     "SGD",
@@ -66,7 +69,9 @@ __all__ = [
     "Objective",
     "OneShot",
     "OptimalBrainDamage",
+    "OptimalBrainSurgeon",
     "Pruned",
+    "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
     "Random",
@@ -84,7 +89,9 @@ __all__ = [
     "StructuredMethod",
     "Training",
     "Wanda",
+    "WoodFisher",
     "certify_layer",
     "gradients",
     "prune",
+    "prune_cv",
 ]

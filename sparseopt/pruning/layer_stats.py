@@ -142,6 +142,13 @@ class LayerStats:
         """Diagonal of the Fisher information, which is that of the Gauss-Newton Hessian; needs no labels."""
         return self._mean_square(self.own_slopes)
 
+    def of_samples(self, count) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and slopes of the first samples, of shape (samples, places, inputs or outputs)."""
+        samples = len(self.passes.samples.X)
+        count, places = min(count, samples), len(self.inputs) // samples
+        rows, slopes = slice(count * places), np.asarray(self.slopes)
+        return self.inputs[rows].reshape(count, places, -1), slopes[rows].reshape(count, places, -1)
+
     def rng(self, seed=0) -> np.random.Generator:
         """A generator of its own for each layer, the same in each call."""
         return np.random.default_rng([self.passes.samples.seed, seed, self.position])

@@ -17,10 +17,19 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
 from sparseopt.pruning.networks import Network, as_data
 from sparseopt.pruning.objectives import Distillation, Mixed
-from sparseopt.pruning.options import as_budget, as_chosen, as_clock, as_labels, as_method, as_refit, as_stops
+from sparseopt.pruning.options import (
+    as_budget,
+    as_chosen,
+    as_clock,
+    as_labels,
+    as_method,
+    as_refit,
+    as_stops,
+    checked_outputs,
+)
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
 from sparseopt.pruning.schedules import OneShot
-from sparseopt.pruning.scopes import NofM, Scope, alive
+from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
 
@@ -68,9 +77,10 @@ def prune(
     sparsity : float
         Part of the weights to be zero, at least 0 and below 1. Biases are not counted.
     threshold : float
-        In place of a sparsity: weights whose score is below it go.
+        In place of a sparsity: weights whose score is below it go, but for the best one of each layer.
     method : Method or Score, default=LayerwiseL0()
-        A score alone prunes without a refit.
+        A score alone prunes without a refit. A StructuredMethod prunes whole features or neurons at once, and takes
+        `sparsity`, `validation`, `time_limit`, `progress` and `random_state` only.
     scope : Scope or its name, default=Scope.NETWORK
         "network": all weights compete, so that layers and neurons with much to spare give most;
         "layer" and "neuron": each gives the same part. No layer is emptied: one without any kept weight keeps its
@@ -113,12 +123,21 @@ def prune(
     clock = as_clock(time_limit)
     method = as_method(method)
     if isinstance(method, StructuredMethod):
+        taken = {
+            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
+            "scope": None if Scope(scope) is Scope.NETWORK else scope,
+        }  # fmt: skip
+        strange = [name for name, value in taken.items() if value is not None]
+        if strange:
+            raise ValueError(f"{method!r} takes no {' or '.join(strange)}; leave out what it does not take.")
         return method.prune(
             model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
             progress=progress,
         )  # fmt: skip
     levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
     network, X = adapt(model), as_data(X)
+    checked_outputs(network, X)
     labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
@@ -166,7 +185,7 @@ class _Judge:
             rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
             X, labels = X[rows], None if labels is None else labels[rows]
         objective = Distillation.of(network, X) if labels is None else labels
-        return cls(X, objective, objective.quality(network.outputs(X)))
+        return cls(X, objective, objective.quality(checked_outputs(network, X)))
 
     def measured(self, network):
         """Quality and loss of a network."""
@@ -192,8 +211,9 @@ class _Run:
 
     def to_the_end(self, start, levels, resume, *, keep_best) -> Pruned:
         """All steps, and the best of them."""
-        state, best, best_step = start, start, None
+        state, best = start, start
         steps = [] if resume is None else list(resume.steps)
+        best_step = next((step for step in reversed(steps) if step.accepted), None)
         status, reason = PruningStatus.DONE, PruningStatus.DONE.value
         session = self._session(len(levels))
         for level in levels:
@@ -201,7 +221,9 @@ class _Run:
                 status = PruningStatus.TIME_LIMIT
                 break
             try:
-                state, step = self._step(state, level, session)
+                # Where there is nothing more to prune, a step is there to train.
+                held = bool(steps) and steps[-1].accepted and steps[-1].target == level
+                state, step = self._step(state if held else self._pruned(state, level), level, session)
             except KeyboardInterrupt:
                 if state is start and resume is None:
                     raise
@@ -219,7 +241,7 @@ class _Run:
                 break
         if status in {PruningStatus.TIME_LIMIT, PruningStatus.INTERRUPTED}:
             reason = status.value
-        return self._result(best, steps, status, reason)
+        return self._result(best, best_step, steps, status, reason)
 
     def _session(self, parts):
         if not isinstance(self.refit, Training) or not parts:
@@ -232,12 +254,15 @@ class _Run:
         rng = np.random.default_rng(self.samples.seed)
         return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
 
-    def _step(self, state, level, session) -> tuple[_State, Step]:
+    def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        network, kept = self._fitted(state, self._supports(state, scores, level))
+        return self._fitted(state, self._supports(state, scores, level))
+
+    def _step(self, state, level, session) -> tuple[_State, Step]:
+        network, kept = state.network, state.kept
         if session is not None:
             network = session.advance(network, kept)
         quality, loss = self.judge.measured(network)
@@ -251,15 +276,14 @@ class _Run:
         """What each layer keeps; pruned weights and layers that were not chosen take no part."""
         places = np.flatnonzero(self.chosen)
         before = [state.kept[i] for i in places]
-        # Less than any score, but finite: positions must stay comparable.
         scores = [np.where(keep, scores[i], -np.inf) for i, keep in zip(places, before, strict=True)]
         found = [keep & old for keep, old in zip(self.choose(scores, level), before, strict=True)]
         supports = list(state.kept)
-        for i, keep in zip(places, alive(found, scores), strict=True):
+        for i, keep in zip(places, found, strict=True):
             supports[i] = keep
         return supports
 
-    def _fitted(self, state, supports):
+    def _fitted(self, state, supports) -> _State:
         """Layers from the first to the last, each with the inputs that it will really meet."""
         # A teacher that has been trained since knows more than the model before.
         teacher = state.network if self._trains_on_labels else self.dense
@@ -276,7 +300,7 @@ class _Run:
                 layers[i] = masked(layer, supports[i])
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
-        return network, kept
+        return _State(network, kept)
 
     def _fitted_layer(self, layer, support, inputs, targets):
         fitted, kept = self.method.fit(layer, support, inputs, targets)
@@ -289,7 +313,7 @@ class _Run:
     def _trains_on_labels(self):
         return isinstance(self.refit, Training) and self.samples.labels is not None and self.refit.distil < 1
 
-    def _result(self, best, steps, status, reason) -> Pruned:
+    def _result(self, best, best_step, steps, status, reason) -> Pruned:
         """What is returned, with the error of each layer on the inputs that it really meets."""
         X, reports, arrays, certificates = self.samples.X, [], {}, {}
         pairs = zip(self.dense.layers(), best.network.layers(), strict=True)
@@ -307,7 +331,7 @@ class _Run:
         left = [layer.name for layer, chosen in zip(self.dense.layers(), self.chosen, strict=True) if not chosen]
         return Pruned(
             best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
-            self.judge.dense_quality, status, reason, certificates,
+            self.judge.dense_quality if best_step is None else best_step.quality, self.judge.dense_quality, status, reason, certificates,
             (f"left as they were: {', '.join(left)}.",) if left else (),
         )  # fmt: skip
 
@@ -337,7 +361,7 @@ def _start(network, chosen, levels, resume):
         for layer in found.layers()
     ]
     done = [step.target for step in resume.steps if step.accepted]
-    if np.allclose(done, levels[: len(done)], rtol=1e-12, atol=0):
+    if len(done) <= len(levels) and np.allclose(done, levels[: len(done)], rtol=1e-12, atol=0):
         levels = levels[len(done) :]
     else:
         levels = levels[levels > max(done, default=-np.inf)]

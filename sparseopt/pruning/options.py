@@ -9,7 +9,7 @@ from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
 from sparseopt.pruning.objectives import Labels
 from sparseopt.pruning.schedules import Exponential, Schedule
-from sparseopt.pruning.scopes import NofM, Scope
+from sparseopt.pruning.scopes import NofM, Scope, alive
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
 
@@ -56,7 +56,11 @@ def as_budget(sparsity, threshold, scope, pattern, schedule):
         raise ValueError(f"threshold is {threshold}; give the score below which weights go.")
     if isinstance(schedule, Exponential):
         raise ValueError("an exponential schedule divides a sparsity, not a threshold; give Linear or Cubic.")  # noqa: TRY004, the pair is wrong
-    return schedule.levels(threshold), lambda scores, level: [score >= level for score in scores]
+    return schedule.levels(threshold), _above
+
+
+def _above(scores, threshold):
+    return alive([score >= threshold for score in scores], scores, exchange=False)
 
 
 def as_labels(network, X, y):
@@ -98,3 +102,17 @@ def as_stops(stop):
         if not isinstance(rule, Stop):
             raise TypeError(f"stop holds {rule!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
     return stops
+
+
+def checked_outputs(network, X) -> np.ndarray:
+    """Outputs of the network on X, all of them numbers."""
+    # Whatever overflows is told here, in words.
+    with np.errstate(all="ignore"):
+        outputs = network.outputs(X)
+    strange = ~np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
+    if strange.any():
+        raise ValueError(
+            f"the model's outputs are NaN or infinite on {strange.sum()} of {len(X)} samples, the first of them "
+            f"{np.argmax(strange)}; rescale the samples, or give a model that works on them."
+        )
+    return outputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -79,8 +80,8 @@ class Pruned:
     seconds : float
     steps : tuple of Step
         The trace: one for each step of the schedule.
-    dense_quality : float
-        Quality before pruning.
+    quality, dense_quality : float
+        Quality of the returned model, and of the one before pruning, measured as in `Step`.
     status : PruningStatus
     reason : str
         Why the run ended, in words.
@@ -90,12 +91,13 @@ class Pruned:
         What the reader should know: layers that were left alone, and why.
     """
 
-    model: object
+    model: Any
     mask: Mask
     layers: tuple[LayerReport, ...]
     method: object
     seconds: float
     steps: tuple[Step, ...] = ()
+    quality: float = np.nan
     dense_quality: float = np.nan
     status: PruningStatus = PruningStatus.DONE
     reason: str = PruningStatus.DONE.value

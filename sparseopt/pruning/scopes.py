@@ -70,17 +70,17 @@ class NofM:
         return kept
 
 
-def alive(kept, scores) -> list[np.ndarray]:
+def alive(kept, scores, *, exchange=True) -> list[np.ndarray]:
     """Return the same weights, but that a layer with none gets its best one.
 
-    In its place goes the worst of all kept weights in layers that have more than one, if there are such.
+    In an exchange goes the worst of all kept weights in layers that have more than one, if there are such.
     """
     kept = [keep.copy() for keep in kept]
     for keep, score in zip(kept, scores, strict=True):
         if keep.any():
             continue
         keep.flat[np.argmax(score)] = True
-        spare = [i for i, other in enumerate(kept) if other.sum() > 1]
+        spare = [i for i, other in enumerate(kept) if exchange and other.sum() > 1]
         worst = [np.where(kept[i], scores[i], np.inf) for i in spare]
         if spare:
             i = int(np.argmin([values.min() for values in worst]))

@@ -153,11 +153,11 @@ class Descent(Session):
             for layer in network.layers()
         ]
         dropped = [~keep for keep in kept]
-        network = network.with_layers(layers)
         self._forget(layers, dropped)
         while self.done < until and not self.clock.expired:
-            self._step(network, layers, dropped)
-        return network
+            # The arrays change in place; an adapter may have made others of them.
+            self._step(network.with_layers(layers), layers, dropped)
+        return network.with_layers(layers)
 
     def _forget(self, layers, dropped):
         """Nothing is left of the momentum of pruned weights."""
