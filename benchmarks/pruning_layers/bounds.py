@@ -15,9 +15,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from sparseopt.pruning import AlternatingDirections, LayerwiseL0, NumpyMLP, certify_layer, prune
 
 from benchmarks.report import markdown, save
-from sparseopt.pruning import AlternatingDirections, LayerwiseL0, NumpyMLP, certify_layer, prune
 
 WIDEST = 64
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)

@@ -22,6 +22,7 @@ from sparseopt.pruning.reconstruction import Reconstruction, solve
 EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
+RHO, REST = 0.15, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,28 +155,28 @@ class AlternatingDirections(LayerMethod):
         dense = dense_weights(gram, cross)
         more = min(int((1 + self.surplus) * count), dense.size)
         # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
-        is_trimmed = len(cross) * (more / len(cross)) ** 3 / 2 <= TRIMMED * dense.size * len(gram)
+        if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):
+            moved = alternating_directions(gram, dense, count, growth=self.growth**0.85)
+            support = largest(np.abs(moved) * scale_of(gram).astype(np.float32), count)
+            return self._refit(gram, cross, dense, support, moved), support
         # Elimination forgives a support that the directions have found in fewer steps.
-        speed = {"rho": 0.15, "rest": 0.02} if is_trimmed else {"rho": 0.1, "rest": 0.01}
-        moved = alternating_directions(gram, dense, count, growth=self.growth, **speed)
-        sizes = np.abs(moved) * scale_of(gram).astype(np.float32)
-        if is_trimmed:
-            support = supports.eliminated(gram, cross, largest(sizes, more), count, self._workers)
-        else:
-            support = largest(sizes, count)
-        weight = self._refit(gram, cross, dense, support, moved)
+        moved = alternating_directions(gram, dense, count, growth=self.growth, rho=RHO, rest=REST)
+        larger = largest(np.abs(moved) * scale_of(gram).astype(np.float32), more)
+        support = supports.eliminated(gram, cross, larger, count, self._workers)
+        weight = supports.refit(gram, cross, support, self._workers)
         for _ in range(self.rounds):
-            weight, support = self._exchanged(gram, cross, dense, weight, support)
+            weight, support = self._exchanged(gram, cross, weight, support)
         return weight, support
 
-    def _exchanged(self, gram, cross, dense, weight, support):
+    def _exchanged(self, gram, cross, weight, support):
         count = int(support.sum())
-        slopes = np.where(support, 0, cross - weight @ gram)
-        entering = largest(slopes**2 / gram.diagonal(), max(count // 10, 1)) & ~support
-        other = supports.eliminated(gram, cross, support | entering, count, self._workers)
-        refitted = self._refit(gram, cross, dense, other, weight)
-        before, after = (_value(gram, cross, w) for w in (weight, refitted))
-        return (refitted, other) if after < before else (weight, support)
+        slopes = cross - weight.astype(np.float32) @ gram.astype(np.float32)
+        slopes[support] = 0
+        entering = largest(slopes**2 / gram.diagonal(), min(max(count // 10, 1), support.size - count))
+        other = supports.eliminated(gram, cross, support | entering, count, self._workers, part=0.25)
+        refitted = supports.refit(gram, cross, other, self._workers)
+        # The loss of least squares weights is -w'b / 2, but for a constant.
+        return (refitted, other) if np.vdot(refitted, cross) > np.vdot(weight, cross) else (weight, support)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,11 +340,6 @@ def largest(values, count) -> np.ndarray:
     if count:
         support[np.argpartition(values, values.size - count, axis=None)[values.size - count :]] = True
     return support.reshape(values.shape)
-
-
-def _value(gram, cross, weight):
-    """Objective of the layer, but for a constant."""
-    return float(np.sum(weight * (weight @ gram / 2 - cross), dtype=np.float64))
 
 
 def _largest_eigenvalue(gram):
