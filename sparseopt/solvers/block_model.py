@@ -66,8 +66,13 @@ class BlockModel:
         self.slack = p * (4.0 * _EPS + self.rounding) * np.square(self.sizes)
         used = np.concatenate([np.empty(0, dtype=np.intp), *self.members])
         self.is_definite = used.size == 0 or is_definite(self.H[np.ix_(used, used)] - np.diag(self.slack[used]))
+        self.are_single = all(block.size <= 1 for block in self.members)
+        #: Least eigenvalue of H where its columns have one length, less what rounding may hide; zero while unknown.
+        self.least = 0.0
         if self.is_definite:
             self._shape(used)
+            scaled = (self.H / self.sizes[:, None] / self.sizes)[np.ix_(used, used)]
+            self.least = float(np.linalg.eigvalsh(scaled)[0]) - 2.0 * used.size * self.rounding if used.size else 0.0
 
     def _shape(self, used):
         """Coordinates in which the curvature that a block has of its own is one."""
