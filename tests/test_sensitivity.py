@@ -87,7 +87,8 @@ def test_a_coefficient_that_a_penalty_holds_at_zero_does_not_move():
     found = solution_slopes(problem, so.solve(problem, tol=1e-10), [1.0, 1.0])
     assert found.linear == pytest.approx([0.0, -1.0])
     assert found.alpha == pytest.approx([0.0, -1.0])
-    assert not np.any(found.row_lower) and not np.any(found.row_upper)
+    assert not np.any(found.row_lower)
+    assert not np.any(found.row_upper)
 
 
 def test_what_has_no_slopes_is_told():
