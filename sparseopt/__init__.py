@@ -76,6 +76,8 @@ from sparseopt.selection import information_criteria as information_criteria
 from sparseopt.selection import refitted as refitted
 from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
+from sparseopt.sensitivity import DataSlopes as DataSlopes
+from sparseopt.sensitivity import solution_slopes as solution_slopes
 from sparseopt.solution import Duals as Duals
 from sparseopt.solution import NotCertified as NotCertified
 from sparseopt.solution import Solution as Solution
