@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -246,13 +247,17 @@ class _Run:
     def _session(self, parts):
         if not isinstance(self.refit, Training) or not parts:
             return None
-        X, labels, distil = self.samples.X, self.samples.labels, self.refit.distil
+        labels, distil = self.samples.labels, self.refit.distil
         if labels is None or distil == 1:
-            objective = Distillation.of(self.dense, X)
+            objective = self._old_outputs
         else:
-            objective = labels if distil == 0 else Mixed(labels, Distillation.of(self.dense, X), distil)
+            objective = labels if distil == 0 else Mixed(labels, self._old_outputs, distil)
         rng = np.random.default_rng(self.samples.seed)
-        return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
+        return self.refit.session(self.dense, self.samples.X, objective, rng=rng, clock=self.clock, steps=parts)
+
+    @cached_property
+    def _old_outputs(self):
+        return Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)
@@ -263,7 +268,7 @@ class _Run:
         fitted = self._fitted(state, supports)
         together = self.method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
-            lambda others: self._supports(state, others, level), Distillation.of(self.dense, self.samples.X), self.clock,
+            lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
         )  # fmt: skip
         return _State(*together)
 
@@ -311,10 +316,10 @@ class _Run:
 
     def _fitted_layer(self, metric, layer, support, inputs, targets):
         fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
-        # An exchange would break the pattern.
-        if self.refit == "layer" or (self.pattern is not None and not np.array_equal(kept, support)):
+        if self.pattern is not None and not np.array_equal(kept, support):
+            # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
-        return fitted, kept
+        return (refitted(layer, kept, inputs, targets) if self.refit == "layer" else fitted), kept
 
     @property
     def _trains_on_labels(self):
@@ -340,7 +345,7 @@ class _Run:
         return Pruned(
             best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
             self.judge.dense_quality if best_step is None else best_step.quality, self.judge.dense_quality, status, reason, certificates,
-            (f"left as they were: {', '.join(left)}.",) if left else (),
+            (f"not pruned: {', '.join(left)}.",) if left else (),
         )  # fmt: skip
 
     def _tell(self, text):
