@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from sparseopt.pruning.networks import Network, as_data
 from sparseopt.pruning.objectives import Distillation, Mixed
 from sparseopt.pruning.options import (
     as_budget,
+    as_calibration,
     as_chosen,
     as_clock,
     as_labels,
@@ -51,6 +53,7 @@ def prune(
     refit=None,
     stop=None,
     validation=None,
+    calibration=None,
     layers=None,
     time_limit=np.inf,
     resume=None,
@@ -96,6 +99,9 @@ def prune(
         Iterations, SparsityReached, QualityLoss: what ends the run before the schedule does.
     validation : (X, y) or X, optional
         Samples on which the quality is measured; by default up to 5000 of X, with y where it is given.
+    calibration : int, optional
+        How many of the samples, drawn at random, scores and fits of layers look at; all by default. Training takes
+        all of them in any case: with a large X, a few thousand save time and cost little.
     layers : sequence of str, optional
         Names of the layers to prune; all of them by default. The sparsity counts their weights only.
     time_limit : float, default=inf
@@ -124,7 +130,7 @@ def prune(
     method = as_method(method)
     if isinstance(method, StructuredMethod):
         taken = {
-            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "threshold": threshold, "calibration": calibration, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
             "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
             "scope": None if Scope(scope) is Scope.NETWORK else scope,
         }  # fmt: skip
@@ -143,7 +149,8 @@ def prune(
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
     run = _Run(
         dense=network,
-        samples=Samples(X, labels, random_state),
+        samples=as_calibration(calibration, X, labels, random_state),
+        training_data=Samples(X, labels, random_state),
         method=method,
         choose=choose,
         pattern=pattern,
@@ -199,6 +206,7 @@ class _Run:
 
     dense: Network
     samples: Samples
+    training_data: Samples
     method: Method
     choose: object
     pattern: NofM | None
@@ -246,13 +254,17 @@ class _Run:
     def _session(self, parts):
         if not isinstance(self.refit, Training) or not parts:
             return None
-        X, labels, distil = self.samples.X, self.samples.labels, self.refit.distil
-        if labels is None or distil == 1:
-            objective = Distillation.of(self.dense, X)
+        data, distil = self.training_data, self.refit.distil
+        if data.labels is None or distil == 1:
+            objective = Distillation.of(self.dense, data.X)
         else:
-            objective = labels if distil == 0 else Mixed(labels, Distillation.of(self.dense, X), distil)
-        rng = np.random.default_rng(self.samples.seed)
-        return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
+            objective = data.labels if distil == 0 else Mixed(data.labels, Distillation.of(self.dense, data.X), distil)
+        rng = np.random.default_rng(data.seed)
+        return self.refit.session(self.dense, data.X, objective, rng=rng, clock=self.clock, steps=parts)
+
+    @cached_property
+    def _old_outputs(self):
+        return Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)
@@ -263,7 +275,7 @@ class _Run:
         fitted = self._fitted(state, supports)
         together = self.method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
-            lambda others: self._supports(state, others, level), Distillation.of(self.dense, self.samples.X), self.clock,
+            lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
         )  # fmt: skip
         return _State(*together)
 
@@ -311,10 +323,10 @@ class _Run:
 
     def _fitted_layer(self, metric, layer, support, inputs, targets):
         fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
-        # An exchange would break the pattern.
-        if self.refit == "layer" or (self.pattern is not None and not np.array_equal(kept, support)):
+        if self.pattern is not None and not np.array_equal(kept, support):
+            # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
-        return fitted, kept
+        return (refitted(layer, kept, inputs, targets) if self.refit == "layer" else fitted), kept
 
     @property
     def _trains_on_labels(self):
@@ -340,7 +352,7 @@ class _Run:
         return Pruned(
             best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
             self.judge.dense_quality if best_step is None else best_step.quality, self.judge.dense_quality, status, reason, certificates,
-            (f"left as they were: {', '.join(left)}.",) if left else (),
+            (f"not pruned: {', '.join(left)}.",) if left else (),
         )  # fmt: skip
 
     def _tell(self, text):
