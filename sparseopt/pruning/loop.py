@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -79,7 +80,8 @@ def prune(
     threshold : float
         In place of a sparsity: weights whose score is below it go, but for the best one of each layer.
     method : Method or Score, default=LayerwiseL0()
-        A score alone prunes without a refit.
+        A score alone prunes without a refit. A StructuredMethod prunes whole features or neurons at once, and takes
+        `sparsity`, `validation`, `time_limit`, `progress` and `random_state` only.
     scope : Scope or its name, default=Scope.NETWORK
         "network": all weights compete, so that layers and neurons with much to spare give most;
         "layer" and "neuron": each gives the same part. No layer is emptied: one without any kept weight keeps its
@@ -122,6 +124,14 @@ def prune(
     clock = as_clock(time_limit)
     method = as_method(method)
     if isinstance(method, StructuredMethod):
+        taken = {
+            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
+            "scope": None if Scope(scope) is Scope.NETWORK else scope,
+        }  # fmt: skip
+        strange = [name for name, value in taken.items() if value is not None]
+        if strange:
+            raise ValueError(f"{method!r} takes no {' or '.join(strange)}; leave out what it does not take.")
         return method.prune(
             model, X, y, sparsity=sparsity, validation=validation, random_state=random_state, clock=clock,
             progress=progress,
@@ -237,20 +247,30 @@ class _Run:
     def _session(self, parts):
         if not isinstance(self.refit, Training) or not parts:
             return None
-        X, labels, distil = self.samples.X, self.samples.labels, self.refit.distil
+        labels, distil = self.samples.labels, self.refit.distil
         if labels is None or distil == 1:
-            objective = Distillation.of(self.dense, X)
+            objective = self._old_outputs
         else:
-            objective = labels if distil == 0 else Mixed(labels, Distillation.of(self.dense, X), distil)
+            objective = labels if distil == 0 else Mixed(labels, self._old_outputs, distil)
         rng = np.random.default_rng(self.samples.seed)
-        return self.refit.session(self.dense, X, objective, rng=rng, clock=self.clock, steps=parts)
+        return self.refit.session(self.dense, self.samples.X, objective, rng=rng, clock=self.clock, steps=parts)
+
+    @cached_property
+    def _old_outputs(self):
+        return Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        return self._fitted(state, self._supports(state, scores, level))
+        supports = self._supports(state, scores, level)
+        fitted = self._fitted(state, supports)
+        together = self.method.fit_network(
+            state.network, fitted.network, fitted.kept, self.samples,
+            lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
+        )  # fmt: skip
+        return _State(*together)
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
         network, kept = state.network, state.kept
@@ -281,24 +301,25 @@ class _Run:
         needs_data = self.method.refits or self.refit == "layer"
         dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
         layers, network, kept = list(state.network.layers()), state.network, list(supports)
-        for i, (layer, wanted, at_hand) in enumerate(zip(layers, teacher.layers(), dense_inputs)):  # noqa: B905
+        metrics = self.method.metrics(teacher, self.samples) if self.method.refits else itertools.repeat(None)
+        for i, (layer, wanted, at_hand, metric) in enumerate(zip(layers, teacher.layers(), dense_inputs, metrics)):  # noqa: B905
             if not self.chosen[i]:
                 continue
             if needs_data and not self.clock.expired:
                 inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
-                layers[i], kept[i] = self._fitted_layer(layer, supports[i], inputs, wanted(at_hand))
+                layers[i], kept[i] = self._fitted_layer(metric, layer, supports[i], inputs, wanted(at_hand))
             else:
                 layers[i] = masked(layer, supports[i])
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
         return _State(network, kept)
 
-    def _fitted_layer(self, layer, support, inputs, targets):
-        fitted, kept = self.method.fit(layer, support, inputs, targets)
-        # An exchange would break the pattern.
-        if self.refit == "layer" or (self.pattern is not None and not np.array_equal(kept, support)):
+    def _fitted_layer(self, metric, layer, support, inputs, targets):
+        fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
+        if self.pattern is not None and not np.array_equal(kept, support):
+            # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
-        return fitted, kept
+        return (refitted(layer, kept, inputs, targets) if self.refit == "layer" else fitted), kept
 
     @property
     def _trains_on_labels(self):
@@ -324,7 +345,7 @@ class _Run:
         return Pruned(
             best.network.model(), Mask(arrays), tuple(reports), self.method, self.clock.seconds, tuple(steps),
             self.judge.dense_quality if best_step is None else best_step.quality, self.judge.dense_quality, status, reason, certificates,
-            (f"left as they were: {', '.join(left)}.",) if left else (),
+            (f"not pruned: {', '.join(left)}.",) if left else (),
         )  # fmt: skip
 
     def _tell(self, text):

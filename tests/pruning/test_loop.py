@@ -264,6 +264,8 @@ def test_a_structured_method_takes_the_whole_work():
             return model, sparsity
 
     assert prune("any model", X, sparsity=0.5, method=Everything()) == ("any model", 0.5)
+    with pytest.raises(ValueError, match="takes no stop or scope"):
+        prune("any model", X, sparsity=0.5, method=Everything(), stop=Iterations(3), scope="layer")
 
 
 def test_a_method_may_bring_proofs():
