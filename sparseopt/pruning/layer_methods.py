@@ -24,6 +24,8 @@ EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
 RHO, REST = 0.15, 0.02
+# Power of the growth where nothing trims the support.
+SLOWER = 0.93
 # Inputs up to which weights are exchanged one by one unless said.
 SMALL = 128
 
@@ -177,7 +179,7 @@ class AlternatingDirections(LayerMethod):
         more = min(int((1 + self.surplus) * count), dense.size)
         # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
         if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):
-            moved = alternating_directions(gram, dense, count, growth=self.growth**0.85)
+            moved = alternating_directions(gram, dense, count, growth=self.growth**SLOWER)
             support = largest(np.abs(moved) * scale_of(gram).astype(np.float32), count)
             return self._refit(gram, cross, dense, support, moved), support
         # Elimination forgives a support that the directions have found in fewer steps.
