@@ -58,7 +58,7 @@ def main():
     for layer in layers(options.wheel, options.texts, options.seed):
         if any(part in layer.name for part in options.layer):
             rows += [race(layer, sparsity, method, options.repeats) for sparsity in options.sparsity]
-    if options.keep:
+    if options.keep and (RESULTS / "pruning_layers.json").exists():
         new = {(row["layer"], row["sparsity"]) for row in rows}
         saved = json.loads((RESULTS / "pruning_layers.json").read_text())["tables"]["layers"]
         rows = sorted([row for row in saved if (row["layer"], row["sparsity"]) not in new] + rows, key=_order)

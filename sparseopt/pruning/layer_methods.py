@@ -15,7 +15,7 @@ import scipy
 from sparseopt.pruning import supports
 from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
-from sparseopt.pruning.layerwise import best_exchanges
+from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 
@@ -26,6 +26,8 @@ TRIMMED = 3
 RHO, REST = 0.15, 0.02
 # Power of the growth where nothing trims the support.
 SLOWER = 0.93
+# Multiplications that scoring a network by elimination may take, some ten seconds.
+ELIMINATED = 3e10
 # Inputs up to which weights are exchanged one by one unless said.
 SMALL = 128
 
@@ -59,10 +61,14 @@ class LayerMethod(Method):
             raise ValueError(f"threads is {self.threads}; give at least 1, or None for one per processor.")
 
     def scores(self, network, samples):
-        """Loss at which each weight alone would go, the others adjusting, times the sensitivity of its output.
+        """Loss at which each weight goes, the others adjusting, times the sensitivity of its output.
 
-        This is w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992): one factor for a layer.
+        Eliminated one by one, as by `LayerwiseL0`, where that is a matter of seconds for the whole network;
+        otherwise each alone: w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992).
         """
+        shapes = [layer.weight.shape for layer in network.layers()]
+        if sum(float(inputs) ** 3 * outputs for inputs, outputs in shapes) <= ELIMINATED:
+            return LayerwiseL0(damping=self.damping).scores(network, samples)
         found = []
         sensitivities = network.sensitivities(samples.X)
         for layer, inputs, sensitivity in zip(network.layers(), network.inputs(samples.X), sensitivities, strict=True):

@@ -159,3 +159,17 @@ def test_networks_of_single_precision_are_pruned(method):
 def test_options_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_layers_share_a_budget_by_elimination_or_each_weight_alone(monkeypatch):
+    """Half of the first layer's inputs hardly vary, so that its weights go first."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 10)) * np.repeat([1e-3, 1.0], 5)
+    network = NumpyMLP([rng.standard_normal((10, 12)), rng.standard_normal((12, 3))])
+    for limit in (np.inf, 0.0):
+        monkeypatch.setattr("sparseopt.pruning.layer_methods.ELIMINATED", limit)
+        result = prune(network, X, sparsity=0.5, method=AlternatingDirections(threads=1))
+        first, second = result.mask.values()
+        assert first.sum() + second.sum() == 78
+        assert not first[:5].any()
+        assert first.mean() < 0.5 < second.mean()
