@@ -27,6 +27,10 @@ from sparseopt.solvers.branch_and_bound import BranchAndBound
 
 # A bound is lowered by this part of the targets' energy, which is more than rounding takes.
 ROUNDING = 1e-10
+# Supports of up to two weights are all tried, which takes dependent inputs as well.
+PAIR = 2
+# Part of an input's square that has to be its own for it not to be a multiple of another.
+PARALLEL = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,7 +110,11 @@ def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
             continue
         # What an output leaves over, the others share.
         limit = left / (order.size - position)
-        bound = _branch(gram, cross[:, output], int(counts[output]), weights[:, output], limit)
+        count = int(counts[output])
+        if count <= PAIR:
+            bound = -_best_pair(gram, cross[:, output], count) / 2
+        else:
+            bound = _branch(gram, cross[:, output], count, weights[:, output], limit)
         lower[output] = max(lower[output], 2 * bound + moments.energy[output])
     lower = np.clip(lower - margin, 0, None)
     return LayerBound(errors, lower, float(moments.energy.sum()), time.perf_counter() - start)
@@ -136,6 +144,21 @@ def _free_bounds(gram, cross, counts, energy):
     gone = len(gram) - counts
     extra = sums[gone, np.arange(counts.size)] / np.maximum(gone, 1)
     return np.where(counts == 0, energy, np.maximum(least, 0) + extra)
+
+
+def _best_pair(gram, cross, count):
+    """Most that one weight, or two, can take off the error: all are tried."""
+    diagonal = gram.diagonal()
+    alone = cross**2 / diagonal
+    best = float(alone.max())
+    if count == 1:
+        return best
+    # Of two inputs, the second adds what it says beyond the first.
+    left = diagonal - gram**2 / diagonal[:, None]
+    slopes = cross - gram * (cross / diagonal)[:, None]
+    is_new = left > PARALLEL * diagonal
+    gains = np.where(is_new, slopes**2 / np.where(is_new, left, 1), 0)
+    return max(best, float((alone[:, None] + gains).max()))
 
 
 def _branch(gram, cross, count, start, limit):

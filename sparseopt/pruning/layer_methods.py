@@ -15,6 +15,7 @@ import scipy
 from sparseopt.pruning import supports
 from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 
@@ -22,6 +23,13 @@ from sparseopt.pruning.reconstruction import Reconstruction, solve
 EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
+RHO, REST = 0.15, 0.02
+# Power of the growth where nothing trims the support.
+SLOWER = 0.93
+# Multiplications that scoring a network by elimination may take, some ten seconds.
+ELIMINATED = 3e10
+# Inputs up to which weights are exchanged one by one unless said.
+SMALL = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +61,14 @@ class LayerMethod(Method):
             raise ValueError(f"threads is {self.threads}; give at least 1, or None for one per processor.")
 
     def scores(self, network, samples):
-        """Loss at which each weight alone would go, the others adjusting, times the sensitivity of its output.
+        """Loss at which each weight goes, the others adjusting, times the sensitivity of its output.
 
-        This is w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992): one factor for a layer.
+        Eliminated one by one, as by `LayerwiseL0`, where that is a matter of seconds for the whole network;
+        otherwise each alone: w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992).
         """
+        shapes = [layer.weight.shape for layer in network.layers()]
+        if sum(float(inputs) ** 3 * outputs for inputs, outputs in shapes) <= ELIMINATED:
+            return LayerwiseL0(damping=self.damping).scores(network, samples)
         found = []
         sensitivities = network.sensitivities(samples.X)
         for layer, inputs, sensitivity in zip(network.layers(), network.inputs(samples.X), sensitivities, strict=True):
@@ -128,6 +140,9 @@ class AlternatingDirections(LayerMethod):
         some 0.5 to 1 % lower.
     surplus : float, default=0.2
         Part of the weights that elimination removes; 0 for no elimination.
+    exchanges : int, optional
+        Most exchanges of one weight for another within each output, at the end, each the best there is. By default
+        100 in layers of up to 128 inputs and none in larger ones, where they take longer than all the rest.
     rounds : int, default=0
         Exchanges of the whole layer at once: a tenth of the weights enters by the slope of the loss, and
         elimination removes as many. One takes about as long as the trimming and gains some 0.2 to 0.5 %.
@@ -139,6 +154,7 @@ class AlternatingDirections(LayerMethod):
 
     growth: float = 1.08
     surplus: float = 0.2
+    exchanges: int | None = None
     rounds: int = 0
 
     def __post_init__(self):
@@ -147,35 +163,49 @@ class AlternatingDirections(LayerMethod):
             raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.08 by default.")
         if not 0 <= self.surplus < 10:
             raise ValueError(f"surplus is {self.surplus}; give a part of the weights, 0.2 by default.")
+        if self.exchanges is not None and self.exchanges < 0:
+            raise ValueError(f"exchanges is {self.exchanges}; give the most per output, 0 for none.")
         if self.rounds < 0:
             raise ValueError(f"rounds is {self.rounds}; give how many exchanges of the layer, 0 for none.")
 
     def _solve(self, gram, cross, kept, count):
+        weight, support = self._found(gram, cross, count)
+        exchanges = self.exchanges if self.exchanges is not None else 100 * (len(gram) <= SMALL)
+        if not exchanges:
+            return weight, support
+        for row, b in zip(support, cross, strict=True):
+            chosen = np.flatnonzero(row)
+            if chosen.size:
+                row[chosen] = False
+                row[best_exchanges(gram, b, chosen, exchanges)] = True
+        return supports.refit(gram, cross, support, self._workers), support
+
+    def _found(self, gram, cross, count):
         dense = dense_weights(gram, cross)
         more = min(int((1 + self.surplus) * count), dense.size)
         # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
-        is_trimmed = len(cross) * (more / len(cross)) ** 3 / 2 <= TRIMMED * dense.size * len(gram)
+        if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):
+            moved = alternating_directions(gram, dense, count, growth=self.growth**SLOWER)
+            support = largest(np.abs(moved) * scale_of(gram).astype(np.float32), count)
+            return self._refit(gram, cross, dense, support, moved), support
         # Elimination forgives a support that the directions have found in fewer steps.
-        speed = {"rho": 0.15, "rest": 0.02} if is_trimmed else {"rho": 0.1, "rest": 0.01}
-        moved = alternating_directions(gram, dense, count, growth=self.growth, **speed)
-        sizes = np.abs(moved) * scale_of(gram).astype(np.float32)
-        if is_trimmed:
-            support = supports.eliminated(gram, cross, largest(sizes, more), count, self._workers)
-        else:
-            support = largest(sizes, count)
-        weight = self._refit(gram, cross, dense, support, moved)
+        moved = alternating_directions(gram, dense, count, growth=self.growth, rho=RHO, rest=REST)
+        larger = largest(np.abs(moved) * scale_of(gram).astype(np.float32), more)
+        support = supports.eliminated(gram, cross, larger, count, self._workers)
+        weight = supports.refit(gram, cross, support, self._workers)
         for _ in range(self.rounds):
-            weight, support = self._exchanged(gram, cross, dense, weight, support)
+            weight, support = self._exchanged(gram, cross, weight, support)
         return weight, support
 
-    def _exchanged(self, gram, cross, dense, weight, support):
+    def _exchanged(self, gram, cross, weight, support):
         count = int(support.sum())
-        slopes = np.where(support, 0, cross - weight @ gram)
-        entering = largest(slopes**2 / gram.diagonal(), max(count // 10, 1)) & ~support
-        other = supports.eliminated(gram, cross, support | entering, count, self._workers)
-        refitted = self._refit(gram, cross, dense, other, weight)
-        before, after = (_value(gram, cross, w) for w in (weight, refitted))
-        return (refitted, other) if after < before else (weight, support)
+        slopes = cross - weight.astype(np.float32) @ gram.astype(np.float32)
+        slopes[support] = 0
+        entering = largest(slopes**2 / gram.diagonal(), min(max(count // 10, 1), support.size - count))
+        other = supports.eliminated(gram, cross, support | entering, count, self._workers, part=0.25)
+        refitted = supports.refit(gram, cross, other, self._workers)
+        # The loss of least squares weights is -w'b / 2, but for a constant.
+        return (refitted, other) if np.vdot(refitted, cross) > np.vdot(weight, cross) else (weight, support)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,11 +369,6 @@ def largest(values, count) -> np.ndarray:
     if count:
         support[np.argpartition(values, values.size - count, axis=None)[values.size - count :]] = True
     return support.reshape(values.shape)
-
-
-def _value(gram, cross, weight):
-    """Objective of the layer, but for a constant."""
-    return float(np.sum(weight * (weight @ gram / 2 - cross), dtype=np.float64))
 
 
 def _largest_eigenvalue(gram):

@@ -28,7 +28,7 @@ def refit(gram, cross, support, threads=1) -> np.ndarray:
     return weights
 
 
-def eliminated(gram, cross, support, kept, threads=1, part=0.5) -> np.ndarray:
+def eliminated(gram, cross, support, kept, threads=1, part=0.35) -> np.ndarray:
     """Support of `kept` weights of the layer, from a larger one: the cheapest go first, whatever their output.
 
     Each weight goes at the loss it makes after the others of its output have adjusted, but for at most a

@@ -78,6 +78,19 @@ def test_alternating_directions_are_the_best_of_the_methods():
     assert min(errors) == errors[2] <= errors[0] < 0.97 * min(errors[3:])
 
 
+def test_no_exchange_within_an_output_helps_in_small_layers():
+    inputs, layer = problem(2, p=14, outputs=5)
+    method = AlternatingDirections(threads=1)
+    _, support = method.fit(layer, support_of(layer, 0.2), inputs, layer(inputs))
+    moments = Reconstruction.of(inputs, layer(inputs), layer, method.damping)
+    losses = moments.losses(moments.refit(support))
+    for output in range(5):
+        for out, put in itertools.product(np.flatnonzero(support[:, output]), np.flatnonzero(~support[:, output])):
+            other = support.copy()
+            other[[out, put], output] = False, True
+            assert moments.losses(moments.refit(other))[output] >= losses[output] * (1 - 1e-6)
+
+
 @pytest.mark.parametrize("method", METHODS[:3], ids=repr)
 def test_the_kept_weights_are_fitted_to_what_the_layer_put_out(method):
     inputs, layer = problem()
@@ -133,6 +146,7 @@ def test_networks_of_single_precision_are_pruned(method):
     [
         (lambda: AlternatingDirections(growth=1.0), "growth is 1.0"),
         (lambda: AlternatingDirections(surplus=-1), "surplus is -1"),
+        (lambda: AlternatingDirections(exchanges=-1), "exchanges is -1"),
         (lambda: AlternatingDirections(rounds=-1), "rounds is -1"),
         (lambda: AlternatingDirections(threads=0), "threads is 0"),
         (lambda: AlternatingDirections(bound_seconds=-1), "bound_seconds is -1"),
@@ -145,3 +159,17 @@ def test_networks_of_single_precision_are_pruned(method):
 def test_options_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_layers_share_a_budget_by_elimination_or_each_weight_alone(monkeypatch):
+    """Half of the first layer's inputs hardly vary, so that its weights go first."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 10)) * np.repeat([1e-3, 1.0], 5)
+    network = NumpyMLP([rng.standard_normal((10, 12)), rng.standard_normal((12, 3))])
+    for limit in (np.inf, 0.0):
+        monkeypatch.setattr("sparseopt.pruning.layer_methods.ELIMINATED", limit)
+        result = prune(network, X, sparsity=0.5, method=AlternatingDirections(threads=1))
+        first, second = result.mask.values()
+        assert first.sum() + second.sum() == 78
+        assert not first[:5].any()
+        assert first.mean() < 0.5 < second.mean()
