@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from sparseopt.pruning import (
+    ActivationMagnitude,
     Adam,
+    AlternatingDirections,
     Cubic,
     EmpiricalFisher,
     Exponential,
@@ -11,13 +13,16 @@ from sparseopt.pruning import (
     GradientMagnitude,
     JointL0,
     JointRefit,
+    LayerwiseHardThresholding,
     LayerwiseL0,
+    LayerwiseL1,
     Magnitude,
     NetworkL0,
     OptimalBrainDamage,
     OptimalBrainSurgeon,
     Random,
     Scored,
+    SparseGPT,
     Wanda,
     WoodFisher,
 )
@@ -48,6 +53,11 @@ ROWS = [
     Row("empirical Fisher", LABELLED, {"method": EmpiricalFisher()}),
     Row("optimal brain surgeon", UNLABELLED, {"method": OptimalBrainSurgeon()}),
     Row("WoodFisher score", LABELLED, {"method": WoodFisher()}),
+    Row("SparseGPT, each layer alike", UNLABELLED, {"method": SparseGPT(threads=1), "scope": "layer"}),
+    Row("Wanda + refit", UNLABELLED, {"method": ActivationMagnitude(threads=1)}),
+    Row("alternating directions (ALPS)", UNLABELLED, {"method": AlternatingDirections(threads=1)}),
+    Row("layerwise hard thresholding", UNLABELLED, {"method": LayerwiseHardThresholding(threads=1)}),
+    Row("layerwise L1", UNLABELLED, {"method": LayerwiseL1(threads=1)}),
     Row("magnitude + layer refit", UNLABELLED, {"method": Scored(Magnitude(), refit=True)}),
     Row("joint L0, Gauss-Newton", UNLABELLED, {"method": JointL0()}),
     Row("joint L0, empirical Fisher", LABELLED, {"method": JointL0(empirical=True)}),
