@@ -14,8 +14,6 @@ from sparseopt.pruning.reconstruction import Reconstruction, solve
 
 # Rank-one terms are gathered and subtracted by one matrix product: 64 balances the two costs.
 BLOCK = 64
-# Rows of inputs that are enough for a Gram matrix, and for each input.
-ROWS, ROWS_PER_INPUT = 10_000, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,7 @@ class LayerwiseL0(Method):
     ----------
     damping : float, default=0.01
         Weight of the old weights in the least squares, relative to the mean square of the inputs.
-        Raise it when there are few samples. Of more than ten thousand samples, or ten for each input, a random
-        part of this size is looked at.
+        Raise it when there are few samples.
     exchanges : int, default=100
         Most exchanges in one neuron and sweep.
     coupling : float, default=0.9
@@ -75,7 +72,6 @@ class LayerwiseL0(Method):
         ]
 
     def _layer_scores(self, layer, inputs):
-        inputs = enough(inputs)
         regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
         return elimination_scores(regression, layer.weight)
 
@@ -89,7 +85,7 @@ class LayerwiseL0(Method):
 
     def fit_with(self, metric, layer, kept, inputs, targets):
         """Exchange weights within each neuron and refit, with a look at the errors of the others."""
-        regression = Reconstruction.of(*enough(inputs, targets), layer, self.damping)
+        regression = Reconstruction.of(inputs, targets, layer, self.damping)
         # Dead inputs have nothing to offer, though the damping would take them back for their old weights.
         cross = regression.cross * regression.alive[:, None]
         weight, kept = np.zeros(kept.shape), kept.copy()
@@ -97,16 +93,6 @@ class LayerwiseL0(Method):
         for sweep in range(1 + (self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0)):
             selection_sweep(regression.gram, cross, weight, kept, ratios if sweep else None, self.exchanges)
         return regression.fitted(layer, weight), kept
-
-
-def enough(inputs, *others):
-    """All rows, or where there are many a random part of them, the same of all arrays."""
-    most = max(ROWS, ROWS_PER_INPUT * inputs.shape[1])
-    if len(inputs) > most:
-        # Not evenly spread: places of a convolution repeat at a period.
-        rows = np.sort(np.random.default_rng(0).choice(len(inputs), most, replace=False))
-        inputs, *others = (array[rows] for array in (inputs, *others))
-    return (inputs, *others) if others else inputs
 
 
 def coupling_ratios(metric, coupling) -> np.ndarray:
