@@ -20,6 +20,7 @@ from sparseopt.pruning.networks import Network, as_data
 from sparseopt.pruning.objectives import Distillation, Mixed
 from sparseopt.pruning.options import (
     as_budget,
+    as_calibration,
     as_chosen,
     as_clock,
     as_labels,
@@ -52,6 +53,7 @@ def prune(
     refit=None,
     stop=None,
     validation=None,
+    calibration=None,
     layers=None,
     time_limit=np.inf,
     resume=None,
@@ -97,6 +99,9 @@ def prune(
         Iterations, SparsityReached, QualityLoss: what ends the run before the schedule does.
     validation : (X, y) or X, optional
         Samples on which the quality is measured; by default up to 5000 of X, with y where it is given.
+    calibration : int, optional
+        How many of the samples, drawn at random, scores and fits of layers look at; all by default. Training takes
+        all of them in any case: with a large X, a few thousand save time and cost little.
     layers : sequence of str, optional
         Names of the layers to prune; all of them by default. The sparsity counts their weights only.
     time_limit : float, default=inf
@@ -125,7 +130,7 @@ def prune(
     method = as_method(method)
     if isinstance(method, StructuredMethod):
         taken = {
-            "threshold": threshold, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
+            "threshold": threshold, "calibration": calibration, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
             "schedule": None if isinstance(schedule, OneShot) else schedule, "inplace": inplace or None,
             "scope": None if Scope(scope) is Scope.NETWORK else scope,
         }  # fmt: skip
@@ -144,7 +149,8 @@ def prune(
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
     run = _Run(
         dense=network,
-        samples=Samples(X, labels, random_state),
+        samples=as_calibration(calibration, X, labels, random_state),
+        training_data=Samples(X, labels, random_state),
         method=method,
         choose=choose,
         pattern=pattern,
@@ -200,6 +206,7 @@ class _Run:
 
     dense: Network
     samples: Samples
+    training_data: Samples
     method: Method
     choose: object
     pattern: NofM | None
@@ -247,13 +254,13 @@ class _Run:
     def _session(self, parts):
         if not isinstance(self.refit, Training) or not parts:
             return None
-        labels, distil = self.samples.labels, self.refit.distil
-        if labels is None or distil == 1:
-            objective = self._old_outputs
+        data, distil = self.training_data, self.refit.distil
+        if data.labels is None or distil == 1:
+            objective = Distillation.of(self.dense, data.X)
         else:
-            objective = labels if distil == 0 else Mixed(labels, self._old_outputs, distil)
-        rng = np.random.default_rng(self.samples.seed)
-        return self.refit.session(self.dense, self.samples.X, objective, rng=rng, clock=self.clock, steps=parts)
+            objective = data.labels if distil == 0 else Mixed(data.labels, Distillation.of(self.dense, data.X), distil)
+        rng = np.random.default_rng(data.seed)
+        return self.refit.session(self.dense, data.X, objective, rng=rng, clock=self.clock, steps=parts)
 
     @cached_property
     def _old_outputs(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
 from sparseopt.pruning.objectives import Labels
@@ -102,6 +103,19 @@ def as_stops(stop):
         if not isinstance(rule, Stop):
             raise TypeError(f"stop holds {rule!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
     return stops
+
+
+def as_calibration(count, X, labels, seed):
+    """The samples that scores and fits of layers look at."""
+    if count is None:
+        return Samples(X, labels, seed)
+    if not (isinstance(count, int) and count >= 1):
+        raise ValueError(f"calibration is {count!r}; give how many samples scores and fits look at, all by default.")
+    if count >= len(X):
+        return Samples(X, labels, seed)
+    # In the order that they had: neighbours may belong together.
+    rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:count])
+    return Samples(X[rows], None if labels is None else labels[rows], seed)
 
 
 def checked_outputs(network, X) -> np.ndarray:

@@ -293,6 +293,7 @@ def test_a_method_may_bring_proofs():
         ({"sparsity": 0.5, "stop": "soon"}, TypeError, "Iterations"),
         ({"sparsity": 0.5, "time_limit": 0}, ValueError, "positive"),
         ({"pattern": (2, 4)}, TypeError, "NofM"),
+        ({"sparsity": 0.5, "calibration": 0}, ValueError, "how many samples"),
         ({"sparsity": 0.5, "y": Y + 1}, ValueError, "count from 0"),
         ({"sparsity": 0.5, "validation": (HELD_OUT, Y)}, ValueError, "one target per sample"),
         ({"sparsity": 0.5, "validation": HELD_OUT[:, :4]}, ValueError, "10 columns"),
@@ -302,6 +303,24 @@ def test_a_method_may_bring_proofs():
 def test_wrong_options_are_told_at_the_door(options, error, message):
     with pytest.raises(error, match=message):
         prune(NETWORK, X, **options)
+
+
+def test_scores_and_fits_look_at_the_calibration_samples_and_training_at_all():
+    seen = []
+
+    class Spy(Score):
+        def __call__(self, stats):
+            seen.append(len(stats.inputs))
+            return np.abs(stats.weight)
+
+    options = {"sparsity": 0.5, "method": Spy(), "refit": Adam(epochs=1)}
+    few = prune(NETWORK, X, Y, calibration=100, **options)
+    assert seen == [100] * 3
+    # Of equal masks, the training is the same.
+    everything = prune(NETWORK, X, Y, **options)
+    assert seen[3:] == [600] * 3
+    assert all(map(np.array_equal, few.model.weights, everything.model.weights))
+    assert prune(NETWORK, X, Y, calibration=1000, sparsity=0.5).mask == prune(NETWORK, X, Y, sparsity=0.5).mask
 
 
 def test_activations_that_overflow_are_told_at_the_door():
