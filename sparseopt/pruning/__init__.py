@@ -1,15 +1,10 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_baselines import ActivationMagnitude, LayerwiseHardThresholding, LayerwiseL1, SparseGPT
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
-from sparseopt.pruning.layer_methods import (
-    ActivationMagnitude,
-    AlternatingDirections,
-    LayerMethod,
-    LayerwiseHardThresholding,
-    LayerwiseL1,
-    SparseGPT,
-)
+from sparseopt.pruning.layer_exact import LayerwiseBranchAndBound
+from sparseopt.pruning.layer_methods import AlternatingDirections, LayerMethod
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -55,6 +50,7 @@ __all__ = [
     "LayerMethod",
     "LayerReport",
     "LayerStats",
+    "LayerwiseBranchAndBound",
     "LayerwiseHardThresholding",
     "LayerwiseL0",
     "LayerwiseL1",
