@@ -42,8 +42,9 @@ class ProofNode:
         The unit on which the parent branched: a feature, a group or a row; -1 at the root.
     is_in : bool
         Whether it is in the supports of this node, or out of them.
-    points : tuple of (indices, values, intercept)
-        Sparse coefficients, in the order in which they were used; the intercept is for losses that have one.
+    points : tuple of (indices, values, intercept) or (indices, values, intercept, blocks)
+        Sparse coefficients, in the order in which they were used; the intercept is for losses that have one, the blocks,
+        (features, matrix) each, are what rows and groups take off the curvature, of the features that may be in there.
     removed, kept : tuple of arrays
         For each point, units that it fixes out and in: were they on the other side, its bound would be at least
         that of the tree.
@@ -136,6 +137,8 @@ def _claim_fault(tree, data):
         for point, removed, kept in zip(node.points, node.removed, node.kept, strict=True):
             if status is None:
                 break
+            if reason := data.point_fault(point, status):
+                return f"node {position}: {reason}"
             bound = _Bound(data, point)
             if reason := bound.fault(status, removed, kept, tree.lower_bound):
                 return f"node {position}: {reason}"
@@ -176,8 +179,7 @@ class _Bound:
 
     def __init__(self, data, point):
         self.k = data.k
-        self.base, t, self.size = data.base_and_slopes(point)
-        self.gains = data.unit_gains(t)
+        self.base, self.gains, self.size = data.terms(point)
 
     def at(self, status):
         """The bound of all supports with this status, with what rounding may take off added to it."""

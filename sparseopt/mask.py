@@ -6,10 +6,10 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -19,6 +19,24 @@ class Count(NamedTuple):
 
     kept: int
     total: int
+
+
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """A mask held on a model that trains; `remove` ends it, and so does the end of a `with` block."""
+
+    releases: tuple[Callable[[], None], ...] = field(repr=False)
+
+    def remove(self) -> None:
+        """Let the model train freely again; once or more often."""
+        for release in self.releases:
+            release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.remove()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,18 +65,23 @@ class Mask(Mapping):
 
     @classmethod
     def of(cls, solution, names=None, shape=None) -> Mask:
-        """Return the support of a solution as a mask.
+        """Return the support of a solution, or the mask that a model already has.
 
         Parameters
         ----------
-        solution : Solution or array of shape (n_features,)
-            What is kept is where its `w` is not zero.
+        solution : Solution, array of shape (n_features,), or model that `prune` takes
+            What is kept is where its `w` is not zero, or where the weights of the model are not. A layer of
+            torch that torch.nn.utils.prune or `parametrize` has masked has the mask itself.
         names : str or sequence of str, default="w"
             One name, or one for each consecutive part of `w`.
         shape : tuple of int, or sequence of such tuples, optional
             Shape of the weight, or of each part; `w` is read in C order. Its own shape unless said.
         """
-        w = np.asarray(solution if isinstance(solution, np.ndarray) else solution.w)
+        w = solution if isinstance(solution, np.ndarray) else getattr(solution, "w", None)
+        if not isinstance(w, np.ndarray):
+            from sparseopt.adapters import mask_of  # noqa: PLC0415, as below
+
+            return mask_of(solution)
         if names is None or isinstance(names, str):
             names, shape = [names or "w"], [w.shape if shape is None else shape]
         shapes = [np.atleast_1d(part) for part in shape or ()]
@@ -113,6 +136,52 @@ class Mask(Mapping):
         Both arguments are of one kind, one of those that `apply` takes.
         """
         return self._merge(weights, original)
+
+    def hold(self, model, optimizer=None) -> Hold:
+        """Keep the dropped weights of a model at zero while it trains, in place, until the hold is removed.
+
+        The dropped weights are set to zero at once. Neither momentum nor weight decay revives them:
+        their slopes are zero in every step, and so are they after it.
+
+        Parameters
+        ----------
+        model : torch.nn.Module, or MLPClassifier or MLPRegressor of scikit-learn
+            Changed in place, and only as training would; parameters keep their names, and deep copies,
+            pickles and state_dicts work as before. Of scikit-learn, `partial_fit` and `fit` are held,
+            whatever the solver.
+        optimizer : torch.optim.Optimizer
+            For a module of torch: what trains it. A copy of the model has an optimizer of its own, and
+            needs a hold of its own.
+
+        Returns
+        -------
+        Hold
+            With `.remove()`; also a context manager.
+        """
+        from sparseopt.adapters import hold  # noqa: PLC0415, as below
+
+        return hold(self, model, optimizer)
+
+    def to_torch_prune(self, module):
+        """Mask a module of torch in place through torch.nn.utils.prune, and return it.
+
+        Each layer gets a parameter `weight_orig` and a buffer `weight_mask`, as `custom_from_mask` makes them, and
+        `prune.remove(layer, "weight")` ends it. What fails with torch alone works here: the module can be
+        copied deeply, and its `state_dict` has the keys of the plain module, which it loads and is loaded by.
+        """
+        from sparseopt.adapters.torch import to_torch_prune  # noqa: PLC0415, optional
+
+        return to_torch_prune(self, module)
+
+    def parametrize(self, module):
+        """Mask a module of torch in place through torch.nn.utils.parametrize, and return it.
+
+        The weight of each layer is computed as the masked one, for any optimizer. Its `state_dict` has the keys
+        of the plain module, which it loads and is loaded by; `parametrize.remove_parametrizations` ends it.
+        """
+        from sparseopt.adapters.torch import parametrize  # noqa: PLC0415, optional
+
+        return parametrize(self, module)
 
     def _merge(self, weights, dropped):
         if not isinstance(weights, (Mapping, list, tuple, np.ndarray)):

@@ -27,6 +27,7 @@ from sparseopt.constraints import (
     SupportConstraint,
 )
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
+from sparseopt.supports import entered
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,23 @@ class SubsetProblem:
         """Whether coefficients are bounded."""
         return self.lower is not None
 
+    def support_of(self, w):
+        """Which features, or rows of the coefficients, are nonzero."""
+        return np.reshape(w != 0.0, (self.n_features, -1)).any(axis=1)
+
+    def entered(self, w):
+        """Coefficients w with what is required, and the ancestors of what is in, in their support, by tiny numbers."""
+        needed = set(self.required.tolist())
+        if self.parents:
+            for child in np.flatnonzero(self.support_of(w)).tolist():
+                needed |= ancestors(self.parents, child)
+        if not needed:
+            return w
+        lower, upper = (-np.inf, np.inf) if self.lower is None else (self.lower, self.upper)
+        features = np.array(sorted(needed))
+        empty, q = features[~self.support_of(w)[features]], np.size(w) // self.n_features
+        return entered((empty[:, None] * q + np.arange(q)).ravel().tolist(), w, lower, upper)
+
     @property
     def is_plain(self):
         """Whether every set of at most k features is admitted and its coefficients solve one linear system."""
@@ -101,6 +119,17 @@ class SubsetProblem:
             or self.groups is not None
             or self.has_rows
         )
+
+
+def ancestors(parents, child):
+    """The parents of a feature, their parents, and so on."""
+    found, rest = set(), list(parents.get(child, ()))
+    while rest:
+        parent = rest.pop()
+        if parent not in found:
+            found.add(parent)
+            rest.extend(parents.get(parent, ()))
+    return found
 
 
 def _parts(constraint):

@@ -1,7 +1,13 @@
 """Pruning: models with few nonzero weights that behave as before."""
 
+from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_baselines import ActivationMagnitude, LayerwiseHardThresholding, LayerwiseL1, SparseGPT
+from sparseopt.pruning.exporting import SparseNetwork
+from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
+from sparseopt.pruning.features import FeatureMethod, prune_features
+from sparseopt.pruning.joint import JointL0
+from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
 from sparseopt.pruning.layer_exact import LayerwiseBranchAndBound
 from sparseopt.pruning.layer_methods import AlternatingDirections, LayerMethod
@@ -9,9 +15,23 @@ from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
+from sparseopt.pruning.network_l0 import NetworkL0
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
+from sparseopt.pruning.neuron_methods import (
+    ActivationEntropy,
+    ActivationSparsity,
+    ActivationVariance,
+    Contribution,
+    GroupSelection,
+    IncomingNorm,
+    NeuronMethod,
+    OutgoingNorm,
+    RandomNeurons,
+)
+from sparseopt.pruning.neurons import kept_neurons, prune_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
+from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
 from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.scores import (
@@ -25,6 +45,9 @@ from sparseopt.pruning.scores import (
     Wanda,
     WoodFisher,
 )
+from sparseopt.pruning.shrinking import shrink
+from sparseopt.pruning.size_report import Form, SizeReport, size_report
+from sparseopt.pruning.sparsities import prune_path
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -32,21 +55,35 @@ from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
 __all__ = [
     "SGD",
     "Activation",
+    "ActivationEntropy",
     "ActivationMagnitude",
+    "ActivationSparsity",
+    "ActivationVariance",
     "Adam",
     "AlternatingDirections",
+    "BestSubset",
     "Clock",
+    "Contribution",
     "Cubic",
     "Distillation",
     "EmpiricalFisher",
     "Exponential",
+    "FeatureMethod",
     "FirstOrder",
+    "Form",
     "GradientDescent",
     "GradientMagnitude",
+    "GroupSelection",
+    "IncomingNorm",
+    "InformationGain",
     "Iterations",
+    "JointL0",
+    "JointRefit",
     "Labels",
+    "LassoFeatures",
     "Layer",
     "LayerBound",
+    "LayerCodes",
     "LayerMethod",
     "LayerReport",
     "LayerStats",
@@ -59,25 +96,34 @@ __all__ = [
     "Magnitude",
     "Method",
     "Mixed",
+    "MutualInformation",
     "Network",
+    "NetworkL0",
+    "NeuronMethod",
     "NofM",
     "NumpyMLP",
     "Objective",
     "OneShot",
     "OptimalBrainDamage",
     "OptimalBrainSurgeon",
+    "OutgoingNorm",
     "Pruned",
     "PruningCrossValidation",
     "PruningStatus",
     "QualityLoss",
+    "Quantised",
     "Random",
+    "RandomNeurons",
+    "RecursiveElimination",
     "Samples",
     "Schedule",
     "Scope",
     "Score",
     "Scored",
     "Session",
+    "SizeReport",
     "SparseGPT",
+    "SparseNetwork",
     "SparsityReached",
     "Step",
     "Stop",
@@ -88,6 +134,13 @@ __all__ = [
     "WoodFisher",
     "certify_layer",
     "gradients",
+    "kept_neurons",
     "prune",
     "prune_cv",
+    "prune_features",
+    "prune_neurons",
+    "prune_path",
+    "quantised",
+    "shrink",
+    "size_report",
 ]

@@ -13,7 +13,7 @@ import scipy.special
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,15 @@ class Link(enum.Enum):
     IDENTITY = "identity"  # squared error
     LOGISTIC = "logistic"  # each output is the log odds of its label
     SOFTMAX = "softmax"  # outputs are log probabilities of classes, but for a constant
+
+    def predictions(self, outputs):
+        """Outputs, or the probabilities that they stand for."""
+        match self:
+            case Link.LOGISTIC:
+                return scipy.special.expit(outputs)
+            case Link.SOFTMAX:
+                return scipy.special.softmax(outputs, axis=1)
+        return outputs
 
 
 class Network(ABC):
@@ -93,6 +102,26 @@ class Network(ABC):
     def model(self):
         """Return a new model, of the kind that was given, with the layers of this network."""
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Weights of the model that are in none of the layers, by name; none unless an adapter says so."""
+        return ()
+
+    def chain(self) -> tuple[Callable, ...]:
+        """Functions between the layers: what is applied to X, after each layer but the last, and after the last.
+
+        Only for a network in which each layer takes the outputs of the one before it and nothing else, through
+        a function of each neuron alone; others raise TypeError.
+        """
+        raise TypeError(
+            f"{type(self).__name__} is not known to be a chain of layers with activations between; "
+            "give a NumpyMLP, a model of scikit-learn, or an nn.Sequential of linear layers and activations."
+        )
+
+    def native(self) -> Callable:
+        """Return the function that a user of the model calls on samples: what is timed, without our checks."""
+        return self.outputs
+
     def replace(self, layers: Sequence[Layer]):
         """Return a new model, of the kind that was given, with these layers; the old one is untouched."""
         return self.with_layers(layers).model()
@@ -103,13 +132,14 @@ class Network(ABC):
         return None
 
     def sensitivities(self, X) -> list[np.ndarray]:
-        """How much each output of each layer matters: the mean square of the model's slope there, on X.
+        """How much each output of each layer matters: the mean over samples of the model's squared slope there.
 
         One random combination of signs per sample: the expectation over the signs is the sum of the squared
         slopes of all outputs, so that one backward pass does for all of them.
         """
         signs = np.random.default_rng(0).integers(0, 2, self.outputs(X).shape)
-        return [np.mean(slope**2, axis=0) for slope in self.slopes(X, 2.0 * signs - 1.0)]
+        # Summed over the places of a sample: an error of a convolution counts wherever it is made.
+        return [np.sum(slope**2, axis=0) / len(signs) for slope in self.slopes(X, 2.0 * signs - 1.0)]
 
 
 class Activation(enum.Enum):
@@ -194,13 +224,7 @@ class NumpyMLP(Network):
 
     def predict(self, X) -> np.ndarray:
         """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
-        outputs = self.outputs(X)
-        match self.link:
-            case Link.LOGISTIC:
-                return scipy.special.expit(outputs)
-            case Link.SOFTMAX:
-                return scipy.special.softmax(outputs, axis=1)
-        return outputs
+        return self.link.predictions(self.outputs(X))
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers named weights_0, weights_1 ..."""
@@ -214,7 +238,7 @@ class NumpyMLP(Network):
         if X.ndim != 2 or X.shape[1] != self.weights[0].shape[0]:
             raise ValueError(f"X has shape {X.shape}; give one row per sample and {self.weights[0].shape[0]} columns.")
         for layer in self.layers():
-            yield X
+            yield finite(layer.name, X)
             X = self.activation.value(layer(X))
 
     def slopes(self, X, seeds) -> list[np.ndarray]:
@@ -225,6 +249,14 @@ class NumpyMLP(Network):
             slope = (slope @ weight.T) * self.activation.slope(value)
             found.append(slope)
         return found[::-1]
+
+    def chain(self):
+        """The activation between the layers, nothing before and after."""
+        return identity, *(self.activation.value for _ in self.weights[1:]), identity
+
+    def native(self):
+        """The products and activations."""
+        return dense_chain(self)
 
     def with_layers(self, layers) -> NumpyMLP:
         """Return a network with these layers, the same activation and link."""
@@ -245,10 +277,39 @@ class NumpyMLP(Network):
         return f"NumpyMLP({'-'.join(map(str, sizes))}, {self.activation.name.lower()})"
 
 
+def dense_chain(network) -> Callable:
+    """Outputs of a chain of layers as a function of samples, without a check."""
+    steps = tuple(zip(network.layers(), network.chain()[1:], strict=True))
+
+    def outputs(X):
+        for layer, function in steps:
+            X = function(layer(X))
+        return X
+
+    return outputs
+
+
+def identity(array):
+    """The array itself: no function between two layers."""
+    return array
+
+
+def finite(name, inputs):
+    """Inputs of the layer of this name, once they are known to be numbers."""
+    if not np.isfinite(inputs).all():
+        raise ValueError(
+            f"the inputs of layer {name!r} hold NaN or infinity, X does not: they overflow in the layers before it; "
+            "scale X, or give a network that works on it."
+        )
+    return inputs
+
+
 def as_data(X) -> np.ndarray:
     """Samples as an array of floats; float32 stays float32."""
     if sparse.issparse(X):
         raise TypeError("X is sparse; pruning needs the samples dense: pass X.toarray().")
+    if any(base.__module__ == "torch" for base in type(X).__mro__):
+        X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X holds {X.dtype}; give numbers.")

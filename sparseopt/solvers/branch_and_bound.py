@@ -9,11 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
 from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
+from sparseopt.solvers.hierarchy import start_of, with_hierarchy
+from sparseopt.solvers.local_search import walk_of
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
 from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
@@ -23,7 +26,6 @@ from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.tree import Tree
 from sparseopt.solvers.tree_proof import proof_of
 from sparseopt.subsets import SubsetProblem
-from sparseopt.supports import entered
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05
@@ -70,12 +72,17 @@ class BranchAndBound(Solver):
     A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a
     perspective relaxation, with a price for each feature that is found node by node, and fix at once what its bound
     decides. Where there are no fewer samples than features, part of the diagonal of the Gram matrix takes the place of
-    a ridge.
+    a ridge. Of up to 200 features, nodes that stay open are gone through support by support where that takes little,
+    with leaps over those that all features together cannot make good (Furnival and Wilson, 1974).
+
+    Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 500
+    coefficients of one response. Hierarchies are kept by branching.
 
     Parameters
     ----------
     keep_proof : bool, default False
-        Keep the tree, so that the certificate can be verified without this solver.
+        Keep the tree, so that the certificate can be verified without this solver. Supports are then not gone through
+        one by one, which leaves nothing to keep.
     """
 
     usual_limit: ClassVar[int] = 2**62
@@ -87,11 +94,11 @@ class BranchAndBound(Solver):
             return subset
         if isinstance(problem.loss, SampleLoss):
             return SampleRelaxation.rejects(problem.loss, subset)
-        if not isinstance(problem.loss, LeastSquares | Quadratic):
+        if not isinstance(problem.loss, LeastSquares | MultiResponse | Quadratic):
             return "it takes least squares, quadratics and losses on samples"
-        if subset.groups is not None or subset.has_rows or subset.parents:
-            return "it chooses single features; LocalSearch takes groups, rows and hierarchies"
-        if isinstance(problem.loss, LeastSquares) and not subset.ridge and not subset.has_bounds:
+        if _has_blocks(problem.loss, subset) and (reason := rejects_blocks(problem.loss, subset)):
+            return reason
+        if not isinstance(problem.loss, Quadratic) and not subset.ridge and not subset.has_bounds:
             n, p = problem.loss.X.shape
             if p - subset.forbidden.size > n:
                 return f"{p} features fit {n} samples exactly, and nothing is proven from that; " + _REMEDY
@@ -137,16 +144,17 @@ class BranchAndBound(Solver):
     def _prepare(self, problem, state, w):
         """Read the problem, find an incumbent and begin the tree, in parts."""
         subset, loss = SubsetProblem.of(problem), problem.loss
-        start = np.argsort(-np.abs(w), kind="stable")[: np.count_nonzero(w)]
-        others = start[~np.isin(start, np.concatenate([subset.required, subset.forbidden]))]
-        support = np.sort(np.concatenate([subset.required, others[: subset.k - subset.required.size]]))
-        begin = np.zeros(problem.n_features)
-        begin[support] = w[support]
+        support, begin = start_of(w, subset)
         state.w, state.subset = _rounded(begin, problem.dtype, subset), subset
-        if isinstance(loss, LeastSquares) and not self.keep_proof:
+        if isinstance(loss, LeastSquares | MultiResponse) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
-        relaxation, objective, point = yield from prepare(loss, subset, keep_points=self.keep_proof)
+        if _has_blocks(loss, subset):
+            prepare = prepare_blocks
+        preparing = prepare(loss, subset, keep_points=self.keep_proof)
+        if subset.parents:
+            preparing = with_hierarchy(preparing, subset)
+        relaxation, objective, point = yield from preparing
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),
@@ -157,8 +165,13 @@ class BranchAndBound(Solver):
             lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )
-        if start.size:
+        if w.any():
             state.tree.offer(*relaxation.evaluate(support))
+
+
+def _has_blocks(loss, subset):
+    """Whether what is in or out are rows of several responses, or groups."""
+    return not isinstance(loss, SampleLoss) and (isinstance(loss, MultiResponse) or subset.groups is not None)
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):
@@ -175,10 +188,13 @@ def _prepare_quadratic(loss, subset, *, keep_points):
     is_open = np.ones(rows.n_features, dtype=bool)
     is_open[subset.forbidden] = False
     # it knows nothing of bounds and of an L1 norm
-    state = SubsetState(rows, subset.ridge, is_open, subset.required)
-    # required features that are combinations of others do not enter, and take their places all the same
-    idle = subset.required.size - state.size
-    search = SubsetSearch(state, subset.k - idle, subset.alpha, kicks=_KICKS)
+    if subset.parents:
+        search = SubsetSearch(walk_of(rows, subset), subset.k, subset.alpha, kicks=_KICKS)
+    else:
+        state = SubsetState(rows, subset.ridge, is_open, subset.required)
+        # required features that are combinations of others do not enter, and take their places all the same
+        idle = subset.required.size - state.size
+        search = SubsetSearch(state, subset.k - idle, subset.alpha, kicks=_KICKS)
 
     def found(of=rows):
         return best_on_support(of, subset, np.union1d(search.best.support, subset.required))
@@ -198,7 +214,7 @@ def _prepare_quadratic(loss, subset, *, keep_points):
 def _rounded(point, dtype, subset):
     """The point in the type of the data, within its bounds; a required coefficient that is best at zero becomes tiny."""
     lower, upper = (-np.inf, np.inf) if subset.lower is None else (subset.lower, subset.upper)
-    w = entered(subset.required, point, lower, upper).astype(dtype)
+    w = subset.entered(point).astype(dtype)
     outside = (w < lower) | (w > upper)
     if outside.any():
         middle = 0.5 * (np.maximum(lower, -1.0) + np.minimum(upper, 1.0))

@@ -21,7 +21,6 @@ from sparseopt.solvers.support_fit import best_on_support
 from sparseopt.solvers.unit_walk import SupportRules
 from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk
 from sparseopt.subsets import SubsetProblem
-from sparseopt.supports import entered
 
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
@@ -173,26 +172,7 @@ def refitted(problem, reading, units):
             upper=None if reading.upper is None else reading.upper[support],
         )
         w[support] = best_on_support(gram, part, np.arange(support.size))[1]
-    needed = set(reading.required.tolist())
-    for child in np.flatnonzero(w.reshape(reading.n_features, -1).any(axis=1)).tolist() if reading.parents else ():
-        needed |= ancestors(reading.parents, child)
-    if needed:
-        lower = -np.inf if reading.lower is None else reading.lower
-        upper = np.inf if reading.upper is None else reading.upper
-        empty = [j for j in needed if not w.reshape(reading.n_features, -1)[j].any()]
-        w = entered(_coefficients_of(empty, problem, reading), w, lower, upper)
-    return w
-
-
-def ancestors(parents, child):
-    """The parents of a feature, their parents, and so on."""
-    found, rest = set(), list(parents.get(child, ()))
-    while rest:
-        parent = rest.pop()
-        if parent not in found:
-            found.add(parent)
-            rest.extend(parents.get(parent, ()))
-    return found
+    return reading.entered(w)
 
 
 def _coefficients_of(units, problem, reading):

@@ -66,8 +66,8 @@ class SampleRelaxation(Relaxation):
         """Why nothing can be proven of the problem here, in words; None if something can."""
         if not isinstance(loss, SampleLoss) or isinstance(loss, LeastSquares) or not has_conjugate(loss):
             return f"it takes losses on samples with a conjugate, not {type(loss).__name__}"
-        if subset.groups is not None or subset.has_rows or subset.parents:
-            return "it chooses single features under a loss on samples, without hierarchies"
+        if subset.groups is not None or subset.has_rows:
+            return "it chooses single features under a loss on samples"
         if subset.ridge == 0.0 and not (
             subset.has_bounds and np.all(np.isfinite(subset.lower)) and np.all(np.isfinite(subset.upper))
         ):

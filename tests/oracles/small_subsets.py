@@ -32,6 +32,61 @@ def problem_of(seed):
             continue
 
 
+def ruled_problem_of(seed):
+    """The name of its kind, and a problem that counts groups or rows, or has a hierarchy; what no solver takes is drawn again."""
+    random = np.random.default_rng([seed, 1])
+    while True:
+        rule = str(random.choice(["groups", "rows", "rows with a hierarchy", "hierarchy"], p=[0.35, 0.3, 0.1, 0.25]))
+        kind = "responses" if rule.startswith("rows") else "least squares" if random.random() < 0.75 else "quadratic"
+        if rule == "hierarchy" and random.random() < 0.3:
+            kind = str(random.choice(["logistic", "huber", "poisson"]))
+        try:
+            return rule, _ruled_problem(random, rule, kind)
+        except ValueError:
+            continue
+
+
+def _ruled_problem(random, rule, kind):
+    n, p = int(random.choice([1, 2, 3, 5, 8, 12, 20])), int(random.choice(_SIZES, p=_SIZE_SHARES))
+    if kind not in ("least squares", "quadratic"):
+        p = min(p, 5 if kind == "responses" else 7)
+    X = _matrix(random, n, p)
+    is_smooth = kind in ("least squares", "quadratic", "responses")
+    loss = _loss(random, kind, X, _scale(random) * _targets(random, X) if is_smooth else _targets(random, X))
+    parts = []
+    if rule == "groups":
+        labels = random.integers(0, max(p // random.integers(1, 4), 1), p)
+        parts.append(so.GroupCardinality(int(random.integers(0, np.unique(labels).size + 1)), labels))
+    elif rule.startswith("rows"):
+        parts.append(so.RowCardinality(int(random.integers(0, p + 1))))
+    elif random.random() < 0.7:
+        parts.append(so.Cardinality(int(random.integers(0, p + 1))))
+    if rule.endswith("hierarchy"):
+        order = random.permutation(p)  # an ancestor comes before its descendants
+        links = {
+            int(order[i]): order[random.choice(i, random.integers(1, min(i, 2) + 1), replace=False)]
+            for i in range(1, p)
+            if random.random() < 0.6
+        }
+        parts.append(so.StrongHierarchy(links))
+        if rule == "hierarchy" and random.random() < 0.25:
+            parts.append(_box(random, p))
+    if rule != "groups" and random.random() < 0.2:
+        parts.append(so.Required(random.choice(p, 1)))
+    if rule != "groups" and random.random() < 0.2:
+        parts.append(so.Forbidden(random.choice(p, 1)))
+    constraint = parts[0] if len(parts) == 1 else so.Intersection(*parts)
+    if rule == "hierarchy":
+        return so.Problem(
+            loss, _penalty(random, loss, not is_smooth and not _is_bounded(constraint), constraint), constraint
+        )
+    penalty = so.Zero()
+    if random.random() < 0.7:
+        curvature = float(np.max(loss.curvatures_near(np.zeros(loss.n_features)), initial=0.0)) + 1e-3
+        penalty = so.Ridged(penalty, curvature * random.choice([1e-6, 0.001, 0.01, 0.1]))
+    return so.Problem(loss, penalty, constraint)
+
+
 def _problem(random, kind):
     n, p = int(random.choice([1, 2, 3, 5, 8, 12, 20])), int(random.choice(_SIZES, p=_SIZE_SHARES))
     if kind not in ("least squares", "quadratic"):

@@ -3,6 +3,7 @@
 from sparseopt.adapters.sklearn.classifiers import L0Classifier as L0Classifier
 from sparseopt.adapters.sklearn.classifiers import SparseClassifier as SparseClassifier
 from sparseopt.adapters.sklearn.classifiers import SparseLogisticRegression as SparseLogisticRegression
+from sparseopt.adapters.sklearn.features import FeatureSelector as FeatureSelector
 from sparseopt.adapters.sklearn.masks import LinearAdapter as LinearAdapter
 from sparseopt.adapters.sklearn.masks import PerceptronAdapter as PerceptronAdapter
 from sparseopt.adapters.sklearn.masks import adapt as adapt

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data
+from sparseopt.mask import Hold
+from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data, dense_chain, identity
 
 
 def adapt(model) -> Network:
@@ -63,6 +64,11 @@ class PerceptronAdapter(Network):
     @classmethod
     def of(cls, model) -> PerceptronAdapter:
         """Return a fitted MLP as a network."""
+        if model.out_activation_ not in {link.value for link in Link}:
+            raise TypeError(
+                f"{type(model).__name__} with loss {model.loss!r} puts out {model.out_activation_!r} of its last layer, "
+                "which is not supported; give one of squared errors or a classifier."
+            )
         # scikit-learn calls the link of an MLP out_activation_, by the names of ours.
         return cls(model, NumpyMLP(model.coefs_, model.intercepts_, model.activation, model.out_activation_))
 
@@ -92,6 +98,14 @@ class PerceptronAdapter(Network):
         """Slopes at the outputs of each layer."""
         return self.matrices.slopes(X, seeds)
 
+    def chain(self):
+        """The activation between the layers."""
+        return self.matrices.chain()
+
+    def native(self):
+        """The products and activations, without scikit-learn's checks either."""
+        return dense_chain(self)
+
     def with_layers(self, layers) -> PerceptronAdapter:
         """Return a network with these layers."""
         return PerceptronAdapter(self.original, self.matrices.with_layers(layers))
@@ -102,6 +116,11 @@ class PerceptronAdapter(Network):
         # Training continues in place: the arrays must be writable and lie as scikit-learn laid them.
         model.coefs_ = [np.array(layer.weight, order="C") for layer in self.layers()]
         model.intercepts_ = [np.array(layer.bias) for layer in self.layers()]
+        sizes = [bias.size for bias in model.intercepts_]
+        if sizes != [bias.size for bias in self.original.intercepts_]:
+            model.hidden_layer_sizes = tuple(sizes[:-1])
+            # The momentum belongs to neurons that are gone; training makes a new one.
+            vars(model).pop("_optimizer", None)
         return model
 
 
@@ -156,6 +175,14 @@ class LinearAdapter(Network):
         """The seeds themselves: the only layer is the last."""
         return [seeds]
 
+    def chain(self):
+        """Nothing before the layer and nothing after."""
+        return identity, identity
+
+    def native(self):
+        """The product."""
+        return dense_chain(self)
+
     def with_layers(self, layers) -> LinearAdapter:
         """Return a network with this layer."""
         (layer,) = layers
@@ -197,3 +224,67 @@ class LinearAdapter(Network):
             elif layer.bias is not None:
                 bias[output] = np.average(y[:, output], weights=sample_weight)
         return self.replace([replace(layer, weight=weight, bias=None if layer.bias is None else bias)])
+
+
+def hold(mask, model) -> Hold:
+    """Keep what a mask drops at zero while an MLP trains; see `Mask.hold`."""
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(model, (MLPClassifier, MLPRegressor)):
+        raise TypeError(
+            f"{type(model).__name__} is not trained step by step in Python; hold an MLPClassifier or MLPRegressor, "
+            "or fit on the kept columns, X[:, kept]."
+        )
+    check_is_fitted(model)
+    masked = mask.apply(dict(zip(_names(model), model.coefs_, strict=True)))
+    if len(masked) != len(model.coefs_):
+        raise ValueError(f"the mask knows {', '.join(set(mask) - set(masked))}, the model does not.")
+    for coef, weight in zip(model.coefs_, masked.values(), strict=True):
+        coef[:] = weight
+    held = Held(model, {i: ~mask[name] for i, name in enumerate(_names(model)) if name in mask})
+    held.clear_momentum()
+    vars(model).update(_backprop=held.slopes, _initialize=held.initialize)
+    return Hold((held.release,))
+
+
+def _names(model):
+    return [f"coefs_{i}" for i in range(len(model.coefs_))]
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What takes the place of two steps of an MLP's training while a mask is held.
+
+    All solvers of scikit-learn take their slopes from `_backprop`. With a weight of zero, a slope of zero in every
+    step and no momentum to begin with, gradient descent, Adam and L-BFGS leave the weight at zero.
+    """
+
+    model: Any
+    dropped: dict[int, np.ndarray]
+
+    def slopes(self, *arguments):
+        """Slopes of the loss, zero at the dropped weights."""
+        loss, coef_grads, intercept_grads = type(self.model)._backprop(self.model, *arguments)  # noqa: SLF001, see above
+        for i, dropped in self.dropped.items():
+            coef_grads[i][dropped] = 0
+        return loss, coef_grads, intercept_grads
+
+    def initialize(self, *arguments):
+        """Weights to begin a new fit with, zero where dropped."""
+        type(self.model)._initialize(self.model, *arguments)  # noqa: SLF001, see above
+        for i, dropped in self.dropped.items():
+            self.model.coefs_[i][dropped] = 0
+
+    def clear_momentum(self):
+        """Forget what the optimizer of an earlier fit would do to the dropped weights."""
+        optimizer = getattr(self.model, "_optimizer", None)
+        for name in ("velocities", "ms", "vs"):
+            for i, dropped in self.dropped.items():
+                if hasattr(optimizer, name):
+                    getattr(optimizer, name)[i][dropped] = 0
+
+    def release(self):
+        """Give the model its own methods back."""
+        for name in ("_backprop", "_initialize"):
+            vars(self.model).pop(name, None)

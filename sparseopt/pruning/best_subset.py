@@ -1,0 +1,202 @@
+"""The best features of a linear model, with as much shrinkage in the search as the noise asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.certificate import certify
+from sparseopt.constraints import Cardinality, RowCardinality
+from sparseopt.losses import LeastSquares
+from sparseopt.penalties import Ridged, Zero
+from sparseopt.problem import Problem
+from sparseopt.pruning.feature_methods import standardised
+from sparseopt.pruning.features import FeatureMethod, Selection
+from sparseopt.pruning.row_selection import RowSelection, many_selections
+from sparseopt.solve import solve
+from sparseopt.solvers.branch_and_bound import BranchAndBound
+from sparseopt.solvers.gram_rows import GramRows
+from sparseopt.solvers.subset_search import SubsetSearch
+from sparseopt.solvers.subset_state import SubsetState
+
+# What makes a Gram matrix of dependent columns invertible; of unit variance each.
+_LEAST_RIDGE = 1e-8
+# Features up to which all folds and ridges are searched in one.
+_SMALL = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestSubset(FeatureMethod):
+    """The k features that explain y best by least squares, found by local search with a ridge.
+
+        minimise over w   |X w - y|^2 / (2 n) + ridge |w|^2 / 2   subject to   at most k nonzero rows of w
+
+    with columns of unit variance. The ridge, against noise, is chosen by cross-validation of the unshrunken refit: none
+    gives the best fit to these samples, which is overfitted where there are many features and much noise, and a very
+    large one the features that correlate most with y. Of several outputs or classes, which are fitted as indicators,
+    a feature serves all or none.
+
+    Parameters
+    ----------
+    ridges : sequence of float, default=(0, 0.01, 0.1, 0.3, 1, 3, 100)
+        Of which the best by cross-validation is taken; one alone is taken as it is.
+    folds : int, default=5
+    proof_time : float, default=0
+        Seconds for a branch and bound, which proves the features best under the chosen ridge, or replaces them.
+
+    References
+    ----------
+    Mazumder, Radchenko and Dedieu, "Subset selection with shrinkage: sparse linear modeling when the SNR is low" (2023).
+    """
+
+    ridges: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 100.0)
+    folds: int = 5
+    proof_time: float = 0.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "ridges", tuple(map(float, np.atleast_1d(self.ridges))))
+        if not self.ridges or not all(0 <= ridge < np.inf for ridge in self.ridges):
+            raise ValueError(f"ridges is {self.ridges}; give numbers from 0.")
+        if self.folds < 2:
+            raise ValueError(f"folds is {self.folds}; give 2 or more.")
+        if not self.proof_time >= 0:
+            raise ValueError(f"proof_time is {self.proof_time}; give seconds, 0 for no proof.")
+
+    def select(self, data, count, clock):
+        """Choose the ridge, search with it on all samples and, if asked, prove."""
+        X, y = standardised(data)
+        ridge = self.ridges[0] if len(self.ridges) == 1 else self._chosen_ridge(X, y, count, data.seed)
+        support = _search(X, y, count)(ridge)
+        certificate, proof_time = None, min(self.proof_time, clock.limit - clock.seconds)
+        if self.proof_time and proof_time > 0:
+            support, certificate = _proven(X, y, count, ridge, support, proof_time)
+        kept = np.zeros(data.size, bool)
+        kept[support] = True
+        scores = _explained_without(X, y, kept)
+        # Features that explain nothing more take the places that are left.
+        kept |= Selection.highest(np.where(kept, -1.0, scores), count - int(kept.sum())).kept
+        return Selection(kept, scores, certificate)
+
+    def _chosen_ridge(self, X, y, count, seed):
+        """The ridge of the least error of the refit on samples that were held out."""
+        n, p = X.shape
+        folds = min(self.folds, n)
+        fold = np.random.default_rng(seed).permutation(n) % folds
+        if p <= _SMALL and count < p and not sparse.issparse(X):
+            supports = self._many_supports(X, y, count, fold)
+        else:
+            supports = ([search(ridge) for ridge in self.ridges] for search in _searches(X, y, count, fold))
+        errors = np.zeros(len(self.ridges))
+        for held, found in enumerate(supports):
+            inside, outside, known = fold != held, fold == held, {}
+            for i, support in enumerate(found):
+                key = support.tobytes()
+                if key not in known:
+                    known[key] = _held_out(X[:, support], y, inside, outside)
+                errors[i] += known[key]
+        # Of nearly equal ones the largest: more shrinkage is more stable.
+        return max(
+            ridge for ridge, error in zip(self.ridges, errors, strict=True) if error <= errors.min() * (1 + 1e-9)
+        )
+
+    def _many_supports(self, X, y, count, fold):
+        """Supports for each fold and ridge, of shape (folds, ridges, count), all in one."""
+        folds, p = fold.max() + 1, X.shape[1]
+        Y = y.reshape(len(y), -1)
+        gram, cross = np.empty((folds, p, p)), np.empty((folds, p, Y.shape[1]))
+        for held in range(folds):
+            A, B = X[fold != held], Y[fold != held]
+            A, B = A - A.mean(axis=0), B - B.mean(axis=0)
+            gram[held], cross[held] = A.T @ A / len(A), A.T @ B / len(A)
+        damping = np.maximum(self.ridges, _LEAST_RIDGE)[:, None, None] * np.eye(p)
+        grams = (gram[:, None] + damping).reshape(-1, p, p)
+        found = many_selections(grams, np.repeat(cross, len(self.ridges), axis=0), count)
+        return found.reshape(folds, len(self.ridges), count)
+
+
+def _searches(X, y, count, fold):
+    """For each fold a search on the others' samples."""
+    for held in range(fold.max() + 1):
+        inside = fold != held
+        part = X[inside]
+        centre = 0.0 if sparse.issparse(X) else part.mean(axis=0)
+        yield _search(part if sparse.issparse(X) else part - centre, y[inside] - y[inside].mean(axis=0), count)
+
+
+def _held_out(X, y, inside, outside):
+    """Squared error on some samples of least squares on the others."""
+    part, other, wanted = _dense(X[inside]), _dense(X[outside]), y[inside]
+    centre, mean = part.mean(axis=0), wanted.mean(axis=0)
+    part = part - centre
+    # Columns that are constant in a fold, or copies, would make it singular.
+    gram = part.T @ part + len(part) * _LEAST_RIDGE * np.eye(part.shape[1])
+    w = np.linalg.solve(gram, part.T @ (wanted - mean))
+    return float(np.sum((y[outside] - mean - (other - centre) @ w) ** 2))
+
+
+def _dense(X):
+    return X.toarray() if sparse.issparse(X) else X
+
+
+def _search(X, y, count):
+    """A function of the ridge that gives the best support it finds, sorted."""
+    if y.ndim == 2:
+        X = _dense(X)
+        gram, cross = X.T @ X / len(X), X.T @ y / len(X)
+        return partial(_search_rows, gram, cross, count)
+    gram = GramRows.of(LeastSquares(X, y))
+
+    def best(ridge):
+        search = SubsetSearch(SubsetState(gram, ridge), min(count, X.shape[1]))
+        for _ in search.run():
+            pass
+        return np.sort(search.best.support)
+
+    return best
+
+
+def _search_rows(gram, cross, count, ridge):
+    selection = RowSelection(gram + max(ridge, _LEAST_RIDGE) * np.eye(len(gram)), cross)
+    return np.flatnonzero(selection.best(min(count, len(gram)), 0, 0).kept)
+
+
+def _proven(X, y, count, ridge, support, proof_time):
+    constraint = Cardinality(count) if y.ndim == 1 else RowCardinality(count)
+    problem = Problem(LeastSquares(X, y), Ridged(Zero(), ridge) if ridge else Zero(), constraint)
+    columns = _dense(X[:, support])
+    gram = columns.T @ columns / len(y) + max(ridge, _LEAST_RIDGE) * np.eye(len(support))
+    w = np.zeros((X.shape[1], *y.shape[1:]))
+    w[support] = np.linalg.solve(gram, columns.T @ y / len(y))
+    if BranchAndBound().rejects(problem) is not None:
+        return support, certify(problem, w)
+    found = solve(problem, BranchAndBound(), w, time_limit=proof_time)
+    return np.flatnonzero(found.w.reshape(len(found.w), -1).any(axis=1)), found.certificate
+
+
+def _explained_without(X, y, kept):
+    """Of a kept feature the squares that it alone explains beside the others; of another one those that it would add."""
+    columns = _dense(X[:, np.flatnonzero(kept)])
+    gram = columns.T @ columns + len(y) * _LEAST_RIDGE * np.eye(columns.shape[1])
+    inverse = np.linalg.inv(gram)
+    w = inverse @ (columns.T @ y)
+    residual = y - columns @ w
+    scores = np.zeros(X.shape[1])
+    scores[kept] = np.sum(w.reshape(len(w), -1) ** 2, axis=1) / inverse.diagonal()
+    others = np.flatnonzero(~kept)
+    if others.size == 0:
+        return scores
+    rest = X[:, others]
+    cross = rest.T @ columns
+    size = _squares(rest) - np.einsum("ij,ij->i", cross @ inverse, cross)
+    slopes = np.sum(np.asarray(rest.T @ residual).reshape(others.size, -1) ** 2, axis=1)
+    scores[others] = np.divide(slopes, size, out=np.zeros(others.size), where=size > 1e-9 * len(y))
+    return scores
+
+
+def _squares(X):
+    if sparse.issparse(X):
+        return np.asarray(X.multiply(X).sum(axis=0)).ravel()
+    return np.einsum("ij,ij->j", X, X)

@@ -1,0 +1,250 @@
+"""Pruning of whole neurons: the network that comes out has smaller matrices."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from sparseopt.adapters import adapt
+from sparseopt.mask import Mask
+from sparseopt.pruning.layer_stats import Samples
+from sparseopt.pruning.methods import masked
+from sparseopt.pruning.networks import as_data
+from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
+from sparseopt.pruning.objectives import Distillation
+from sparseopt.pruning.options import as_clock, as_labels
+from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
+from sparseopt.pruning.reconstruction import Reconstruction, solve
+from sparseopt.pruning.scopes import Scope
+
+# Samples on which the quality is measured where no validation data are given.
+JUDGED = 5000
+
+
+def prune_neurons(
+    model,
+    X,
+    y=None,
+    *,
+    sparsity=None,
+    keep=None,
+    method=None,
+    scope=Scope.NETWORK,
+    layers=None,
+    refit=True,
+    damping=0.01,
+    smaller=True,
+    validation=None,
+    random_state=0,
+    time_limit=np.inf,
+    progress=False,
+) -> Pruned:
+    """Return a network with fewer neurons that behaves as the given one does on samples X.
+
+    From the first hidden layer to the last, neurons are chosen on the activations that the network pruned so far
+    gives, and the layer that reads them is fitted again to its old outputs by least squares.
+
+    Parameters
+    ----------
+    model : NumpyMLP, list of matrices, MLP of scikit-learn, nn.Sequential, or Network whose layers form a chain
+        Untouched.
+    X : array of shape (samples, inputs)
+        A few thousand samples such as the model will meet.
+    y : array of shape (samples,) or (samples, outputs), optional
+        Labels, for a method that needs them.
+    sparsity : float, optional
+        Part of the hidden neurons to go, at least 0 and below 1. Give this or `keep`.
+    keep : int, or mapping of str to int, optional
+        Neurons to keep in each hidden layer, or in each that is named: a layer is named for its own weight.
+    method : NeuronMethod, default=GroupSelection()
+    scope : Scope or its name, default=Scope.NETWORK
+        "network": neurons of all hidden layers compete by their scores; "layer": each gives the same part. A layer
+        keeps one neuron at least.
+    layers : sequence of str, optional
+        Hidden layers that may be pruned; all by default.
+    refit : bool, default=True
+        Fit the weights that read the kept neurons, and the bias, to the layer's old outputs. Without it the
+        rest of the network stays as it is.
+    damping : float, default=0.01
+        Weight of the old weights in the refit, relative to the mean square of the activations.
+    smaller : bool, default=True
+        Take rows and columns out of the matrices; otherwise set them to zero.
+    validation : (X, y) or X, optional
+        Samples on which the quality is measured; by default up to 5000 of X, with y where it is given.
+    random_state : int, default=0
+        Seed of random scores.
+    time_limit : float, default=inf
+        Seconds. Proofs get no more than what is left.
+    progress : bool, default=False
+        Write a line to the standard error for each layer.
+
+    Returns
+    -------
+    Pruned
+        `.model` of the kind given, with smaller matrices; `.mask`, the weights of the given model that are left;
+        `.layers`, one report for each hidden layer, named for its own weight: neurons kept, and the error of the layer
+        that reads them; `.certificates` of the choices, where the method proves any. `kept_neurons` reads the mask.
+    """
+    clock = as_clock(time_limit)
+    method, scope = method or GroupSelection(), Scope(scope)
+    network, X = adapt(model), as_data(X)
+    labels = as_labels(network, X, y)
+    _check(method, scope, labels)
+    chain = _chain(network)
+    samples = Samples(X, labels, random_state)
+    dense = _hidden(network, network, samples)
+    counts = _counts(dense, _places(chain, layers), method, scope, sparsity, keep)
+    now, pruned, reports, certificates = list(chain), network, [], {}
+    kept = {i: np.ones(len(layer.weight), bool) for i, layer in enumerate(chain[1:])}
+    for i, count in counts.items():
+        hidden = _hidden(network, pruned, samples)[i]
+        choice = method.choose(hidden, count, clock)
+        kept[i] = choice.kept
+        now[i], now[i + 1] = _cut(hidden, choice.kept, damping if refit else None)
+        pruned = network.with_layers(now)
+        error = relative_error(now[i + 1](np.where(choice.kept, hidden.activations, 0)), hidden.targets)
+        reports.append(LayerReport(chain[i].name, count, choice.kept.size, error, method))
+        if choice.certificate is not None:
+            certificates[chain[i].name] = choice.certificate
+        if progress:
+            told = f"{reports[-1].name}: {count} of {choice.kept.size} neurons kept, error {error:.2g}"
+            sys.stderr.write(f"{clock.seconds:6.1f} s  {told}\n")
+    arrays = {layer.name: layer.own(alive) for layer, alive in zip(chain, _alive(chain, kept), strict=True)}
+    found = _smaller(network, now, kept) if smaller else pruned.model()
+    step, dense_quality = _judged(network, pruned, samples, validation, reports, clock)
+    return Pruned(
+        found, Mask(arrays), tuple(reports), method, clock.seconds, (step,), step.quality, dense_quality,
+        certificates=certificates,
+    )  # fmt: skip
+
+
+def kept_neurons(mask, name) -> np.ndarray:
+    """Places of the neurons that a mask leaves in the layer of this name, of shape (kept,).
+
+    The mask is one that pruning of neurons gave, of weights of shape (inputs, neurons).
+    """
+    return np.flatnonzero(mask[name].any(axis=0))
+
+
+def _check(method, scope, labels):
+    if not isinstance(method, NeuronMethod):
+        raise TypeError(f"{method!r} does not choose neurons; give a NeuronMethod such as GroupSelection().")
+    if scope is Scope.NEURON:
+        raise ValueError("scope is 'neuron', but whole neurons go; give 'network' or 'layer'.")
+    if method.needs_labels and labels is None:
+        raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+
+
+def _hidden(dense, network, samples):
+    """What is known of each hidden layer of a network, whose outputs are to be those of the dense one."""
+    stats, chain = samples.stats(network), dense.layers()
+    inputs, sensitivities = list(dense.inputs(samples.X)), dense.sensitivities(samples.X)
+    return [
+        HiddenLayer(stats[i], stats[i + 1], chain[i + 1](inputs[i + 1]), sensitivities[i + 1])
+        for i in range(len(chain) - 1)
+    ]
+
+
+def _judged(network, pruned, samples, validation, reports, clock):
+    """The one step of the trace, and the quality before it."""
+    X, labels = samples.X[:JUDGED], None if samples.labels is None else samples.labels[:JUDGED]
+    if validation is not None:
+        X, y = validation if isinstance(validation, tuple) else (validation, None)
+        X = as_data(X)
+        labels = as_labels(network, X, y)
+    objective = Distillation.of(network, X) if labels is None else labels
+    outputs = pruned.outputs(X)
+    kept, total = sum(report.kept for report in reports), sum(report.total for report in reports)
+    quality, (loss, _) = objective.quality(outputs), objective.value_and_seeds(outputs)
+    step = Step(1 - kept / total if total else 0.0, kept, total, quality, loss, clock.seconds)
+    return step, objective.quality(network.outputs(X))
+
+
+def _chain(network):
+    """Layers of the network, once it is clear that each reads the one before it and nothing else."""
+    network.chain()
+    layers = network.layers()
+    if len(layers) < 2:
+        raise ValueError(
+            "the model has one layer and no hidden neurons; prune its weights or the features of its data."
+        )
+    return layers
+
+
+def _places(chain, names):
+    hidden = {layer.name: i for i, layer in enumerate(chain[:-1])}
+    for name in names or ():
+        if name not in hidden:
+            raise ValueError(f"layers names {name!r}; the hidden layers are {', '.join(map(repr, hidden))}.")
+    return sorted(hidden.values() if names is None else (hidden[name] for name in names))
+
+
+def _counts(dense, places, method, scope, sparsity, keep) -> dict[int, int]:
+    """How many neurons each hidden layer keeps."""
+    if (sparsity is None) == (keep is None):
+        raise ValueError(
+            "how many neurons are to stay? give sparsity, a part of them, or keep, a number: one of the two."
+        )
+    sizes = {i: dense[i].size for i in places}
+    if keep is not None:
+        return _given(keep, {dense[i].own.name: i for i in places}, sizes)
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity is {sparsity}; give the part of neurons to go, at least 0 and below 1.")
+    # Within a layer only the number counts.
+    scores = [method.scores(dense[i]) if scope is Scope.NETWORK else np.zeros(sizes[i]) for i in places]
+    if not all(np.isfinite(score).all() for score in scores):
+        raise ValueError(f"the scores of {method!r} are not finite; look for extreme weights, or raise its damping.")
+    return {i: int(keep.sum()) for i, keep in zip(places, scope.keep(scores, sparsity), strict=True)}
+
+
+def _given(keep, places, sizes):
+    if not isinstance(keep, Mapping):
+        keep = dict.fromkeys(places, keep)
+    counts = {}
+    for name, count in keep.items():
+        if name not in places:
+            raise ValueError(f"keep names {name!r}; the hidden layers are {', '.join(map(repr, places))}.")
+        size = sizes[places[name]]
+        if int(count) != count or not 1 <= count <= size:
+            raise ValueError(f"keep is {count} for {name!r}; give a number of its neurons from 1 to {size}.")
+        counts[places[name]] = int(count)
+    return dict(sorted(counts.items()))
+
+
+def _cut(hidden, kept, damping):
+    """The two layers around some neurons without those that are not kept: zeros, and perhaps a refit."""
+    own, following = hidden.own.layer, hidden.following.layer
+    bias = None if own.bias is None else np.where(kept, own.bias, 0).astype(own.bias.dtype)
+    own = replace(masked(own, kept), bias=bias)
+    if damping is None:
+        return own, masked(following, kept[:, None])
+    regression = Reconstruction.of(hidden.activations, hidden.targets, following, damping)
+    fitted = np.zeros(following.weight.shape)
+    fitted[kept] = solve(regression.gram[np.ix_(kept, kept)], regression.cross[kept])
+    return own, regression.fitted(following, fitted)
+
+
+def _alive(chain, kept):
+    """Weights of each layer whose two neurons are both kept."""
+    for i, layer in enumerate(chain):
+        rows, columns = np.ones(layer.weight.shape[0], bool), np.ones(layer.weight.shape[1], bool)
+        rows = kept.get(i - 1, rows)
+        columns = kept.get(i, columns)
+        yield rows[:, None] & columns
+
+
+def _smaller(network, layers, kept):
+    """A model whose matrices have the kept rows and columns only."""
+    parts = []
+    for i, layer in enumerate(layers):
+        weight, bias = layer.weight, layer.bias
+        if i in kept:
+            weight, bias = weight[:, kept[i]], None if bias is None else bias[kept[i]]
+        if i - 1 in kept:
+            weight = weight[kept[i - 1]]
+        own_shape = None if layer.own_shape is None else weight.shape[::-1]
+        parts.append(replace(layer, weight=weight, bias=bias, own_shape=own_shape))
+    return network.replace(parts)

@@ -1,0 +1,246 @@
+"""Features: scores by their definitions, the best subset by brute force, and models of scikit-learn on few columns."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import RFE, mutual_info_classif, mutual_info_regression
+from sklearn.linear_model import LinearRegression, LogisticRegression, lars_path
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sparseopt.adapters.sklearn.features import FeatureSelector
+from sparseopt.mask import Mask
+from sparseopt.pruning import prune
+from sparseopt.pruning.best_subset import BestSubset
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.feature_methods import (
+    InformationGain,
+    LassoFeatures,
+    MutualInformation,
+    RecursiveElimination,
+    standardised,
+)
+from sparseopt.pruning.features import FeatureData, prune_features
+from sparseopt.pruning.row_selection import RowSelection, many_selections
+
+METHODS = [InformationGain(), MutualInformation(), RecursiveElimination(), LassoFeatures(), BestSubset()]
+ids = {"ids": lambda method: type(method).__name__}
+
+X, Y = load_diabetes(return_X_y=True)
+
+
+def select(method, X, y, count, *, is_classes=False, estimator=None):
+    return method.select(FeatureData(X, y, is_classes, estimator), count, Clock())
+
+
+@parametrize_with_checks([FeatureSelector(), FeatureSelector(InformationGain())])
+def test_the_selector_is_one_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("method", METHODS, **ids)
+def test_the_features_that_matter_are_found_among_noise(method):
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((400, 12))
+    target = 3 * data[:, 2] - 2.5 * data[:, 7] + 2 * data[:, 9] + 0.3 * rng.standard_normal(400)
+    regressor = prune_features(LinearRegression(), data, target, keep=3, method=method)
+    assert np.flatnonzero(regressor.mask["features"]).tolist() == [2, 7, 9]
+    labels = np.digitize(target, [-2.0, 2.0])
+    classifier = prune_features(LogisticRegression(), data, labels, sparsity=0.75, method=method)
+    assert np.flatnonzero(classifier.mask["features"]).tolist() == [2, 7, 9]
+
+
+@pytest.mark.parametrize("method", METHODS, **ids)
+def test_a_random_forest_is_fitted_on_the_kept_columns(method):
+    data, labels = load_wine(return_X_y=True)
+    forest = RandomForestClassifier(20, random_state=0)
+    pruned = prune(forest, data[::2], labels[::2], sparsity=0.7, method=method, validation=(data[1::2], labels[1::2]))
+    kept = pruned.mask["features"]
+    assert kept.sum() == 3
+    same = clone(forest).fit(data[::2][:, kept], labels[::2])
+    assert np.array_equal(pruned.model.predict(data[1::2]), same.predict(data[1::2][:, kept]))
+    assert pruned.quality == same.score(data[1::2][:, kept], labels[1::2])
+    assert not hasattr(forest, "estimators_")
+    assert repr(pruned).startswith("Pruned(Pipeline, 3 of 13")
+
+
+def test_the_mask_applies_to_a_linear_model():
+    mask = prune_features(LinearRegression(), X, Y, keep=4).mask
+    model = LinearRegression().fit(X, Y)
+    assert np.array_equal(mask.apply(model).coef_ != 0, mask["features"])
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_best_subset_without_a_ridge_is_the_best_of_all(k):
+    """By brute force over the ten columns; and its proof closes."""
+    found = select(BestSubset(ridges=0, proof_time=10), X, Y, k)
+
+    def residual(columns):
+        part = X[:, columns] - X[:, columns].mean(axis=0)
+        return np.linalg.lstsq(part, Y - Y.mean())[1][0]
+
+    best = min(itertools.combinations(range(10), k), key=residual)
+    assert tuple(np.flatnonzero(found.kept)) == best
+    assert found.certificate.relative_gap < 1e-5
+    assert found.certificate.objective == pytest.approx(residual(best) / (2 * len(Y)), rel=1e-6)
+
+
+def test_a_large_ridge_keeps_what_correlates_most():
+    found = select(BestSubset(ridges=1e6), X, Y, 3)
+    correlation = [abs(np.corrcoef(column, Y)[0, 1]) for column in X.T]
+    assert np.flatnonzero(found.kept).tolist() == sorted(np.argsort(correlation)[-3:])
+
+
+def test_the_ridge_is_chosen_where_there_is_much_noise():
+    """Twenty of forty strong, correlated columns among little data: shrinkage foresees better."""
+    errors = {method: [] for method in (BestSubset(ridges=0), BestSubset())}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        data = rng.standard_normal((400, 60)) + rng.standard_normal((400, 1))
+        target = data[:, :20] @ np.full(20, 0.2) + 4 * rng.standard_normal(400)
+        for method, error in errors.items():
+            model = prune_features(LinearRegression(), data[:60], target[:60], keep=8, method=method).model
+            error.append(np.mean((model.predict(data[60:]) - target[60:]) ** 2))
+    plain, ours = (np.mean(error) for error in errors.values())
+    assert ours < plain
+
+
+@pytest.mark.parametrize("q", [1, 3])
+def test_many_selections_at_once_are_those_one_by_one(q):
+    rng = np.random.default_rng(q)
+    grams, crosses = [], []
+    for _ in range(6):
+        A = rng.standard_normal((30, 9)) @ rng.standard_normal((9, 9))
+        grams.append(A.T @ A / 30)
+        crosses.append(grams[-1] @ rng.standard_normal((9, q)))
+    together = many_selections(np.stack(grams), np.stack(crosses), 4)
+    for gram, cross, support in zip(grams, crosses, together, strict=True):
+        alone = np.flatnonzero(RowSelection(gram, cross).best(4, 0, 0).kept)
+        assert support.tolist() == alone.tolist()
+
+
+def test_scores_of_a_best_subset_are_what_each_feature_explains():
+    found = select(BestSubset(ridges=0), X, Y, 4)
+    kept, centred = np.flatnonzero(found.kept), Y - Y.mean()
+
+    def residual(columns):
+        return np.linalg.lstsq(X[:, columns] - X[:, columns].mean(axis=0), centred)[1][0]
+
+    for j in range(10):
+        with_j, without = np.union1d(kept, j), np.setdiff1d(kept, j)
+        expected = residual(without) - residual(kept) if found.kept[j] else residual(kept) - residual(with_j)
+        assert found.scores[j] == pytest.approx(expected, rel=1e-5)
+
+
+def test_information_gain_is_the_entropy_that_goes():
+    """By hand: a copy of the labels tells all, a coin nothing, a half of them a part."""
+    labels = np.array(["a", "a", "b", "b"])
+    columns = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    scores = InformationGain().scores(FeatureData(columns, labels, True))
+    third = np.log(2) - 0.75 * -(np.log(1 / 3) / 3 + 2 / 3 * np.log(2 / 3))
+    np.testing.assert_allclose(scores, [np.log(2), 0, third], atol=1e-12)
+
+
+def test_information_gain_bins_numbers():
+    scores = InformationGain(bins=5).scores(
+        FeatureData(np.stack([np.arange(100.0), np.zeros(100)], 1), np.arange(100.0), False)
+    )
+    np.testing.assert_allclose(scores, [np.log(5), 0], atol=1e-12)
+
+
+def test_mutual_information_is_that_of_scikit_learn():
+    data, labels = load_iris(return_X_y=True)
+    found = MutualInformation().scores(FeatureData(data, labels, True))
+    assert np.array_equal(found, mutual_info_classif(data, labels, random_state=0))
+    found = MutualInformation(neighbours=5).scores(FeatureData(X, Y, False))
+    assert np.array_equal(found, mutual_info_regression(X, Y, n_neighbors=5, random_state=0))
+
+
+@pytest.mark.parametrize("step", [1, 3, 0.2])
+def test_recursive_elimination_is_that_of_scikit_learn(step):
+    found = select(RecursiveElimination(step=step), X, Y, 4, estimator=LinearRegression())
+    peer = RFE(LinearRegression(), n_features_to_select=4, step=step).fit(X, Y)
+    assert np.array_equal(found.kept, peer.support_)
+
+
+def test_lasso_features_are_the_first_on_the_path():
+    data, target = standardised(FeatureData(X, Y, False))
+    coefficients = lars_path(data, target, method="lasso")[2]
+    order = np.argsort(np.argmax(coefficients != 0, axis=1), kind="stable")
+    for k in (1, 3, 5):
+        assert np.flatnonzero(select(LassoFeatures(points=2000), X, Y, k).kept).tolist() == sorted(order[:k])
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != MutualInformation()], **ids)
+def test_a_sparse_matrix_gives_what_it_gives_dense(method):
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(0.3, (120, 15)).astype(float)
+    labels = (counts[:, 1] + counts[:, 4] > counts[:, 7]).astype(int)
+    options = {"keep": 3, "method": method}
+    dense = prune_features(LogisticRegression(), counts, labels, **options)
+    thin = prune_features(LogisticRegression(), sparse.csr_matrix(counts), labels, **options)
+    assert set(np.flatnonzero(dense.mask["features"])) == {1, 4, 7}
+    assert dense.mask == thin.mask
+
+
+def test_choice_and_number_are_cross_validated_in_a_pipeline():
+    data, labels = load_iris(return_X_y=True)
+    pipeline = make_pipeline(FeatureSelector(InformationGain(), n_features_to_select=2), KNeighborsClassifier())
+    assert cross_val_score(pipeline, data, labels).mean() > 0.93
+    search = GridSearchCV(pipeline, {"featureselector__n_features_to_select": [1, 2, 3]}).fit(data, labels)
+    assert search.best_score_ > 0.93
+
+
+def test_names_of_columns_survive():
+    frame = pd.DataFrame(X, columns=load_diabetes().feature_names)
+    pruned = prune_features(LinearRegression(), frame, Y, keep=2)
+    assert pruned.model[0].get_feature_names_out().tolist() == ["bmi", "s5"]
+    assert pruned.model.predict(frame[:3]).shape == (3,)
+
+
+def test_constant_and_equal_columns_do_no_harm():
+    data = np.column_stack([X[:, 2], X[:, 2], np.ones(len(X)), X[:, 8]])
+    for method in METHODS:
+        kept = prune_features(LinearRegression(), data, Y, keep=3, method=method).mask["features"]
+        assert kept.sum() == 3
+
+
+def test_all_features_may_stay():
+    for method in METHODS:
+        assert prune_features(LinearRegression(), X, Y, sparsity=0, method=method).mask == Mask(
+            {"features": np.ones(10, bool)}
+        )
+
+
+def test_bad_requests_say_what_to_give():
+    with pytest.raises(ValueError, match="one of the two"):
+        prune_features(LinearRegression(), X, Y, keep=3, sparsity=0.5)
+    with pytest.raises(ValueError, match="from 1 to 10"):
+        prune_features(LinearRegression(), X, Y, keep=11)
+    with pytest.raises(ValueError, match="below 1"):
+        prune_features(LinearRegression(), X, Y, sparsity=1)
+    with pytest.raises(ValueError, match="NaN"):
+        prune_features(LinearRegression(), np.where(X > 0.1, np.nan, X), Y, keep=3)
+    with pytest.raises(TypeError, match="FeatureMethod"):
+        prune_features(LinearRegression(), X, Y, keep=3, method="rfe")
+    with pytest.raises(TypeError, match="BestSubset"):
+        prune_features(KNeighborsClassifier(), X, Y > 140, keep=3, method=RecursiveElimination())
+    with pytest.raises(ValueError, match="give one"):
+        FeatureSelector(RecursiveElimination()).fit(X, Y)
+    with pytest.raises(ValueError, match="pair"):
+        prune_features(LinearRegression(), X, Y, keep=3, validation=X)
+    for bad in ({"ridges": ()}, {"ridges": -1}, {"folds": 1}, {"proof_time": -1}):
+        with pytest.raises(ValueError, match="give"):
+            BestSubset(**bad)
+    with pytest.raises(ValueError, match="bins"):
+        InformationGain(bins=1)
+    with pytest.raises(ValueError, match="step"):
+        RecursiveElimination(step=0)
