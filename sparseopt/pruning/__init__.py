@@ -2,12 +2,12 @@
 
 from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
-from sparseopt.pruning.layer_baselines import ActivationMagnitude, LayerwiseHardThresholding, LayerwiseL1, SparseGPT
 from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
 from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.joint import JointL0
 from sparseopt.pruning.joint_refit import JointRefit
+from sparseopt.pruning.layer_baselines import ActivationMagnitude, LayerwiseHardThresholding, LayerwiseL1, SparseGPT
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
 from sparseopt.pruning.layer_exact import LayerwiseBranchAndBound
 from sparseopt.pruning.layer_methods import AlternatingDirections, LayerMethod
