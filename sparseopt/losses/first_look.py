@@ -62,15 +62,17 @@ def is_read_at_once(design):
     return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
 
 
-def little_look(X, y, *, is_centred):
+def quick_look(X, y, *, is_centred):
     """What least squares knows of data as a user lends it, by name, from one look; None where that is not enough.
 
-    The data is then not little, not in canonical form, or has to be seen more closely to be refused in words.
+    X has then many features, or is not in canonical form, or has to be seen more closely to be refused in words.
     """
     if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
         return None
     (n, p), form = X.shape, X.flags
-    if not (p > 1 and n > 1 and n == y.size and n * p <= _LITTLE and X.dtype == _DOUBLE == y.dtype):
+    if not (
+        p > 1 and n > 1 and n == y.size and n * p <= (_KEPT if p <= _FEW else _LITTLE) and X.dtype == _DOUBLE == y.dtype
+    ):
         return None
     # a kernel is compiled once more for arrays that cannot be written
     if not (form.behaved and y.flags.carray):
@@ -91,7 +93,7 @@ def little_look(X, y, *, is_centred):
     at_zero = total / (2 * n)
     return {
         "X": design, "sample_weight": _uniform(n), "offset": NO_OFFSET, "target": target, "n_features": p,
-        "dtype": _DOUBLE, "little": (X, means, slopes, at_zero), "_value_at_zero": at_zero,
+        "dtype": _DOUBLE, "little": (X, means, slopes, at_zero) if n * p <= _LITTLE else None, "_value_at_zero": at_zero,
         "_gradient_at_zero": (bytes(8 * p), slopes),
     }  # fmt: skip
 

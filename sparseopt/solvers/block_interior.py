@@ -111,7 +111,7 @@ def _point(blocks, free, room, z, c):
     """The inverse of K, U, its squares a block, the gains, the value and the bound."""
     K = blocks.H.copy()
     K[np.diag_indices(len(K))] += blocks.spread(c * (1.0 / z - 1.0))
-    factor, fault = lapack.dpotrf(K, lower=1, overwrite_a=1, clean=0)
+    factor, fault = lapack.dpotrf(K, lower=1, overwrite_a=1)
     if fault:
         return None
     U = lapack.dpotrs(factor, blocks.Q, lower=1)[0]
@@ -126,8 +126,7 @@ def _point(blocks, free, room, z, c):
     bound = value + float(gains @ z) - float(gains[z == 1.0].sum()) - float(profits.sum())
     if free.size == 0:
         return None, U, squares, gains, value, bound
-    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-    return np.tril(inverse) + np.tril(inverse, -1).T, U, squares, gains, value, bound
+    return _inverse(factor), U, squares, gains, value, bound
 
 
 def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses):
@@ -145,8 +144,7 @@ def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses
     factor, fault = lapack.dpotrf(rest, lower=1, overwrite_a=1)
     if fault:
         return None
-    left = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-    left = np.tril(left) + np.tril(left, -1).T
+    left = _inverse(factor)
     rise = 0.5 * pull * squares - mu * blocks.totals(left.diagonal()) + mu / c
     B = pull[:, None] * curved * pull + mu * blocks.summed(np.square(left))  # less the second derivative in c
     B[np.diag_indices(c.size)] += mu / np.square(c)
@@ -161,6 +159,14 @@ def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses
     if fault or not np.all(np.isfinite(step)):
         return None
     return step, inner[:, :-1] @ step + inner[:, -1]
+
+
+def _inverse(factor):
+    """The inverse of a matrix, in both triangles, from its lower factor with zeros above."""
+    lower = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
+    inverse = lower + lower.T
+    inverse[np.diag_indices(len(lower))] *= 0.5
+    return inverse
 
 
 def _length(blocks, room, part, c, dz, dc):

@@ -19,6 +19,7 @@ from sparseopt.solvers.block_interior import interior_blocks
 from sparseopt.solvers.block_model import MOST, block_model
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.local_search import walk_of
+from sparseopt.solvers.row_enumeration import RowEnumeration, is_worth
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
@@ -58,6 +59,8 @@ class BlockRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
+        if isinstance(start, RowEnumeration):
+            return self._enumerated(start, -np.inf, threshold, until)
         z, c, mu = (np.full(self.n_units, 0.5), self.share, np.inf) if start is None else start
         bound, points, best, rounds = -np.inf, [], None, 0
         while True:
@@ -94,10 +97,20 @@ class BlockRelaxation(Relaxation):
             is_open = np.any(status == FREE)
             if is_open and (rounds >= _AGAIN or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in)):
                 break
+        free, into = (int(np.count_nonzero(status == side)) for side in (FREE, IN))
+        is_open = bound < threshold and not self.keep_points
+        if is_open and is_worth(self.model, free, self.subset.k - into, into, bound, threshold):
+            return self._enumerated(RowEnumeration(self.model, status, self.subset.k - into), bound, threshold, until)
         unit, support = self._choose(status, z)
         return Relaxed(
             bound, unit if bound < threshold else -1, (z, c, np.inf), support, points=self._kept(points, best)
         )
+
+    def _enumerated(self, sets, bound, threshold, until):
+        """The exact value of a node, from all of its sets of rows."""
+        if not sets.run(threshold, until):
+            return Relaxed(bound, start=sets, is_finished=False)
+        return Relaxed(max(bound, sets.bound), support=sets.support)
 
     def evaluate(self, support):
         if len(support) > self.subset.k:

@@ -14,6 +14,7 @@ from sparseopt.solvers.block_interior import interior_blocks
 from sparseopt.solvers.block_model import BlockModel, block_model
 from sparseopt.solvers.block_relaxation import BlockRelaxation
 from sparseopt.solvers.hierarchy import Family
+from sparseopt.solvers.row_enumeration import RowEnumeration
 from sparseopt.solvers.tree import FREE, IN, OUT
 from sparseopt.subsets import SubsetProblem
 
@@ -291,3 +292,43 @@ def test_a_family_completes_what_is_fixed():
     assert alone.tolist() == [4]
     assert more.tolist() == [4]  # no room for three more
     assert family.repaired(np.array([0]), [], [])[1].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("fixed", [0, 2])
+def test_the_best_set_of_rows_is_found_among_all(size, fixed):
+    """With some rows in, some out, and calls that end after every elimination."""
+    random = np.random.default_rng(size)
+    A = random.standard_normal((40, 11)) + random.standard_normal((40, 1))
+    G, Q = A.T @ A / 40, A.T @ random.standard_normal((40, 3)) / 40
+    model = BlockModel(G, Q, 1.5, np.sqrt(G.diagonal()), 1e-15, [np.array([j]) for j in range(11)], 0.01)
+    status = np.full(11, FREE, dtype=np.int8)
+    status[[3, 7][:fixed]], status[9] = IN, OUT
+    into = np.flatnonzero(status == IN)
+    values = {
+        more: model.evaluate(np.concatenate([into, more]))[0]
+        for more in combinations(np.flatnonzero(status == FREE).tolist(), size)
+    }
+    best = min(values, key=values.get)
+    for threshold in (np.inf, values[best] * (1 + 1e-9), values[best] * (1 - 1e-9)):
+        sets = RowEnumeration(model, status, size)
+        while not sets.run(threshold, 0.0):
+            pass
+        if threshold < values[best]:
+            assert sets.support is None
+            assert sets.bound == threshold
+        else:
+            np.testing.assert_array_equal(sets.support, np.sort(np.concatenate([into, best])))
+            assert values[best] * (1 - 1e-9) <= sets.bound <= values[best]
+
+
+def test_rows_that_no_relaxation_tells_apart_are_enumerated():
+    """The first bound is far from the best objective, and one node is enough."""
+    problem = large(k=4, p=40)
+    solution = so.solve(problem, so.BranchAndBound(), tol=1e-4)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.iterations == 1
+    kept = so.solve(large(k=2, p=20), so.BranchAndBound(keep_proof=True), tol=1e-4)
+    assert kept.certificate.objective == pytest.approx(
+        so.solve(large(k=2, p=20), so.BranchAndBound(), tol=1e-4).certificate.objective, rel=1e-9
+    )

@@ -1,0 +1,52 @@
+"""Features and neurons beside their peers.
+
+    python -m benchmarks.pruning_features [--data FOLDER] [--network FILE --images FOLDER] [--save]
+
+FOLDER has `.npz` files as `benchmarks.data.stored` reads them; FILE has the matrices of a network of shape (outputs,
+inputs) in the order of their names, and the folder of images MNIST's four files. Without them the data are those of
+scikit-learn.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+from benchmarks.pruning_features.neurons import neurons
+from benchmarks.pruning_features.selection import forests, held_out, proofs
+from benchmarks.report import markdown, save
+
+TABLES = ("features", "forests", "proofs", "neurons")
+
+
+def main():
+    """Make the tables that are asked for, print them and, if asked, save them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pruning_features", description="Features and neurons beside their peers."
+    )
+    parser.add_argument("--tables", nargs="*", default=TABLES, choices=TABLES)
+    parser.add_argument("--data", type=Path, help="folder of .npz files beside scikit-learn's data")
+    parser.add_argument("--network", type=Path, help="file with the matrices of a network")
+    parser.add_argument("--images", type=Path, help="folder with the images of MNIST")
+    parser.add_argument("--splits", type=int, default=10, help="random thirds held out of each data set")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds of a proof")
+    parser.add_argument("--name", default="pruning_features", help="name of the files in benchmarks/results")
+    parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # peers warn of their own convergence
+    made = {
+        "features": lambda: held_out(options.data, options.splits),
+        "forests": forests,
+        "proofs": lambda: proofs(options.data, options.limit),
+        "neurons": lambda: neurons(options.network, options.images, options.limit),
+    }
+    tables = {}
+    for name in options.tables:
+        tables |= made[name]()
+    for title, rows in tables.items():
+        print(f"\n## {title}\n\n{markdown(rows)}")
+    if options.save:
+        save(options.name, tables)
+
+
+if __name__ == "__main__":
+    main()
