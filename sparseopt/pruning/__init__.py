@@ -7,15 +7,10 @@ from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, Mu
 from sparseopt.pruning.features import FeatureMethod, prune_features
 from sparseopt.pruning.joint import JointL0
 from sparseopt.pruning.joint_refit import JointRefit
+from sparseopt.pruning.layer_baselines import ActivationMagnitude, LayerwiseHardThresholding, LayerwiseL1, SparseGPT
 from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
-from sparseopt.pruning.layer_methods import (
-    ActivationMagnitude,
-    AlternatingDirections,
-    LayerMethod,
-    LayerwiseHardThresholding,
-    LayerwiseL1,
-    SparseGPT,
-)
+from sparseopt.pruning.layer_exact import LayerwiseBranchAndBound
+from sparseopt.pruning.layer_methods import AlternatingDirections, LayerMethod
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
@@ -92,6 +87,7 @@ __all__ = [
     "LayerMethod",
     "LayerReport",
     "LayerStats",
+    "LayerwiseBranchAndBound",
     "LayerwiseHardThresholding",
     "LayerwiseL0",
     "LayerwiseL1",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# Samples that are enough for means of products of so few numbers.
+SAMPLES = 5000
 # Passes backward at most. With as many outputs or fewer there is one for each, and nothing is left to chance.
 PASSES = 16
 
@@ -62,7 +64,9 @@ def metrics(network, X) -> list[np.ndarray]:
     ----------
     network : Network
     X : array of shape (samples, inputs)
+        Of many samples only some, evenly spread, are looked at.
     """
+    X = X[:: -(-len(X) // SAMPLES)]
     found = [np.zeros((layer.weight.shape[1],) * 2) for layer in network.layers()]
     for seed in seeds(network.link, network.outputs(X)):
         for i, slopes in enumerate(network.slopes(X, seed)):

@@ -11,6 +11,7 @@ from scipy import sparse
 from sparseopt.adapters import adapt
 from sparseopt.kernels.sparse_layers import sparse_layer
 from sparseopt.pruning.networks import Link, as_data
+from sparseopt.pruning.sparse_files import read, write
 
 # Bytes of the widest layer's values for the samples that go through all layers together: they should stay in the
 # cache, and be many, since each call costs as much as a few thousand products.
@@ -109,6 +110,19 @@ class SparseNetwork:
     def predict(self, X) -> np.ndarray:
         """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
         return self.link.predictions(self.outputs(X))
+
+    def save(self, path, *, bits=None) -> None:
+        """Write the network to exactly this path, as an npz file without pickles.
+
+        With a number of bits, from 2 to 16, each weight is rounded as `quantised` does and takes one byte, or two
+        above 8 bits. Activations must be those of `NumpyMLP`.
+        """
+        write(self, path, bits)
+
+    @classmethod
+    def load(cls, path) -> SparseNetwork:
+        """Read what `save` wrote."""
+        return read(cls, path)
 
     @property
     def kept(self) -> int:

@@ -89,16 +89,14 @@ def quantised(model, mask=None, X=None, *, bits=8) -> Quantised:
     ----------
     Nagel et al., "A white paper on neural network quantization" (2021).
     """
-    if not (2 <= bits <= 16 and bits == int(bits)):
-        raise ValueError(f"bits is {bits}; give a whole number from 2 to 16.")
     network = adapt(model if mask is None else mask.apply(model))
     layers, codes = [], []
     for layer in network.layers():
-        numbers, scales = _codes(layer.weight.astype(np.float64), 2 ** (int(bits) - 1) - 1)
+        numbers, scales = codes_and_scales(layer.weight, bits)
         weight = numbers * scales
         squares = float(np.sum(np.square(layer.weight, dtype=np.float64)))
         error = float(np.sum((weight - layer.weight) ** 2)) / squares if squares else 0.0
-        codes.append(LayerCodes(layer.name, numbers.astype(np.int8 if bits <= 8 else np.int16), scales, error))
+        codes.append(LayerCodes(layer.name, numbers, scales, error))
         layers.append(replace(layer, weight=weight.astype(layer.weight.dtype)))
     rounded = network.with_layers(layers)
     error = np.nan
@@ -108,8 +106,11 @@ def quantised(model, mask=None, X=None, *, bits=8) -> Quantised:
     return Quantised(rounded.model(), tuple(codes), int(bits), error)
 
 
-def _codes(weight, most):
-    """Codes and scales with the least squared error of those that were tried."""
+def codes_and_scales(weight, bits):
+    """Codes of shape (inputs, outputs), and scales of shape (outputs,), with the least squared error of those tried."""
+    if not (2 <= bits <= 16 and bits == int(bits)):
+        raise ValueError(f"bits is {bits}; give a whole number from 2 to 16.")
+    weight, most = weight.astype(np.float64), 2 ** (int(bits) - 1) - 1
     largest = np.abs(weight).max(axis=0)
     best_scales = np.where(largest > 0, largest / most, 1.0)
     best_codes = np.clip(np.rint(weight / best_scales), -most, most)
@@ -124,4 +125,4 @@ def _codes(weight, most):
         error = np.sum((codes * scales - weight) ** 2, axis=0)
         better = error < best_error
         best_codes[:, better], best_scales[better], best_error[better] = codes[:, better], scales[better], error[better]
-    return best_codes, best_scales
+    return best_codes.astype(np.int8 if bits <= 8 else np.int16), best_scales

@@ -251,6 +251,24 @@ def test_half_precision_and_copies_of_networks():
     assert repr(network) == "TorchNetwork(Sequential, 2 layers, softmax)"
 
 
+def test_a_module_that_draws_numbers_draws_the_same_and_leaves_the_state():
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(20, 3)
+
+        def forward(self, x):
+            if len(x) == 1:
+                raise RuntimeError("no")
+            return self.fc(x) + torch.rand(len(x), 3)
+
+    network, state = TorchNetwork(Noisy()), torch.random.get_rng_state()
+    np.testing.assert_array_equal(network.outputs(X), network.outputs(X))
+    with pytest.raises(ValueError, match="no; give X"):
+        network.outputs(X[:1])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
 def test_old_weight_norm_and_complex_weights_are_named():
     module = nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 3), nn.Linear(3, 2, dtype=torch.complex64))
     with pytest.warns(FutureWarning):

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,45 @@ def test_models_of_scikit_learn_export_with_their_probabilities():
     ):
         masked = prune(model, X, sparsity=0.7).model
         np.testing.assert_allclose(SparseNetwork.of(masked).predict(X), masked.predict_proba(X), atol=1e-12)
+
+
+@pytest.mark.parametrize("biases", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_saved_network_is_loaded_as_it_was(tmp_path, biases, dtype):
+    model = prune(network(Activation.TANH, biases=biases, dtype=dtype), X, sparsity=0.8).model
+    sparse, path = SparseNetwork.of(NumpyMLP(model.weights, model.biases, "tanh", "softmax")), tmp_path / "network"
+    sparse.save(path)
+    loaded = SparseNetwork.load(path)
+    np.testing.assert_array_equal(loaded.predict(X), sparse.predict(X))
+    assert loaded.outputs(X).dtype == dtype
+    assert repr(loaded) == repr(sparse)
+    sparse.save(path, bits=8)
+    rounded = SparseNetwork.of(quantised(model).model)
+    np.testing.assert_allclose(SparseNetwork.load(path).outputs(X), rounded.outputs(X), atol=1e-5)
+
+
+def test_a_file_with_codes_is_smaller(tmp_path):
+    wide = NumpyMLP([RNG.standard_normal((300, 200)) * (RNG.random((300, 200)) < 0.1)])
+    sizes = []
+    for bits in (None, 12, 8):
+        SparseNetwork.of(wide).save(tmp_path / "network", bits=bits)
+        sizes.append((tmp_path / "network").stat().st_size)
+    # 8, 2 and 1 bytes for a weight, beside at most 2 for its place.
+    assert sizes[0] > 2 * sizes[1] > 2 * sizes[2]
+
+
+def test_what_is_no_file_of_a_network_is_refused(tmp_path):
+    Mask({"w": np.ones(3, bool)}).save(tmp_path / "mask")
+    (tmp_path / "text").write_text("text")
+    for name in ("mask", "text"):
+        with pytest.raises(ValueError, match="holds no sparse network"):
+            SparseNetwork.load(tmp_path / name)
+    with pytest.raises(ValueError, match="bits"):
+        SparseNetwork.of(network()).save(tmp_path / "new", bits=1)
+    strange = replace(SparseNetwork.of(network()), functions=(np.abs,) * 4)
+    with pytest.raises(TypeError, match="pickle the network"):
+        strange.save(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_layer_without_weights_is_its_bias():

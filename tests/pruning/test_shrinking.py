@@ -113,7 +113,12 @@ def test_a_module_that_is_no_chain_says_what_is_in_the_way():
 
     from sparseopt.adapters.torch import TorchNetwork
 
+    class Own(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
     for module, name in (
+        (Own(nn.Linear(3, 3)), "what Own does between its layers is not known"),
         (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 3)), "'1' (LayerNorm)"),
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 1, 3)), "layers are Linear"),
         (TorchNetwork(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), only=["1"]), "'0' (Linear)"),

@@ -28,6 +28,11 @@ def functions_between(module, names):
     """What is applied to the samples, between the named layers of a chain, and after the last."""
     from torch import nn
 
+    if type(module) not in {nn.Sequential, nn.Linear}:
+        raise TypeError(
+            f"what {type(module).__name__} does between its layers is not known; only an nn.Sequential of linear layers "
+            "and activations is a chain that can be exported or made smaller."
+        )
     steps = list(_steps(module, ""))
     places = [place for place, (name, _) in enumerate(steps) if name in names]
     ends = [-1, *places, len(steps)]

@@ -299,10 +299,18 @@ class TorchNetwork(Network):
         """A pass that leaves the random state as it was and draws the same numbers each time."""
         import torch
 
-        devices = {parameter.device for parameter in self.plain.parameters() if parameter.device.type == "cuda"}
-        with torch.random.fork_rng(devices=list(devices)), torch.set_grad_enabled(grad):
-            torch.manual_seed(0)
-            yield
+        devices = {parameter.device.index for parameter in self.plain.parameters() if parameter.device.type == "cuda"}
+        # One by one: torch.manual_seed also looks for devices that are not there, which takes longer than a pass.
+        generators = [torch.default_generator, *(torch.cuda.default_generators[i] for i in devices)]
+        states = [generator.get_state() for generator in generators]
+        for generator in generators:
+            generator.manual_seed(0)
+        try:
+            with torch.set_grad_enabled(grad):
+                yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
 
 
 def _joined(calls):
