@@ -124,11 +124,18 @@ def relaxed_costs(w, curve, l1, lower, upper, status, price):
 @kernel
 def subtract_rows(gram, features, w, pull):
     """pull -= gram w, in place, for a w that is zero outside of `features`."""
-    for q in range(features.size):
-        j = U(features[q])
-        x = w[q]
+    # four rows for each time that the pull is read and written
+    fours = features.size - features.size % 4
+    for q in range(0, fours, 4):
+        a, b, c, d = U(features[q]), U(features[q + 1]), U(features[q + 2]), U(features[q + 3])
+        wa, wb, wc, wd = w[q], w[q + 1], w[q + 2], w[q + 3]
         for i in range(pull.size):
-            pull[U(i)] -= x * gram[j, U(i)]
+            j = U(i)
+            pull[j] -= wa * gram[a, j] + wb * gram[b, j] + wc * gram[c, j] + wd * gram[d, j]
+    for q in range(fours, features.size):
+        a, wa = U(features[q]), w[q]
+        for i in range(pull.size):
+            pull[U(i)] -= wa * gram[a, U(i)]
 
 
 def sift_down(heap, size):

@@ -5,7 +5,7 @@ from el0ps.datafit import Leastsquares
 from el0ps.penalty import BigmL2norm, L2norm
 from el0ps.solver import BnbSolver
 
-from benchmarks.subset_exact.exact import LIMIT, ExactSolver
+from benchmarks.subset_exact.exact import LIMIT, NO_RIDGE, ExactSolver
 
 
 class Solver(ExactSolver):
@@ -19,6 +19,9 @@ class Solver(ExactSolver):
     @property
     def is_extra(self):
         return self.form == "price"
+
+    def rejects(self, problem):
+        return NO_RIDGE if problem.l2 == 0.0 else None
 
     def prove(self, problem, gap):
         penalty = L2norm(problem.l2) if self.form == "price" else BigmL2norm(problem.M, problem.l2)

@@ -7,7 +7,7 @@ if not hasattr(np, "Inf"):
 
 from l0bnb import BNBTree
 
-from benchmarks.subset_exact.exact import LIMIT, ExactSolver
+from benchmarks.subset_exact.exact import LIMIT, NO_RIDGE, ExactSolver
 
 
 class Solver(ExactSolver):
@@ -15,6 +15,9 @@ class Solver(ExactSolver):
 
     name = "l0bnb"
     requirements = ["pip::l0bnb"]
+
+    def rejects(self, problem):
+        return NO_RIDGE if problem.l2 == 0.0 else None
 
     def prove(self, problem, gap):
         start = np.zeros(problem.X.shape[1])

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from okridge.tree import BNBTree
 
-from benchmarks.subset_exact.exact import LIMIT, ExactSolver
+from benchmarks.subset_exact.exact import LIMIT, NO_RIDGE, ExactSolver
 
 
 class Solver(ExactSolver):
@@ -17,6 +17,8 @@ class Solver(ExactSolver):
 
     def rejects(self, problem):
         n, p = problem.X.shape
+        if problem.l2 == 0.0:
+            return NO_RIDGE
         return "it crashes where there are more features than samples" if p > n else None
 
     def warm_up(self):
