@@ -16,6 +16,7 @@ _LARGEST, _SETS, _MANY = 9, 3e6, 1e9
 _FAR, _EXACT = 0.1, 1e-5
 # Multiplications of a call: some hundredths of a second.
 _WORK = 2e7
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class RowEnumeration:
@@ -76,15 +77,15 @@ class RowEnumeration:
 
 def margin_of(model, size):
     """What rounding may do to the value of a set: a factor of H is that of a matrix which is nearly H."""
-    weight = size * 2.0 * model.constant / model.least
-    return 4.0 * size * model.rounding * (weight + model.constant)
+    weight = model.length * float(model.reach[min(size, model.reach.size - 1)])
+    return (model.rounding + 4.0 * (size + 2) * _EPS) * (weight + model.length) ** 2
 
 
 def is_worth(model, free, room, into, bound, threshold):
     """Whether the sets of a node are few enough, and rounding is small enough."""
-    if not 2 <= room <= min(_LARGEST, free - 1) or not model.are_single or not model.least > 0.0:
+    if not 2 <= room <= min(_LARGEST, free - 1) or not model.are_single:
         return False
-    if margin_of(model, room + into) > _EXACT * abs(threshold):
+    if not margin_of(model, room + into) <= _EXACT * abs(threshold):
         return False
     is_far = bound < threshold - _FAR * abs(threshold)
     return math.comb(free, room) <= (_MANY if is_far else _SETS)
