@@ -173,7 +173,8 @@ def block_model(loss, subset):
         return BlockModel(*parts, units, subset.ridge)
     model = yield from (whole_gram(loss) if hasattr(loss, "target") else gram_model(loss))
     parts = model.gram, model.linear[:, None], model.constant, model.sizes, model.rounding
-    return BlockModel(*parts, subset.groups, subset.ridge)
+    groups = [np.array([j]) for j in range(subset.n_features)] if subset.groups is None else subset.groups
+    return BlockModel(*parts, groups, subset.ridge)
 
 
 def _of_responses(loss):

@@ -12,7 +12,7 @@ import numpy as np
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
+from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks, suits_blocks
 from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.hierarchy import start_of, with_hierarchy
@@ -147,7 +147,7 @@ class BranchAndBound(Solver):
         if isinstance(loss, LeastSquares | MultiResponse) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
-        if _has_blocks(loss, subset):
+        if _has_blocks(loss, subset) or (not self.keep_proof and suits_blocks(loss, subset)):
             prepare = prepare_blocks
         preparing = prepare(loss, subset, keep_points=self.keep_proof)
         if subset.parents:
