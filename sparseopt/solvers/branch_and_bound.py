@@ -75,7 +75,8 @@ class BranchAndBound(Solver):
     a ridge.
 
     Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 500
-    coefficients of one response. Hierarchies are kept by branching.
+    coefficients of one response; the last few rows of a node may be enumerated, but not where the proof is kept. Up to 128
+    single features under a quadratic loss are taken for such rows. Hierarchies are kept by branching.
 
     Parameters
     ----------
