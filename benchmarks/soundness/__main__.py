@@ -25,6 +25,7 @@ from soundness import judge, refits_of
 SOLVERS = {
     "LocalSearch": so.LocalSearch(),
     "BranchAndBound": so.BranchAndBound(keep_proof=True),
+    "unkept": so.BranchAndBound(),  # may enumerate
     "default": None,
 }
 

@@ -189,7 +189,7 @@ def prepare_blocks(loss, subset, *, keep_points):
     It yields None, or a function that gives the best coefficients so far.
     """
     model = yield from block_model(loss, subset)
-    if not model.is_definite:
+    if not model.is_definite or model.first_share() is None:
         raise UnsupportedProblem(
             "BranchAndBound: some columns are combinations of others, and nothing is proven without a limit to their "
             "coefficients; add a ridge, Ridged(penalty, beta)."

@@ -148,8 +148,10 @@ class BranchAndBound(Solver):
         if isinstance(loss, LeastSquares | MultiResponse) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
-        if _has_blocks(loss, subset) or (not self.keep_proof and suits_blocks(loss, subset)):
+        if _has_blocks(loss, subset):
             prepare = prepare_blocks
+        elif not self.keep_proof and suits_blocks(loss, subset):
+            prepare = _prepare_few
         preparing = prepare(loss, subset, keep_points=self.keep_proof)
         if subset.parents:
             preparing = with_hierarchy(preparing, subset)
@@ -171,6 +173,14 @@ class BranchAndBound(Solver):
 def _has_blocks(loss, subset):
     """Whether what is in or out are rows of several responses, or groups."""
     return not isinstance(loss, SampleLoss) and (isinstance(loss, MultiResponse) or subset.groups is not None)
+
+
+def _prepare_few(loss, subset, *, keep_points):
+    """The relaxation of few single features as blocks of one, or as single features where these allow no bound."""
+    try:
+        return (yield from prepare_blocks(loss, subset, keep_points=keep_points))
+    except UnsupportedProblem:
+        return (yield from _prepare_quadratic(loss, subset, keep_points=keep_points))
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):

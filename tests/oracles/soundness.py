@@ -94,7 +94,7 @@ def _faults_of_proof(problem, found, solution):
         goal = 1.01 * _TOL + (2e-7 if problem.dtype == np.float32 else 0.0)
         if not (certificate.relative_gap <= goal or certificate.gap <= 1e-6 * slack):
             faults.append(f"converged with a relative gap of {certificate.relative_gap:.3g}")
-    if certificate.proof == "bound":
+    if solution.certificate.tree is not None:
         try:
             certificate.verify(problem)
         except so.CertificateError as refusal:
