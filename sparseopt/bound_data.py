@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.bound_blocks import block_fault, block_terms, has_blocks
-from sparseopt.bound_losses import conjugate, slope_errors, slopes
+from sparseopt.bound_losses import balanced, conjugate, slope_errors, slopes
 from sparseopt.constraints import Box
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
@@ -374,7 +374,7 @@ class _Samples:
         z = self.A[:, indices] @ values + (intercept if self.loss.intercept else 0.0)
         v = slopes(self.loss, z + self.offset)
         if self.loss.intercept:
-            v = _balanced(v, self.s)
+            v = balanced(v, self.s)
         mass = self.s * v
         t = -(self.A.T @ mass - self.means * mass.sum())
         terms = self.s * conjugate(self.loss, v) - mass * self.offset
@@ -393,11 +393,3 @@ class _Samples:
         with np.errstate(invalid="ignore", over="ignore"):
             moved, t = float(wrong @ sizes), abs(self.A).T @ wrong + np.abs(self.means) * wrong.sum()
         return (moved if np.isfinite(moved) else 0.0), np.where(np.isfinite(t), t, 0.0)
-
-
-def _balanced(v, s):
-    """v with sum_i s_i v_i = 0: the side that weighs more is scaled down, which stays in the range of slopes around zero."""
-    above, below = float(s @ np.maximum(v, 0.0)), float(s @ np.maximum(-v, 0.0))
-    if above == 0.0 or below == 0.0:
-        return np.zeros_like(v)
-    return np.where(v > 0.0, v * min(1.0, below / above), v * min(1.0, above / below))

@@ -70,3 +70,11 @@ def conjugate(loss: SampleLoss, v):
         case Quantile():
             return loss.smoothing * v * v / 2 + y * v
     return np.asarray(loss.conjugate(v), dtype=np.float64) if loss.has_conjugate else None
+
+
+def balanced(v, s):
+    """v with sum_i s_i v_i = 0: the side that weighs more is scaled down, which stays in the range of slopes around zero."""
+    above, below = float(s @ np.maximum(v, 0.0)), float(s @ np.maximum(-v, 0.0))
+    if above == 0.0 or below == 0.0:
+        return np.zeros_like(v)
+    return np.where(v > 0.0, v * min(1.0, below / above), v * min(1.0, above / below))

@@ -24,6 +24,8 @@ _ROWS = 1 << 13
 _EPS = float(np.finfo(np.float64).eps)
 # A diagonal entry of this part keeps the inverse of a singular H finite.
 _TINY = 1e-9
+# Of inverses larger than this, relative to those of orthogonal columns, no more is known than that.
+_STEEP = 1e7
 
 
 class BlockModel:
@@ -67,12 +69,11 @@ class BlockModel:
         used = np.concatenate([np.empty(0, dtype=np.intp), *self.members])
         self.is_definite = used.size == 0 or is_definite(self.H[np.ix_(used, used)] - np.diag(self.slack[used]))
         self.are_single = all(block.size <= 1 for block in self.members)
-        #: Least eigenvalue of H where its columns have one length, less what rounding may hide; zero while unknown.
-        self.least = 0.0
+        #: For each number of coefficients the most that their sizes times their distance from zero can be, relative to
+        #: the root of twice the constant; infinite while unknown.
+        self.reach = np.full(used.size + 1, np.inf)
         if self.is_definite:
             self._shape(used)
-            scaled = (self.H / self.sizes[:, None] / self.sizes)[np.ix_(used, used)]
-            self.least = float(np.linalg.eigvalsh(scaled)[0]) - 2.0 * used.size * self.rounding if used.size else 0.0
 
     def _shape(self, used):
         """Coordinates in which the curvature that a block has of its own is one."""
@@ -81,6 +82,10 @@ class BlockModel:
         inverse = np.linalg.inv(H) if used.size else H
         place = np.full(self.n_coefficients, -1)
         place[used] = np.arange(used.size)
+        # |w_j|**2 <= (H_S^-1)_jj w'H_S w, and (H_S^-1)_jj is no more than with all features
+        steep = inverse.diagonal() * np.square(self.sizes[used])
+        if np.all((steep > 0.0) & (steep < _STEEP)):
+            self.reach = np.concatenate([[0.0], np.cumsum(np.sort(1.01 * np.sqrt(steep))[::-1])])
         self.T, self.S = np.zeros_like(self.H), np.zeros_like(self.H)
         #: The blocks (H^-1)_bb^-1 themselves, and a bound of the norms of the roots of their inverses.
         self.own, self.root = [], np.zeros(len(self.members))
@@ -168,7 +173,8 @@ def block_model(loss, subset):
         return BlockModel(*parts, units, subset.ridge)
     model = yield from (whole_gram(loss) if hasattr(loss, "target") else gram_model(loss))
     parts = model.gram, model.linear[:, None], model.constant, model.sizes, model.rounding
-    return BlockModel(*parts, subset.groups, subset.ridge)
+    groups = [np.array([j]) for j in range(subset.n_features)] if subset.groups is None else subset.groups
+    return BlockModel(*parts, groups, subset.ridge)
 
 
 def _of_responses(loss):

@@ -11,15 +11,17 @@ for the blocks that are left in each node: what is out takes nothing off the cur
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from sparseopt.losses import MultiResponse
+from sparseopt.losses import LeastSquares, MultiResponse, Quadratic
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solvers.block_interior import interior_blocks
 from sparseopt.solvers.block_model import MOST, block_model
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.local_search import walk_of
-from sparseopt.solvers.row_enumeration import RowEnumeration, is_worth
+from sparseopt.solvers.row_enumeration import RowEnumeration, enumerated, is_worth
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
@@ -27,6 +29,8 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 _AGAIN, _MANY = 3, 0.8
 # Of what is missing, before the node is branched on.
 _KNOWN = 0.3
+# Up to so many single features are blocks of one.
+_FEW = 128
 # Of the search for the first support.
 _KICKS = 10
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -48,6 +52,8 @@ class BlockRelaxation(Relaxation):
         self.model, self.subset, self.keep_points = model, subset, keep_points
         self.n_units = len(model.members)
         self.share = model.first_share()
+        #: Relaxations that were worked out, and sets that were enumerated.
+        self.visited = self.sets = 0
 
     def first_status(self):
         """What the problem itself fixes."""
@@ -60,7 +66,7 @@ class BlockRelaxation(Relaxation):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
         if isinstance(start, RowEnumeration):
-            return self._enumerated(start, -np.inf, threshold, until)
+            return enumerated(start, -np.inf, threshold, until)
         z, c, mu = (np.full(self.n_units, 0.5), self.share, np.inf) if start is None else start
         bound, points, best, rounds = -np.inf, [], None, 0
         while True:
@@ -97,20 +103,16 @@ class BlockRelaxation(Relaxation):
             is_open = np.any(status == FREE)
             if is_open and (rounds >= _AGAIN or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in)):
                 break
+        self.visited += 1
         free, into = (int(np.count_nonzero(status == side)) for side in (FREE, IN))
-        is_open = bound < threshold and not self.keep_points
-        if is_open and is_worth(self.model, free, self.subset.k - into, into, bound, threshold):
-            return self._enumerated(RowEnumeration(self.model, status, self.subset.k - into), bound, threshold, until)
+        room, is_open = self.subset.k - into, bound < threshold and not self.keep_points
+        if is_open and is_worth(self.model, free, room, into, threshold, self.visited, self.sets):
+            self.sets += math.comb(free, room)
+            return enumerated(RowEnumeration(self.model, status, room), bound, threshold, until)
         unit, support = self._choose(status, z)
         return Relaxed(
             bound, unit if bound < threshold else -1, (z, c, np.inf), support, points=self._kept(points, best)
         )
-
-    def _enumerated(self, sets, bound, threshold, until):
-        """The exact value of a node, from all of its sets of rows."""
-        if not sets.run(threshold, until):
-            return Relaxed(bound, start=sets, is_finished=False)
-        return Relaxed(max(bound, sets.bound), support=sets.support)
 
     def evaluate(self, support):
         if len(support) > self.subset.k:
@@ -163,6 +165,12 @@ def _judged(base, gains, is_in, room, rounding, threshold):
     return here, into, out
 
 
+def suits_blocks(loss, subset):
+    """Whether what single features there are had better be taken for blocks of one: few, which solve a linear system."""
+    is_plain = not (subset.has_bounds or subset.l1 or subset.alpha or subset.parents or subset.required.size)
+    return isinstance(loss, LeastSquares | Quadratic) and is_plain and subset.n_features <= _FEW
+
+
 def rejects_blocks(loss, subset):
     """Why nothing can be proven of the choice of rows or groups, in words; None if something can."""
     is_matrix = isinstance(loss, MultiResponse)
@@ -181,13 +189,13 @@ def prepare_blocks(loss, subset, *, keep_points):
     It yields None, or a function that gives the best coefficients so far.
     """
     model = yield from block_model(loss, subset)
-    if not model.is_definite:
+    if not model.is_definite or model.first_share() is None:
         raise UnsupportedProblem(
             "BranchAndBound: some columns are combinations of others, and nothing is proven without a limit to their "
             "coefficients; add a ridge, Ridged(penalty, beta)."
         )
     G = model.H - subset.ridge * np.eye(model.n_coefficients)
-    pull = model.Q[:, 0] if subset.groups is not None else model.Q.T
+    pull = model.Q.T if subset.has_rows else model.Q[:, 0]
     rows = GramRows(lambda features: G[features], pull, G.diagonal(), model.constant, model.rounding)
     search = SubsetSearch(walk_of(rows, subset), subset.k, kicks=_KICKS)
 

@@ -8,14 +8,16 @@ import time
 import numpy as np
 
 from sparseopt.kernels.enumeration import enumerate_rows
-from sparseopt.solvers.tree import FREE, IN
+from sparseopt.solvers.tree import FREE, IN, Relaxed
 
-# Most features of a set, and most sets: where the bound is near to what it has to reach, and where it is far.
-_LARGEST, _SETS, _MANY = 9, 3e6, 1e9
-# How far below the threshold, as a part of it, a bound is far; what rounding may hide, as a part of it, at most.
-_FAR, _EXACT = 0.1, 1e-5
+# Most features of a set; sets that take the time of a node or less; and for each node that came before, so that
+# enumerations in vain take no more than some times what all nodes do.
+_LARGEST, _SETS, _MORE = 9, 3e6, 2e6
+# What rounding may hide, as a part of the threshold, at most.
+_EXACT = 1e-5
 # Multiplications of a call: some hundredths of a second.
 _WORK = 2e7
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class RowEnumeration:
@@ -76,15 +78,21 @@ class RowEnumeration:
 
 def margin_of(model, size):
     """What rounding may do to the value of a set: a factor of H is that of a matrix which is nearly H."""
-    weight = size * 2.0 * model.constant / model.least
-    return 4.0 * size * model.rounding * (weight + model.constant)
+    weight = model.length * float(model.reach[min(size, model.reach.size - 1)])
+    return (model.rounding + 4.0 * (size + 2) * _EPS) * (weight + model.length) ** 2
 
 
-def is_worth(model, free, room, into, bound, threshold):
-    """Whether the sets of a node are few enough, and rounding is small enough."""
-    if not 2 <= room <= min(_LARGEST, free - 1) or not model.are_single or not model.least > 0.0:
+def is_worth(model, free, room, into, threshold, visited, seen):
+    """Whether the sets of a node are few enough, after so many nodes and sets, and rounding is small enough."""
+    if not 2 <= room <= min(_LARGEST, free - 1) or not model.are_single:
         return False
-    if margin_of(model, room + into) > _EXACT * abs(threshold):
+    if not margin_of(model, room + into) <= _EXACT * abs(threshold):
         return False
-    is_far = bound < threshold - _FAR * abs(threshold)
-    return math.comb(free, room) <= (_MANY if is_far else _SETS)
+    return math.comb(free, room) <= max(_SETS, _MORE * visited - seen)
+
+
+def enumerated(sets, bound, threshold, until):
+    """The exact value of a node, from all of its sets of rows."""
+    if not sets.run(threshold, until):
+        return Relaxed(bound, start=sets, is_finished=False)
+    return Relaxed(max(bound, sets.bound), support=sets.support)
