@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from sparseopt.losses import LeastSquares, MultiResponse, Quadratic
+from sparseopt.losses import MultiResponse
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solvers.block_interior import interior_blocks
 from sparseopt.solvers.block_model import MOST, block_model
@@ -29,8 +29,6 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 _AGAIN, _MANY = 3, 0.8
 # Of what is missing, before the node is branched on.
 _KNOWN = 0.3
-# Up to so many single features are blocks of one.
-_FEW = 128
 # Of the search for the first support.
 _KICKS = 10
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -163,12 +161,6 @@ def _judged(base, gains, is_in, room, rounding, threshold):
     rest = free[order[room:]]
     out = rest[here + (last - gains[rest]) >= threshold]
     return here, into, out
-
-
-def suits_blocks(loss, subset):
-    """Whether what single features there are had better be taken for blocks of one: few, which solve a linear system."""
-    is_plain = not (subset.has_bounds or subset.l1 or subset.alpha or subset.parents or subset.required.size)
-    return isinstance(loss, LeastSquares | Quadratic) and is_plain and subset.n_features <= _FEW
 
 
 def rejects_blocks(loss, subset):

@@ -12,7 +12,7 @@ import numpy as np
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks, suits_blocks
+from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
 from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.hierarchy import start_of, with_hierarchy
@@ -152,8 +152,6 @@ class BranchAndBound(Solver):
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
         if _has_blocks(loss, subset):
             prepare = prepare_blocks
-        elif not self.keep_proof and suits_blocks(loss, subset):
-            prepare = _prepare_few
         preparing = prepare(loss, subset, keep_points=self.keep_proof)
         if subset.parents:
             preparing = with_hierarchy(preparing, subset)
@@ -175,14 +173,6 @@ class BranchAndBound(Solver):
 def _has_blocks(loss, subset):
     """Whether what is in or out are rows of several responses, or groups."""
     return not isinstance(loss, SampleLoss) and (isinstance(loss, MultiResponse) or subset.groups is not None)
-
-
-def _prepare_few(loss, subset, *, keep_points):
-    """The relaxation of few single features as blocks of one, or as single features where these allow no bound."""
-    try:
-        return (yield from prepare_blocks(loss, subset, keep_points=keep_points))
-    except UnsupportedProblem:
-        return (yield from _prepare_quadratic(loss, subset, keep_points=keep_points))
 
 
 def _prepare_quadratic(loss, subset, *, keep_points):
