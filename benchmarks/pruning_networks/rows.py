@@ -1,6 +1,6 @@
 """The methods of the table: what each is given, and how it prunes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sparseopt.pruning import (
     ActivationMagnitude,
@@ -73,8 +73,10 @@ ROWS = [
         {"method": Magnitude(), "refit": JointRefit(), "schedule": STAGES}),
     Row("L0 in stages + joint refit", UNLABELLED, {"refit": JointRefit(), "schedule": STAGES}),
     Row("L0 over the network", UNLABELLED, {"method": NetworkL0()}),
-    Row("L0 in stages + Adam, 2 epochs", ALL,
-        {"schedule": Exponential(4, first=0.9), "refit": Adam(epochs=2, learning_rate=2e-3), "calibration": 5000}, slow=True),
+    Row("L0 in stages + Adam, 3 epochs", ALL,
+        {"schedule": Exponential(4, first=0.9), "refit": replace(TRAINING, epochs=3), "calibration": 5000}, slow=True),
+    Row("L0 in stages + Adam, 5 epochs", ALL,
+        {"schedule": Exponential(4, first=0.9), "refit": TRAINING, "calibration": 5000}, slow=True),
     Row("gradual magnitude + Adam, 5 epochs", ALL,
         {"method": Magnitude(), "schedule": GRADUAL, "refit": TRAINING}, slow=True),
     Row("gradual L0 + Adam, 5 epochs", ALL, {"schedule": GRADUAL, "refit": TRAINING, "calibration": 5000}, slow=True),
