@@ -16,6 +16,7 @@ from sparseopt.problem import Problem
 from sparseopt.pruning.feature_methods import standardised
 from sparseopt.pruning.features import FeatureMethod, Selection
 from sparseopt.pruning.row_selection import RowSelection, many_selections
+from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.branch_and_bound import BranchAndBound
 from sparseopt.solvers.gram_rows import GramRows
@@ -172,7 +173,11 @@ def _proven(X, y, count, ridge, support, proof_time):
     w[support] = np.linalg.solve(gram, columns.T @ y / len(y))
     if BranchAndBound().rejects(problem) is not None:
         return support, certify(problem, w)
-    found = solve(problem, BranchAndBound(), w, time_limit=proof_time)
+    try:
+        found = solve(problem, BranchAndBound(), w, time_limit=proof_time)
+    except UnsupportedProblem:
+        # Columns that depend on each other, and no ridge: nothing is proven of them.
+        return support, certify(problem, w)
     return np.flatnonzero(found.w.reshape(len(found.w), -1).any(axis=1)), found.certificate
 
 
