@@ -14,7 +14,8 @@ from benchmarks.measure import find_version
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "sparseopt", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "copt", "adelie", "sortedl1", "pycasso",
-    "blitzl1", "python-glmnet", "glum", "cyanure", "modopt", "pyproximal", "scikit-survival", "benchopt",
+    "blitzl1", "python-glmnet", "glum", "cyanure", "modopt", "pyproximal", "scikit-survival", "benchopt", "piqp", "clarabel",
+    "osqp", "daqp",
 )  # fmt: skip
 
 

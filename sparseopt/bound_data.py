@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.bound_blocks import block_fault, block_terms, has_blocks
-from sparseopt.bound_losses import conjugate, slopes
+from sparseopt.bound_losses import conjugate, slope_errors, slopes
 from sparseopt.constraints import Box
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
@@ -56,6 +56,10 @@ class ProblemData:
     never: np.ndarray
     hierarchies: tuple
     diagonal: np.ndarray | float = field(default=0.0)
+
+    def __post_init__(self):
+        #: Whether units are the coefficients, in their order; groups of one may be in another.
+        self.are_single = self.n_units == self.unit.size and bool(np.all(self.unit == np.arange(self.n_units)))
 
     @staticmethod
     def of(problem) -> ProblemData | str:
@@ -108,7 +112,12 @@ class ProblemData:
         if has_blocks(point):
             return block_terms(self, point)
         base, t, size = self.base_and_slopes(point)
-        return base, self.unit_gains(t), size
+        if isinstance(self.model, _Gram):
+            return base, self.unit_gains(t), size
+        # any slopes prove a bound, and those of the solver are the same but for rounding: what that may move is let pass
+        more, wrong = self.model.rounding(*_sparse(point))
+        least = np.minimum(self._gains(t), np.minimum(self._gains(t - wrong), self._gains(t + wrong)))
+        return base + more, self._summed(least - self.alpha), size
 
     def point_fault(self, point, status):
         """Why a point proves nothing of a status, or None."""
@@ -120,13 +129,14 @@ class ProblemData:
 
     def base_and_slopes(self, point):
         """base, the slopes t, and the size of the sums, at a sparse point."""
-        indices, values = np.asarray(point[0], dtype=np.intp), np.asarray(point[1], dtype=np.float64)
-        return self.model.base_and_slopes(indices, values, float(point[2]) if len(point) > 2 else 0.0, self.diagonal)
+        return self.model.base_and_slopes(*_sparse(point), self.diagonal)
 
     def unit_gains(self, t):
         """What each unit gains at most, less its price: the sum over those of its coefficients that are worth it."""
-        gains = self._gains(t) - self.alpha
-        if self.n_units == self.unit.size:
+        return self._summed(self._gains(t) - self.alpha)
+
+    def _summed(self, gains):
+        if self.are_single:
             return gains
         worth = np.where(self.always, gains, np.maximum(gains, 0.0))
         return np.bincount(self.unit, np.where(self.never, 0.0, worth), minlength=self.n_units)
@@ -144,6 +154,12 @@ class ProblemData:
             size = np.abs(best)
             gain = np.where(best == 0.0, 0.0, (np.sign(best) * t - self.l1) * size - curvature * size * size / 2)
         return np.where(np.isfinite(best), gain, np.inf)
+
+
+def _sparse(point):
+    """Indices, values and intercept of a point."""
+    indices, values = np.asarray(point[0], dtype=np.intp), np.asarray(point[1], dtype=np.float64)
+    return indices, values, float(point[2]) if len(point) > 2 else 0.0
 
 
 def _prices(penalty):
@@ -365,6 +381,18 @@ class _Samples:
         size = float(np.abs(terms).sum() + np.abs(mass) @ np.abs(z))
         base = -float(terms.sum())
         return (base if np.isfinite(base) else -np.inf), t, size if np.isfinite(size) else 0.0
+
+    def rounding(self, indices, values, intercept):
+        """What rounding of the fitted values may move base by, and each slope t."""
+        part = self.A[:, indices]
+        b = abs(intercept) if self.loss.intercept else 0.0
+        z = part @ values + (intercept if self.loss.intercept else 0.0) + self.offset
+        sizes = abs(part) @ np.abs(values) + b + np.abs(self.offset)
+        unit = float(np.finfo(np.float64).eps) * (8.0 + math.sqrt(z.size))
+        wrong = unit * self.s * slope_errors(self.loss, z, sizes)
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved, t = float(wrong @ sizes), abs(self.A).T @ wrong + np.abs(self.means) * wrong.sum()
+        return (moved if np.isfinite(moved) else 0.0), np.where(np.isfinite(t), t, 0.0)
 
 
 def _balanced(v, s):

@@ -6,7 +6,7 @@ Slopes are cut to their range, in which every number will do, so that a conjugat
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, xlogy
+from scipy.special import expit, xlog1py, xlogy
 
 from sparseopt.losses import Gamma, Huber, Logistic, Poisson, Quantile, SampleLoss, SquaredHinge
 
@@ -30,6 +30,25 @@ def slopes(loss: SampleLoss, z):
     return np.asarray(loss.slope(y, z), dtype=np.float64)
 
 
+def slope_errors(loss: SampleLoss, z, sizes):
+    """How far rounding of z, in units of that of `sizes`, moves each slope: what is cut to its range is not moved."""
+    y = np.abs(loss.y.astype(np.float64))
+    match loss:
+        case Huber():
+            return np.where(np.abs(z - loss.y) < loss.delta, sizes + y, 0.0)
+        case Logistic():
+            return expit(-loss.y * z) * (1.0 + sizes)
+        case SquaredHinge():
+            return np.where(loss.y * z < 1.0, 1.0 + sizes, 0.0)
+        case Poisson():
+            return np.exp(np.minimum(z, loss.ceiling)) * (1.0 + sizes) + y
+        case Gamma():
+            return y * np.exp(np.minimum(-z, loss.ceiling)) * (1.0 + sizes) + 1.0
+        case Quantile():
+            return np.where(np.abs(z - loss.y) < loss.smoothing, (sizes + y) / loss.smoothing, 0.0)
+    return np.abs(slopes(loss, z))
+
+
 def conjugate(loss: SampleLoss, v):
     """phi*(y_i, v_i) = max over z of v_i z - phi(y_i, z), inf out of the range of slopes; None for a loss that has none."""
     y = loss.y.astype(np.float64)
@@ -39,7 +58,7 @@ def conjugate(loss: SampleLoss, v):
         case Logistic():
             # z with -y / (1 + exp(y z)) = v, where q = -y v is the probability of the other label
             q = -y * v
-            return xlogy(q, q) + xlogy(1.0 - q, 1.0 - q)
+            return xlogy(q, q) + xlog1py(1.0 - q, -q)
         case SquaredHinge():
             return v * v / 2 + y * v
         case Poisson():

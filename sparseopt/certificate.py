@@ -32,6 +32,7 @@ from sparseopt.constraints import Box, Cardinality
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
+from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.lasso_bound import examine_lasso
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
@@ -181,6 +182,34 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
     here = examine(problem, w)
+    return _certified(problem, w, here, lower_bound, tree)
+
+
+def certify_once(problem, w):
+    """`certify_private` of a problem that needs no multipliers, for a point that is looked at once."""
+    return _certified(problem, w, _examine(problem, w), -np.inf, None)
+
+
+def certify_little_lasso(problem, w):
+    """The same for a little loss and alpha |w|, in one call of a kernel."""
+    values, means, _, at_zero = problem.loss.little
+    target = problem.loss.target
+    objective, bound, distance = look_at_lasso(
+        values, means, target, problem.penalty.alpha, w, at_zero, _ROUNDING, np.empty_like(target)
+    )
+    is_proven = bound > -np.inf
+    return Certificate(
+        objective=objective,
+        lower_bound=bound if is_proven else -np.inf,
+        violation=0.0,
+        stationarity=distance,
+        proof="duality" if is_proven else "stationarity",
+        reference=max(abs(objective), _FLOOR * at_zero),
+        w=w,
+    )
+
+
+def _certified(problem, w, here, lower_bound, tree):
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
     if here.bound > bound:
         bound, proof = here.bound, "duality"
@@ -225,11 +254,14 @@ def _examine(problem, w):
 
 def objective_at_zero(problem):
     """The objective at w = 0, computed once."""
-    known = problem.__dict__
-    if "_objective_at_zero" not in known:
-        zero = np.zeros(problem.n_features)
-        known["_objective_at_zero"] = problem.loss.evaluate(zero) + penalty_value(problem.penalty, zero)
-    return known["_objective_at_zero"]
+    return kept(problem, "_objective_at_zero", lambda: problem.loss.value_at_zero() + _penalty_at_zero(problem))
+
+
+def _penalty_at_zero(problem):
+    form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
+    if type(form) is SeparableForm and form.is_plain:
+        return 0.0
+    return penalty_value(problem.penalty, np.zeros(problem.n_features))
 
 
 def _certify_composed(problem, w, duals):

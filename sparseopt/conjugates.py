@@ -11,6 +11,7 @@ so that one pair of formulas serves them all.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,9 @@ from sparseopt.penalties import (
     Weighted,
     Zero,
 )
+
+# Coefficients up to which arrays that all forms have alike are kept.
+_FEW = 1000
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,29 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    a, b, lower, upper = np.empty((4, p))
-    a.fill(alpha)
-    b.fill(0.0)
-    lower.fill(-np.inf)
-    upper.fill(np.inf)
-    form = SeparableForm(a, b, lower, upper)
+    form = SeparableForm(*l1_arrays(p, alpha))
     # what the form would find out by itself, entry by entry
     form.__dict__.update(is_plain=True, is_homogeneous=True, can_stick=alpha == 0.0)
     return form
+
+
+def l1_arrays(p, alpha):
+    """The form of alpha |w| on p coefficients, as its arrays: a, b, lower and upper."""
+    a = np.empty(p)
+    a.fill(alpha)
+    return a, *(_free_known(p) if p <= _FEW else _free(p))
+
+
+def _free(p):
+    """No curvature and no bounds on p coefficients; forms never write to their arrays."""
+    b, lower, upper = np.empty((3, p))
+    b.fill(0.0)
+    lower.fill(-np.inf)
+    upper.fill(np.inf)
+    return b, lower, upper
+
+
+_free_known = functools.lru_cache(_free)
 
 
 def penalty_value(penalty, w):

@@ -15,8 +15,8 @@ from scipy import sparse
 from sparseopt.designs import CSC, Dense, Design
 
 # Squares and products of four such numbers stay inside the range of the type.
-_LARGEST = {np.float64: 1e75, np.float32: 1e9}
-_SMALLEST = {np.float64: 1e-75, np.float32: 1e-9}
+LARGEST = {np.float64: 1e75, np.float32: 1e9}
+SMALLEST = {np.float64: 1e-75, np.float32: 1e-9}
 
 # Entries that are looked at together: they stay near for the second look.
 _AT_ONCE = 1 << 16
@@ -45,7 +45,7 @@ def check_dense(design, name="X", names=None):
     array, squares, kind = design.values, design.squares.tolist(), design.dtype.type
     # one look at X is enough, unless a length is suspicious; a sum is no number where a part is none
     largest, smallest = max(squares) + 0.0 * sum(squares), min(squares)
-    if not (largest < _LARGEST[kind] ** 2 and smallest > len(array) * _SMALLEST[kind] ** 2):
+    if not (largest < LARGEST[kind] ** 2 and smallest > len(array) * SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, names)
 
 
@@ -133,12 +133,12 @@ def _check_columns(largest, smallest, dtype, name, names=None):
     if not np.all(np.isfinite(size)):
         j = int(np.flatnonzero(~np.isfinite(size))[0])
         raise ValueError(f"{name} contains NaN or infinity in {column(j)}; drop or impute such values.")
-    bad = (size > _LARGEST[kind]) | ((size > 0) & (size < _SMALLEST[kind]))
+    bad = (size > LARGEST[kind]) | ((size > 0) & (size < SMALLEST[kind]))
     if np.any(bad):
         j = int(np.flatnonzero(bad)[0])
         raise ValueError(
             f"{name}: the magnitude of {column(j)} is {size[j]:.3g}, out of the range "
-            f"[{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}] in which {np.dtype(dtype)} keeps its precision when "
+            f"[{SMALLEST[kind]:g}, {LARGEST[kind]:g}] in which {np.dtype(dtype)} keeps its precision when "
             "squared; rescale it."
         )
 
@@ -174,7 +174,7 @@ def _is_tame(data):
     """Whether every stored entry is in range by itself, so that no column needs a look of its own."""
     kind = data.dtype.type
     sizes = (np.abs(data[start : start + _AT_ONCE]) for start in range(0, data.size, _AT_ONCE))
-    return all(size.min() >= _SMALLEST[kind] and size.max() <= _LARGEST[kind] for size in sizes)
+    return all(size.min() >= SMALLEST[kind] and size.max() <= LARGEST[kind] for size in sizes)
 
 
 def _is_canonical(matrix):
@@ -264,15 +264,17 @@ def _as_vector(values, n_samples, name):
     if not size < np.inf:
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ValueError(f"{name} contains NaN or infinity in row {i}; drop or impute such values.")
-    if size > _LARGEST[kind] or 0 < size < _SMALLEST[kind]:
+    if size > LARGEST[kind] or 0 < size < SMALLEST[kind]:
         raise ValueError(
-            f"{name}: its magnitude {size:.3g} is out of the range [{_SMALLEST[kind]:g}, {_LARGEST[kind]:g}]; rescale it."
+            f"{name}: its magnitude {size:.3g} is out of the range [{SMALLEST[kind]:g}, {LARGEST[kind]:g}]; rescale it."
         )
     return vector
 
 
 def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     """A real number as a float, or an error that names it."""
+    if type(value) is float and least <= value and above < value < math.inf:
+        return value
     if not isinstance(value, float) and not _is_real(value):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)

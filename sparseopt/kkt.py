@@ -23,7 +23,7 @@ from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
-_LARGEST_CHOLESKY = 2000
+_LARGEST_CHOLESKY = 4000
 _LARGEST_ROW_SCAN = 20_000_000
 
 
@@ -305,6 +305,8 @@ def _is_convex(loss):
     if sparse.issparse(Q) and Q.nnz == np.count_nonzero(Q.diagonal()):
         return bool(np.min(Q.diagonal(), initial=0.0) >= 0)
     shift = max(1e-9, 50 * np.finfo(Q.dtype).eps) * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
+    if sparse.issparse(Q) and Q.nnz > 30 * Q.shape[0] and Q.shape[0] <= _LARGEST_CHOLESKY:
+        Q = Q.toarray()
     if sparse.issparse(Q):
         # pivots on the diagonal in any order have the signs of the eigenvalues
         shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
@@ -312,11 +314,9 @@ def _is_convex(loss):
             shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
         return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
-    try:
-        np.linalg.cholesky(Q.astype(np.float64) + shift * np.eye(Q.shape[0]))
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    shifted = np.array(Q, dtype=np.float64, order="F")
+    shifted.flat[:: Q.shape[0] + 1] += shift
+    return scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1] == 0
 
 
 def _bounds_of_solutions(problem, form, objective):

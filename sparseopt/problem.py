@@ -37,18 +37,18 @@ class Problem:
     constraint: Constraint | None = None
 
     def __post_init__(self):
-        for part, kind, name in ((self.loss, Loss, "loss"), (self.penalty, PenaltyTerm, "penalty")):
-            if not isinstance(part, kind):
-                raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
-        if self.constraint is not None and not isinstance(self.constraint, Constraint):
-            raise TypeError(f"constraint must be a Constraint or None, got {type(self.constraint).__name__}.")
+        loss, penalty, constraint = self.loss, self.penalty, self.constraint
+        if not (isinstance(loss, Loss) and isinstance(penalty, PenaltyTerm)):
+            part, kind, name = (penalty, PenaltyTerm, "penalty") if isinstance(loss, Loss) else (loss, Loss, "loss")
+            raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
+        if constraint is not None and not isinstance(constraint, Constraint):
+            raise TypeError(f"constraint must be a Constraint or None, got {type(constraint).__name__}.")
         # what a run asks for dozens of times
-        self.__dict__.update(n_features=self.loss.n_features, shape=self.loss.shape, dtype=self.loss.dtype)
-        if self.constraint is None and isinstance(self.penalty, ProximalTerm):
-            self.__dict__["proximal"] = self.penalty
-        reason = self.penalty.rejects_size(self.n_features)
-        if reason is None and self.constraint is not None:
-            reason = self.constraint.rejects_shape(self.shape)
+        known, p = self.__dict__, loss.n_features
+        known["n_features"], known["dtype"] = p, loss.dtype
+        reason = penalty.rejects_size(p)
+        if reason is None and constraint is not None:
+            reason = constraint.rejects_shape(self.shape)
         if reason:
             raise ValueError(f"{reason}.")
 
@@ -81,8 +81,7 @@ class Problem:
         """The term whose prox is that of penalty + indicator of the constraint; None if no formula is known."""
         match self.constraint:
             case None:
-                # one with a prox has been set already
-                return None
+                return self.penalty if isinstance(self.penalty, ProximalTerm) else None
             case Box() if isinstance(self.penalty, Penalty) and self.penalty.is_convex:
                 lower, upper = self.constraint.bounds(self.n_features)
                 return Boxed(self.penalty, lower, upper)

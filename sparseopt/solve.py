@@ -11,7 +11,8 @@ import numpy as np
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
-    certify_private,
+    certify_little_lasso,
+    certify_once,
     examine,
     is_composed,
     knows_dual,
@@ -20,17 +21,17 @@ from sparseopt.certificate import (
 )
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
-from sparseopt.penalties import Penalty
+from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
-from sparseopt.solvers.gram_descent import GramDescent
+from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from_zero
 from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
-from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
@@ -64,7 +65,7 @@ def default_solver(problem):
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
-    linear rows                       OperatorSplitting
+    linear rows                       InteriorPoint
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
@@ -74,19 +75,19 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
+    if _FEW.rejects(problem) is None:  # it takes none that chooses a support
+        return _FEW
     if problem.chooses_support:
         if _SUBSETS.rejects(problem) is None:
             return _SUBSETS
         if problem.proximal is None:
             return HardThresholding()
-    if _FEW.rejects(problem) is None:
-        return _FEW
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return OperatorSplitting()
+        return InteriorPoint()
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:
@@ -169,7 +170,10 @@ def solve(
         raise TypeError(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
         )
-    solver = default_solver(problem) if solver is None else solver
+    is_from_zero = w0 is None and not (callback or trace or progress)
+    is_little = solver is None and is_from_zero and _is_little_lasso(problem)
+    if solver is None:
+        solver = _FEW if is_little else default_solver(problem)
     if solver is not _FEW and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
     if solver is not _FEW and (reason := solver.rejects(problem)):
@@ -177,13 +181,14 @@ def solve(
     tol = as_number(tol, "tol", least=0.0)
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
-    p, dtype = problem.n_features, problem.dtype
-    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     start = time.perf_counter()
-    if solver is _FEW and w0 is None and time_limit > 0.0 and not (callback or trace or progress):
-        found = _solve_at_once(problem, w, tol, max_iter, start)
+    if solver is _FEW and is_from_zero and time_limit > 0.0:
+        at_once = _solve_little_lasso if is_little else _solve_at_once
+        found = at_once(problem, tol, max_iter, start)
         if found is not None:
             return found
+    p, dtype = problem.n_features, problem.dtype
+    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     limits = _Limits(tol=tol, iterations=max_iter, seconds=time_limit)
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
@@ -199,16 +204,49 @@ def solve(
     return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
 
 
-def _solve_at_once(problem, w, tol, max_iter, start):
+def _is_little_lasso(problem):
+    """Whether nearly all of the time would go into calls, so that there is a way with few."""
+    penalty = problem.penalty
+    return (
+        problem.loss.little is not None
+        and type(penalty) is L1
+        and penalty.alpha > 0.0
+        and problem.constraint is None
+        and problem.loss.n_features <= WorkingSet.fewest
+    )
+
+
+def _solve_little_lasso(problem, tol, max_iter, start):
+    """What `_solve_at_once` finds for a little lasso, in fewer calls."""
+    loss = problem.loss
+    w, epochs, steps = descend_from_zero(loss, problem.penalty.alpha, max_iter)
+    certificate = certify_little_lasso(problem, w.copy())
+    if not abs(certificate.relative_gap) <= tol:
+        return None
+    return Solution(
+        w=w,
+        intercept=loss.intercept_at(w),
+        status=Status.CONVERGED,
+        certificate=certificate,
+        iterations=epochs,
+        seconds=time.perf_counter() - start,
+        solver=_FEW_NAME,
+        account=account_of(w.size, epochs, steps),
+    )
+
+
+def _solve_at_once(problem, tol, max_iter, start):
     """The solution that the first step of `GramDescent` finds, as nearly always; None where more has to be done.
 
     The same step and the same test as in the loop, without what the loop keeps for steps to come.
     """
-    state = _FEW.step(problem, _FEW.init(problem, w.copy()), 0.0, max_iter)
-    certificate = certify_private(problem, state.w + 0.0)
+    state = _FEW.step(problem, _FEW.init(problem, np.zeros(problem.n_features)), 0.0, max_iter)
+    w = state.w
+    w += 0.0  # a negative zero becomes a zero
+    certificate = certify_once(problem, w.copy())
     if not (abs(certificate.relative_gap) <= tol and certificate.violation <= tol):
         return None
-    return _solution(problem, state.w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
+    return _solution(problem, w, Status.CONVERGED, certificate, state, start, _FEW_NAME, ())
 
 
 def _solution(problem, w, status, certificate, state, start, solver, trace):

@@ -20,6 +20,7 @@ from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.gram_descent import GramDescent
+from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting
 from sparseopt.solvers.prox_newton import ProxNewton
@@ -60,7 +61,7 @@ def combinations():
     add(Quadratic(X.T @ X, X.T @ y), L1(0.1), descent, gradient)
     rows = LinearConstraint(np.ones((1, 4)), 1.0, 1.0)
     for Q in (X.T @ X, sparse.csc_array(X.T @ X)):
-        add(Quadratic(Q, X.T @ y), Zero(), OperatorSplitting(), constraint=rows)
+        add(Quadratic(Q, X.T @ y), Zero(), InteriorPoint(), OperatorSplitting(), constraint=rows)
     return found
 
 

@@ -2,9 +2,9 @@
 
 import warnings
 
-from benchmarks.contestants import chosen, is_chosen
+from benchmarks.contestants import chosen
 from benchmarks.report import RESULTS, markdown, save
-from benchmarks.subset_exact.__main__ import options_of, run_cell
+from benchmarks.subset_exact.__main__ import options_of, run_draws
 from benchmarks.suite import Suite
 
 
@@ -14,11 +14,10 @@ def main(arguments=None):
     options = options_of(suite, arguments)
     warnings.simplefilter("ignore")
     hosts, contestants = chosen(suite, options)
-    objective, rows = suite.objective.get_instance(), []
+    rows = []
     try:
-        for dataset in (d for d in suite.datasets(options.quick) if is_chosen(d.group, options.dataset)):
-            print(dataset.group, flush=True)
-            rows += run_cell(dataset, objective, contestants, options)
+        # those that are there are kept where a later one fails
+        rows.extend(run_draws(suite, contestants, options))
     finally:
         for host in hosts[1:]:
             host.close()

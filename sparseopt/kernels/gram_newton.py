@@ -9,6 +9,8 @@ import math
 from sparseopt._jit import kernel
 from sparseopt.kernels.gram import U
 
+# The least curvature of a centred column, relative to the square of its mean: a hundred times the rounding of float64.
+_HELD = 2.220446049250313e-14
 # Curvature, relative to the largest, where the column is zero and the penalty alone decides.
 _LITTLE = 1e-8
 # Part of a diagonal entry that must be left of it: with less, a column is a combination of others.
@@ -19,20 +21,37 @@ _LEVEL = 1e-9
 _EPOCHS, _BUDGET = 40, 2e8
 
 
+def multiply_columns(values, means, share, gram):
+    """Products of the columns x_j - mean_j with one another, times a share, into `gram`."""
+    n = U(values.shape[0])
+    for j in range(U(values.shape[1])):
+        for k in range(j + U(1)):
+            total = 0.0
+            for i in range(n):
+                total += (values[i, j] - means[j]) * (values[i, k] - means[k])
+            gram[j, k] = total * share
+            gram[k, j] = total * share
+        # of a column that is constant, centring leaves rounding, as `held_curvature` says
+        held = _HELD * means[j] * means[j]
+        gram[j, j] = held if gram[j, j] < held else gram[j, j]
+
+
 def sweep_form(gram, a, b, lower, upper, w, slope, least, begin, end):
     """Minimise in one coordinate after another of a range, in place; the changes of sign."""
     changes = 0
     for j in range(begin, end):
         old, bend = w[j], gram[j, j] if gram[j, j] > 0.0 else least
         pull = bend * old - slope[j]
-        rest = max(pull - a[j], 0.0) if pull > 0.0 else min(pull + a[j], 0.0)
-        new = min(max(rest / (bend + b[j]), lower[j]), upper[j])
+        rest = pull - a[j] if pull > 0.0 else pull + a[j]
+        new = rest / (bend + b[j]) if abs(pull) > a[j] else 0.0
+        new = lower[j] if new < lower[j] else new
+        new = upper[j] if new > upper[j] else new
         step = new - old
         if step != 0.0:
             w[j] = new
             for i in range(U(w.size)):
                 slope[i] += step * gram[j, i]
-            changes += int(old * new <= 0.0)
+            changes += 1 if old * new <= 0.0 else 0
     return changes
 
 
@@ -98,8 +117,8 @@ def solve_free(a, free, force, factor, direction):
 def room(w, lower, upper, ahead):
     """How far a coordinate may go one way: to zero, where that lies ahead, or to its bound."""
     wall = upper if ahead > 0.0 else lower
-    if w * ahead < 0.0:
-        wall = min(wall, 0.0) if ahead > 0.0 else max(wall, 0.0)
+    if w * ahead < 0.0 and wall * ahead > 0.0:
+        wall = 0.0
     return wall - w
 
 
@@ -109,7 +128,8 @@ def first_wall(lower, upper, w, free, direction):
     for r in range(U(free.size)):
         j, ahead = free[r], direction[r]
         if ahead != 0.0:
-            first = min(first, room(w[j], lower[j], upper[j], ahead) / ahead)
+            reach = room(w[j], lower[j], upper[j], ahead) / ahead
+            first = reach if reach < first else first
     return first
 
 
@@ -154,7 +174,9 @@ def farthest(a, b, lower, upper, w, slope):
     place, most = U(0), 0.0
     for j in range(U(w.size)):
         x, push = w[j], -slope[j] - b[j] * w[j]
-        rest = push - min(max(push, -a[j]), a[j]) if x == 0.0 else push - (a[j] if x > 0.0 else -a[j])
+        rest = push - a[j] if x > 0.0 or (x == 0.0 and push > 0.0) else push + a[j]
+        if x == 0.0 and abs(push) <= a[j]:
+            continue
         if (x >= upper[j] and rest > 0.0) or (x <= lower[j] and rest < 0.0):
             continue
         if abs(rest) > most:
@@ -163,17 +185,23 @@ def farthest(a, b, lower, upper, w, slope):
 
 
 @kernel
-def minimise_on_gram(gram, a, b, lower, upper, w, slope, work, free, epochs, tol):
-    """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`; by how much, epochs, Newton steps.
+def minimise_on_gram(values, means, share, gram, a, b, lower, upper, w, slope, work, free, epochs, tol, part):
+    """Epochs and Newton steps from w, in place, until no slope is off by more than `tol`, or than a part of the largest at w.
+
+    Returns by how much one is off, epochs, and Newton steps.
 
     Newton steps are due when no sign has changed, or when descent has cost as much as one. Where some epochs
     have not found the signs, coordinates enter one at a time: the number of Newton steps is then finite.
-    `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
+    With a `share` above zero G is made first, in `gram`: that times the products of the columns of `values` less their
+    `means`. `work` has four rows more than G and `free` is as long as w; what is in them does not matter.
     """
     p, largest, spent, cost, total, steps, k = w.size, 0.0, 0.0, 0.0, 0.0, 0, 0
     force, direction, moves, image = work[p], work[p + 1], work[p + 2], work[p + 3]
+    if share > 0.0:
+        multiply_columns(values, means, share, gram)
     for j in range(U(p)):
-        largest = max(largest, gram[j, j])
+        largest = gram[j, j] if gram[j, j] > largest else largest
+        tol = part * abs(slope[j]) if part * abs(slope[j]) > tol else tol
     least = _LITTLE * largest if largest > 0.0 else 1.0
     while True:
         place, largest = farthest(a, b, lower, upper, w, slope)

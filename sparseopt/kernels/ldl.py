@@ -29,16 +29,20 @@ def elimination_tree(indptr, indices, parent, counts, seen):
 
 
 @kernel
-def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen):
-    """L into `rows` and `values` at `starts`, D into `pivots`; returns whether no pivot is zero.
+def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
+    """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
 
-    The last four arrays are work space: counts of filled entries, the row in the making, the
-    columns that it meets, and marks.
+    Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
+    returns. The four arrays before are work space: counts of filled entries, the row in the making,
+    the columns that it meets, and marks.
     """
     size = parent.size
-    for k in range(size):
-        filled[k], row[k], seen[k] = 0, 0.0, -1
-    for k in range(size):
+    if first == 0:
+        for k in range(size):
+            filled[k], row[k], seen[k] = 0, 0.0, -1
+    for k in range(first, size):
+        if work < 0:
+            return k
         seen[k] = k
         top = size
         for t in range(indptr[k], indptr[k + 1]):
@@ -64,13 +68,14 @@ def factorise(indptr, indices, data, parent, starts, rows, values, pivots, fille
             last = starts[i] + filled[i]
             for s in range(U(starts[i]), U(last)):
                 row[U(rows[s])] -= values[s] * entry
+            work -= filled[i]
             rows[last], values[last] = k, entry / pivots[i]
             pivot -= values[last] * entry
             filled[i] += 1
         pivots[k] = pivot
         if pivot == 0.0:
-            return False
-    return True
+            return -k - 1
+    return size
 
 
 def solve_in_place(starts, rows, values, pivots, x):

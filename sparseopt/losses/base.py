@@ -25,6 +25,9 @@ class Loss(Term):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
+    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
+    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
+    little: ClassVar[tuple | None] = None
 
     @abstractmethod
     def coordinate_slope(self, running, j):
@@ -102,6 +105,13 @@ class Loss(Term):
     @abstractmethod
     def evaluate(self, w):
         """f(w)."""
+
+    def value_at_zero(self):
+        """f(0), computed once."""
+        known = self.__dict__
+        if "_value_at_zero" not in known:
+            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
+        return known["_value_at_zero"]
 
     @abstractmethod
     def gradient(self, w):

@@ -6,12 +6,16 @@ product with y and its sketch in 16 bits cost hardly more than one of them.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
+from sparseopt.inputs import LARGEST, SMALLEST
+from sparseopt.kernels.little import read_little
 from sparseopt.kernels.sketch import read_columns
+from sparseopt.losses.samples import NO_OFFSET, Uniform
 
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
 # 128 MB), and up to which it may take memory at all (half a gigabyte).
@@ -20,6 +24,11 @@ _WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
 _FEW = 100
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
+# Entries of X up to which calls take longer than what they do: those that stay in the nearest memory.
+_LITTLE = 1 << 14
+_DOUBLE = np.dtype(np.float64)
+# Entries of float64 within which their squares keep their precision.
+_SMALL, _LARGE = SMALLEST[np.float64], LARGEST[np.float64]
 # Part of the largest slope by which those of a sketch may be off.
 _FAITHFUL = 5e-3
 
@@ -51,6 +60,47 @@ def is_worth_a_sketch(design):
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
     return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
+
+
+def quick_look(X, y, *, is_centred):
+    """What least squares knows of data as a user lends it, by name, from one look; None where that is not enough.
+
+    X has then many features, or is not in canonical form, or has to be seen more closely to be refused in words.
+    """
+    if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
+        return None
+    (n, p), form = X.shape, X.flags
+    if not (
+        p > 1 and n > 1 and n == y.size and n * p <= (_KEPT if p <= _FEW else _LITTLE) and X.dtype == _DOUBLE == y.dtype
+    ):
+        return None
+    # a kernel is compiled once more for arrays that cannot be written
+    if not (form.behaved and y.flags.carray):
+        return None
+    if not form.f_contiguous:
+        X = np.asfortranarray(X)
+    (means, squares, slopes), target = np.empty((3, p)), np.empty(n)
+    size, mean, total, least, most, everything = read_little(X, y, is_centred, means, squares, slopes, target)
+    is_in_scale = (size == 0.0 or _SMALL < size < _LARGE) and n * _SMALL**2 < least and most < _LARGE**2
+    # without its mean, y is rounding
+    is_flat = is_centred and total <= n * (4.0 * np.finfo(np.float64).eps * mean) ** 2
+    if is_flat or not (is_in_scale and total < np.inf and everything < np.inf):
+        return None
+    design = CenteredDense(X, means) if is_centred else Dense(X)
+    if not is_centred:
+        design.__dict__["_squares"] = squares
+    slopes.setflags(write=False)
+    at_zero = total / (2 * n)
+    return {
+        "X": design, "sample_weight": _uniform(n), "offset": NO_OFFSET, "target": target, "n_features": p,
+        "dtype": _DOUBLE, "little": (X, means, slopes, at_zero) if n * p <= _LITTLE else None, "_value_at_zero": at_zero,
+        "_gradient_at_zero": (bytes(8 * p), slopes),
+    }  # fmt: skip
+
+
+@functools.lru_cache
+def _uniform(n):
+    return Uniform(np.float64(1.0 / n))
 
 
 def first_look(design, weights, target, *, is_centred):

@@ -12,7 +12,7 @@ from sparseopt._jit import Term
 from sparseopt.designs import CenteredDense, Design, centered
 from sparseopt.inputs import as_unread_design, check_dense, feature_names
 from sparseopt.losses.base import Loss, kept, rebuilt
-from sparseopt.losses.first_look import first_look, is_read_at_once
+from sparseopt.losses.first_look import first_look, is_read_at_once, quick_look
 from sparseopt.losses.multi_response import MultiResponse
 from sparseopt.losses.samples import fitted, prepare, remember, remembered
 
@@ -70,7 +70,12 @@ class LeastSquares(Loss):
         return MultiResponse(X, y, sample_weight, intercept)
 
     def __post_init__(self):
-        lent = self.X
+        lent, is_centred = self.X, self.intercept
+        if self.sample_weight is None and self.offset is None and (is_centred is False or is_centred is True):
+            look = quick_look(lent, self.y, is_centred=is_centred)
+            if look is not None:
+                self.__dict__.update(look)
+                return
         prepare(self, lent, self.y, as_design=as_unread_design)
         # what a run asks for many times
         self.__dict__.update(n_features=self.X.shape[1], dtype=self.y.dtype)

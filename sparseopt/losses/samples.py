@@ -79,7 +79,7 @@ class NoOffset(Term):
         return None
 
 
-_NO_OFFSET = NoOffset()
+NO_OFFSET = NoOffset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,7 +334,7 @@ def prepare(loss, X, y, *, as_design=as_design):
     known = loss.__dict__
     known["y"] = as_targets(y, n, dtype)
     if offset is None:
-        known["offset"] = _NO_OFFSET
+        known["offset"] = NO_OFFSET
     elif not isinstance(offset, NoOffset | Offset):
         known["offset"] = Offset(as_targets(offset, n, dtype, "offset"))
     if isinstance(loss, SampleLoss):

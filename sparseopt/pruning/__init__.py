@@ -5,10 +5,22 @@ from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.feature_methods import InformationGain, LassoFeatures, MutualInformation, RecursiveElimination
 from sparseopt.pruning.features import FeatureMethod, prune_features
+from sparseopt.pruning.joint import JointL0
+from sparseopt.pruning.joint_refit import JointRefit
+from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layer_methods import (
+    ActivationMagnitude,
+    AlternatingDirections,
+    LayerMethod,
+    LayerwiseHardThresholding,
+    LayerwiseL1,
+    SparseGPT,
+)
 from sparseopt.pruning.layer_stats import LayerStats, Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method, Score, Scored, Structure, StructuredMethod
+from sparseopt.pruning.network_l0 import NetworkL0
 from sparseopt.pruning.networks import Activation, Layer, Link, Network, NumpyMLP
 from sparseopt.pruning.neuron_methods import (
     ActivationEntropy,
@@ -40,6 +52,7 @@ from sparseopt.pruning.scores import (
 )
 from sparseopt.pruning.shrinking import shrink
 from sparseopt.pruning.size_report import Form, SizeReport, size_report
+from sparseopt.pruning.sparsities import prune_path
 from sparseopt.pruning.stopping import Iterations, QualityLoss, SparsityReached, Stop
 from sparseopt.pruning.training import SGD, Adam, GradientDescent, Session, Training, gradients
 from sparseopt.pruning.tuning import PruningCrossValidation, prune_cv
@@ -48,9 +61,11 @@ __all__ = [
     "SGD",
     "Activation",
     "ActivationEntropy",
+    "ActivationMagnitude",
     "ActivationSparsity",
     "ActivationVariance",
     "Adam",
+    "AlternatingDirections",
     "BestSubset",
     "Clock",
     "Contribution",
@@ -67,13 +82,19 @@ __all__ = [
     "IncomingNorm",
     "InformationGain",
     "Iterations",
+    "JointL0",
+    "JointRefit",
     "Labels",
     "LassoFeatures",
     "Layer",
+    "LayerBound",
     "LayerCodes",
+    "LayerMethod",
     "LayerReport",
     "LayerStats",
+    "LayerwiseHardThresholding",
     "LayerwiseL0",
+    "LayerwiseL1",
     "Linear",
     "Link",
     "Magnitude",
@@ -81,6 +102,7 @@ __all__ = [
     "Mixed",
     "MutualInformation",
     "Network",
+    "NetworkL0",
     "NeuronMethod",
     "NofM",
     "NumpyMLP",
@@ -104,6 +126,7 @@ __all__ = [
     "Scored",
     "Session",
     "SizeReport",
+    "SparseGPT",
     "SparseNetwork",
     "SparsityReached",
     "Step",
@@ -113,12 +136,14 @@ __all__ = [
     "Training",
     "Wanda",
     "WoodFisher",
+    "certify_layer",
     "gradients",
     "kept_neurons",
     "prune",
     "prune_cv",
     "prune_features",
     "prune_neurons",
+    "prune_path",
     "quantised",
     "shrink",
     "size_report",

@@ -9,11 +9,14 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.adapters import adapt
+from sparseopt.kernels.sparse_layers import sparse_layer
 from sparseopt.pruning.networks import Link, as_data
 
 # Bytes of the widest layer's values for the samples that go through all layers together: they should stay in the
 # cache, and be many, since each call costs as much as a few thousand products.
 BLOCK = 2**19
+# Up to so many samples, one after the other is faster than all at once.
+FEW = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,11 +39,14 @@ class SparseNetwork:
     link: Link
     read: np.ndarray = field(init=False)
     first: sparse.csr_array = field(init=False)
+    parts: tuple[tuple[np.ndarray, ...], ...] = field(init=False)
 
     def __post_init__(self):
         # Inputs that no weight reads need not be laid out anew, which costs as much as the first product.
         object.__setattr__(self, "read", np.unique(self.weights[0].indices))
         object.__setattr__(self, "first", self.weights[0][:, self.read])
+        pairs = zip(self.weights, self.biases, strict=True)
+        object.__setattr__(self, "parts", tuple(_compressed(weight, bias) for weight, bias in pairs))
 
     @classmethod
     def of(cls, model, mask=None) -> SparseNetwork:
@@ -68,6 +74,20 @@ class SparseNetwork:
             raise ValueError(f"X has shape {X.shape}; give one row per sample and {inputs} columns.")
         # X is not converted to double, nor the weights: single precision stays single.
         X = X.astype(self.weights[0].dtype, copy=False)
+        return self.functions[-1](self._few(X) if len(X) <= FEW else self._many(X))
+
+    def _few(self, values):
+        """Outputs of the last layer, sample by sample."""
+        for part, function in zip(self.parts, (*self.functions[1:-1], None), strict=True):
+            inputs, values = np.ascontiguousarray(values), np.empty((len(values), part[-1].size), values.dtype)
+            sparse_layer(*part, inputs, values)
+            if function is not None:
+                values = function(values)
+        return values
+
+    def _many(self, X):
+        """Outputs of the last layer, block by block."""
+        inputs = X.shape[1]
         outputs = np.empty((len(X), self.weights[-1].shape[0]), X.dtype)
         weights, width = (self.first, *self.weights[1:]), max(inputs, *(weight.shape[0] for weight in self.weights))
         block = min(max(BLOCK // (width * X.itemsize), 16), len(X))
@@ -84,7 +104,7 @@ class SparseNetwork:
                 if function is not None:
                     values = function(values)
             outputs[start : start + block] = values.T
-        return self.functions[-1](outputs)
+        return outputs
 
     def predict(self, X) -> np.ndarray:
         """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
@@ -104,3 +124,11 @@ class SparseNetwork:
     def __repr__(self) -> str:
         sizes = [self.weights[0].shape[1], *(weight.shape[0] for weight in self.weights)]
         return f"SparseNetwork({'-'.join(map(str, sizes))}, {self.kept} weights, {self.nbytes} bytes)"
+
+
+def _compressed(weight, bias):
+    """Arrays of a layer as the kernel takes them."""
+    # Unsigned places need no test for negative ones.
+    places = weight.indices.view(f"u{weight.indices.itemsize}")
+    bias = np.zeros(weight.shape[0]) if bias is None else bias
+    return weight.data, places, weight.indptr.astype(np.uint64), bias.astype(weight.dtype, copy=False)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from sparseopt.kernels.pruning import eliminate, exchange, gather
+from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 
@@ -21,10 +22,11 @@ class LayerwiseL0(Method):
 
     Each output neuron is a least squares problem with at most k nonzeros, and all neurons of a layer share
     one Gram matrix. Weights are eliminated one by one, each time the one whose loss, after the others have
-    adjusted, is least. The losses, times the slope of the network's outputs at the neuron, decide how many
+    adjusted, is least. The losses, times the curvature of the network's loss at the neuron, decide how many
     weights each neuron keeps. Then, from the first layer to the last and with the inputs that the pruned
-    layers before really give, weights are exchanged as long as one exchange helps, and refitted.
-    No labels and no gradient steps.
+    layers before really give, weights are exchanged as long as one exchange helps, and refitted; neuron
+    by neuron, so that each makes good what the others of its layer get wrong, as far as the network's
+    second order says that it can (see `sparseopt.pruning.curvature`). No labels and no gradient steps.
 
     Parameters
     ----------
@@ -32,53 +34,117 @@ class LayerwiseL0(Method):
         Weight of the old weights in the least squares, relative to the mean square of the inputs.
         Raise it when there are few samples.
     exchanges : int, default=100
-        Most exchanges in one neuron.
+        Most exchanges in one neuron and sweep.
+    coupling : float, default=0.9
+        Part of the metric between neurons that counts, in [0, 1): at 0 each neuron is on its own. Below 1,
+        because the second order holds near the old outputs only.
+    sweeps : int, default=3
+        Passes over the neurons of a layer after the first, in which they look at each other's errors.
 
     References
     ----------
     Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon" (1992).
     Frantar and Alistarh, "Optimal Brain Compression" (2022).
+    Martens and Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature" (2015).
     """
 
     damping: float = 0.01
     exchanges: int = 100
+    coupling: float = 0.9
+    sweeps: int = 3
 
     def __post_init__(self):
         check_damping(self.damping)
         if self.exchanges < 0:
             raise ValueError(f"exchanges is {self.exchanges}; give the most per neuron, 0 for none.")
+        if not 0 <= self.coupling < 1:
+            raise ValueError(f"coupling is {self.coupling}; give a part from 0, below 1.")
+        if self.sweeps < 0:
+            raise ValueError(f"sweeps is {self.sweeps}; give how many follow the first, 0 for none.")
 
     def scores(self, network, samples):
-        """Loss at which each weight is eliminated, times the sensitivity of its neuron."""
+        """Loss at which each weight is eliminated, times the curvature of the network's loss at its neuron."""
         return [
-            self._layer_scores(layer, inputs) * sensitivity
-            for layer, inputs, sensitivity in zip(
-                network.layers(), network.inputs(samples.X), network.sensitivities(samples.X), strict=True
+            self._layer_scores(layer, inputs) * metric.diagonal()
+            for layer, inputs, metric in zip(
+                network.layers(), network.inputs(samples.X), self.metrics(network, samples), strict=True
             )
         ]
 
     def _layer_scores(self, layer, inputs):
         regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
-        alive = np.flatnonzero(regression.alive)
-        scores = np.zeros(layer.weight.shape)
-        inverse = solve(regression.gram[np.ix_(alive, alive)], np.eye(alive.size))
-        for output in range(scores.shape[1]):
-            order, losses = elimination(inverse, layer.weight[alive, output].astype(np.float64))
-            # The lower convex hull of the accumulated losses: sorting its slopes shares the budget best.
-            scores[alive[order], output] = scipy.optimize.isotonic_regression(losses).x
-        return scores
+        return elimination_scores(regression, layer.weight)
+
+    def metrics(self, network, samples):
+        """How errors in the outputs of each layer hurt."""
+        return metrics(network, samples.X)
 
     def fit(self, layer, kept, inputs, targets):
-        """Exchange weights within each neuron and refit."""
+        """Exchange weights within each neuron and refit, each neuron on its own."""
+        return self.fit_with(None, layer, kept, inputs, targets)
+
+    def fit_with(self, metric, layer, kept, inputs, targets):
+        """Exchange weights within each neuron and refit, with a look at the errors of the others."""
         regression = Reconstruction.of(inputs, targets, layer, self.damping)
         # Dead inputs have nothing to offer, though the damping would take them back for their old weights.
         cross = regression.cross * regression.alive[:, None]
-        kept = kept.copy()
-        for output in np.flatnonzero(kept.any(axis=0)):
-            support = np.flatnonzero(kept[:, output])
-            kept[:, output] = False
-            kept[best_exchanges(regression.gram, cross[:, output], support, self.exchanges), output] = True
-        return regression.fitted(layer, regression.refit(kept)), kept
+        weight, kept = np.zeros(kept.shape), kept.copy()
+        ratios = np.eye(kept.shape[1]) if metric is None else coupling_ratios(metric, self.coupling)
+        for sweep in range(1 + (self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0)):
+            selection_sweep(regression.gram, cross, weight, kept, ratios if sweep else None, self.exchanges)
+        return regression.fitted(layer, weight), kept
+
+
+def coupling_ratios(metric, coupling) -> np.ndarray:
+    """What the error of each neuron (row) asks of each other (column): M_sr / M_rr off the diagonal, tempered."""
+    diagonal = metric.diagonal()
+    matters = diagonal > 1e-12 * diagonal.max(initial=0.0)
+    ratios = np.zeros(metric.shape)
+    np.divide(coupling * metric, diagonal, out=ratios, where=matters[:, None] & matters)
+    np.fill_diagonal(ratios, 1.0)
+    return ratios
+
+
+def selection_sweep(gram, cross, weight, kept, ratios, exchanges) -> None:
+    """Choose and fit the weights of one neuron after the other, the others fixed; changes `weight` and `kept`.
+
+    With R = B - HW the slopes of all neurons, those of neuron r by its own weights are R M_r, so that it is
+    the least squares problem with cross products H w_r + R M_r / M_rr. Without `ratios` each is on its own.
+    """
+    slopes = cross.copy() if ratios is None else cross - gram @ weight
+    for output in np.flatnonzero(kept.any(axis=0)):
+        support = np.flatnonzero(kept[:, output])
+        wanted = cross[:, output]
+        if ratios is not None:
+            wanted = cross[:, output] - slopes[:, output] + slopes @ ratios[:, output]
+        support = best_exchanges(gram, wanted, support, exchanges)
+        kept[:, output], weight[:, output] = False, 0.0
+        kept[support, output] = True
+        weight[support, output] = solve(gram[np.ix_(support, support)], wanted[support])
+        slopes[:, output] = cross[:, output] - weight[support, output] @ gram[support]
+
+
+def elimination_scores(regression, weight) -> np.ndarray:
+    """Loss at which each weight of a layer goes, made to grow with the order in which they go.
+
+    Weights that are zero and dead inputs have a score of zero.
+    """
+    scores = np.zeros(weight.shape)
+    alive = np.flatnonzero(regression.alive)
+    is_dense = weight[alive].all()
+    if is_dense:
+        inverse = solve(regression.gram[np.ix_(alive, alive)], np.eye(alive.size))
+    for output in range(scores.shape[1]):
+        left = alive
+        if not is_dense:
+            left = alive[weight[alive, output] != 0]
+            if left.size == 0:
+                continue
+            inverse = solve(regression.gram[np.ix_(left, left)], np.eye(left.size))
+        order, losses = elimination(inverse, weight[left, output].astype(np.float64))
+        # The lower convex hull of the accumulated losses: sorting its slopes shares the budget best.
+        scores[left[order], output] = scipy.optimize.isotonic_regression(losses).x
+    return scores
 
 
 def elimination(inverse, w):

@@ -259,7 +259,13 @@ class _Run:
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        return self._fitted(state, self._supports(state, scores, level))
+        supports = self._supports(state, scores, level)
+        fitted = self._fitted(state, supports)
+        together = self.method.fit_network(
+            state.network, fitted.network, fitted.kept, self.samples,
+            lambda others: self._supports(state, others, level), Distillation.of(self.dense, self.samples.X), self.clock,
+        )  # fmt: skip
+        return _State(*together)
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
         network, kept = state.network, state.kept
@@ -290,20 +296,21 @@ class _Run:
         needs_data = self.method.refits or self.refit == "layer"
         dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
         layers, network, kept = list(state.network.layers()), state.network, list(supports)
-        for i, (layer, wanted, at_hand) in enumerate(zip(layers, teacher.layers(), dense_inputs)):  # noqa: B905
+        metrics = self.method.metrics(teacher, self.samples) if self.method.refits else itertools.repeat(None)
+        for i, (layer, wanted, at_hand, metric) in enumerate(zip(layers, teacher.layers(), dense_inputs, metrics)):  # noqa: B905
             if not self.chosen[i]:
                 continue
             if needs_data and not self.clock.expired:
                 inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
-                layers[i], kept[i] = self._fitted_layer(layer, supports[i], inputs, wanted(at_hand))
+                layers[i], kept[i] = self._fitted_layer(metric, layer, supports[i], inputs, wanted(at_hand))
             else:
                 layers[i] = masked(layer, supports[i])
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
         return _State(network, kept)
 
-    def _fitted_layer(self, layer, support, inputs, targets):
-        fitted, kept = self.method.fit(layer, support, inputs, targets)
+    def _fitted_layer(self, metric, layer, support, inputs, targets):
+        fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
         # An exchange would break the pattern.
         if self.refit == "layer" or (self.pattern is not None and not np.array_equal(kept, support)):
             return refitted(layer, support, inputs, targets), support

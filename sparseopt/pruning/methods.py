@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from sparseopt.pruning.layer_stats import LayerStats
 from sparseopt.pruning.reconstruction import Reconstruction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Structure(enum.Enum):
@@ -50,6 +54,34 @@ class Method(ABC):
         `inputs` come from the layers before, already pruned; `targets` are what the layer put out
         in the model as it was.
         """
+
+    def metrics(self, network, samples) -> Iterable:
+        """How errors in the outputs of each layer hurt, for methods that want to know: see `fit_with`."""
+        return itertools.repeat(None)
+
+    def fit_with(self, metric, layer, kept, inputs, targets):
+        """`fit`, by a method that knows the metric of the layer's errors; here without it."""
+        return self.fit(layer, kept, inputs, targets)
+
+    def fit_network(self, before, network, kept, samples, choose, objective, clock):
+        """Return the network pruned as a whole, and its supports, for methods that look at all layers at once.
+
+        Parameters
+        ----------
+        before : Network
+            As it was before this step.
+        network : Network
+            After the fits layer by layer.
+        kept : list of boolean arrays
+            Its supports.
+        samples : Samples
+        choose : callable
+            Supports of the same sparsity, scope and pattern by other scores.
+        objective : Objective
+            Divergence from what the model said before it was pruned.
+        clock : Clock
+        """
+        return network, kept
 
     def certificate(self, layer, kept, inputs, targets):
         """What is proven of the fitted layer, a value with `lower` and `value`; None for nothing."""

@@ -308,6 +308,8 @@ def as_data(X) -> np.ndarray:
     """Samples as an array of floats; float32 stays float32."""
     if sparse.issparse(X):
         raise TypeError("X is sparse; pruning needs the samples dense: pass X.toarray().")
+    if any(base.__module__ == "torch" for base in type(X).__mro__):
+        X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X holds {X.dtype}; give numbers.")

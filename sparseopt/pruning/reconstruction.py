@@ -7,6 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy
 
+from sparseopt.pruning.supports import refit
+
+# Rows that are taken in double precision together.
+ROWS = 8192
+# Outputs with larger supports are refitted one by one in LAPACK, which is then the faster.
+SMALL = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
@@ -18,7 +25,7 @@ class Reconstruction:
     The damping makes dead inputs and fewer samples than inputs harmless: what the data do not say,
     the weight as it is says. For one output, in terms of `gram` H and a column b of `cross`, this is
 
-        minimise over w   w'H w / 2 - b'w.
+        minimise over w   w'H w / 2 - b'w + energy / 2.
     """
 
     gram: np.ndarray
@@ -26,26 +33,52 @@ class Reconstruction:
     damping: float
     input_mean: np.ndarray
     target_mean: np.ndarray
+    energy: np.ndarray
 
     @classmethod
     def of(cls, inputs, targets, layer, damping) -> Reconstruction:
         """Moments of inputs and targets; the damping is relative to the mean of the Gram's diagonal."""
-        input_mean, target_mean = (
-            np.zeros(Z.shape[1]) if layer.bias is None else Z.mean(axis=0, dtype=np.float64) for Z in (inputs, targets)
-        )
-        p = inputs.shape[1]
-        gram, cross = np.zeros((p, p)), np.zeros((p, targets.shape[1]))
-        # In pieces: the samples in double precision may be too many for the memory.
-        for start in range(0, len(inputs), 8192):
-            rows = slice(start, start + 8192)
-            A = inputs[rows] - input_mean
+        pieces = range(0, len(inputs), ROWS)
+        return cls.streamed(((inputs[i : i + ROWS], targets[i : i + ROWS]) for i in pieces), layer, damping)
+
+    @classmethod
+    def streamed(cls, batches, layer, damping) -> Reconstruction:
+        """Moments of batches, pairs of inputs and targets that need not fit into memory together.
+
+        Memory is that of the Gram. Where the damping is lost in rounding it is raised, tenfold until the Gram has
+        a Cholesky factor; none is none.
+        """
+        p, outputs = layer.weight.shape
+        gram, cross, energy = np.zeros((p, p)), np.zeros((p, outputs)), np.zeros(outputs)
+        shifts, sums, rows = [np.zeros(p), np.zeros(outputs)], [np.zeros(p), np.zeros(outputs)], 0
+        for inputs, targets in batches:
+            _check_batch(inputs, targets, layer)
+            if not rows and layer.bias is not None:
+                # Moments about a point near the mean lose no digits when the mean is taken out.
+                shifts = [Z.mean(axis=0, dtype=np.float64) for Z in (inputs, targets)]
+            A, T = inputs - shifts[0], targets - shifts[1]
             gram += A.T @ A
-            cross += A.T @ (targets[rows] - target_mean)
-        gram /= len(inputs)
-        cross /= len(inputs)
-        scale = gram.trace() / p or 1.0
-        gram[np.diag_indices(p)] += damping * scale
-        return cls(gram, cross + damping * scale * layer.weight, damping * scale, input_mean, target_mean)
+            cross += A.T @ T
+            energy += np.einsum("ij,ij->j", T, T)
+            sums = [total + Z.sum(axis=0) for total, Z in zip(sums, (A, T), strict=True)]
+            rows += len(A)
+        if not rows:
+            raise ValueError(f"layer {layer.name} was given no samples; give at least one.")
+        means = [total / rows if layer.bias is not None else np.zeros(total.size) for total in sums]
+        gram = gram / rows - np.outer(means[0], means[0])
+        cross = cross / rows - np.outer(means[0], means[1])
+        energy = energy / rows - means[1] ** 2
+        if not np.isfinite(gram).all() or not np.isfinite(cross).all():
+            raise ValueError(f"the samples of layer {layer.name} hold NaN or infinity; fill or drop these first.")
+        added = _damp(gram, damping)
+        return cls(
+            gram,
+            cross + added * layer.weight,
+            added,
+            shifts[0] + means[0],
+            shifts[1] + means[1],
+            energy + added * np.sum(np.square(layer.weight, dtype=np.float64), axis=0),
+        )
 
     @property
     def alive(self) -> np.ndarray:
@@ -53,13 +86,23 @@ class Reconstruction:
         variance = self.gram.diagonal() - self.damping
         return variance > 1e-12 * variance.max(initial=0.0)
 
-    def refit(self, kept) -> np.ndarray:
+    def refit(self, kept, threads=1) -> np.ndarray:
         """Best weights on a support, of shape (inputs, outputs) like the support."""
+        sizes = kept.sum(axis=0)
         weight = np.zeros(kept.shape)
-        for output in np.flatnonzero(kept.any(axis=0)):
+        small = np.flatnonzero((sizes > 0) & (sizes <= SMALL))
+        if small.size:
+            cross, support = (np.ascontiguousarray(M[:, small].T) for M in (self.cross, kept))
+            weight[:, small] = refit(self.gram, cross, support, threads).T
+        for output in np.flatnonzero(sizes > SMALL):
             support = np.flatnonzero(kept[:, output])
             weight[support, output] = solve(self.gram[np.ix_(support, support)], self.cross[support, output])
         return weight
+
+    def losses(self, weight) -> np.ndarray:
+        """Objective of each output at a weight."""
+        quadratic = np.einsum("ij,ij->j", weight, self.gram @ weight)
+        return (quadratic + self.energy) / 2 - np.einsum("ij,ij->j", weight, self.cross)
 
     def fitted(self, layer, weight):
         """Return the layer with this weight, in the layer's precision, and the bias that goes best with it."""
@@ -76,3 +119,33 @@ def solve(gram, cross) -> np.ndarray:
         return scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, lower=True), cross)
     except scipy.linalg.LinAlgError:
         raise ValueError("the layer's inputs are too nearly dependent for this damping; raise it.") from None
+
+
+def _damp(gram, damping) -> float:
+    """Add to the diagonal in place, relative to its mean, and return what was added."""
+    diagonal = np.diag_indices(len(gram))
+    added = damping * (gram.trace() / len(gram) or 1.0)
+    gram[diagonal] += added
+    # Rounding is some 1e-16 of the trace: more damping than this is never lost.
+    if damping == 0 or damping > 1e-8:
+        return added
+    least = 1e-10 * gram.trace() / len(gram)
+    while _smallest_pivot(gram) < least:
+        gram[diagonal] += 9 * added
+        added *= 10
+    return added
+
+
+def _smallest_pivot(gram) -> float:
+    """Square of the smallest entry of the Cholesky factor's diagonal, 0 where there is no factor."""
+    factor, failed = scipy.linalg.lapack.dpotrf(gram.T, lower=True)
+    return 0.0 if failed else float(factor.diagonal().min()) ** 2
+
+
+def _check_batch(inputs, targets, layer):
+    p, outputs = layer.weight.shape
+    if inputs.ndim != 2 or inputs.shape[1] != p or targets.shape != (len(inputs), outputs):
+        raise ValueError(
+            f"layer {layer.name} got inputs of shape {inputs.shape} and targets of shape {targets.shape}; "
+            f"it has {p} inputs and {outputs} outputs: give one row of each per sample."
+        )

@@ -85,6 +85,9 @@ class Exponential(Schedule):
         Steps that prune.
     held : int, default=0
         Further steps at the final sparsity, to train on.
+    first : float, default=0
+        A sparsity that the first step goes to at once, where as much is easily missed; where no more is asked for,
+        there is one step.
 
     References
     ----------
@@ -93,13 +96,20 @@ class Exponential(Schedule):
 
     steps: int
     held: int = 0
+    first: float = 0.0
 
     def __post_init__(self):
         _check(self.steps, self.held)
+        if not 0 <= self.first < 1:
+            raise ValueError(f"first is {self.first}; give the sparsity of the first step, at least 0 and below 1.")
 
     def levels(self, sparsity):
         """Sparsity after each step."""
-        levels = 1 - (1 - sparsity) ** _progress(self.steps)
+        if self.first and (self.steps == 1 or sparsity <= self.first):
+            return _held(np.array([float(sparsity)]), self.held)
+        left = 1 - self.first
+        progress = np.arange(self.steps) / (self.steps - 1) if self.first else _progress(self.steps)
+        levels = 1 - left * ((1 - sparsity) / left) ** progress
         levels[-1] = sparsity
         return _held(levels, self.held)
 

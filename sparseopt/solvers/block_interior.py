@@ -62,55 +62,56 @@ class Blocks:
         return np.diff(self.starts, append=len(self.H))
 
 
-def interior_blocks(blocks, room, z, c, threshold, known, until=np.inf, *, chooses=True):
-    """The best (bound, U, z, c) on the way to the saddle point; None where the numbers do not allow a step.
+def interior_blocks(blocks, room, z, c, mu, threshold, known, until=np.inf, *, chooses=True):
+    """The best (bound, U, z, c) on the way to the saddle point, and, where time was up, (z, c, mu) to go on from.
+
+    None where the numbers do not allow a step.
 
     Ends where the bound reaches the threshold, the saddle point is known to the part `known` of what is missing, or it is
     `until` by `time.perf_counter`.
-    `chooses` is whether c is improved; it must be strictly inside in any case.
+    `chooses` is whether c is improved; it must be strictly inside in any case. The weight `mu` of the barrier is infinite
+    where the way begins.
     """
     free = np.flatnonzero(~blocks.is_in)
-    z = np.where(blocks.is_in, 1.0, np.clip(z, _INSIDE, 1.0 - _INSIDE))
+    inside = _INSIDE if mu == np.inf else _TINY
+    z = np.where(blocks.is_in, 1.0, np.clip(z, inside, 1.0 - inside))
     if free.size <= room:
         z[free] = 1.0
         free = free[:0]
     else:
-        z[free] *= min(1.0, (1.0 - _INSIDE) * room / z[free].sum())
-    c, best, mu, least = c.copy(), None, np.inf, 0.0
+        z[free] *= min(1.0, (1.0 - inside) * room / z[free].sum())
+    c, best, least, is_late = c.copy(), None, 0.0, False
     for _ in range(_STEPS):
         point = _point(blocks, free, room, z, c)
         if point is None:
-            return best
+            break
         inverse, U, squares, gains, value, bound = point
         if best is None or bound > best[0]:
             best = bound, U, z.copy(), c.copy()
-        missing = threshold - best[0]
-        if missing <= 0.0 or free.size == 0 or time.perf_counter() >= until:
-            return best
-        if mu * (2 * free.size + 2 * c.size) <= known * missing:
-            return best
+        missing = min(threshold, blocks.constant) - best[0]  # no coefficients at all are as good as the constant
+        if missing <= 0.0 or free.size == 0 or mu <= least or mu * (2 * free.size + 2 * c.size) <= known * missing:
+            break
         if mu == np.inf:
             least = _LEAST * max(blocks.constant, blocks.constant - value)
-            mu = max(0.3 * (value - bound) / (2 * free.size), least)
+            mu = max(0.3 * (value - bound) / (2 * free.size), 2.0 * least)
         step = _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses)
-        if step is None:
-            return best
-        length = _length(blocks, room, z[free], c, *step)
+        length = 0.0 if step is None else _length(blocks, room, z[free], c, *step)
         if length == 0.0:
-            return best
+            break
         z[free] = np.clip(z[free] + length * step[0], _TINY, 1.0 - _TINY)
         c += length * step[1]
-        if mu <= least:
-            return best
         mu *= _FALL if length > _LONG else _SLOW
-    return best
+        is_late = time.perf_counter() >= until
+        if is_late:
+            break
+    return None if best is None else (*best, (z, c, mu) if is_late else None)
 
 
 def _point(blocks, free, room, z, c):
     """The inverse of K, U, its squares a block, the gains, the value and the bound."""
     K = blocks.H.copy()
     K[np.diag_indices(len(K))] += blocks.spread(c * (1.0 / z - 1.0))
-    factor, fault = lapack.dpotrf(K, lower=1, overwrite_a=1, clean=0)
+    factor, fault = lapack.dpotrf(K, lower=1, overwrite_a=1)
     if fault:
         return None
     U = lapack.dpotrs(factor, blocks.Q, lower=1)[0]
@@ -125,8 +126,7 @@ def _point(blocks, free, room, z, c):
     bound = value + float(gains @ z) - float(gains[z == 1.0].sum()) - float(profits.sum())
     if free.size == 0:
         return None, U, squares, gains, value, bound
-    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-    return np.tril(inverse) + np.tril(inverse, -1).T, U, squares, gains, value, bound
+    return _inverse(factor), U, squares, gains, value, bound
 
 
 def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses):
@@ -144,8 +144,7 @@ def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses
     factor, fault = lapack.dpotrf(rest, lower=1, overwrite_a=1)
     if fault:
         return None
-    left = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
-    left = np.tril(left) + np.tril(left, -1).T
+    left = _inverse(factor)
     rise = 0.5 * pull * squares - mu * blocks.totals(left.diagonal()) + mu / c
     B = pull[:, None] * curved * pull + mu * blocks.summed(np.square(left))  # less the second derivative in c
     B[np.diag_indices(c.size)] += mu / np.square(c)
@@ -160,6 +159,14 @@ def _direction(blocks, free, room, z, c, inverse, U, squares, gains, mu, chooses
     if fault or not np.all(np.isfinite(step)):
         return None
     return step, inner[:, :-1] @ step + inner[:, -1]
+
+
+def _inverse(factor):
+    """The inverse of a matrix, in both triangles, from its lower factor with zeros above."""
+    lower = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]
+    inverse = lower + lower.T
+    inverse[np.diag_indices(len(lower))] *= 0.5
+    return inverse
 
 
 def _length(blocks, room, part, c, dz, dc):

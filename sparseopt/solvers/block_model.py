@@ -18,7 +18,7 @@ from sparseopt.solvers.block_interior import Blocks, is_definite
 from sparseopt.solvers.gram_models import gram_model, is_flat, rounding_of, sizes_of, whole_gram
 
 # Up to so many coefficients of one response, since nodes take its third power.
-MOST = 1000
+MOST = 500
 # Rows of X that are read together.
 _ROWS = 1 << 13
 _EPS = float(np.finfo(np.float64).eps)
@@ -66,8 +66,13 @@ class BlockModel:
         self.slack = p * (4.0 * _EPS + self.rounding) * np.square(self.sizes)
         used = np.concatenate([np.empty(0, dtype=np.intp), *self.members])
         self.is_definite = used.size == 0 or is_definite(self.H[np.ix_(used, used)] - np.diag(self.slack[used]))
+        self.are_single = all(block.size <= 1 for block in self.members)
+        #: Least eigenvalue of H where its columns have one length, less what rounding may hide; zero while unknown.
+        self.least = 0.0
         if self.is_definite:
             self._shape(used)
+            scaled = (self.H / self.sizes[:, None] / self.sizes)[np.ix_(used, used)]
+            self.least = float(np.linalg.eigvalsh(scaled)[0]) - 2.0 * used.size * self.rounding if used.size else 0.0
 
     def _shape(self, used):
         """Coordinates in which the curvature that a block has of its own is one."""
@@ -76,7 +81,7 @@ class BlockModel:
         inverse = np.linalg.inv(H) if used.size else H
         place = np.full(self.n_coefficients, -1)
         place[used] = np.arange(used.size)
-        self.T = np.zeros_like(self.H)
+        self.T, self.S = np.zeros_like(self.H), np.zeros_like(self.H)
         #: The blocks (H^-1)_bb^-1 themselves, and a bound of the norms of the roots of their inverses.
         self.own, self.root = [], np.zeros(len(self.members))
         for unit, block in enumerate(self.members):
@@ -87,6 +92,7 @@ class BlockModel:
             back = np.linalg.inv(factor) if block.size else part
             own = back.T @ back
             self.own.append(0.5 * (own + own.T))
+            self.S[np.ix_(block, block)] = self.own[-1]
             self.root[unit] = np.linalg.norm(factor)
         self.turned = self.T.T @ (self.H - np.diag(self.slack)) @ self.T
         self.turned = 0.5 * (self.turned + self.turned.T)
@@ -113,26 +119,25 @@ class BlockModel:
         Where W is the minimiser of the relaxation at z, t_b is C_b V_b with V_b = W_b / z_b, but for a rest r_b. So its
         gain is tr V'CV / 2 + tr V'r + tr r'C^-1 r / 2, in which rounding is small also where C_b is nearly singular.
         """
-        H, sizes = self.H[np.ix_(used, used)], self.sizes[used]
-        places = np.split(np.arange(used.size), np.cumsum([self.members[unit].size for unit in units])[:-1])
-        norms = np.linalg.norm(W, axis=1) * sizes
+        counts = np.array([self.members[unit].size for unit in units])
+        starts, grid, sizes = np.cumsum([0, *counts[:-1]]), np.ix_(used, used), self.sizes[used]
+        share, part = np.repeat(c, counts)[:, None], np.repeat(z, counts)[:, None]
+        norms = np.sqrt(np.einsum("ij,ij->i", W, W)) * sizes
         weight = float(norms.sum())
-        gains, CW, CV = np.empty(len(units)), np.empty_like(W), np.empty_like(W)
-        for own, unit, share, part in zip(places, units, c, z, strict=True):
-            CW[own] = share * (self.own[unit] @ W[own])
-            CV[own] = CW[own] / part
-        image = H @ W - CW
+        V = W / part
+        CW = share * (self.S[grid] @ W)
+        CV = CW / part
+        image = self.H[grid] @ W - CW
         rest = self.Q[used] - image - CV
+        size = np.add.reduceat(norms, starts) / z
         error = 2.0 * self.rounding * (self.length + weight)
-        for place, (own, unit, share, part) in enumerate(zip(places, units, c, z, strict=True)):
-            V, r, block = W[own] / part, rest[own], self.members[unit]
-            size = float(norms[own].sum()) / part
-            wrong = error + 2.0 * self.rounding * size
-            # |C^-1/2 r|, where C^-1 = T T' / c
-            root = float(np.linalg.norm(self.T[np.ix_(block, block)].T @ r))
-            root += self.root[unit] * wrong * float(np.linalg.norm(sizes[own]))
-            gains[place] = 0.5 * float(np.einsum("ij,ij->", V, CV[own])) + float(np.einsum("ij,ij->", V, r))
-            gains[place] += size * wrong + 0.5 * root * root / share
+        wrong = error + 2.0 * self.rounding * size
+        # |C^-1/2 r|, where C^-1 = T T' / c
+        turned = self.T[grid].T @ rest
+        root = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", turned, turned), starts))
+        root += self.root[units] * wrong * np.sqrt(np.add.reduceat(sizes * sizes, starts))
+        gains = np.add.reduceat(np.einsum("ij,ij->i", V, 0.5 * CV + rest), starts)
+        gains += size * wrong + 0.5 * root * root / c
         base = self.constant - 0.5 * float(np.einsum("ij,ij->", W, image))
         return base, np.maximum(gains, 0.0), error * weight + 1e-15 * self.constant
 

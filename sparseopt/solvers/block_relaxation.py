@@ -11,8 +11,6 @@ for the blocks that are left in each node: what is out takes nothing off the cur
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from sparseopt.losses import MultiResponse
@@ -21,6 +19,7 @@ from sparseopt.solvers.block_interior import interior_blocks
 from sparseopt.solvers.block_model import MOST, block_model
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.local_search import walk_of
+from sparseopt.solvers.row_enumeration import RowEnumeration, is_worth
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
@@ -60,7 +59,9 @@ class BlockRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
-        z, c = (np.full(self.n_units, 0.5), self.share) if start is None else start
+        if isinstance(start, RowEnumeration):
+            return self._enumerated(start, -np.inf, threshold, until)
+        z, c, mu = (np.full(self.n_units, 0.5), self.share, np.inf) if start is None else start
         bound, points, best, rounds = -np.inf, [], None, 0
         while True:
             room = self.subset.k - int(np.count_nonzero(status == IN))
@@ -71,33 +72,45 @@ class BlockRelaxation(Relaxation):
             used, blocks = self.model.part(units, is_in)
             if used.size == 0:
                 best = used, np.empty((0, self.model.Q.shape[1])), units, _NOTHING
-                return Relaxed(self.model.constant * (1.0 - 1e-15), start=(z, c), points=self._kept(points, best))
-            found = interior_blocks(blocks, room, z[units], c[units], threshold, _KNOWN, until)
+                return Relaxed(self.model.constant * (1.0 - 1e-15), points=self._kept(points, best))
+            found = interior_blocks(blocks, room, z[units], c[units], mu, threshold, _KNOWN, until)
             if found is None:
-                return self._blind(status, bound, points, (z, c))
-            _, U, part, share = found
+                return self._blind(status, bound, points, (z, c, np.inf))
+            _, U, part, share, last = found
             W = self.model.T[np.ix_(used, used)] @ U
-            z, c = np.zeros(self.n_units), c.copy()
-            z[units], c[units] = part, share
+            z, c, mu = np.zeros(self.n_units), c.copy(), np.inf
+            z[units], c[units] = (part, share) if last is None else last[:2]
             base, gains, rounding = self.model.bound(units, used, W, part, share)
-            free = np.flatnonzero(~is_in)
             here, into, out = _judged(base, gains, is_in, room, rounding, threshold)
             point = used, W, units, share
             if here > bound:
                 bound, best = here, point
-            if bound >= threshold or room == 0:
+            if bound >= threshold or room == 0 or is_in.all():
                 break
             status[units[out]], status[units[into]] = OUT, IN
             if self.keep_points and out.size + into.size:
                 points.append((self._point(point), units[out], units[into]))
-            if time.perf_counter() >= until:
-                return Relaxed(bound, start=(z, c), is_finished=False, points=self._kept(points, best))
+            if last is not None:
+                mu = last[2] if out.size + into.size == 0 else np.inf
+                return Relaxed(bound, start=(z, c, mu), is_finished=False, points=self._kept(points, best))
             rounds += 1
             is_open = np.any(status == FREE)
             if is_open and (rounds >= _AGAIN or out.size + into.size < (1.0 - _MANY) * np.count_nonzero(~is_in)):
                 break
+        free, into = (int(np.count_nonzero(status == side)) for side in (FREE, IN))
+        is_open = bound < threshold and not self.keep_points
+        if is_open and is_worth(self.model, free, self.subset.k - into, into, bound, threshold):
+            return self._enumerated(RowEnumeration(self.model, status, self.subset.k - into), bound, threshold, until)
         unit, support = self._choose(status, z)
-        return Relaxed(bound, unit if bound < threshold else -1, (z, c), support, points=self._kept(points, best))
+        return Relaxed(
+            bound, unit if bound < threshold else -1, (z, c, np.inf), support, points=self._kept(points, best)
+        )
+
+    def _enumerated(self, sets, bound, threshold, until):
+        """The exact value of a node, from all of its sets of rows."""
+        if not sets.run(threshold, until):
+            return Relaxed(bound, start=sets, is_finished=False)
+        return Relaxed(max(bound, sets.bound), support=sets.support)
 
     def evaluate(self, support):
         if len(support) > self.subset.k:

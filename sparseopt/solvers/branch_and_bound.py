@@ -72,15 +72,17 @@ class BranchAndBound(Solver):
     A local search brings the first support, or the start `w0`, where that is better. Nodes then minimise a
     perspective relaxation, with a price for each feature that is found node by node, and fix at once what its bound
     decides. Where there are no fewer samples than features, part of the diagonal of the Gram matrix takes the place of
-    a ridge.
+    a ridge. Of up to 200 features, nodes that stay open are gone through support by support where that takes little,
+    with leaps over those that all features together cannot make good (Furnival and Wilson, 1974).
 
-    Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 1000
+    Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 500
     coefficients of one response. Hierarchies are kept by branching.
 
     Parameters
     ----------
     keep_proof : bool, default False
-        Keep the tree, so that the certificate can be verified without this solver.
+        Keep the tree, so that the certificate can be verified without this solver. Supports are then not gone through
+        one by one, which leaves nothing to keep.
     """
 
     usual_limit: ClassVar[int] = 2**62

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, l1_arrays
 from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram_newton import minimise_on_gram
@@ -23,15 +23,19 @@ _EPOCHS = 1000
 _FINE, _FINER = 3e-12, 1e-2
 # Rounding of a slope, relative to the largest.
 _LOST = 16 * float(np.finfo(np.float64).eps)
+# Multiplications of a Gram matrix that loops do sooner than a call of BLAS.
+_PRODUCTS = 200_000
+# What the kernel gets in place of X and its means where the Gram matrix is there.
+_NOTHING = np.empty((2, 2), order="F"), np.empty(2)
 # Calls after which the working set has the rest.
 _PATIENCE = 10
 
 
 @dataclass
 class GramState(State):
-    """State with the Gram matrix and memory for the kernel."""
+    """State with the Gram matrix, and below it memory for the kernel, once they are there."""
 
-    gram: np.ndarray | None = None
+    memory: np.ndarray | None = None
     form: SeparableForm | None = None
     goal: float = 0.0
     calls: int = 0
@@ -42,7 +46,7 @@ class GramState(State):
     def account(self):
         if self.rest is not None:
             return f"handed over to WorkingSet: {self.rest.account()}"
-        return f"Gram matrix of all {self.w.size} features, {self.iterations} epochs, {self.newton_steps} Newton steps"
+        return account_of(self.w.size, self.iterations, self.newton_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,26 +75,33 @@ class GramDescent(Solver):
         return None
 
     def init(self, problem, w):
-        loss = problem.loss
         form = convex_form(problem.proximal, w.size)
         if not form.is_plain:
             np.clip(w, form.lower, form.upper, out=w)
-        return GramState(
-            w=w, gram=gram_matrix(loss), form=form, goal=_FINE * _steepest(loss.gradient(np.zeros(w.size)))
-        )
+        return GramState(w=w, form=form)
 
     def step(self, problem, state, tol, max_iterations):
         if state.rest is not None or state.calls == _PATIENCE:
             return self._hand_over(problem, state, tol, max_iterations)
-        form, p = state.form, state.w.size
-        slope = np.array(problem.loss.gradient(state.w))
-        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
-        lost = _LOST * _steepest(slope)
+        loss, form, p = problem.loss, state.form, state.w.size
+        slope = np.array(loss.gradient(state.w))
+        steepest = float(np.maximum.reduce(np.abs(slope), initial=0.0))
+        share, (values, means) = 0.0, _NOTHING
+        if state.memory is None:
+            at_zero = loss.gradient(np.zeros(p)) if state.w.any() else slope
+            state.goal = _FINE * float(np.maximum.reduce(np.abs(at_zero), initial=0.0))
+            state.memory = np.empty((2 * p + 4, p))
+            if loss.little is not None and loss.y.size * p * p <= _PRODUCTS:
+                # the kernel makes it sooner than one more call
+                (values, means, _, _), share = loss.little, 1.0 / loss.y.size
+            else:
+                state.memory[:p] = gram_matrix(loss)
         off, epochs, steps = minimise_on_gram(
-            state.gram, form.a, form.b, form.lower, form.upper, state.w, slope,
-            np.empty((p + 4, p)), np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal,
+            values, means, share, state.memory[:p], form.a, form.b, form.lower, form.upper, state.w, slope,
+            state.memory[p:], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), state.goal, 0.0,
         )  # fmt: skip
-        state.residual = max(off, lost)
+        # what rounding may have done to the slopes, of which the kernel knows nothing; the next call mends it
+        state.residual = max(off, _LOST * steepest)
         state.iterations += epochs
         state.newton_steps += steps
         state.calls += 1
@@ -106,8 +117,26 @@ class GramDescent(Solver):
         return state
 
 
-def _steepest(slope):
-    return float(np.maximum.reduce(np.abs(slope), initial=0.0))
+def account_of(size, epochs, steps):
+    """What a run did, in words."""
+    return f"Gram matrix of all {size} features, {epochs} epochs, {steps} Newton steps"
+
+
+def descend_from_zero(loss, alpha, max_iterations):
+    """The first step from zero under alpha |w|, for a little loss: w, epochs and Newton steps."""
+    values, means, slopes, _ = loss.little
+    n, p = values.shape
+    memory = np.empty((2 * p + 6, p))
+    w, slope, gram, share = memory[0], memory[1], memory[2 : p + 2], 1.0 / n
+    w.fill(0.0)
+    slope[:] = slopes
+    if n * p * p > _PRODUCTS:
+        share, gram[:] = 0.0, gram_matrix(loss)
+    _, epochs, steps = minimise_on_gram(
+        values, means, share, gram, *l1_arrays(p, alpha), w, slope,
+        memory[p + 2 :], np.empty(p, dtype=np.uint64), min(_EPOCHS, max_iterations), 0.0, _FINE,
+    )  # fmt: skip
+    return w + 0.0, epochs, steps  # a negative zero becomes a zero
 
 
 def gram_matrix(loss):

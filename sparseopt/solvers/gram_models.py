@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import blas
 
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
@@ -19,6 +20,8 @@ from sparseopt.losses import LeastSquares
 _BLOCK = 1 << 20
 # Multiplications that are made at once: some twentieth of a second.
 _PRODUCTS = 1 << 29
+# Rows of a block, at least, and columns of which the upper half is filled at once.
+_SHORTEST, _WIDTH = 256, 256
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 1500
 # Features of which parts of G are kept, before those that came first are forgotten.
@@ -220,22 +223,34 @@ def whole_gram(loss):
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
     else:
-        gram, linear, root = None, np.zeros(p), np.sqrt(weights)
-        rows = max(1, _BLOCK // max(p, 1))
+        gram, linear, root = np.zeros((p, p), order="F"), np.zeros(p), np.sqrt(weights)
+        rows = max(1, min(_BLOCK // max(p, 1), max(_SHORTEST, 2 * _PRODUCTS // max(p * p, 1))))
         for first in range(0, n, rows):
             part = slice(first, first + rows)
             block = (design.matrix.T[:, part] - means[:, None]) * root[part]
             wide = max(1, _PRODUCTS // (p * block.shape[1]))
-            if wide >= p:
-                gram = block @ block.T if gram is None else np.add(gram, block @ block.T, out=gram)
+            if 2 * wide >= p:
+                # the lower half, on top of what is there
+                gram = blas.dsyrk(1.0, block.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
             else:
-                gram = np.zeros((p, p)) if gram is None else gram
                 for low in range(0, p, wide):
-                    gram[low : low + wide] += block[low : low + wide] @ block.T
+                    gram[low:, low : low + wide] += block[low:] @ block[low : low + wide].T
                     yield
             linear += block @ (root[part] * target[part])
             yield
+        yield from _mirror(gram)
+        gram = gram.T
     return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)
+
+
+def _mirror(matrix):
+    """Copy the lower half to the upper one, in place, in parts."""
+    for first in range(0, len(matrix), _WIDTH):
+        last = min(first + _WIDTH, len(matrix))
+        matrix[first:last, last:] = matrix[last:, first:last].T
+        own = np.tril(matrix[first:last, first:last])
+        matrix[first:last, first:last] = own + np.tril(own, -1).T
+        yield
 
 
 def sizes_of(design, bends):

@@ -28,6 +28,8 @@ _OUT = 1e12
 # Regularisation of the system of an active set, undone by refinement. A factorisation without
 # pivoting divides by it, and one by elimination divides rounding errors by it.
 _DENSE, _SPARSE = 1e-9, 1e-7
+# Operations of one call of the sparse factorisation, a few hundredths of a second.
+_PIECE = 50_000_000
 
 
 class Factor(Term):
@@ -226,28 +228,39 @@ class SparseSystem(System):
         ldl.elimination_tree(self.indptr, self.indices, self.parent, counts, self.marks)
         self.starts = np.append(0, np.cumsum(counts))
 
-    def _factorised(self, extra):
+    def factorised(self, extra):
         """starts, rows, values and pivots of the matrix with `extra` added to its own diagonal."""
         self.data[self.at] = self.own + extra
         rows, values = np.empty(self.starts[-1], dtype=np.int64), np.empty(self.starts[-1])
         pivots, row = np.empty(self.size), np.empty(self.size)
         filled, path = np.empty_like(self.parent), np.empty_like(self.parent)
-        ldl.factorise(
-            self.indptr, self.indices, self.data, self.parent, self.starts, rows, values, pivots,
-            filled, row, path, self.marks,
-        )  # fmt: skip
+        done = 0
+        while 0 <= done < self.size:  # in pieces, for the sake of Ctrl-C
+            done = ldl.factorise(
+                self.indptr, self.indices, self.data, self.parent, self.starts, rows, values, pivots,
+                filled, row, path, self.marks, done, _PIECE,
+            )  # fmt: skip
         return self.starts, rows, values, pivots
+
+    def solved(self, parts, r, t):
+        """Solution of the matrix that `factorised` gave these parts for, with a zero for each row of F."""
+        p, work = self.program.q.size, np.zeros(self.size)
+        work[self.place[:p]], work[self.place[p + self.n :]] = r, t
+        ldl.solve(*parts, work)
+        return work[self.place[:p]], work[self.place[p + self.n :]]
 
     def factor(self, rho):
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
-        parts = self._factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
+        parts = self.factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
         return SparseFactor(*parts, self.place, rows)
 
     def active(self, free, rows):
         p, n = self.program.q.size, self.n
         extra = np.concatenate([np.full(p, _OUT), np.zeros(n), np.full(self.size - p - n, -_OUT)])
-        extra[free], extra[p + n + rows] = _SPARSE, -_SPARSE
-        parts = self._factorised(extra)
+        own = self.own[free]
+        extra[free] = _SPARSE * np.where(own > 0, np.minimum(own, 1.0), 1.0)
+        extra[p + n + rows] = -_SPARSE
+        parts = self.factorised(extra)
         at_free, at_rows = self.place[free], self.place[p + n + rows]
 
         def solve(r, t):
@@ -273,7 +286,10 @@ def indefinite(H, A):
     p, size = H.shape[0], H.shape[0] + A.shape[0]
     K = np.zeros((size, size), order="F")
     K[:p, :p], K[p:, :p] = H, A
-    np.fill_diagonal(K, K.diagonal() + np.append(np.full(p, _DENSE), np.full(size - p, -_DENSE)))
+    # relative to what curvature there is, so that little of it is not lost
+    own = H.diagonal()
+    little = _DENSE * np.where(own > 0, np.minimum(own, 1.0), 1.0)
+    np.fill_diagonal(K, K.diagonal() + np.append(little, np.full(size - p, -_DENSE)))
     lwork = int(scipy.linalg.lapack.dsytrf_lwork(size, lower=1)[0])
     factor, pivots, _ = scipy.linalg.lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
 

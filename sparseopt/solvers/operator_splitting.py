@@ -7,24 +7,20 @@ and coordinate by coordinate, so |w_j| costs no extra variable. u is the scaled 
     (P + sigma I + A~' R A~) w~ = sigma w - q + A~' R (z - u)       A~ = [A; I], R = diag(rho)
     v = relaxed A~ w~ + u,   z = prox(v),   u = v - z
 
-What prox(v) pins is a guess of the active set. `_polished` solves the equalities that it implies
-and repeats the guess at the result, which is a semismooth Newton step on the same fixed point.
+What prox(v) pins is a guess of the active set, which `ActiveSets` solves for and improves.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.conjugates import convex_form
-from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
-from sparseopt.forms import SeparableForm
 from sparseopt.kernels.splitting import split
-from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.solution import Duals, Status
+from sparseopt.solvers.active_sets import ActiveSets, sides
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.linear_systems import Factor, System, linear_system
-from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, negative_curvature, quadratic_program
+from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 
@@ -47,8 +43,8 @@ class Splitting(State):
     z: np.ndarray
     u: np.ndarray
     v: np.ndarray
-    #: Active sets that were solved for, and the iteration at which they are forgotten.
-    tried: set = field(default_factory=set)
+    active: ActiveSets
+    #: The iteration at which the active sets that were solved for are forgotten.
     memory: int = 100
 
 
@@ -89,20 +85,7 @@ class OperatorSplitting(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        if not isinstance(problem.loss, (Quadratic, LeastSquares)):
-            return f"{type(problem.loss).__name__} is no quadratic loss"
-        if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
-            name = type(problem.penalty).__name__
-            return (
-                f"{name} has no prox that splitting is known to converge with; it takes Zero and L1, and rules on them"
-            )
-        if reason := _unfit_constraint(problem.constraint):
-            return reason
-        if isinstance(problem.loss, Quadratic):
-            curvature = negative_curvature(problem.loss.Q.matrix)
-            if curvature < 0:
-                return f"Q has negative curvature {curvature:.3g}; splitting needs a convex objective"
-        return None
+        return unfit(problem)
 
     def init(self, problem, w):
         """Equilibrate, factorise, and start the copies at w."""
@@ -122,6 +105,7 @@ class OperatorSplitting(Solver):
             cost=cost,
             has_rows=needs_multipliers(problem),
             system=system,
+            active=ActiveSets(scaled, system),
             firmness=firmness,
             rho=self.rho,
             factor=system.factor(self.rho),
@@ -159,7 +143,7 @@ class OperatorSplitting(Solver):
 def _iterate(state, count, sigma, relaxation):
     """Run `count` ADMM iterations on x, z, u."""
     scaled, rho = state.scaled, state.rho * state.firmness
-    low, high, slopes = _sides(scaled)
+    low, high, slopes = sides(scaled)
     n = 0 if scaled.factor is None else scaled.factor.shape[0]
     work = tuple(np.empty(size) for size in (state.x.size, scaled.A.shape[0], state.z.size, n + state.z.size))
     split(
@@ -168,18 +152,9 @@ def _iterate(state, count, sigma, relaxation):
     )  # fmt: skip
 
 
-def _sides(program):
-    """Bounds and slopes of (A w, w)."""
-    return (
-        np.append(program.row_lower, program.lower),
-        np.append(program.row_upper, program.upper),
-        np.append(np.zeros(program.row_lower.size), program.alpha),
-    )
-
-
 def _firmness(program):
     """Weight of each copy relative to rho: equalities are firm, what is free is nearly let go."""
-    low, high, slopes = _sides(program)
+    low, high, slopes = sides(program)
     firmness = np.where(low == high, 1e3, 1.0)
     return np.where(np.isinf(low) & np.isinf(high) & (slopes == 0), 1e-5, firmness)
 
@@ -231,53 +206,18 @@ def _keep_if_better(state, problem, x, y):
         state.w, state.duals, state.residual = w[:p].copy(), Duals(rows, box[:p]), float(residual)
 
 
-def _polish(state, problem, tol, rounds=4):
+def _polish(state, problem, tol):
     """Newton steps on the active set, from the last iterate."""
-    program, m = state.scaled, state.scaled.A.shape[0]
+    m = state.scaled.A.shape[0]
     rho = state.rho * state.firmness
-    low, high, slopes = _sides(program)
-    threshold, v = slopes / rho, state.v
-    w, y = state.z[m:], (rho * state.u)[:m]
     if state.iterations >= state.memory:
         # Where multipliers are not unique the same guess may do better from a later start.
-        state.tried.clear()
+        state.active.forget()
         state.memory = 2 * state.iterations
-    for _ in range(rounds):
-        z = np.minimum(np.maximum(v - np.clip(v, -threshold, threshold), low), high)
-        bound = (z == low) | (z == high)
-        bound[m:] |= (z[m:] == 0) & (program.alpha > 0)
-        guess = np.packbits((z == low, z == high, z > 0)).tobytes()
-        if guess in state.tried:
-            return
-        state.tried.add(guess)
-        w, y = _solved_on(state, w, y, z, bound)
+    for w, y in state.active.points(state.z[m:], (rho * state.u)[:m], state.v, rho):
         _keep_if_better(state, problem, w, y)
         if state.residual <= tol:
             return
-        pull = -(program.curve(w) + program.q + y @ program.A)
-        v = np.append(program.A @ w, w) + np.append(y, pull) / rho
-
-
-def _solved_on(state, w, y, z, bound):
-    """Minimiser with the bound entries of (A w, w) held at z, by refinement of a regularised system."""
-    program, m = state.scaled, state.scaled.A.shape[0]
-    rows, free = np.flatnonzero(bound[:m]), np.flatnonzero(~bound[m:])
-    w, y = np.where(bound[m:], z[m:], w), np.where(bound[:m], y, 0.0)
-    if free.size + rows.size == 0:
-        return w, y
-    cost = program.q + np.sign(z[m:]) * program.alpha
-    solve, last = state.system.active(free, rows), np.inf
-    best = w, y
-    for _ in range(15):
-        r, t = -(program.curve(w) + cost + y @ program.A)[free], (z[:m] - program.A @ w)[rows]
-        size = max(np.max(np.abs(r), initial=0.0), np.max(np.abs(t), initial=0.0))
-        if not size < last / 2:
-            break
-        best, last = (w.copy(), y.copy()), size
-        dw, dy = solve(r, t)
-        w[free] += dw
-        y[rows] += dy
-    return best
 
 
 def _look_for_rays(state, dx, dy, p):
@@ -308,13 +248,3 @@ def _rebalance(state, y):
 
 def _largest(vector):
     return np.max(np.abs(vector), initial=0.0)
-
-
-def _unfit_constraint(constraint):
-    """Why the constraint is no polyhedron given by rows and bounds, or None."""
-    match constraint:
-        case None | Box() | LinearConstraint() | Simplex():
-            return None
-        case Intersection(parts=parts):
-            return next((reason for part in parts if (reason := _unfit_constraint(part))), None)
-    return f"{type(constraint).__name__} is not made of linear rows and bounds"

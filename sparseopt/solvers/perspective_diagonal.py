@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.sparse.linalg import ArpackError, eigsh
+
+from sparseopt.solvers.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
 
 # Parts of what could be taken off at once that are taken off one after another; the ridge at which the rest is inverted.
 _PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
 
-# Up to so many features all eigenvalues are as quick as the largest one; relative error of that.
+# Up to so many features one call of LAPACK each is quick enough; relative error of the largest eigenvalue beyond.
 _FEW, _CLOSE = 150, 1e-3
 
 
@@ -24,16 +25,22 @@ def largest_diagonal(model):
     used = np.flatnonzero(~model.is_flat)
     if used.size == 0:
         return None
-    gram = model.gram[np.ix_(used, used)]
+    gram = model.gram if used.size == model.n_features else model.gram[np.ix_(used, used)]
+    yield
     slack = used.size * (4.0 * np.finfo(np.float64).eps + model.rounding) * np.square(model.sizes[used])
     d = np.zeros(used.size)
     for part in _PARTS:
-        rest = gram - np.diag(d)
-        if d.any():
-            rest[np.diag_indices(used.size)] += _RIDGE * gram.diagonal()
-        step = _step(rest)
-        yield
-        if step is None or not is_semidefinite(gram, d + part * step, slack):
+        ridge = _RIDGE * gram.diagonal() if d.any() else 0.0
+        if used.size > _FEW:
+            step = yield from _step_in_parts(gram, ridge - d)
+            is_proven = step is not None and (yield from _is_semidefinite_in_parts(gram, d + part * step, slack))
+        else:
+            rest = gram.copy()
+            rest[np.diag_indices(used.size)] += ridge - d
+            step = _step(rest)
+            yield
+            is_proven = step is not None and is_semidefinite(gram, d + part * step, slack)
+        if not is_proven:
             break
         d += part * step
         yield
@@ -55,14 +62,31 @@ def _step(rest):
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     root = 1.0 / np.sqrt(inverse.diagonal())
     scaled = root[:, None] * inverse * root
-    if root.size <= _FEW:
-        return root * root / np.linalg.eigvalsh(scaled)[-1]
-    # from below, but for very little; what is taken off is proven in any case
-    try:
-        largest = eigsh(scaled, k=1, v0=np.ones(root.size), tol=_CLOSE, return_eigenvectors=False)[0]
-    except ArpackError:
+    return root * root / np.linalg.eigvalsh(scaled)[-1]
+
+
+def _step_in_parts(gram, more):
+    """As `_step` of the Gram matrix with `more` on its diagonal, in parts."""
+    rest = yield from copied(gram)
+    rest[np.diag_indices(len(rest))] += more
+    if not (yield from cholesky(rest)):
         return None
+    root = 1.0 / np.sqrt((yield from inverse_diagonal(rest)))
+
+    def apply(x):
+        half = lapack.dtrtrs(rest, root * x, lower=1)[0]
+        return root * lapack.dtrtrs(rest, half, lower=1, trans=1)[0]
+
+    # from below, but for very little; what is taken off is proven in any case
+    largest = yield from largest_eigenvalue(apply, root.size, _CLOSE)
     return root * root / ((1.0 + _CLOSE) * largest)
+
+
+def _is_semidefinite_in_parts(gram, d, slack):
+    """As `is_semidefinite`, in parts."""
+    rest = yield from copied(gram)
+    rest[np.diag_indices(len(rest))] -= d + slack
+    return (yield from cholesky(rest))
 
 
 def is_semidefinite(gram, d, slack):

@@ -10,14 +10,18 @@ matrix would cost more than the data themselves; either part may be absent.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
+# Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
+_LARGEST_FULL, _MANY = 6000, 30
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
 
@@ -97,6 +101,32 @@ def quadratic_program(problem) -> QuadraticProgram:
     )
 
 
+def unfit(problem) -> str | None:
+    """Why the problem is no convex quadratic program, or None."""
+    if not isinstance(problem.loss, (Quadratic, LeastSquares)):
+        return f"{type(problem.loss).__name__} is no quadratic loss"
+    if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
+        name = type(problem.penalty).__name__
+        return f"{name} makes no quadratic program; Zero and L1 do, and rules on them"
+    if reason := _unfit_constraint(problem.constraint):
+        return reason
+    if isinstance(problem.loss, Quadratic):
+        curvature = negative_curvature(problem.loss.Q.matrix)
+        if curvature < 0:
+            return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
+    return None
+
+
+def _unfit_constraint(constraint):
+    """Why the constraint is no polyhedron given by rows and bounds, or None."""
+    match constraint:
+        case None | Box() | LinearConstraint() | Simplex():
+            return None
+        case Intersection(parts=parts):
+            return next((reason for part in parts if (reason := _unfit_constraint(part))), None)
+    return f"{type(constraint).__name__} is not made of linear rows and bounds"
+
+
 def linear_terms(constraint, p):
     """A, row_lower, row_upper, lower, upper of a constraint; the rows of several parts in their order."""
     nothing = (np.zeros((0, p)), np.zeros(0), np.zeros(0), np.full(p, -np.inf), np.full(p, np.inf))
@@ -156,17 +186,37 @@ def negative_curvature(matrix):
     scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
     shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
     matrix = _double(matrix)
-    if sparse.issparse(matrix) and 10 * matrix.nnz > matrix.shape[0] ** 2:
+    if sparse.issparse(matrix) and fills_up(matrix):
         matrix = matrix.toarray()
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
-    try:
-        np.linalg.cholesky(matrix + shift * np.eye(matrix.shape[0]))
-    except np.linalg.LinAlgError:
+    shifted = np.array(matrix, order="F")
+    shifted.flat[:: matrix.shape[0] + 1] += shift
+    if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def fills_up(matrix):
+    """Whether the Cholesky factor of a sparse symmetric matrix may be expected to be nearly full.
+
+    Matrices of many entries a row do so, but for those that have a narrow profile in some order
+    (Cuthill and McKee, 1969).
+    """
+    p = matrix.shape[0]
+    if 10 * matrix.nnz > p * p:
+        return True
+    if p > _LARGEST_FULL or matrix.nnz < _MANY * p:
+        return False
+    order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
+    place = np.empty(p, dtype=np.int64)
+    place[order] = np.arange(p)
+    i, j = entries_of(sparse.csc_array(matrix))
+    first = np.arange(p)
+    np.minimum.at(first, place[i], place[j])
+    return bool(np.sum(np.arange(p) - first) > p * p / 8)
 
 
 def _sparse_curvature(matrix):

@@ -15,6 +15,7 @@ import numpy as np
 from sparseopt.kernels.perspective import judge_features, relaxed_costs, scaled_costs, subtract_rows
 from sparseopt.solvers.gram_models import WholeGram
 from sparseopt.solvers.interior_node import interior_node
+from sparseopt.solvers.leaps import Leaps
 from sparseopt.solvers.pull_views import Part, WholeView, WideView
 from sparseopt.solvers.relaxed_minimum import minimise_relaxed
 from sparseopt.solvers.support_fit import best_on_support
@@ -70,6 +71,9 @@ class QuadraticRelaxation(Relaxation):
         #: Whether nodes are worked out by an interior-point method, and whether they may be.
         self.is_interior = False
         self.is_small = is_smooth and p <= _SMALL and isinstance(model, WholeGram)
+        # of supports of one size, without a proof that is kept point by point
+        is_plain = self.is_small and subset.alpha == 0.0 and not keep_points
+        self.leaps = Leaps(model, subset.ridge) if is_plain else None
         self.part = Part(model)
         self.view = WholeView(self) if isinstance(model, WholeGram) else WideView(self)
         # scratch of the nodes
@@ -95,6 +99,14 @@ class QuadraticRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
+        if self.leaps is not None and not isinstance(start, _NodeRun):
+            found, start = self.leaps.relax(self.subset.k, status, start, threshold, until)
+            if found is not None:
+                return found
+        return self._relaxed(status, start, threshold, until)
+
+    def _relaxed(self, status, start, threshold, until):
+        """The node by its perspective relaxation."""
         if self.is_interior:
             start = start if isinstance(start, np.ndarray) else None
             found = interior_node(self, status, start, threshold)
@@ -114,7 +126,7 @@ class QuadraticRelaxation(Relaxation):
             if self.is_small and node.steps > _STALLED and not node.is_done:
                 self.is_interior = True
                 status[:] = first
-                return self.relax(status, None, threshold, until)
+                return self._relaxed(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
                 return node.interrupted()
         return node.result()

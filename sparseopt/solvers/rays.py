@@ -8,8 +8,9 @@ import numpy as np
 import scipy
 from scipy import sparse
 
-# A drift further than this from a proof is not worth its projection; a proof within _PROOF is one.
-_DRIFT, _PROOF = 1e-3, 1e-9
+# A drift further than this from a proof is not worth its projection; one within _PROOF is one,
+# since certificates allow 1e-8.
+_DRIFT, _PROOF = 1e-3, 5e-9
 # Relative size of what a drift carries along from the approach to a solution of the other coordinates.
 _TRIFLE = 1e-7
 _LARGEST_PROJECTION = 2_000_000
@@ -18,16 +19,22 @@ _LARGEST_PROJECTION = 2_000_000
 def separating_ray(program, y):
     """(y, box) with A'y + box = 0 and negative support, which no feasible w allows, or None."""
     y = _allowed(y / _size(y), program.row_lower, program.row_upper)
-    if not _separation(program, y)[1] <= _DRIFT:
-        return None
-    y[np.abs(y) <= _TRIFLE] = 0.0
-    rows, pull = np.flatnonzero(y), -(y @ program.A)
-    # what A'y leaves on these coordinates no bound can take
-    stuck = np.flatnonzero(_allowed(pull, program.lower, program.upper) != pull)
-    y[rows] = _projected(program.A[rows][:, stuck].T, y[rows])
-    y = _allowed(y, program.row_lower, program.row_upper)
     box, residual = _separation(program, y)
-    return np.append(y, box) if residual <= _PROOF else None
+    if residual <= _PROOF:
+        return np.append(y, box)
+    if not residual <= _DRIFT:
+        return None
+    for trifle in (_TRIFLE, 0.0):
+        ray = np.where(np.abs(y) <= trifle, 0.0, y)
+        rows, pull = np.flatnonzero(ray), -(ray @ program.A)
+        # what A'y leaves on these coordinates no bound can take
+        stuck = np.flatnonzero(_allowed(pull, program.lower, program.upper) != pull)
+        ray[rows] = _projected(program.A[rows][:, stuck].T, ray[rows])
+        ray = _allowed(ray, program.row_lower, program.row_upper)
+        box, residual = _separation(program, ray)
+        if residual <= _PROOF:
+            return np.append(ray, box)
+    return None
 
 
 def _separation(program, y):

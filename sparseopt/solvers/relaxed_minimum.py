@@ -14,6 +14,8 @@ from sparseopt.kernels.perspective import descend_perspective, relaxed_costs, su
 IN = 1  # of a status, as in `tree`
 # Epochs between two Newton steps, and the most of these.
 _EPOCHS, _STEPS = 25, 40
+# Multiplications of a call, beyond which it ends early: it cannot be interrupted.
+_PRODUCTS = 1 << 33
 # What is added to the diagonal, relative to it, of a matrix that may be singular.
 _RIDGE = 1e-13
 
@@ -22,13 +24,14 @@ def minimise_relaxed(gram, linear, w, pull, bends, costs, tol):
     """Minimise w'Gw / 2 - linear.w + relaxed costs from w, in place, as well as the pull linear - G w.
 
     `costs` are curve, l1, lower, upper, status and price as kernels take them. Ends where an epoch gains less
-    than `tol`. Returns the number of Newton steps.
+    than `tol`, or after so many Newton steps as many features allow. Returns their number.
     """
-    for step in range(_STEPS):
+    most = max(1, min(_STEPS, _PRODUCTS // max(w.size, 1) ** 3))
+    for step in range(most):
         if descend_perspective(gram, w, pull, bends, *costs, _EPOCHS, tol) < _EPOCHS:
             return step
         _newton_step(gram, linear, w, pull, costs)
-    return _STEPS
+    return most
 
 
 def _newton_step(gram, linear, w, pull, costs):

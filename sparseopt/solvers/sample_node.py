@@ -86,6 +86,9 @@ class SampleNode:
     def work(self):
         """One round: bound, fix, and a step where the node is not known well enough."""
         self.rounds += 1
+        if self.of.keep_points and self.pull is None:
+            # the checker makes the fitted values from w, without what many steps have left of rounding
+            self.point = self.view.point(self.view.fitted(self.w, self.intercept))
         if self.pull is None:
             self.pull = self.view.pulls(self.point)
         bound, least, last = self._bound(self.pull)

@@ -177,12 +177,12 @@ class Tree:
         self._last, self._status = node, status
         if self.keep_proof:
             node.points += found.points
+        if found.support is not None:
+            self.offer(*self.relaxation.evaluate(found.support))
         if not found.is_finished:
             return
         self.visited += 1
         self._dive = node.start = None
-        if found.support is not None:
-            self.offer(*self.relaxation.evaluate(found.support))
         if node.bound >= self.threshold or found.unit < 0:
             self.closed = min(self.closed, node.bound)
             return

@@ -251,6 +251,23 @@ def test_half_precision_and_copies_of_networks():
     assert repr(network) == "TorchNetwork(Sequential, 2 layers, softmax)"
 
 
+def test_old_weight_norm_and_complex_weights_are_named():
+    module = nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 3), nn.Linear(3, 2, dtype=torch.complex64))
+    with pytest.warns(FutureWarning):
+        nn.utils.weight_norm(module[2])
+    network = TorchNetwork(module)
+    assert network.only == ("0",)
+    named = " ".join(network.left_out)
+    assert all(name in named for name in ("2.weight_g", "2.weight_v", "3.weight (Linear)"))
+
+
+def test_samples_may_be_tensors_of_a_graph():
+    module = perceptron()
+    tensor = torch.tensor(X, requires_grad=True) * 1
+    assert so.prune(module, tensor, sparsity=0.5).mask == so.prune(module, X, sparsity=0.5).mask
+    assert TorchNetwork(module, only="3").only == ("3",)
+
+
 def broken(module=None, weight=np.nan):
     module = module or perceptron()
     with torch.no_grad():

@@ -263,7 +263,11 @@ def _newton_on_free(H, r, term, W, on):
     both = free[:, :, None] & free[:, None, :]
     curved = np.where(both, H + np.eye(W.shape[1]) * term.ridge, 0.0)
     slope = np.einsum("mjk,mk->mj", H, W) + term.ridge * W - r + term.l1 * np.sign(W)
-    step = -np.einsum("mjk,mk->mj", np.linalg.pinv(curved, rcond=1e-13, hermitian=True), np.where(free, slope, 0.0))
+    # columns of one size, so that a small one is not taken for one that depends on others
+    size = np.sqrt(np.einsum("mjj->mj", curved))
+    size = np.where(size > 0.0, size, 1.0)
+    inverse = np.linalg.pinv(curved / (size[:, :, None] * size[:, None, :]), rcond=1e-13, hermitian=True)
+    step = -np.einsum("mjk,mk->mj", inverse, np.where(free, slope, 0.0) / size) / size
     step = np.where(free, step, 0.0)
     # signs hold where there is an L1 norm
     low = np.where((term.l1 > 0) & (W > 0), np.maximum(term.lower, 0.0), term.lower)

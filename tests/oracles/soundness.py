@@ -36,7 +36,7 @@ def judge(problem, found, solver):
             return Verdict("raised", [f"raised {type(fault).__name__}: {fault}"])
     faults = _faults(problem, found, solution)
     if isinstance(solver, so.BranchAndBound):
-        faults += _faults_of_proof(problem, found, solution)
+        faults += _faults_of_proof(problem, found, solution, is_kept=solver.keep_proof)
     slack = _slack(problem, found)
     is_best = solution.certificate.objective <= found.best + slack + _TOL * solution.certificate.reference
     return Verdict(solution.status.name.lower(), faults, solution.seconds, is_best)
@@ -82,7 +82,7 @@ def _faults(problem, found, solution):
     return faults
 
 
-def _faults_of_proof(problem, found, solution):
+def _faults_of_proof(problem, found, solution, *, is_kept):
     """What is wrong with a branch and bound: an optimum that is none, a gap that is open, a proof that does not hold."""
     certificate, slack = solution.certificate, _slack(problem, found)
     faults = []
@@ -94,7 +94,7 @@ def _faults_of_proof(problem, found, solution):
         goal = 1.01 * _TOL + (2e-7 if problem.dtype == np.float32 else 0.0)
         if not (certificate.relative_gap <= goal or certificate.gap <= 1e-6 * slack):
             faults.append(f"converged with a relative gap of {certificate.relative_gap:.3g}")
-    if certificate.proof == "bound":
+    if is_kept and certificate.proof == "bound":
         try:
             certificate.verify(problem)
         except so.CertificateError as refusal:

@@ -343,7 +343,17 @@ def test_a_certificate_with_its_tree_can_be_verified(proven):
     assert so.certify(problem, w, tree=tree).tree is None
 
 
-SEARCHED = ["least squares", "weights and intercept", "sparse", "priced and counted", "in and out", "quadratic"]
+SEARCHED = [
+    "least squares",
+    "weights and intercept",
+    "sparse",
+    "priced and counted",
+    "in and out",
+    "quadratic",
+    "hierarchy",
+    "groups",
+    "rows",
+]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_a_sparse_network_predicts_what_the_masked_one_does(activation, biases, 
     mask = prune(model, X, sparsity=0.8, method=Magnitude()).mask
     sparse, masked = SparseNetwork.of(model, mask), mask.apply(model)
     tolerance = 1e3 * np.finfo(dtype).eps
-    for samples in (X, X[:1], X[:129]):
+    for samples in (X, X[:1], X[:4], X[:5], X[:129], X[::-1][:2]):
         found, expected = sparse.predict(samples.astype(dtype)), masked.predict(samples.astype(dtype))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)

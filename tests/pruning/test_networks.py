@@ -54,6 +54,12 @@ def test_a_layer_may_be_laid_out_as_the_model_likes():
     assert np.array_equal(layer.with_own(kernel + 1).weight, layer.weight + 1)
 
 
+def test_a_network_that_overflows_says_where():
+    network = NumpyMLP([np.full((2, 3), 1e200), np.full((3, 2), 1e200), np.eye(2)])
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="inputs of layer 'weights_2' hold NaN"):
+        network.outputs([[1.0, 1.0]])
+
+
 def test_activations_have_the_slopes_of_their_values():
     z, h = np.array([-800.0, -1.5, -0.3, 0.4, 2.0, 800.0]), 1e-6
     for activation in Activation:

@@ -160,7 +160,9 @@ def test_dead_inputs_and_few_samples_are_harmless(activation):
     assert pruned.mask.kept == 180
     assert not pruned.mask["weights_0"][::3].any()
     assert all(np.isfinite(weight).all() for weight in pruned.model.weights)
-    assert max(layer.error for layer in pruned.layers) < 0.1
+    # Of a layer alone more may be lost: neurons that the outputs do not feel go first.
+    wanted = network.predict(few)
+    assert np.sum((pruned.model.predict(few) - wanted) ** 2) < 1e-4 * np.sum((wanted - wanted.mean(axis=0)) ** 2)
 
 
 def test_constant_samples_leave_nothing_to_learn():

@@ -52,3 +52,12 @@ def test_stop_rules_say_why():
 def test_wrong_rules_are_told_at_the_door(mistake):
     with pytest.raises(ValueError, match="give"):
         mistake()
+
+
+def test_an_exponential_schedule_may_begin_with_a_leap():
+    """A tenth is left at once, then as large a part of it in each step."""
+    levels = Exponential(3, held=1, first=0.9).levels(0.99)
+    np.testing.assert_allclose(1 - levels, [0.1, 0.1 / np.sqrt(10), 0.01, 0.01])
+    assert Exponential(3, first=0.9).levels(0.8).tolist() == [0.8]
+    with pytest.raises(ValueError, match="below 1"):
+        Exponential(3, first=1)

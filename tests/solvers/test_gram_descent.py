@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.certificate import _examine, _sample_bound
+from sparseopt.certificate import _examine, _sample_bound, certify_little_lasso
 from sparseopt.conjugates import convex_form
 from sparseopt.testing import check_solver
 
@@ -74,15 +74,53 @@ def test_a_box_holds_coefficients():
     assert (solution.w[0], solution.w[1]) == (0.5, -0.5)
 
 
-def test_without_the_loop_the_result_is_the_same():
+@pytest.mark.parametrize("intercept", [False, True])
+def test_without_the_loop_the_result_is_the_same(intercept):
     random = np.random.default_rng(5)
     X = random.standard_normal((N, P))
-    problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N), intercept=True), so.L1(0.02))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N), intercept=intercept), so.L1(0.02))
+    assert problem.loss.little is not None
     at_once, in_the_loop = so.solve(problem), so.solve(problem, callback=lambda iterations, w: False)
-    assert at_once.w.tobytes() == in_the_loop.w.tobytes()
-    for name in ("status", "iterations", "intercept", "solver", "account"):
+    np.testing.assert_allclose(at_once.w, in_the_loop.w, rtol=1e-12)
+    for name in ("status", "iterations", "solver", "account"):
         assert getattr(at_once, name) == getattr(in_the_loop, name)
-    assert repr(at_once.certificate) == repr(in_the_loop.certificate)
+    assert at_once.intercept == pytest.approx(in_the_loop.intercept, rel=1e-12)
+    assert at_once.certificate.objective == pytest.approx(in_the_loop.certificate.objective, rel=1e-14)
+    assert at_once.certificate.lower_bound == pytest.approx(in_the_loop.certificate.lower_bound, rel=1e-13)
+    assert at_once.certificate.proof == in_the_loop.certificate.proof == "duality"
+    at_once.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_kernel_proves_of_any_point_what_numpy_proves(size, mean, intercept):
+    random = np.random.default_rng(7)
+    X = mean + random.standard_normal((N, P))
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N), intercept=intercept), so.L1(0.1))
+    w = size * random.standard_normal(P) * (random.random(P) < 0.5)
+    fast, slow = certify_little_lasso(problem, w), so.certify(problem, w)
+    assert fast.objective == pytest.approx(slow.objective, rel=1e-12)
+    # its margin for rounding is no smaller
+    assert fast.lower_bound == pytest.approx(slow.lower_bound, rel=1e-10, abs=1e-12 * slow.reference)
+    assert fast.stationarity == pytest.approx(slow.stationarity, rel=1e-10)
+    assert (fast.violation, fast.proof) == (slow.violation, slow.proof)
+    assert fast.reference == pytest.approx(slow.reference, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 3), (3, 1), (2, 2), (97, 8), (163, 100), (200, 101)])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_little_problem_is_the_same_however_it_is_lent(size, intercept):
+    random = np.random.default_rng(8)
+    X = 3.0 + random.standard_normal(size)
+    y = X.sum(axis=1) + random.standard_normal(len(X))
+    fixed = X.copy(order="F")
+    fixed.flags.writeable = False
+    kinds = [(X, y), (np.asfortranarray(X), y), (np.repeat(X, 2, axis=0)[::2], np.repeat(y, 2)[::2]), (fixed, list(y))]
+    found = [so.solve(so.Problem(so.LeastSquares(*lent, intercept=intercept), so.L1(0.05)), tol=1e-9) for lent in kinds]
+    for solution in found:
+        assert abs(solution.certificate.relative_gap) <= 1e-9
+        assert solution.certificate.objective == pytest.approx(found[0].certificate.objective, rel=1e-8)
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e6])

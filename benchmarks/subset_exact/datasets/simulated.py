@@ -21,7 +21,7 @@ class Dataset(BaseDataset):
             (200, 100, 5, 0.1, 5.0, 0.01),
             (2000, 300, 10, 0.5, 1.0, 0.001),
         ],
-        "seed": [0],
+        "seed": [0, 1, 2],
     }
     test_parameters = {"n_samples, n_features, k, rho, snr, l2": [(60, 80, 3, 0.1, 5.0, 0.01)]}
 

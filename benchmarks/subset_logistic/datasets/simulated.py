@@ -16,7 +16,7 @@ class Dataset(BaseDataset):
             (500, 1000, 10, 0.1, 5.0, 0.01),
             (500, 1000, 10, 0.1, 5.0, 0.015),
         ],
-        "seed": [1],
+        "seed": [1, 2, 3],
     }
     test_parameters = {"n_samples, n_features, k, rho, strength, l2": [(80, 60, 3, 0.1, 3.0, 0.02)]}
 

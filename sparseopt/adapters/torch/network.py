@@ -49,7 +49,7 @@ class TorchNetwork(Network):
     link : Link or its name, default=Link.IDENTITY
         What the outputs mean: "softmax" for scores or log probabilities of classes (CrossEntropyLoss, NLLLoss),
         "logistic" for log odds (BCEWithLogitsLoss).
-    only : sequence of str, optional
+    only : str or sequence of str, optional
         Names of the modules to prune, in the order in which they run; all linear layers and convolutions
         unless said, in the order in which they were registered.
     prepare : callable, optional
@@ -75,6 +75,8 @@ class TorchNetwork(Network):
         for name, parameter in self.module.named_parameters():
             if type(parameter).__name__.startswith("Uninitialized"):
                 raise ValueError(f"{name} has no shape yet; run the module once before it is pruned.")
+        if isinstance(self.only, str):
+            object.__setattr__(self, "only", (self.only,))
         plain = parts.plain(self.module).eval()
         maps, others = parts.linear_maps(plain)
         unknown = [name for name in self.only if name not in maps]

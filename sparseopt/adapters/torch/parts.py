@@ -89,7 +89,7 @@ def linear_maps(module):
             kind = type(part).__name__
             if shared.count(id(parameter)) > 1:
                 others.append(f"{name}.{key} ({kind}, shared with another part)".lstrip("."))
-            elif is_linear_map(part) and key == "weight":
+            elif is_linear_map(part) and key == "weight" and parameter.is_floating_point():
                 found[name] = part
             else:
                 others.append(f"{name}.{key} ({kind})".lstrip("."))

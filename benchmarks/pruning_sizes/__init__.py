@@ -1,0 +1,1 @@
+"""Sparse matrices against dense ones in the networks that pruning leaves."""

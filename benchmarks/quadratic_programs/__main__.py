@@ -1,0 +1,118 @@
+"""Success and time on quadratic programs.
+
+Run it by ``python -m benchmarks.quadratic_programs [--data FOLDER] [--eps 1e-6 ...] [--solver NAME ...]``.
+
+A program counts as solved where the solver says so and its point and multipliers have absolute
+residuals (violation, stationarity, duality gap) below eps, computed here for all alike; `relative` is
+the same with residuals relative to the data, whatever the solver says. Time is the least of some runs;
+the mean is the geometric one with a shift of 1 ms, and what failed counts ten seconds.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+
+from benchmarks.measure import race
+from benchmarks.quadratic_programs.programs import generated, residuals, stored
+from benchmarks.quadratic_programs.solvers import SOLVERS
+from benchmarks.report import markdown, save
+
+FAILED = 10.0
+SHIFT = 1e-3
+OURS = ("ours_dense", "ours_sparse")
+# These see the programs of the dense subset only.
+DENSE = ("ours_dense", "piqp_dense", "daqp")
+
+
+def rows_of(program, names, eps, rounds):
+    """One row for each solver that takes the program."""
+    calls, readers = {}, {}
+    for name in names if program.is_small else [name for name in names if name not in DENSE]:
+        try:
+            call, read = SOLVERS[name](program, eps)
+            found = read(call())  # the first call compiles, and is not timed
+        except Exception as error:  # noqa: BLE001 (whatever a peer raises is its failure, and is shown)
+            yield {"program": program.name, "eps": eps, "solver": name, "solved": False, "said": type(error).__name__}
+            continue
+        calls[name], readers[name] = call, found
+    times = race(calls, rounds, budget=FAILED)
+    for name, (is_solved, x, y, z) in readers.items():
+        absolute, relative = residuals(program, x, y, z)
+        yield {
+            "program": program.name,
+            "eps": eps,
+            "solver": name,
+            "solved": bool(is_solved and max(absolute) < eps),
+            "relative": max(relative) < eps,
+            "said": "solved" if is_solved else "not solved",
+            "n": program.q.size,
+            "m": program.row_lower.size,
+            "violation": absolute[0],
+            "stationarity": absolute[1],
+            "gap": absolute[2],
+            "CPU s": min(times[name]),
+        }
+
+
+def summary(rows):
+    """Success and mean times of each solver at each eps, and the ratio to ours on what both solve."""
+    found = []
+    for eps in dict.fromkeys(row["eps"] for row in rows):
+        for name in dict.fromkeys(row["solver"] for row in rows):
+            own = [row for row in rows if row["eps"] == eps and row["solver"] == name]
+            seconds = np.array([row["CPU s"] if row["solved"] else FAILED for row in own])
+            found.append(
+                {
+                    "eps": eps,
+                    "solver": name,
+                    "solved %": 100 * np.mean([row["solved"] for row in own]),
+                    "relative %": 100 * np.mean([row.get("relative", False) for row in own]),
+                    "mean ms": 1e3 * float(np.exp(np.log(seconds + SHIFT).mean()) - SHIFT),
+                    "median ms": 1e3 * float(np.median(seconds)),
+                }
+                | {f"{ours} / it": _ratio(rows, eps, ours, name) for ours in OURS}
+            )
+    return found
+
+
+def _ratio(rows, eps, ours, name):
+    """Geometric mean of our time over that of a solver, on the programs that both solve."""
+    times = [
+        {row["program"]: row["CPU s"] for row in rows if row["eps"] == eps and row["solver"] == who and row["solved"]}
+        for who in (ours, name)
+    ]
+    both = times[0].keys() & times[1].keys()
+    return float(np.exp(np.mean([np.log(times[0][p] / times[1][p]) for p in both]))) if both else None
+
+
+def main():
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quadratic_programs", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", help="folder of .mat files in the layout of Maros and Meszaros; generated ones else")
+    parser.add_argument("--all-sizes", action="store_true", help="also programs beyond the dense subset")
+    parser.add_argument("--eps", type=float, nargs="+", default=[1e-3, 1e-6, 1e-9])
+    parser.add_argument("--solver", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each, which take turns (default 3)")
+    parser.add_argument("--name", default="quadratic_programs", help="name of the results")
+    parser.add_argument("--quick", action="store_true", help="tiny programs, saves nothing")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # peers warn of their own failures, which the table shows
+    programs = list(stored(options.data) if options.data else generated(1 if options.quick else 4))
+    rows = []
+    for program in programs:
+        if options.all_sizes or not options.data or program.is_small:
+            for eps in options.eps:
+                rows += rows_of(program, options.solver, eps, 1 if options.quick else options.rounds)
+            print(program.name, flush=True)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    rows = [{column: row.get(column) for column in columns} for row in rows]
+    found = summary(rows)
+    print(markdown(found))
+    unsolved = [row for row in rows if row["solver"] in OURS and not row["solved"]]
+    if not options.quick:
+        save(options.name, {"summary": found, "not solved by us": unsolved, "runs": rows}, unread=("runs",))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Supports of a whole layer by alternating directions on one Gram matrix, whatever its size.
+
+With the Gram H scaled to a unit diagonal and W the dense least squares weights, one row an output, the steps
+
+    free   = (W H + rho (sparse - dual)) (H + rho)^-1
+    sparse = the largest entries of free + dual, the others zero
+    dual   = free + dual - sparse
+
+seek the support that fits best (Meng et al., "ALPS", 2024), while rho grows until the support rests.
+Here the sum `moved` = free + dual is the only state: `sparse` is its large entries, `dual` its small ones. So a step
+is one product in single precision and two passes over the weights, and a new rho one Cholesky factor, where
+ALPS takes the eigenvectors of H. Rho grows by a constant factor: at the same number of steps this finds better
+supports than growth by how much the support changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+from sparseopt.kernels.alternating import advance, changes, conjugate_step, cut, mirror, reflect
+
+# Values of half of the bits of a single precision number: the sizes are counted in two passes.
+HALF = 1 << 16
+# Steps between two values of rho: an inverse costs as much as two of them.
+EVERY = 5
+
+
+def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01, iterations=300) -> np.ndarray:
+    """Weights before the small ones are dropped: the support is where they, times `scale_of(gram)`, are largest.
+
+    Parameters
+    ----------
+    gram : array of shape (inputs, inputs)
+        Positive definite.
+    dense : array of shape (outputs, inputs)
+        Least squares weights on all inputs.
+    kept : int
+        Weights of the layer to keep.
+    rho : float
+        Penalty to begin with, relative to the diagonal of the Gram. Lowered until the support moves: one that
+        never moves is that of the largest weights.
+    growth : float
+        Factor of rho in each step; nearer to 1 is slower and better.
+    rest : float
+        Part of the kept weights that may change between two values of rho without the support counting as at rest.
+    iterations : int
+        Most steps.
+    """
+    scale = scale_of(gram)
+    scaled = (gram / scale / scale[:, None]).astype(np.float32)
+    dense = np.ascontiguousarray(dense * scale, np.float32)
+    moved, reflected, product = dense.copy(), np.empty_like(dense), np.empty_like(dense)
+    bits, support = moved.view(np.int32), np.empty(dense.shape, bool)
+    counts, spare = np.bincount((bits.ravel() & 0x7FFFFFFF) >> 16, minlength=HALF), np.empty(HALF, np.int64)
+
+    def threshold():
+        return np.int32(cut(bits, counts, spare, kept)).view(np.float32)
+
+    limit, has_moved = threshold(), False
+    changes(moved, limit, support)
+    inverse = shifted_inverse(scaled, rho)
+    # The first dual is zero.
+    factor = np.float32(0)
+    for iteration in range(1, iterations + 1):
+        reflect(moved, dense, limit, factor, reflected)
+        np.matmul(reflected, inverse, out=product)
+        advance(moved, dense, product, np.float32(rho), limit, factor, bits, counts)
+        limit, factor = threshold(), np.float32(1)
+        if iteration % EVERY:
+            continue
+        is_at_rest = changes(moved, limit, support) <= rest * kept
+        if is_at_rest and has_moved:
+            break
+        has_moved = has_moved or not is_at_rest
+        before, rho = rho, rho * growth**EVERY if has_moved else rho / 5
+        # The dual is scaled by rho.
+        factor = np.float32(before / rho)
+        inverse = shifted_inverse(scaled, rho)
+    return moved / scale.astype(np.float32)
+
+
+def scale_of(gram) -> np.ndarray:
+    """Root mean square of each input, in which weights are compared."""
+    return np.sqrt(gram.diagonal())
+
+
+def dense_weights(gram, cross) -> np.ndarray:
+    """Least squares weights on all inputs in single precision, of shape (outputs, inputs) like `cross`."""
+    scale = scale_of(gram)
+    factor, failed = scipy.linalg.lapack.spotrf((gram / scale / scale[:, None]).astype(np.float32).T, lower=True)
+    if failed:
+        return scipy.linalg.solve(gram, cross.T, assume_a="pos").T
+    solution, _ = scipy.linalg.lapack.spotrs(factor, (cross / scale).astype(np.float32).T, lower=True)
+    return solution.T / scale
+
+
+def shifted_inverse(scaled, rho) -> np.ndarray:
+    """Inverse of a single precision matrix of unit diagonal plus rho."""
+    shifted = scaled.T.copy(order="F")
+    diagonal = np.diag_indices(len(shifted))
+    shifted[diagonal] += np.float32(rho)
+    factor, failed = scipy.linalg.lapack.spotrf(shifted, lower=True)
+    while failed:
+        # Rounding took more than a small rho gives.
+        shifted[diagonal] += np.float32(1e-4)
+        factor, failed = scipy.linalg.lapack.spotrf(shifted, lower=True)
+    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
+    mirror(inverse)
+    return inverse
+
+
+def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-5) -> np.ndarray:
+    """Least squares weights of all outputs at once, each on its support, in single precision.
+
+    Every output takes steps of its own, preconditioned by the diagonal (Hestenes and Stiefel, 1952).
+
+    Parameters
+    ----------
+    gram : array of shape (inputs, inputs)
+    cross, dense, support, start : arrays of shape (outputs, inputs)
+        `dense` are the weights without a support; `start` is where to begin: the nearer, the fewer steps.
+    iterations : int
+    tolerance : float
+        Part of the loss above that of the dense weights below which a step's gain ends the run.
+    """
+    single = gram.astype(np.float32)
+    inverse_diagonal = 1 / single.diagonal()
+    found = np.where(support, start, 0).astype(np.float32)
+    # The first residual is a difference of large numbers, so it is taken in double precision.
+    residual = cross - found.astype(np.float64) @ gram
+    excess = np.vdot(dense, cross) - np.vdot(found, cross + residual)
+    residual = np.where(support, residual, 0).astype(np.float32)
+    direction = residual * inverse_diagonal
+    sizes = np.einsum("ij,ij->i", residual, direction, dtype=np.float64)
+    product = np.empty_like(found)
+    for _ in range(iterations):
+        np.matmul(direction, single, out=product)
+        if conjugate_step(support, product, inverse_diagonal, found, residual, direction, sizes) <= tolerance * excess:
+            break
+    return found

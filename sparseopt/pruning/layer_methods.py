@@ -1,0 +1,379 @@
+"""Methods for one layer at a time, of any size: a number of weights is given, and they say which and what they become.
+
+What a layer keeps comes from the scores, which compete across layers by `scope`; within the layer each method
+chooses anew. All see the layer as one least squares problem with a shared Gram matrix, see `Reconstruction`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from sparseopt.pruning import supports
+from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
+from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layerwise import best_exchanges
+from sparseopt.pruning.methods import Method, check_damping
+from sparseopt.pruning.reconstruction import Reconstruction, solve
+
+# An exact refit is a product of so many vectors for each weight of the layer, conjugate gradients thirty of faster ones.
+EXACT = 1.5
+# The same for elimination, which finds better supports.
+TRIMMED = 3
+RHO, REST = 0.15, 0.02
+# Inputs up to which weights are exchanged one by one unless said.
+SMALL = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerMethod(Method):
+    """A method that fits a layer to its old outputs, given how many weights it may keep.
+
+    Parameters
+    ----------
+    damping : float, default=0.01
+        Weight of the old weights in the least squares, relative to the mean square of the inputs. Raised by itself
+        where it is lost in rounding.
+    bound_seconds : float, default=0
+        Seconds for each layer in which to bound what any weights could reach with as many in each output;
+        `Pruned.certificates` then holds a `LayerBound` for each layer.
+    threads : int, optional
+        Threads over which outputs are spread; by default OMP_NUM_THREADS, or one per processor. The result does
+        not depend on it.
+    """
+
+    damping: float = 0.01
+    bound_seconds: float = 0.0
+    threads: int | None = None
+
+    def __post_init__(self):
+        check_damping(self.damping)
+        if not self.bound_seconds >= 0:
+            raise ValueError(f"bound_seconds is {self.bound_seconds}; give seconds for each layer, 0 for no bounds.")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads is {self.threads}; give at least 1, or None for one per processor.")
+
+    def scores(self, network, samples):
+        """Loss at which each weight alone would go, the others adjusting, times the sensitivity of its output.
+
+        This is w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992): one factor for a layer.
+        """
+        found = []
+        sensitivities = network.sensitivities(samples.X)
+        for layer, inputs, sensitivity in zip(network.layers(), network.inputs(samples.X), sensitivities, strict=True):
+            regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
+            diagonal = solve(regression.gram, np.eye(len(regression.gram))).diagonal()
+            losses = layer.weight.astype(np.float64) ** 2 / diagonal[:, None] / 2
+            found.append(losses * regression.alive[:, None] * sensitivity)
+        return found
+
+    def fit(self, layer, kept, inputs, targets):
+        """Choose as many weights as `kept` has, and fit them."""
+        regression = Reconstruction.of(inputs, targets, layer, self.damping)
+        weight, support = self.solve(regression, kept)
+        return regression.fitted(layer, weight), support
+
+    def solve(self, regression, kept):
+        """Weights and their support, both of shape (inputs, outputs), for a layer given by its moments.
+
+        Parameters
+        ----------
+        regression : Reconstruction
+        kept : array of shape (inputs, outputs)
+            A support: the result has as many weights.
+        """
+        alive = np.flatnonzero(regression.alive)
+        # Dead inputs have nothing to offer; where a support needs more than the others, theirs stay zero.
+        count = min(int(kept.sum()), alive.size * kept.shape[1])
+        weight, support = np.zeros(kept.shape), np.zeros(kept.shape, bool)
+        if count:
+            gram = np.ascontiguousarray(regression.gram[np.ix_(alive, alive)])
+            cross = np.ascontiguousarray(regression.cross[alive].T)
+            fitted, chosen = self._solve(gram, cross, np.ascontiguousarray(kept[alive].T), count)
+            weight[alive], support[alive] = fitted.T, chosen.T
+        return weight, support
+
+    @abstractmethod
+    def _solve(self, gram, cross, kept, count):
+        """Weights and support of `count` weights; here and inside rows are outputs."""
+
+    def certificate(self, layer, kept, inputs, targets) -> LayerBound | None:
+        """Lower bounds of the squared errors, where seconds are given for them."""
+        if not self.bound_seconds:
+            return None
+        return certify_layer(layer, kept, inputs, targets, seconds=self.bound_seconds)
+
+    @property
+    def _workers(self):
+        return self.threads or supports.default_threads()
+
+    def _refit(self, gram, cross, dense, support, start):
+        """Least squares weights on the support: exact where supports are small, else conjugate gradients."""
+        if supports.cost(support) <= EXACT * support.size * len(gram):
+            return supports.refit(gram, cross, support, self._workers)
+        return conjugate_gradients(gram, cross, dense, support, start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlternatingDirections(LayerMethod):
+    """The best of these methods: alternating directions find a support a little too large, elimination trims it.
+
+    Outputs compete for the weights of the layer. Supports are found in single precision, one matrix product a
+    step. Where supports are small, those of `surplus` more weights are then cut to size by exact elimination, the
+    cheapest weight of the layer first, and exchanged.
+
+    Parameters
+    ----------
+    growth : float, default=1.08
+        Factor by which the penalty of the directions grows in a step. 1.04 takes twice the steps for an error
+        some 0.5 to 1 % lower.
+    surplus : float, default=0.2
+        Part of the weights that elimination removes; 0 for no elimination.
+    exchanges : int, optional
+        Most exchanges of one weight for another within each output, at the end, each the best there is. By default
+        100 in layers of up to 128 inputs and none in larger ones, where they take longer than all the rest.
+    rounds : int, default=0
+        Exchanges of the whole layer at once: a tenth of the weights enters by the slope of the loss, and
+        elimination removes as many. One takes about as long as the trimming and gains some 0.2 to 0.5 %.
+
+    References
+    ----------
+    Meng et al., "ALPS: Improved Optimization for Highly Sparse One-Shot Pruning for Large Language Models" (2024).
+    """
+
+    growth: float = 1.08
+    surplus: float = 0.2
+    exchanges: int | None = None
+    rounds: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 1 < self.growth < 3:
+            raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.08 by default.")
+        if not 0 <= self.surplus < 10:
+            raise ValueError(f"surplus is {self.surplus}; give a part of the weights, 0.2 by default.")
+        if self.exchanges is not None and self.exchanges < 0:
+            raise ValueError(f"exchanges is {self.exchanges}; give the most per output, 0 for none.")
+        if self.rounds < 0:
+            raise ValueError(f"rounds is {self.rounds}; give how many exchanges of the layer, 0 for none.")
+
+    def _solve(self, gram, cross, kept, count):
+        weight, support = self._found(gram, cross, count)
+        exchanges = self.exchanges if self.exchanges is not None else 100 * (len(gram) <= SMALL)
+        if not exchanges:
+            return weight, support
+        for row, b in zip(support, cross, strict=True):
+            chosen = np.flatnonzero(row)
+            if chosen.size:
+                row[chosen] = False
+                row[best_exchanges(gram, b, chosen, exchanges)] = True
+        return supports.refit(gram, cross, support, self._workers), support
+
+    def _found(self, gram, cross, count):
+        dense = dense_weights(gram, cross)
+        more = min(int((1 + self.surplus) * count), dense.size)
+        # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
+        if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):
+            moved = alternating_directions(gram, dense, count, growth=self.growth**0.85)
+            support = largest(np.abs(moved) * scale_of(gram).astype(np.float32), count)
+            return self._refit(gram, cross, dense, support, moved), support
+        # Elimination forgives a support that the directions have found in fewer steps.
+        moved = alternating_directions(gram, dense, count, growth=self.growth, rho=RHO, rest=REST)
+        larger = largest(np.abs(moved) * scale_of(gram).astype(np.float32), more)
+        support = supports.eliminated(gram, cross, larger, count, self._workers)
+        weight = supports.refit(gram, cross, support, self._workers)
+        for _ in range(self.rounds):
+            weight, support = self._exchanged(gram, cross, weight, support)
+        return weight, support
+
+    def _exchanged(self, gram, cross, weight, support):
+        count = int(support.sum())
+        slopes = cross - weight.astype(np.float32) @ gram.astype(np.float32)
+        slopes[support] = 0
+        entering = largest(slopes**2 / gram.diagonal(), min(max(count // 10, 1), support.size - count))
+        other = supports.eliminated(gram, cross, support | entering, count, self._workers, part=0.25)
+        refitted = supports.refit(gram, cross, other, self._workers)
+        # The loss of least squares weights is -w'b / 2, but for a constant.
+        return (refitted, other) if np.vdot(refitted, cross) > np.vdot(weight, cross) else (weight, support)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseGPT(LayerMethod):
+    """Inputs from first to last: the least of a block go, and those after them make up for it.
+
+    One factor of the inverse Gram serves all outputs. Outputs compete within a block of inputs.
+
+    Parameters
+    ----------
+    block : int, default=128
+        Inputs whose weights are chosen together.
+    refit : bool, default=False
+        Fit the kept weights to the layer's old outputs by least squares, which the method itself does not.
+
+    References
+    ----------
+    Frantar and Alistarh, "SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot" (2023).
+    """
+
+    block: int = 128
+    refit: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.block < 1:
+            raise ValueError(f"block is {self.block}; give the inputs of a block, 128 by default.")
+
+    def _solve(self, gram, cross, kept, count):
+        dense = solve(gram, cross.T).T
+        weight = dense.copy()
+        inverse = solve(gram, np.eye(len(gram)))
+        upper = scipy.linalg.cholesky(inverse, lower=False)
+        support = np.ones(weight.shape, bool)
+        for start in range(0, len(gram), self.block):
+            end = min(start + self.block, len(gram))
+            factor = upper[start:end, start:end]
+            # Each block keeps its part of what the layer keeps, so that rounding does not pile up.
+            share = round(count * end / len(gram)) - round(count * start / len(gram))
+            chosen = largest((weight[:, start:end] / factor.diagonal()) ** 2, share)
+            errors = np.empty(chosen.shape)
+            for i in range(end - start):
+                errors[:, i] = np.where(chosen[:, i], 0, weight[:, start + i]) / factor[i, i]
+                weight[:, start + i : end] -= np.outer(errors[:, i], factor[i, i:])
+            weight[:, end:] -= errors @ upper[start:end, end:]
+            weight[:, start:end][~chosen] = 0
+            support[:, start:end] = chosen
+        return (self._refit(gram, cross, dense, support, weight) if self.refit else weight), support
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationMagnitude(LayerMethod):
+    """Keep in each output the largest weights times the root mean square of their inputs, and refit ("Wanda").
+
+    References
+    ----------
+    Sun et al., "A Simple and Effective Pruning Approach for Large Language Models" (2023).
+    """
+
+    def _solve(self, gram, cross, kept, count):
+        dense = dense_weights(gram, cross)
+        sizes = np.abs(dense) * scale_of(gram)
+        # As many for each output; the first ones get the rest.
+        each = np.full(len(sizes), count // len(sizes))
+        each[: count - each.sum()] += 1
+        order = np.argsort(-sizes, axis=1, kind="stable")
+        support = np.zeros(sizes.shape, bool)
+        np.put_along_axis(support, order, np.arange(sizes.shape[1]) < each[:, None], axis=1)
+        return self._refit(gram, cross, dense, support, dense), support
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerwiseHardThresholding(LayerMethod):
+    """Gradient steps on the layer, after each of which the largest weights stay; then a refit.
+
+    It begins with the support of the scores, and the step is one over the largest eigenvalue of the Gram scaled to
+    a unit diagonal, so that the loss never rises.
+
+    Parameters
+    ----------
+    iterations : int, default=100
+
+    References
+    ----------
+    Blumensath and Davies, "Iterative thresholding for sparse approximations" (2008).
+    """
+
+    iterations: int = 100
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.iterations < 0:
+            raise ValueError(f"iterations is {self.iterations}; give the number of steps.")
+
+    def _solve(self, gram, cross, kept, count):
+        scale = scale_of(gram)
+        scaled, wanted = gram / scale / scale[:, None], cross / scale
+        curvature = _largest_eigenvalue(scaled)
+        dense = dense_weights(gram, cross)
+        weight = np.where(kept, dense * scale, 0)
+        support = kept if kept.sum() == count else largest(np.abs(weight), count)
+        for _ in range(self.iterations):
+            weight = weight + (wanted - weight @ scaled) / curvature
+            before, support = support, largest(np.abs(weight), count)
+            weight[~support] = 0
+            if np.array_equal(before, support):
+                break
+        return self._refit(gram, cross, dense, support, weight / scale), support
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerwiseL1(LayerMethod):
+    """The lasso of the layer, with the penalty at which the wanted number of weights is left; then a refit.
+
+    Accelerated proximal gradient steps on all outputs at once, on inputs scaled to equal root mean squares; the
+    penalty is found by bisection, each time from the weights before.
+
+    Parameters
+    ----------
+    iterations : int, default=50
+        Steps for each penalty.
+    penalties : int, default=12
+        Penalties that are tried.
+
+    References
+    ----------
+    Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems" (2009).
+    """
+
+    iterations: int = 50
+    penalties: int = 12
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.iterations < 1 or self.penalties < 1:
+            raise ValueError(f"{self!r} makes no step; give iterations and penalties of at least 1.")
+
+    def _solve(self, gram, cross, kept, count):
+        scale = scale_of(gram)
+        scaled, wanted = gram / scale / scale[:, None], cross / scale
+        curvature = _largest_eigenvalue(scaled)
+        low, high = 0.0, float(np.abs(wanted).max())
+        dense = dense_weights(gram, cross)
+        best = weight = dense * scale
+        for _ in range(self.penalties):
+            alpha = (low * high) ** 0.5 if low else high / 10
+            weight = _lasso(scaled, wanted, weight, alpha, curvature, self.iterations)
+            if np.count_nonzero(weight) >= count:
+                low, best = alpha, weight
+            else:
+                high = alpha
+            if low == 0.0 and high < 1e-6 * np.abs(wanted).max():
+                break
+        support = largest(np.abs(best), count)
+        return self._refit(gram, cross, dense, support, best / scale), support
+
+
+def largest(values, count) -> np.ndarray:
+    """Where the `count` largest values are; of equal ones any."""
+    support = np.zeros(values.size, bool)
+    if count:
+        support[np.argpartition(values, values.size - count, axis=None)[values.size - count :]] = True
+    return support.reshape(values.shape)
+
+
+def _largest_eigenvalue(gram):
+    last = len(gram) - 1
+    return float(scipy.linalg.eigvalsh(gram, subset_by_index=(last, last))[0])
+
+
+def _lasso(gram, cross, weight, alpha, curvature, iterations):
+    momentum, ahead = 1.0, weight
+    for _ in range(iterations):
+        moved = ahead + (cross - ahead @ gram) / curvature
+        new = np.copysign(np.maximum(np.abs(moved) - alpha / curvature, 0), moved)
+        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        ahead = new + (momentum - 1) / following * (new - weight)
+        weight, momentum = new, following
+    return weight

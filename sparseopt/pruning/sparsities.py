@@ -1,0 +1,103 @@
+"""One model at many sparsities, its weights scored once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparseopt.adapters import adapt
+from sparseopt.pruning.layer_stats import Samples
+from sparseopt.pruning.loop import prune
+from sparseopt.pruning.methods import Method
+from sparseopt.pruning.networks import as_data
+from sparseopt.pruning.options import as_labels, as_method
+from sparseopt.pruning.scopes import Scope
+
+
+def prune_path(
+    model,
+    X,
+    y=None,
+    *,
+    sparsities,
+    method=None,
+    scope=Scope.NETWORK,
+    refit=None,
+    validation=None,
+    layers=None,
+    progress=False,
+    random_state=0,
+) -> list:
+    """Return what `prune` does at each of several sparsities, in one shot, from one pass of scores.
+
+    An elimination tells in one pass what all sparsities keep, so that only the fits are made for each.
+
+    Parameters
+    ----------
+    model, X, y, method, scope, refit, validation, layers, progress, random_state
+        As in `prune`; the method scores single weights.
+    sparsities : sequence of float
+        Parts of the weights to be zero, each at least 0 and below 1.
+
+    Returns
+    -------
+    list of Pruned
+        One for each sparsity, in their order.
+    """
+    sparsities = [float(sparsity) for sparsity in sparsities]
+    if not sparsities:
+        raise ValueError("sparsities is empty; give at least one.")
+    method = as_method(method)
+    if not isinstance(method, Method):
+        raise TypeError(f"{method!r} prunes whole neurons or features; give a method or a score of single weights.")
+    network, data = adapt(model), as_data(X)
+    labels = as_labels(network, data, y)
+    if method.needs_labels and labels is None:
+        raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+    samples = Samples(data, labels, random_state)
+    metrics = method.metrics(network, samples) if method.refits else itertools.repeat(None)
+    found = list(itertools.islice(metrics, len(network.layers())))
+    known = _Known(method, method.scores(network, samples), found)
+    runs = [
+        prune(
+            model, X, y, sparsity=sparsity, method=known, scope=scope, refit=refit, validation=validation,
+            layers=layers, progress=progress, random_state=random_state,
+        )
+        for sparsity in sparsities
+    ]  # fmt: skip
+    return [
+        replace(run, method=method, layers=tuple(replace(layer, method=method) for layer in run.layers)) for run in runs
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known(Method):
+    """A method whose scores and metrics are known."""
+
+    method: Method
+    found: list[np.ndarray]
+    found_metrics: list
+
+    @property
+    def refits(self) -> bool:
+        return self.method.refits
+
+    def scores(self, network, samples):
+        return self.found
+
+    def metrics(self, network, samples):
+        return self.found_metrics
+
+    def fit(self, layer, kept, inputs, targets):
+        return self.method.fit(layer, kept, inputs, targets)
+
+    def fit_with(self, metric, layer, kept, inputs, targets):
+        return self.method.fit_with(metric, layer, kept, inputs, targets)
+
+    def fit_network(self, before, network, kept, samples, choose, objective, clock):
+        return self.method.fit_network(before, network, kept, samples, choose, objective, clock)
+
+    def certificate(self, layer, kept, inputs, targets):
+        return self.method.certificate(layer, kept, inputs, targets)

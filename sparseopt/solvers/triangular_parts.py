@@ -1,0 +1,86 @@
+"""Cholesky factors of large matrices, their inverses and largest eigenvalues, in parts short enough for a time limit.
+
+One call of LAPACK takes a second and more where there are thousands of rows, and nothing interrupts it. Each function
+is a generator that yields between products of matrices of some hundredths of a second, and returns what it is for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import blas, eigh_tridiagonal, lapack
+
+# Multiplications that are made at once, and the fewest columns of a block.
+_PRODUCTS, _NARROWEST = 1 << 28, 64
+# Steps of Lanczos' method at most.
+_STEPS = 60
+
+
+def copied(matrix):
+    """A copy of a symmetric matrix in C order, in Fortran order: fresh memory takes its time."""
+    copy = np.empty_like(matrix, order="F")
+    for block in _blocks(len(matrix)):
+        copy[:, block] = matrix[block].T
+        yield
+    return copy
+
+
+def cholesky(matrix):
+    """Put the lower Cholesky factor of a matrix in Fortran order into its lower half; returns whether there is one."""
+    for block in _blocks(len(matrix)):
+        first, last = block.start, block.stop
+        if first:
+            matrix[first:, block] -= matrix[first:, :first] @ matrix[block, :first].T
+            yield
+        own, fault = lapack.dpotrf(matrix[block, block], lower=1)
+        if fault:
+            return False
+        matrix[block, block] = own
+        if last < len(matrix):
+            matrix[last:, block] = blas.dtrsm(1.0, own, matrix[last:, block], side=1, lower=1, trans_a=1)
+        yield
+    return True
+
+
+def inverse_diagonal(factor):
+    """The diagonal of (L L')**-1, for L in the lower half of `factor`: squares of the columns of L**-1, a block at a time."""
+    size = len(factor)
+    blocks, diagonal = _blocks(size), np.empty(size)
+    inverses = [lapack.dtrtri(np.tril(factor[block, block]), lower=1)[0] for block in blocks]
+    for at, block in enumerate(blocks):
+        columns = np.zeros((size - block.start, block.stop - block.start), order="F")
+        columns[: block.stop - block.start] = inverses[at]
+        for below, inverse in zip(blocks[at + 1 :], inverses[at + 1 :], strict=True):
+            first, last = below.start - block.start, below.stop - block.start
+            columns[first:last] = -inverse @ (factor[below, block.start : below.start] @ columns[:first])
+            yield
+        diagonal[block] = np.einsum("ij,ij->j", columns, columns)
+        yield
+    return diagonal
+
+
+def largest_eigenvalue(apply, size, tolerance):
+    """The largest eigenvalue of a positive semidefinite matrix, nearly, by Lanczos' method from equal entries."""
+    basis = np.zeros((_STEPS + 1, size))
+    basis[0] = 1.0 / np.sqrt(size)
+    diagonal, beside, value = [], [], 0.0
+    for step in range(_STEPS):
+        image = apply(basis[step])
+        yield
+        diagonal.append(float(basis[step] @ image))
+        # twice, so that rounding leaves nothing of the others
+        for _ in range(2):
+            image -= (basis[: step + 1] @ image) @ basis[: step + 1]
+        rest = float(np.linalg.norm(image))
+        values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside))
+        value, error = float(values[-1]), rest * abs(float(vectors[-1, -1]))
+        if error <= tolerance * value or not rest > 0.0:
+            break
+        beside.append(rest)
+        basis[step + 1] = image / rest
+    return value
+
+
+def _blocks(size):
+    """Slices of rows or columns, so that the products with one take no more than what is made at once."""
+    width = max(_NARROWEST, 4 * _PRODUCTS // max(size * size, 1))
+    return [slice(first, min(first + width, size)) for first in range(0, size, width)]
