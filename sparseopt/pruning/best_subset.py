@@ -16,6 +16,7 @@ from sparseopt.problem import Problem
 from sparseopt.pruning.feature_methods import standardised
 from sparseopt.pruning.features import FeatureMethod, Selection
 from sparseopt.pruning.row_selection import RowSelection, many_selections
+from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.branch_and_bound import BranchAndBound
 from sparseopt.solvers.gram_rows import GramRows
@@ -36,13 +37,14 @@ class BestSubset(FeatureMethod):
 
     with columns of unit variance. The ridge, against noise, is chosen by cross-validation of the unshrunken refit: none
     gives the best fit to these samples, which is overfitted where there are many features and much noise, and a very
-    large one the features that correlate most with y. Of several outputs or classes, which are fitted as indicators,
+    large one the features that correlate most with y. It is the least whose error is within one standard error of the
+    lowest, since only evidence should lead away from the best fit. Of several outputs or classes, which are fitted as indicators,
     a feature serves all or none.
 
     Parameters
     ----------
     ridges : sequence of float, default=(0, 0.01, 0.1, 0.3, 1, 3, 100)
-        Of which the best by cross-validation is taken; one alone is taken as it is.
+        Of which one is taken by cross-validation; one alone is taken as it is.
     folds : int, default=5
     proof_time : float, default=0
         Seconds for a branch and bound, which proves the features best under the chosen ridge, or replaces them.
@@ -89,18 +91,15 @@ class BestSubset(FeatureMethod):
             supports = self._many_supports(X, y, count, fold)
         else:
             supports = ([search(ridge) for ridge in self.ridges] for search in _searches(X, y, count, fold))
-        errors = np.zeros(len(self.ridges))
+        errors = np.empty((len(self.ridges), n))
         for held, found in enumerate(supports):
             inside, outside, known = fold != held, fold == held, {}
             for i, support in enumerate(found):
                 key = support.tobytes()
                 if key not in known:
                     known[key] = _held_out(X[:, support], y, inside, outside)
-                errors[i] += known[key]
-        # Of nearly equal ones the largest: more shrinkage is more stable.
-        return max(
-            ridge for ridge, error in zip(self.ridges, errors, strict=True) if error <= errors.min() * (1 + 1e-9)
-        )
+                errors[i, outside] = known[key]
+        return self.ridges[_least_within_noise(errors, self.ridges)]
 
     def _many_supports(self, X, y, count, fold):
         """Supports for each fold and ridge, of shape (folds, ridges, count), all in one."""
@@ -127,14 +126,25 @@ def _searches(X, y, count, fold):
 
 
 def _held_out(X, y, inside, outside):
-    """Squared error on some samples of least squares on the others."""
+    """Squared error of each of some samples by least squares on the others."""
     part, other, wanted = _dense(X[inside]), _dense(X[outside]), y[inside]
     centre, mean = part.mean(axis=0), wanted.mean(axis=0)
     part = part - centre
     # Columns that are constant in a fold, or copies, would make it singular.
     gram = part.T @ part + len(part) * _LEAST_RIDGE * np.eye(part.shape[1])
     w = np.linalg.solve(gram, part.T @ (wanted - mean))
-    return float(np.sum((y[outside] - mean - (other - centre) @ w) ** 2))
+    return np.sum((y[outside] - mean - (other - centre) @ w).reshape(len(other), -1) ** 2, axis=1)
+
+
+def _least_within_noise(errors, ridges):
+    """Place of the least ridge whose mean error is within one standard error of the lowest.
+
+    The standard error is that of the differences, sample by sample: a few outliers do not decide.
+    """
+    more = errors - errors[np.argmin(errors.mean(axis=1))]
+    noise = more.std(axis=1) / np.sqrt(more.shape[1])
+    within = more.mean(axis=1) <= noise + 1e-12 * errors.mean()
+    return min(np.flatnonzero(within), key=lambda i: ridges[i])
 
 
 def _dense(X):
@@ -172,7 +182,11 @@ def _proven(X, y, count, ridge, support, proof_time):
     w[support] = np.linalg.solve(gram, columns.T @ y / len(y))
     if BranchAndBound().rejects(problem) is not None:
         return support, certify(problem, w)
-    found = solve(problem, BranchAndBound(), w, time_limit=proof_time)
+    try:
+        found = solve(problem, BranchAndBound(), w, time_limit=proof_time)
+    except UnsupportedProblem:
+        # Columns that depend on each other, and no ridge: nothing is proven of them.
+        return support, certify(problem, w)
     return np.flatnonzero(found.w.reshape(len(found.w), -1).any(axis=1)), found.certificate
 
 

@@ -213,6 +213,14 @@ def test_constant_and_equal_columns_do_no_harm():
         assert kept.sum() == 3
 
 
+def test_without_a_ridge_nothing_is_proven_of_dependent_columns():
+    data = np.column_stack([X, X[:, 0] + X[:, 1]])
+    found = select(BestSubset(ridges=0, proof_time=5), data, Y, 3)
+    assert found.kept.sum() == 3
+    assert found.certificate.relative_gap == np.inf
+    assert select(BestSubset(ridges=1e-3, proof_time=20), data, Y, 3).certificate.relative_gap < 1e-5
+
+
 def test_all_features_may_stay():
     for method in METHODS:
         assert prune_features(LinearRegression(), X, Y, sparsity=0, method=method).mask == Mask(
