@@ -39,7 +39,8 @@ class LayerwiseL0(Method):
         Part of the metric between neurons that counts, in [0, 1): at 0 each neuron is on its own. Below 1,
         because the second order holds near the old outputs only.
     sweeps : int, default=3
-        Passes over the neurons of a layer after the first, in which they look at each other's errors.
+        Passes over the neurons of a layer in which they look at each other's errors, after a first one that fits each on its
+        own.
 
     References
     ----------
@@ -90,8 +91,11 @@ class LayerwiseL0(Method):
         cross = regression.cross * regression.alive[:, None]
         weight, kept = np.zeros(kept.shape), kept.copy()
         ratios = np.eye(kept.shape[1]) if metric is None else coupling_ratios(metric, self.coupling)
-        for sweep in range(1 + (self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0)):
-            selection_sweep(regression.gram, cross, weight, kept, ratios if sweep else None, self.exchanges)
+        sweeps = self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0
+        # Where others follow, the first sweep only fits: what it would exchange, the others' errors would change again.
+        selection_sweep(regression.gram, cross, weight, kept, None, 0 if sweeps else self.exchanges)
+        for _ in range(sweeps):
+            selection_sweep(regression.gram, cross, weight, kept, ratios, self.exchanges)
         return regression.fitted(layer, weight), kept
 
 
