@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier
 import sparseopt as so
 from sparseopt import plotting, report
 from sparseopt.adapters.sklearn import apply
-from sparseopt.pruning import LayerwiseL0, Magnitude
+from sparseopt.pruning import LayerwiseL0, Magnitude, Scored
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95)
 SUBSET_SIZE = 8
@@ -163,7 +163,7 @@ def pruned_digits(picture):
     )
     network = MLPClassifier((64, 32), learning_rate_init=3e-3, tol=1e-3, n_iter_no_change=5, random_state=0).fit(X, y)
     dense = float(network.score(X_test, y_test))
-    methods = {"layer-wise L0": LayerwiseL0(), "magnitude": Magnitude(), "refitted": Magnitude(refit=True)}
+    methods = {"layer-wise L0": LayerwiseL0(), "magnitude": Magnitude(), "refitted": Scored(Magnitude(), refit=True)}
     rows, detail, runs = [], [], []
     for sparsity in SPARSITIES:
         pruned = {name: so.prune(network, X, sparsity=sparsity, method=method) for name, method in methods.items()}

@@ -37,6 +37,8 @@ _PATIENCE, _LONG_PATIENCE = 12, 60
 _HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
+# Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
+_FINAL = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,8 @@ class Interior(State):
     point: Point
     best: Point
     weight: np.ndarray
+    #: Residual of the best point, which is no state's to see while there may be a better one.
+    lowest: float = np.inf
     #: Residual of the best point with the gap in units of the objective; both are inf while unknown.
     relative: float = np.inf
     mu: float = 0.0
@@ -219,6 +223,9 @@ class InteriorPoint(Solver):
                 _give_up(self, problem, state, tol)
         if state.status is None:
             _show(problem, state)
+        # Where duality judges, in relative terms, it is asked once the point is as good as final.
+        final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * _largest(state.program.q)
+        state.residual = state.lowest if final else np.inf
         return state
 
 
@@ -376,6 +383,8 @@ def _look(solver, problem, state, tol):
     state.last_violation = violation
     if found < state.least:
         state.least, state.best = found, state.point.copy()
+    if not state.has_rows:
+        tol = min(tol, _FINAL * state.tolerance * _largest(state.program.q))
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
     if found <= tol:
         _keep_if_better(state, problem, state.point.x, rows, bounds)
@@ -384,7 +393,7 @@ def _look(solver, problem, state, tol):
     if solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
         # also where the point is good enough: the exact one costs one factorisation more
         _polish(state, problem, rows, bounds, tol)
-    if state.residual <= tol:
+    if state.lowest <= tol:
         state.status = Status.CONVERGED if state.has_rows else None
         return
     if state.iterations >= 3:
@@ -428,7 +437,7 @@ def _give_up(solver, problem, state, tol):
     state.point = state.best
     rows, bounds = _measure_here(state)
     _keep_if_better(state, problem, state.point.x, rows, bounds)
-    if solver.polish and state.residual > tol:
+    if solver.polish and state.lowest > tol:
         _polish(state, problem, rows, bounds, tol)
     state.status = Status.CONVERGED if state.has_rows and state.relative <= tol else Status.STALLED
 
@@ -436,12 +445,12 @@ def _give_up(solver, problem, state, tol):
 def _show(problem, state):
     """Make the point the result where it is the best so far, since the run may be ended here."""
     found = max(state.seen)
-    if found < state.residual:
+    if found < state.lowest:
         program, p = state.program, problem.n_features
         w = np.clip(state.columns * state.point.x, program.lower, program.upper)
         rows, bounds = _multipliers(state)
         _, _, _, y, v = measure(program, w, state.rows * rows / state.cost, bounds / (state.cost * state.columns))
-        state.w, state.duals, state.residual = w[:p].copy(), Duals(y, v[:p]), found
+        state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), found
 
 
 def _look_for_rays(state, rows, p):
@@ -468,8 +477,8 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     v = None if bounds is None else bounds / (state.cost * state.columns)
     violation, stationarity, gap, y, v = measure(program, w, y, v)
     residual = max(violation, stationarity, gap)
-    if residual < state.residual or residual <= enough:
+    if residual < state.lowest or residual <= enough:
         objective = abs(program.q @ w + program.alpha @ np.abs(w)) / 2
         state.relative = max(violation, stationarity, gap / max(1.0, objective))
-        state.w, state.duals, state.residual = w[:p].copy(), Duals(y, v[:p]), float(residual)
+        state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual
