@@ -78,7 +78,7 @@ class WorkingColumns:
         """Products of some columns with a vector of one entry a sample, in float64."""
         width = max(1, _AT_ONCE // rest.size)
         blocks = (features[start : start + width] for start in range(0, features.size, width))
-        return np.concatenate([self._design.columns_as_rows(block) @ rest for block in blocks])
+        return np.concatenate([np.empty(0), *(self._design.columns_as_rows(block) @ rest for block in blocks)])
 
     def restrict(self, keep):
         """Leave out columns."""

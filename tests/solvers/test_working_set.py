@@ -506,3 +506,16 @@ def test_small_and_empty_problems_end_at_stationary_points_of_the_problems_own_p
         assert solution.status is so.Status.CONVERGED
         assert solution.certificate.stationarity <= 1e-7
         assert "handed over" not in solution.account
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("shape", [(20, 30), (200, 700), (60, 3000)])
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_from_the_largest_alpha_on_nothing_is_chosen(shape, intercept, factor):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    loss = so.LeastSquares(X, y, intercept=intercept)
+    # a little above it, where rounding decides
+    solution = so.solve(so.Problem(loss, so.L1(factor * (1 + 1e-12) * so.alpha_max(loss))), so.WorkingSet())
+    assert solution.status is so.Status.CONVERGED
+    assert solution.support.size == 0
