@@ -30,8 +30,8 @@ class Program:
     def is_small(self):
         """Whether it belongs to the dense subset of Maros and Meszaros: at most 1,000 coefficients and sides of rows."""
         equal = self.row_lower == self.row_upper
-        sides = np.isfinite(self.row_lower) + np.isfinite(self.row_upper) - equal
-        return self.q.size <= 1000 and self.q.size + int(sides.sum()) <= 1000
+        sides = np.isfinite(self.row_lower).sum() + np.isfinite(self.row_upper).sum() - equal.sum()
+        return self.q.size <= 1000 and self.q.size + int(sides) <= 1000
 
 
 def residuals(program, x, y, z):

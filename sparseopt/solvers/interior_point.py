@@ -37,6 +37,8 @@ _PATIENCE, _LONG_PATIENCE = 12, 60
 _HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
+# Violation, relative to the coefficients, of a point that counts as feasible where they grow without limit.
+_MET = 1e-9
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -387,7 +389,7 @@ def _look(solver, problem, state, tol):
         tol = min(tol, _FINAL * state.tolerance * _largest(state.program.q))
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
     if found <= tol:
-        _keep_if_better(state, problem, state.point.x, rows, bounds)
+        _keep_if_better(state, problem, state.point.x, rows, _box(state))
         # from here an active set that failed before may be solved for
         state.active.forget()
     if solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
@@ -423,6 +425,12 @@ def _multipliers(state):
     return rows, bounds
 
 
+def _box(state):
+    """Multipliers of the bounds at the point, without the slopes."""
+    z, size, m = state.point.z * state.sides.active, state.sides.kind.size, state.scaled.row_lower.size
+    return z[size + m : 2 * size] - z[m:size]
+
+
 def _polish(state, problem, rows, bounds, tol):
     """Newton steps on the active set that multipliers and slacks suggest."""
     scaled, x = state.scaled, state.point.x
@@ -436,7 +444,7 @@ def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
     state.point = state.best
     rows, bounds = _measure_here(state)
-    _keep_if_better(state, problem, state.point.x, rows, bounds)
+    _keep_if_better(state, problem, state.point.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
         _polish(state, problem, rows, bounds, tol)
     state.status = Status.CONVERGED if state.has_rows and state.relative <= tol else Status.STALLED
@@ -444,13 +452,13 @@ def _give_up(solver, problem, state, tol):
 
 def _show(problem, state):
     """Make the point the result where it is the best so far, since the run may be ended here."""
-    found = max(state.seen)
-    if found < state.lowest:
+    if max(state.seen) < state.lowest:
         program, p = state.program, problem.n_features
         w = np.clip(state.columns * state.point.x, program.lower, program.upper)
-        rows, bounds = _multipliers(state)
-        _, _, _, y, v = measure(program, w, state.rows * rows / state.cost, bounds / (state.cost * state.columns))
-        state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), found
+        y, v = state.rows * _multipliers(state)[0] / state.cost, _box(state) / (state.cost * state.columns)
+        *exact, y, v = measure(program, w, y, v)
+        if max(exact) < state.lowest:
+            state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
 def _look_for_rays(state, rows, p):
@@ -461,7 +469,8 @@ def _look_for_rays(state, rows, p):
         if ray is not None:
             state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
             return
-    if _largest(state.point.x) > _LARGE:
+    # a problem that nothing satisfies is not unbounded, whatever its objective does
+    if _largest(state.point.x) > _LARGE and state.seen[0] <= _MET * (1 + _largest(state.columns * state.point.x)):
         ray = descent_ray(state.program, state.columns * state.point.x)
         if ray is not None:
             state.status, state.ray = Status.UNBOUNDED, ray[:p]

@@ -24,6 +24,10 @@ from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, q
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 
+# Violation, relative to the coefficients, of a point that counts as feasible where they grow without limit.
+_MET = 1e-4
+
+
 @dataclass(kw_only=True)
 class Splitting(State):
     """ADMM iterates in scaled units, and the best point found in the user's."""
@@ -227,6 +231,10 @@ def _look_for_rays(state, dx, dy, p):
     if ray is not None:
         state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
         return
+    w = np.clip(state.columns * state.x, program.lower, program.upper)
+    # a problem that nothing satisfies is not unbounded, whatever its objective does
+    if _excess(program, w) > _MET * (1 + _largest(w)):
+        return
     ray = descent_ray(program, state.columns * dx)
     if ray is not None:
         state.status, state.ray = Status.UNBOUNDED, ray[:p]
@@ -244,6 +252,12 @@ def _rebalance(state, y):
         state.u *= state.rho / rho
         state.rho = rho
         state.factor = state.system.factor(rho)
+
+
+def _excess(program, w):
+    """Largest excess of w over a side of a row."""
+    rows = program.A @ w
+    return max(np.max(rows - program.row_upper, initial=0.0), np.max(program.row_lower - rows, initial=0.0))
 
 
 def _largest(vector):
