@@ -1,0 +1,91 @@
+"""What the interior point method alone promises: statuses against a linear programme, and multipliers with slopes apart."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import linprog
+
+import sparseopt as so
+
+
+def small_program(seed):
+    """A program in whole numbers: degenerate, rank-deficient, without a solution or without curvature as often as not."""
+    rng = np.random.default_rng(seed)
+    p, m = int(rng.integers(1, 7)), int(rng.integers(0, 7))
+    M = rng.integers(-2, 3, (p, int(rng.integers(0, p + 1)))).astype(float)
+    A = rng.integers(-2, 3, (m, p)).astype(float)
+    lower = rng.integers(-4, 3, m).astype(float)
+    upper = lower + rng.integers(0, 4, m)
+    lower[rng.random(m) < 0.3], upper[rng.random(m) < 0.3] = -np.inf, np.inf
+    if m > 1 and rng.random() < 0.3:
+        A[0] = A[-1]
+    box = so.Box(
+        np.where(rng.random(p) < 0.4, -np.inf, rng.integers(-3, 1, p)),
+        np.where(rng.random(p) < 0.4, np.inf, rng.integers(0, 4, p)),
+    )
+    Q = sparse.csc_array(M @ M.T) if rng.random() < 0.4 else M @ M.T
+    penalty = so.L1(float(rng.choice([0.5, 1.0]))) if rng.random() < 0.3 else so.Zero()
+    rows = (so.LinearConstraint(A, lower, upper),) if m else ()
+    return so.Problem(so.Quadratic(Q, rng.integers(-3, 4, p).astype(float)), penalty, so.Intersection(*rows, box))
+
+
+def is_feasible(problem):
+    """What HiGHS says of the constraints alone."""
+    *rows, box = problem.constraint.parts
+    sides = [(part.A[np.isfinite(part.upper)], part.upper[np.isfinite(part.upper)]) for part in rows]
+    sides += [(-part.A[np.isfinite(part.lower)], -part.lower[np.isfinite(part.lower)]) for part in rows]
+    A, b = (np.concatenate(parts) for parts in zip(*sides, strict=True)) if sides else (None, None)
+    bounds = list(zip(*box.bounds(problem.n_features), strict=True))
+    return linprog(np.zeros(problem.n_features), A_ub=A, b_ub=b, bounds=bounds, method="highs").status == 0
+
+
+@pytest.mark.parametrize("first", range(0, 300, 100))
+def test_small_degenerate_programs_end_with_a_proof(first):
+    for seed in range(first, first + 100):
+        problem = small_program(seed)
+        solution = so.solve(problem, so.InteriorPoint(), tol=1e-8, max_iter=500)
+        solution.certificate.verify(problem)
+        assert solution.status in {so.Status.CONVERGED, so.Status.INFEASIBLE, so.Status.UNBOUNDED}, seed
+        assert (solution.status is not so.Status.INFEASIBLE) == is_feasible(problem), seed
+        if solution.status is so.Status.CONVERGED:
+            assert max(solution.certificate.violation, solution.certificate.dual_residual) <= 1e-7, seed
+
+
+@pytest.mark.parametrize(
+    "solver", [so.InteriorPoint(), so.OperatorSplitting()], ids=lambda solver: type(solver).__name__
+)
+def test_what_nothing_satisfies_is_infeasible_though_its_objective_falls_for_ever(solver):
+    """The first coefficient is free and has a price; the others cannot satisfy the rows."""
+    rows = so.LinearConstraint(np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]), [1.0, -np.inf], [np.inf, 0.0])
+    problem = so.Problem(so.Quadratic(np.diag([0.0, 1.0, 1.0]), [-1.0, 0.0, 0.0]), constraint=rows)
+    assert so.solve(problem, solver).status is so.Status.INFEASIBLE
+
+
+def test_a_slope_of_the_l1_term_is_no_multiplier_of_a_bound():
+    """The bounds are far away, so that their multipliers are zero; the slope of the first coefficient is one."""
+    problem = so.Problem(
+        so.Quadratic(np.eye(2), [-3.0, 0.5]),
+        so.L1(1.0),
+        so.Intersection(so.LinearConstraint(np.ones((1, 2)), -9.0, 9.0), so.Box(-5.0, 5.0)),
+    )
+    solution = so.solve(problem, so.InteriorPoint(polish=False), tol=1e-9)
+    assert solution.w == pytest.approx([2.0, 0.0], abs=1e-6)
+    assert solution.duals.box == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert solution.certificate.gap <= 1e-8
+
+
+@pytest.mark.parametrize("knobs", [{"step_fraction": 1.0}, {"regularisation": 0.0}, {"regularisation": 1.0}])
+def test_knobs_outside_of_their_range_are_refused(knobs):
+    with pytest.raises(ValueError, match=next(iter(knobs))):
+        so.InteriorPoint(**knobs)
+
+
+def test_a_dense_factor_is_made_where_a_sparse_one_would_be_full():
+    rng = np.random.default_rng(0)
+    B = sparse.random_array((800, 400), density=0.02, rng=rng, format="csc")
+    Q = B.T @ B + sparse.eye_array(400)
+    box = so.Intersection(so.LinearConstraint(sparse.csc_array(np.ones((1, 400))), 1.0, 1.0), so.Box(0.0, 1.0))
+    problem = so.Problem(so.Quadratic(Q, rng.standard_normal(400)), constraint=box)
+    solution = so.solve(problem, so.InteriorPoint(), tol=1e-9)
+    assert solution.status is so.Status.CONVERGED
+    assert "Cholesky" in solution.account
