@@ -25,7 +25,7 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton_systems import NewtonSystem, systems
-from sparseopt.solvers.quadratic_measure import measure
+from sparseopt.solvers.quadratic_measure import excess, measure
 from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
@@ -37,8 +37,8 @@ _PATIENCE, _LONG_PATIENCE = 12, 60
 _HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
-# Violation, relative to the coefficients, of a point that counts as feasible where they grow without limit.
-_MET = 1e-9
+# Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
+_MET = 1e-6
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -470,7 +470,7 @@ def _look_for_rays(state, rows, p):
             state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
             return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if _largest(state.point.x) > _LARGE and state.seen[0] <= _MET * (1 + _largest(state.columns * state.point.x)):
+    if _largest(state.point.x) > _LARGE and excess(state.program, state.columns * state.point.x) <= _MET:
         ray = descent_ray(state.program, state.columns * state.point.x)
         if ray is not None:
             state.status, state.ray = Status.UNBOUNDED, ray[:p]

@@ -20,11 +20,11 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets, sides
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.linear_systems import Factor, System, linear_system
+from sparseopt.solvers.quadratic_measure import excess
 from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
-
-# Violation, relative to the coefficients, of a point that counts as feasible where they grow without limit.
+# Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-4
 
 
@@ -233,7 +233,7 @@ def _look_for_rays(state, dx, dy, p):
         return
     w = np.clip(state.columns * state.x, program.lower, program.upper)
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if _excess(program, w) > _MET * (1 + _largest(w)):
+    if excess(program, w) > _MET:
         return
     ray = descent_ray(program, state.columns * dx)
     if ray is not None:
@@ -252,12 +252,6 @@ def _rebalance(state, y):
         state.u *= state.rho / rho
         state.rho = rho
         state.factor = state.system.factor(rho)
-
-
-def _excess(program, w):
-    """Largest excess of w over a side of a row."""
-    rows = program.A @ w
-    return max(np.max(rows - program.row_upper, initial=0.0), np.max(program.row_lower - rows, initial=0.0))
 
 
 def _largest(vector):

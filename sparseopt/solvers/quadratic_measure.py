@@ -35,6 +35,13 @@ def measure(program, w, y, v=None):
     return violation, _largest(rest), gap, y, v
 
 
+def excess(program, w):
+    """Largest excess of w over a side of a row, relative to the row's value where that exceeds 1."""
+    rows = program.A @ w
+    over = np.maximum(rows - program.row_upper, program.row_lower - rows)
+    return float(np.max(over / (1 + np.abs(rows)), initial=0.0))
+
+
 def _pulling(multipliers, lower, upper):
     """Multipliers without those that pull on an infinite side."""
     return np.where(np.isfinite(np.where(multipliers > 0, upper, lower)), multipliers, 0.0)
