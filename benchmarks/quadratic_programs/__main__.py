@@ -67,7 +67,7 @@ def summary(rows):
                     "eps": eps,
                     "solver": name,
                     "solved %": 100 * np.mean([row["solved"] for row in own]),
-                    "relative %": 100 * np.mean([row.get("relative", False) for row in own]),
+                    "relative %": 100 * np.mean([bool(row["relative"]) for row in own]),
                     "mean ms": 1e3 * float(np.exp(np.log(seconds + SHIFT).mean()) - SHIFT),
                     "median ms": 1e3 * float(np.median(seconds)),
                 }
