@@ -20,6 +20,8 @@ from sparseopt.solvers.quadratic_program import QuadraticProgram, fills_up
 _lapack = scipy.linalg.lapack
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
 _ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
+# Up to this size a sparse matrix may be made full for a factorisation with pivoting.
+_LARGEST_INDEFINITE = 2000
 # Rows with fewer than one entry in so many are multiplied as sparse ones.
 _SPARSE_ROWS = 25
 
@@ -154,7 +156,7 @@ class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
     def __init__(self, program, system):
-        self.system = system
+        self.program, self.system = program, system
         self.n = system.n
 
     def factorise(self, D, E):
@@ -165,6 +167,10 @@ class SparseNewtonSystem(NewtonSystem):
 
     def solve(self, r, t):
         return self.system.solved(self.parts, r, t)
+
+    def harder(self):
+        # a factorisation without pivoting has no remedy but one with it
+        return IndefiniteSystem(_in_full(self.program)) if self.system.size <= _LARGEST_INDEFINITE else None
 
 
 def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
