@@ -17,19 +17,6 @@ from sparseopt.pruning import (
 from sparseopt.pruning.network_l0 import joint_hessian
 
 
-@pytest.fixture(scope="module")
-def small():
-    rng = np.random.default_rng(1)
-    weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in ((12, 9), (9, 6), (6, 3))]
-    return NumpyMLP(weights, [rng.standard_normal(size) for size in (9, 6, 3)], "tanh", "softmax")
-
-
-@pytest.fixture(scope="module")
-def samples():
-    rng = np.random.default_rng(2)
-    return rng.standard_normal((300, 12)) @ rng.standard_normal((12, 12)) / 4
-
-
 def test_the_joint_hessian_foretells_the_divergence(small, samples):
     """A small move of some weights: m'Hm / 2 to second order, in all layers at once."""
     rng = np.random.default_rng(3)
