@@ -15,7 +15,7 @@ conditions; where that fails a slower, more accurate factorisation takes over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,14 +23,13 @@ from sparseopt.certificate import needs_multipliers
 from sparseopt.kernels import interior as kernels
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets
-from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.newton_systems import NewtonSystem, systems
+from sparseopt.solvers.base import Solver
+from sparseopt.solvers.interior_state import Interior, Point, PointSystem, Sides, largest
+from sparseopt.solvers.newton_systems import systems
 from sparseopt.solvers.quadratic_measure import excess, measure
-from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
+from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
-# Beyond this a side is as good as absent: what stands for infinity in most files of problems.
-_INFINITE = 1e20
 # Iterations without a tenth less residual after which nothing more is expected: near a solution, and far from one.
 _PATIENCE, _LONG_PATIENCE = 12, 60
 # The same after which regularisation falls below its floor, and how far.
@@ -41,92 +40,6 @@ _LARGE = 1e3
 _MET = 1e-6
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class Sides:
-    """The inequalities of a scaled program, laid out as kernels/interior.py wants them."""
-
-    low: np.ndarray
-    high: np.ndarray
-    kind: np.ndarray
-    sloped: np.ndarray
-    active: np.ndarray
-    count: int
-
-    @classmethod
-    def of(cls, program) -> Sides:
-        """Sides of a program."""
-        low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
-        equal = low == high
-        lower, upper = (low > -_INFINITE) & ~equal, (high < _INFINITE) & ~equal
-        kind = lower * kernels.LOWER + upper * kernels.UPPER + equal * kernels.EQUAL
-        sloped = np.flatnonzero((program.alpha > 0) & ~equal[program.row_lower.size :])
-        active = np.concatenate([lower, upper, np.ones(2 * sloped.size, dtype=bool)])
-        return cls(low, high, kind.astype(np.int64), sloped, active, int(np.count_nonzero(active)))
-
-
-@dataclass
-class Point:
-    """Coefficients, slopes' bounds, multipliers of equality rows, multipliers and slacks of inequalities."""
-
-    x: np.ndarray
-    t: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    s: np.ndarray
-
-    def copy(self) -> Point:
-        """Return a point with arrays of its own."""
-        return Point(self.x.copy(), self.t.copy(), self.y.copy(), self.z.copy(), self.s.copy())
-
-
-@dataclass(kw_only=True)
-class Interior(State):
-    """A point inside of all inequalities in scaled units, and the best point found in the user's."""
-
-    program: QuadraticProgram
-    scaled: QuadraticProgram
-    columns: np.ndarray
-    rows: np.ndarray
-    cost: float
-    #: Units of rows and coefficients: what one unit of the scaled program is in the user's.
-    units: np.ndarray
-    has_rows: bool
-    sides: Sides
-    system: NewtonSystem
-    active: ActiveSets
-    point: Point
-    best: Point
-    weight: np.ndarray
-    #: Residual of the best point, which is no state's to see while there may be a better one.
-    lowest: float = np.inf
-    #: Residual of the best point with the gap in units of the objective; both are inf while unknown.
-    relative: float = np.inf
-    mu: float = 0.0
-    rho: float = 1e-6
-    delta: float = 1e-4
-    #: What neither of the two falls below; multipliers move by at most a violation over delta in one iteration.
-    floor: float = 1e-10
-    #: Added to both diagonals after a factorisation failed.
-    extra: float = 0.0
-    #: Refinements that ended far from exact.
-    poor: int = 0
-    least: float = np.inf
-    #: Residual and violation a tenth below which counts as progress, and the iteration that made the last.
-    mark: float = np.inf
-    least_violation: float = np.inf
-    last_violation: float = np.inf
-    #: Shorter one of the last steps.
-    stride: float = 0.0
-    marked: int = 0
-    #: What is missing from the conditions at the point, and its violation, stationarity and gap.
-    missing: tuple = field(default=(), repr=False)
-    seen: tuple = (np.inf, np.inf, np.inf)
-
-    def account(self) -> str:
-        """The factorisation in use."""
-        return f"{type(self.system).__name__}, mu {self.mu:.0e}, rho {self.rho:.0e}, delta {self.delta:.0e}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +139,7 @@ class InteriorPoint(Solver):
         if state.status is None:
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
-        final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * _largest(state.program.q)
+        final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
         state.residual = state.lowest if final else np.inf
         return state
 
@@ -248,7 +161,7 @@ def _begin(solver, state):
         np.where(sides.kind[:m] & kernels.EQUAL, scaled.row_lower - image, 0.0),
         np.where(sides.active, least, 0.0),
     )
-    system = _Newton.at(state)
+    system = PointSystem.at(state)
     found = None if system is None else system.direction(solver, right)
     if found is None:
         return False
@@ -271,7 +184,7 @@ def _iterate(solver, state):
     on_w, on_t, on_rows, on_slacks = state.missing
     if state.poor >= 2 and (harder := state.system.harder()) is not None:
         state.system, state.poor = harder, 0
-    system = _Newton.at(state)
+    system = PointSystem.at(state)
     found = None if system is None else system.direction(solver, (on_w, on_t, on_rows, on_slacks - point.s))
     if found is None:
         return False
@@ -297,78 +210,6 @@ def _iterate(solver, state):
     return True
 
 
-@dataclass(frozen=True, eq=False)
-class _Newton:
-    """The factorised Newton system at a point."""
-
-    state: Interior
-    rho: float
-    delta: float
-
-    @classmethod
-    def at(cls, state):
-        """Factorise at the state; None where that fails whatever is added to the diagonals."""
-        sides, point = state.sides, state.point
-        D, E = np.empty(point.x.size), np.empty(point.y.size)
-        kernels.springs(sides.active, point.s, point.z, state.delta, state.weight)
-        for _ in range(9):
-            kernels.diagonals(sides.kind, sides.sloped, state.weight, state.rho, state.delta, state.extra, D, E)
-            if state.system.factorise(D, E):
-                return cls(state, state.rho, state.delta)
-            state.extra = max(1e-9, 10 * state.extra)
-        return None
-
-    def direction(self, solver, right):
-        """Solution for a right-hand side, refined; None where it is not finite."""
-        scale = max(map(_largest, right))
-        total = self._solved(right)
-        error, size = self._error(right, total)
-        for _ in range(solver.refinements):
-            if not size > 1e-13 * (1 + scale):
-                break
-            better = tuple(a + b for a, b in zip(total, self._solved(error), strict=True))
-            error_there, size_there = self._error(right, better)
-            if not size_there < size:
-                break
-            is_slow = size_there > 0.3 * size
-            total, error, size = better, error_there, size_there
-            if is_slow:
-                break
-        if not np.isfinite(size):
-            return None
-        self.state.poor += size > 1e-7 * (1 + scale)
-        return total
-
-    def _solved(self, right):
-        sides, weight = self.state.sides, self.state.weight
-        on_w, on_t, on_rows, h = right
-        r, t = np.empty_like(on_w), np.empty_like(on_rows)
-        kernels.condense(sides.kind, sides.sloped, weight, self.rho, h, on_w, on_t, on_rows, r, t)
-        dw, nu = self.state.system.solve(r, t)
-        dt, dz = np.empty_like(on_t), np.zeros_like(h)
-        kernels.expand(sides.kind, sides.sloped, weight, self.rho, h, on_t, dw, nu, dt, dz)
-        return dw, dt, nu, dz
-
-    def _error(self, right, found):
-        """What directions leave of the right-hand side, and its size."""
-        scaled, sides = self.state.scaled, self.state.sides
-        dw, dt, dy, dz = found
-        rows, bounds = np.empty_like(dy), np.empty_like(dw)
-        kernels.net(sides.kind, sides.sloped, dz, dy, rows, bounds)
-        error = tuple(np.zeros_like(part) for part in right)
-        size = kernels.missing(
-            sides.kind, sides.sloped, self.state.weight, self.rho, self.delta, right[3], right[0], right[1], right[2],
-            dw, dt, dy, dz, scaled.curve(dw), rows @ scaled.A, bounds, scaled.A @ dw,
-            error[3], error[0], error[1], error[2],
-        )  # fmt: skip
-        # a maximum passes over NaN, a sum does not
-        return error, size if np.isfinite(np.add.reduce(dw) + np.add.reduce(dz)) else np.inf
-
-
-def _largest(vector):
-    return float(np.max(np.abs(vector), initial=0.0))
-
-
 def _look(solver, problem, state, tol):
     """Measure the point, keep the best, polish near the end, and look for rays and the end."""
     rows, bounds = _measure_here(state)
@@ -386,7 +227,7 @@ def _look(solver, problem, state, tol):
     if found < state.least:
         state.least, state.best = found, state.point.copy()
     if not state.has_rows:
-        tol = min(tol, _FINAL * state.tolerance * _largest(state.program.q))
+        tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
     is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
     if found <= tol:
         _keep_if_better(state, problem, state.point.x, rows, _box(state))
@@ -464,13 +305,13 @@ def _show(problem, state):
 def _look_for_rays(state, rows, p):
     """Set the status where the iterates point along a proof that there is no solution."""
     m = rows.size
-    if _largest(rows) > _LARGE or _largest(state.point.z * state.sides.active) > _LARGE:
+    if largest(rows) > _LARGE or largest(state.point.z * state.sides.active) > _LARGE:
         ray = separating_ray(state.program, state.rows * rows) if m else None
         if ray is not None:
             state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
             return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if _largest(state.point.x) > _LARGE and excess(state.program, state.columns * state.point.x) <= _MET:
+    if largest(state.point.x) > _LARGE and excess(state.program, state.columns * state.point.x) <= _MET:
         ray = descent_ray(state.program, state.columns * state.point.x)
         if ray is not None:
             state.status, state.ray = Status.UNBOUNDED, ray[:p]
