@@ -236,6 +236,11 @@ def _model(loss):
     return None
 
 
+def _dense(row):
+    """One row of a matrix, as an array."""
+    return row.toarray() if sparse.issparse(row) else np.asarray(row)
+
+
 class _Gram:
     """f(w) = constant - pull.w + w'Gw / 2, where w may be a matrix with a column for each response."""
 
@@ -282,7 +287,11 @@ class _Gram:
                 G += part.T @ (s[first : first + step] * part)
             return G
 
-        return _Gram(float(np.sum(s * y * y)) / 2, pulled(s * y), n, columns, whole)
+        pull = pulled(s * y)
+        if loss.intercept:
+            # centred, a constant column is zero, and what rounding leaves of its product has no curvature to go with
+            pull[np.ravel(_dense(A.max(axis=0)) == _dense(A.min(axis=0)))] = 0.0
+        return _Gram(float(np.sum(s * y * y)) / 2, pull, n, columns, whole)
 
     def whole(self):
         """G, as a new matrix."""

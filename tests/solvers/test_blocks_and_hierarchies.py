@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import sparseopt as so
 from sparseopt.solvers.block_interior import interior_blocks
@@ -332,3 +333,14 @@ def test_rows_that_no_relaxation_tells_apart_are_enumerated():
     assert kept.certificate.objective == pytest.approx(
         so.solve(large(k=2, p=20), so.BranchAndBound(), tol=1e-4).certificate.objective, rel=1e-9
     )
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array], ids=["dense", "sparse"])
+def test_a_proof_holds_where_an_intercept_makes_a_column_zero(storage):
+    rng = np.random.default_rng(0)
+    X = storage(np.column_stack([np.ones(12), np.zeros(12)]))
+    Y = rng.standard_normal((12, 3)) + 0.7
+    problem = so.Problem(so.LeastSquares(X, Y, intercept=True), constraint=so.RowCardinality(2))
+    solution = so.solve(problem, so.BranchAndBound(keep_proof=True))
+    assert solution.status is so.Status.CONVERGED
+    solution.certificate.verify(problem)
