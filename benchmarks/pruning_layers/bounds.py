@@ -24,6 +24,8 @@ SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 METHODS = {
     "LayerwiseL0, network": (LayerwiseL0(), "network"),
     "LayerwiseL0, layer": (LayerwiseL0(), "layer"),
+    "LayerwiseL0 without coupling, network": (LayerwiseL0(coupling=0), "network"),
+    "LayerwiseL0 without coupling, layer": (LayerwiseL0(coupling=0), "layer"),
     "AlternatingDirections, layer": (AlternatingDirections(threads=1), "layer"),
 }
 
