@@ -11,6 +11,7 @@ import sparseopt as so
 from sparseopt import cli
 
 ROOT = Path(__file__).parents[1]
+GALLERY = [pytest.param(page, id=page.stem) for page in sorted((ROOT / "docs/gallery").glob("plot_*.py"))]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
 
@@ -39,6 +40,23 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         if line.startswith("$ sparseopt "):
             arguments = shlex.split(line.removeprefix("$ sparseopt "))
             assert cli.main(arguments) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", GALLERY)
+def test_a_gallery_page_runs_and_draws(page, tmp_path, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    drawn = []
+
+    def show():
+        drawn.extend(plt.get_fignums())
+        plt.close("all")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plt, "show", show)
+    plt.close("all")
+    exec(compile(page.read_text(encoding="utf-8"), str(page), "exec"), {"__name__": "__main__"})
+    show()
+    assert drawn, f"{page.name} has no picture"
 
 
 def test_the_readme_has_two_set_up_commands_of_one_line():
