@@ -77,6 +77,17 @@ class LayerBound:
         return f"LayerBound(error {self.value / (self.energy or 1.0):.3g} of the energy, gap {self.gap:.2%})"
 
 
+def check_bound_seconds(seconds) -> None:
+    """Refuse what is no time for bounds."""
+    if not seconds >= 0:
+        raise ValueError(f"bound_seconds is {seconds}; give seconds for each layer, 0 for no bounds.")
+
+
+def bound_within(seconds, layer, kept, inputs, targets) -> LayerBound | None:
+    """`certify_layer`, or None where it has no time."""
+    return certify_layer(layer, kept, inputs, targets, seconds=seconds) if seconds else None
+
+
 def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
     """Bound from below what any weights could reach with as many in each output.
 

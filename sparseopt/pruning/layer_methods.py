@@ -13,7 +13,7 @@ import numpy as np
 
 from sparseopt.pruning import supports
 from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
-from sparseopt.pruning.layer_bounds import LayerBound, certify_layer
+from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, solve
@@ -54,8 +54,7 @@ class LayerMethod(Method):
 
     def __post_init__(self):
         check_damping(self.damping)
-        if not self.bound_seconds >= 0:
-            raise ValueError(f"bound_seconds is {self.bound_seconds}; give seconds for each layer, 0 for no bounds.")
+        check_bound_seconds(self.bound_seconds)
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads is {self.threads}; give at least 1, or None for one per processor.")
 
@@ -109,9 +108,7 @@ class LayerMethod(Method):
 
     def certificate(self, layer, kept, inputs, targets) -> LayerBound | None:
         """Lower bounds of the squared errors, where seconds are given for them."""
-        if not self.bound_seconds:
-            return None
-        return certify_layer(layer, kept, inputs, targets, seconds=self.bound_seconds)
+        return bound_within(self.bound_seconds, layer, kept, inputs, targets)
 
     @property
     def _workers(self):

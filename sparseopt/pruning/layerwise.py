@@ -9,6 +9,7 @@ import scipy
 
 from sparseopt.kernels.pruning import eliminate, exchange, gather
 from sparseopt.pruning.curvature import metrics
+from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 
@@ -41,6 +42,10 @@ class LayerwiseL0(Method):
     sweeps : int, default=3
         Passes over the neurons of a layer in which they look at each other's errors, after a first one that fits each on its
         own.
+    bound_seconds : float, default=0
+        Seconds for each layer in which to bound what any weights could reach with as many in each output, by itself;
+        `Pruned.certificates` then holds a `LayerBound` for each layer. Outputs that make good each other's errors
+        are further from it than those without coupling, on purpose.
 
     References
     ----------
@@ -53,9 +58,11 @@ class LayerwiseL0(Method):
     exchanges: int = 100
     coupling: float = 0.9
     sweeps: int = 3
+    bound_seconds: float = 0.0
 
     def __post_init__(self):
         check_damping(self.damping)
+        check_bound_seconds(self.bound_seconds)
         if self.exchanges < 0:
             raise ValueError(f"exchanges is {self.exchanges}; give the most per neuron, 0 for none.")
         if not 0 <= self.coupling < 1:
@@ -97,6 +104,10 @@ class LayerwiseL0(Method):
         for _ in range(sweeps):
             selection_sweep(regression.gram, cross, weight, kept, ratios, self.exchanges)
         return regression.fitted(layer, weight), kept
+
+    def certificate(self, layer, kept, inputs, targets) -> LayerBound | None:
+        """Lower bounds of the squared errors, where seconds are given for them."""
+        return bound_within(self.bound_seconds, layer, kept, inputs, targets)
 
 
 def coupling_ratios(metric, coupling) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparseopt.pruning import AlternatingDirections, NumpyMLP, certify_layer, prune
+from sparseopt.pruning import AlternatingDirections, LayerwiseL0, NumpyMLP, certify_layer, prune
 from sparseopt.pruning.networks import Layer
 
 
@@ -57,11 +57,16 @@ def test_dependent_and_dead_inputs_still_have_bounds():
     assert bound.lower_outputs[0] == pytest.approx(best)
 
 
-def test_a_pruned_model_carries_the_bounds_of_its_layers():
+@pytest.mark.parametrize(
+    "method",
+    [AlternatingDirections(bound_seconds=60.0, threads=1), LayerwiseL0(coupling=0, bound_seconds=60.0)],
+    ids=lambda method: type(method).__name__,
+)
+def test_a_pruned_model_carries_the_bounds_of_its_layers(method):
     rng = np.random.default_rng(0)
     network = NumpyMLP([rng.standard_normal((12, 8)), rng.standard_normal((8, 3))])
     X = rng.standard_normal((300, 12))
-    result = prune(network, X, sparsity=0.7, method=AlternatingDirections(bound_seconds=60.0, threads=1))
+    result = prune(network, X, sparsity=0.7, method=method)
     assert list(result.certificates) == ["weights_0", "weights_1"]
     for bound in result.certificates.values():
         assert bound.lower <= bound.value
