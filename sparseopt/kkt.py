@@ -138,7 +138,9 @@ def recover_duals(problem, w, *, activity=1e-6) -> Duals:
     y = np.zeros(y_range[0].size)
     active = np.flatnonzero(y_range[0] < y_range[1])
     if active.size:
-        y[active] = balanced_multipliers(form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active]))
+        y[active] = balanced_multipliers(
+            form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active])
+        )
     pull = -(slope + y @ form.A)
     return Duals(y, np.clip(pull - np.clip(pull, *s_range), *v_range))
 

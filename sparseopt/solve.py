@@ -77,11 +77,9 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if not problem.loss.is_compiled:
-        return AugmentedLagrangian()
     if _FEW.rejects(problem) is None:  # it takes none that chooses a support
         return _FEW
-    if problem.chooses_support:
+    if problem.chooses_support and problem.loss.is_compiled:
         if _SUBSETS.rejects(problem) is None:
             return _SUBSETS
         if problem.proximal is None:

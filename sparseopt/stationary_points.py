@@ -59,7 +59,7 @@ def first_order(problem, w, duals=None) -> FirstOrder:
     return FirstOrder(
         stationarity=float(np.max(slope_distance(problem, w, total), initial=0.0)),
         complementarity=float(np.max(np.minimum(np.abs(y), slack), initial=0.0)),
-        duals=Duals(y, _bound_pulls(problem, w, total)),
+        duals=Duals(y, bound_pulls(problem, w, total)),
     )
 
 
@@ -85,7 +85,7 @@ def slope_distance(problem, w, slope):
 
 def _prox_distance(problem, w, slope, lower, upper):
     term = problem.penalty if isinstance(problem.penalty, Penalty) or problem.proximal is None else problem.proximal
-    step = _SHORT * max(1.0, float(np.max(np.abs(w), initial=0.0))) / max(1.0, float(np.max(np.abs(slope), initial=0.0)))
+    step = short_step(w, slope)
     nearest, v = np.empty_like(w), w - step * slope
     if isinstance(term, Penalty):
         for j in range(w.size):
@@ -95,7 +95,13 @@ def _prox_distance(problem, w, slope, lower, upper):
     return np.abs(w - np.clip(nearest, lower, upper)) / step
 
 
-def _bound_pulls(problem, w, total):
+def short_step(w, slope):
+    """A proximal step so short that its length over the step is a distance of slopes."""
+    size = max(1.0, float(np.max(np.abs(w), initial=0.0)))
+    return _SHORT * size / max(1.0, float(np.max(np.abs(slope), initial=0.0)))
+
+
+def bound_pulls(problem, w, total):
     """Multipliers of the box: what the penalty leaves of the slope where w is at a bound."""
     lower, upper = bounds_of(problem)
     if not (np.any(np.isfinite(lower)) or np.any(np.isfinite(upper))):

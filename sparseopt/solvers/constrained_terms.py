@@ -20,6 +20,7 @@ from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import L0, L0L1, Penalty, ProximalTerm, Ridged, Zero, concavity, straightened
 from sparseopt.problem import is_priced, parts_of, without_price
 from sparseopt.solvers.penalised_quadratic import prox_of
+from sparseopt.stationary_points import short_step
 
 # Relative move at which the slope of a concave penalty is read off its values.
 _MOVE = 1e-6
@@ -30,6 +31,8 @@ class ConstrainedTerm(ABC):
 
     #: Whether a line between two points of the set is in the set, and the term convex on it.
     is_convex = False
+    #: Whether its pieces are supports, between which the prox chooses.
+    has_supports = False
     #: Steps of the prox are shorter than this.
     longest_step = np.inf
 
@@ -44,6 +47,14 @@ class ConstrainedTerm(ABC):
     @abstractmethod
     def piece(self, w):
         """The separable form of the term around w; None where there is none."""
+
+    def enter(self, w):
+        """A point of the set near w."""
+        return self.prox(w, min(1e-10, self.longest_step))
+
+    def slope_distance(self, w, slope):
+        """Distance of -slope to the slopes of the term at w, for each coefficient."""
+        return self.piece(w).subgradient_distance(w, slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,9 @@ class ConvexTerm(ConstrainedTerm):
     def piece(self, w):
         return self.form
 
+    def enter(self, w):
+        return np.clip(w, self.form.lower, self.form.upper)
+
 
 @dataclass(frozen=True, eq=False)
 class CountedTerm(ConstrainedTerm):
@@ -70,6 +84,7 @@ class CountedTerm(ConstrainedTerm):
     form: SeparableForm
     price: float
     k: int
+    has_supports = True
 
     def value(self, w):
         smooth = np.sum(self.form.a * np.abs(w) + self.form.b * w * w / 2)
@@ -89,9 +104,12 @@ class CountedTerm(ConstrainedTerm):
 
     def piece(self, w):
         on = w != 0.0
-        return replace(
-            self.form, lower=np.where(on, self.form.lower, 0.0), upper=np.where(on, self.form.upper, 0.0)
-        )
+        return replace(self.form, lower=np.where(on, self.form.lower, 0.0), upper=np.where(on, self.form.upper, 0.0))
+
+    def slope_distance(self, w, slope):
+        distance = self.form.subgradient_distance(w, slope)
+        is_full = self.price > 0.0 or np.count_nonzero(w) >= self.k
+        return np.where(w == 0.0, 0.0, distance) if is_full else distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +145,10 @@ class ConcaveTerm(ConstrainedTerm):
                 a[j] = (ahead - behind) / (2.0 * reach) * np.sign(w_j)
         return SeparableForm(np.maximum(a, 0.0), np.zeros_like(w), lower, upper)
 
+    def enter(self, w):
+        w = np.clip(w, self.lower, self.upper)
+        return w if self.value(w) < np.inf else self.prox(w, min(1e-10, self.longest_step))
+
 
 @dataclass(frozen=True, eq=False)
 class WholeTerm(ConstrainedTerm):
@@ -145,6 +167,10 @@ class WholeTerm(ConstrainedTerm):
 
     def piece(self, w):
         return None
+
+    def slope_distance(self, w, slope):
+        step = short_step(w, slope)
+        return np.abs(w - self.prox(w - step * slope, step)) / step
 
 
 def constrained_term(problem):
