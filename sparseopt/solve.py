@@ -348,7 +348,8 @@ class _Watch:
         reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound
         gap = abs(here.objective - here.bound)
-        self.gap = 0.0 if gap == 0.0 else gap / reference
+        # at the start both the objective and that at zero may be zero
+        self.gap = 0.0 if gap == 0.0 else gap / reference if reference > 0.0 else np.inf
         if self.gap <= self.tol and self.problem.violation(w) <= self.tol:
             return Status.CONVERGED
         if is_rounding:

@@ -132,7 +132,9 @@ class AugmentedLagrangian(Solver):
         residual = _largest(state.term.slope_distance(here.w, slope))
         distance = _largest(here.rows - np.clip(here.rows + state.y / state.penalties, state.lower, state.upper))
         if trials is None or trials.best is None:
-            state.w, state.residual = here.w, max(residual, distance)
+            state.w = here.w
+            # with supports the run ends itself
+            state.residual = max(residual, distance) if trials is None else np.inf
             state.duals = Duals(pull, bound_pulls(problem, here.w, slope))
         if trials is not None and not trials.is_counting:
             if max(residual, distance) <= max(tol, _ROUGH) or state.iterations >= _ROUGH_STEPS:
@@ -238,7 +240,7 @@ class AugmentedLagrangian(Solver):
                 state.term, state.y, state.rho, trials.began = term, trials.y, trials.rho, state.iterations
                 state.go(there)
                 return
-        state.status = Status.CONVERGED
+        state.status, state.residual = Status.CONVERGED, 0.0
 
 
 def _largest(vector):

@@ -178,7 +178,8 @@ def constrained_term(problem):
     penalty, p = problem.penalty, problem.n_features
     if not isinstance(penalty, ProximalTerm):
         return "the penalty has no prox of its own: it is one of a linear map"
-    others = [p for p in parts_of(problem.constraint) if not isinstance(p, LinearConstraint | NonlinearConstraint)]
+    rows = LinearConstraint | NonlinearConstraint
+    others = [part for part in parts_of(problem.constraint) if not isinstance(part, rows)]
     lower, upper = bounds_of(problem)
     if np.any(lower > upper):
         return "the boxes have nothing in common"
@@ -188,7 +189,7 @@ def constrained_term(problem):
     if balls:
         if len(others) > 1 or not isinstance(penalty, Zero):
             return "L1Ball has a prox by itself only, without a penalty or a box"
-        return WholeTerm(balls[0], penalty)
+        return WholeTerm(balls[0].private(p), penalty)
     counts = [part.k for part in others if isinstance(part, Cardinality)]
     form = convex_form(without_price(penalty), p)
     if isinstance(form, SeparableForm):
@@ -200,7 +201,7 @@ def constrained_term(problem):
         return "with a Cardinality it takes convex penalties on single coefficients"
     if not isinstance(penalty, Penalty):
         is_free = bool(np.all(np.isinf(lower)) and np.all(np.isinf(upper)))
-        return WholeTerm(penalty, penalty) if is_free else "the prox of this penalty in a box is not known"
+        return WholeTerm(penalty.private(p), penalty) if is_free else "the prox of this penalty in a box is not known"
     if np.all(np.isinf(lower)) and np.all(np.isinf(upper)):
         return ConcaveTerm(penalty, lower, upper)
     if straightened(penalty, 2.0) is None:

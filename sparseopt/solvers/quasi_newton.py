@@ -63,7 +63,7 @@ class QuasiNewton:
         """Learn that the gradient changes by `change` along a move; a damped change where it says too little."""
         bent = self.product(move)
         length, curved, seen = float(move @ move), float(move @ bent), float(move @ change)
-        if not (length > 0.0 and np.all(np.isfinite(change))):
+        if not (length > 0.0 and curved > 0.0 and np.all(np.isfinite(change))):
             return
         if self.is_new and seen > 0.0:
             # the size of the first change is that of the matrix (Nocedal and Wright, 2006, 6.20)
@@ -74,7 +74,7 @@ class QuasiNewton:
             part = (1.0 - _DAMPING) * curved / (curved - seen)
             change = part * change + (1.0 - part) * bent
             seen = _DAMPING * curved
-        if not seen > 1e-16 * length:
+        if not (seen > 1e-16 * length and curved > 0.0):
             return
         if self.p <= _SMALL:
             if self.matrix is None:
