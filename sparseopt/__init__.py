@@ -13,6 +13,7 @@ from sparseopt.constraints import GroupCardinality as GroupCardinality
 from sparseopt.constraints import Intersection as Intersection
 from sparseopt.constraints import L1Ball as L1Ball
 from sparseopt.constraints import LinearConstraint as LinearConstraint
+from sparseopt.constraints import NonlinearConstraint as NonlinearConstraint
 from sparseopt.constraints import Required as Required
 from sparseopt.constraints import RowCardinality as RowCardinality
 from sparseopt.constraints import Simplex as Simplex
@@ -31,6 +32,7 @@ from sparseopt.losses import Poisson as Poisson
 from sparseopt.losses import Quadratic as Quadratic
 from sparseopt.losses import Quantile as Quantile
 from sparseopt.losses import SampleLoss as SampleLoss
+from sparseopt.losses import Smooth as Smooth
 from sparseopt.losses import SquaredHinge as SquaredHinge
 from sparseopt.mask import Mask as Mask
 from sparseopt.overlapping import OverlappingGroups as OverlappingGroups
@@ -85,6 +87,7 @@ from sparseopt.solution import Status as Status
 from sparseopt.solution import UnsupportedProblem as UnsupportedProblem
 from sparseopt.solve import default_solver as default_solver
 from sparseopt.solve import solve as solve
+from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian as AugmentedLagrangian
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
-from sparseopt import kkt
+from sparseopt import kkt, stationary_points
 from sparseopt.bound_tree import BoundTree
 from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
@@ -76,6 +76,9 @@ class Certificate:
         The proof of a bound that a branch and bound has brought, where it was kept.
     dual_residual : float
         Residual of the dual equations, for problems with linear rows; nan elsewhere.
+    complementarity : float
+        Largest min(multiplier, distance to the side it pulls to) of a row, for problems with nonlinear constraints;
+        nan elsewhere.
     ray : array or None
         The ray that proves infeasibility or unboundedness.
     reference : float
@@ -89,6 +92,7 @@ class Certificate:
     proof: str
     reference: float
     dual_residual: float = np.nan
+    complementarity: float = np.nan
     w: np.ndarray | None = field(default=None, repr=False)
     duals: object = field(default=None, repr=False)
     ray: np.ndarray | None = field(default=None, repr=False)
@@ -108,6 +112,8 @@ class Certificate:
     def summary(self) -> str:
         """The proof in a few words."""
         match self.proof:
+            case "stationarity" if not np.isnan(self.complementarity):
+                return f"stationary to {self.stationarity:.1e}, violation {self.violation:.1e}, no bound"
             case "stationarity":
                 return f"stationary to {self.stationarity:.1e}, no bound"
             case "kkt":
@@ -179,6 +185,8 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
     """`certify` of a finite float64 vector, which the certificate keeps."""
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
+    if stationary_points.covers(problem):
+        return _certify_first_order(problem, w, duals)
     if needs_multipliers(problem):
         return _certify_rows(problem, w, duals, ray)
     here = examine(problem, w)
@@ -282,8 +290,27 @@ def _certify_composed(problem, w, duals):
     )
 
 
+def _certify_first_order(problem, w, duals):
+    """Stationarity, violation and complementarity of w; no bound, for the functions may be anything."""
+    objective = problem.objective(w)
+    found = stationary_points.first_order(problem, w, duals)
+    return Certificate(
+        objective=objective,
+        lower_bound=-np.inf,
+        violation=problem.violation(w),
+        stationarity=found.stationarity,
+        complementarity=found.complementarity,
+        proof="stationarity",
+        reference=abs(objective),
+        w=w,
+        duals=found.duals,
+    )
+
+
 def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
+    if not kkt.covers(problem):
+        return _certify_first_order(problem, w, duals)
     objective, start = problem.objective(w), objective_at_zero(problem)
     unproven = Certificate(
         objective=objective,
@@ -296,8 +323,6 @@ def _certify_rows(problem, w, duals, ray):
         duals=duals,
         ray=ray,
     )
-    if not kkt.covers(problem):
-        return unproven
     # whichever of the two a ray was meant for: what it proves, it proves
     if ray is not None and kkt.check_primal_ray(problem, ray).holds:
         return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
@@ -310,10 +335,10 @@ def _certify_rows(problem, w, duals, ray):
 
 
 def needs_multipliers(problem):
-    """Whether the constraint has linear rows, or the penalty is one of a linear map: a point alone has no simple dual."""
-    return is_composed(problem) or (
-        problem.constraint is not None and problem.proximal is None and not problem.chooses_support
-    )
+    """Whether a point alone has no simple dual: there are rows, functions of the user's, or a penalty of a linear map."""
+    if is_composed(problem) or stationary_points.covers(problem):
+        return True
+    return problem.constraint is not None and problem.proximal is None and not problem.chooses_support
 
 
 def is_composed(problem):

@@ -7,10 +7,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+from scipy import optimize, sparse
 
 from sparseopt._jit import Term
+from sparseopt.finite_differences import SCHEMES
 from sparseopt.inputs import as_design, as_floats, as_number
+from sparseopt.nonlinear import NonlinearConstraint
 from sparseopt.supports import (
     Cardinality,
     Constraint,
@@ -33,12 +35,14 @@ __all__ = [
     "Intersection",
     "L1Ball",
     "LinearConstraint",
+    "NonlinearConstraint",
     "Projectable",
     "Required",
     "RowCardinality",
     "Simplex",
     "StrongHierarchy",
     "SupportConstraint",
+    "as_constraint",
     "simplex_shift",
     "violation",
 ]
@@ -201,11 +205,12 @@ class LinearConstraint(Constraint):
 
 @dataclass(frozen=True)
 class Intersection(Constraint):
-    """All of several constraints at once: ``Intersection(Box(0, 1), LinearConstraint(A, b, b))``."""
+    """All of several constraints at once: ``Intersection(Box(0, 1), LinearConstraint(A, b, b))``, SciPy's among them."""
 
     parts: tuple
 
     def __init__(self, *parts):
+        parts = [as_constraint(part) for part in parts]
         for part in parts:
             if not isinstance(part, Constraint):
                 raise TypeError(f"Intersection takes constraints, got {type(part).__name__}.")
@@ -236,6 +241,24 @@ class Intersection(Constraint):
         nonzero = np.broadcast_to((lower > 0.0) | (upper < 0.0), math.prod(shape)).reshape(shape[0], -1).any(axis=1)
         zero = np.broadcast_to((lower == 0.0) & (upper == 0.0), math.prod(shape)).reshape(shape[0], -1).all(axis=1)
         return conflict([*supports, Forbidden(np.flatnonzero(zero))], shape, np.flatnonzero(nonzero).tolist())
+
+
+def as_constraint(given):
+    """Our constraint for one of SciPy's, or for a list of both kinds; anything else as it is."""
+    match given:
+        case optimize.NonlinearConstraint():
+            if not (callable(given.jac) or given.jac in SCHEMES):
+                raise ValueError(
+                    f'jac of NonlinearConstraint is {given.jac!r}, which is not known here; give a function, "2-point" or "3-point".'
+                )
+            return NonlinearConstraint(given.fun, given.lb, given.ub, given.jac)
+        case optimize.LinearConstraint():
+            return LinearConstraint(given.A, given.lb, given.ub)
+        case optimize.Bounds():
+            return Box(given.lb, given.ub)
+        case list() | tuple():
+            return Intersection(*given)
+    return given
 
 
 def violation(constraint, w):

@@ -138,7 +138,9 @@ def recover_duals(problem, w, *, activity=1e-6) -> Duals:
     y = np.zeros(y_range[0].size)
     active = np.flatnonzero(y_range[0] < y_range[1])
     if active.size:
-        y[active] = _balanced(form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active]))
+        y[active] = balanced_multipliers(
+            form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active])
+        )
     pull = -(slope + y @ form.A)
     return Duals(y, np.clip(pull - np.clip(pull, *s_range), *v_range))
 
@@ -369,7 +371,7 @@ def _allowed_range(values, lower, upper, activity):
     return np.where(at_lower, -np.inf, 0.0), np.where(at_upper, np.inf, 0.0)
 
 
-def _balanced(columns, slope, absorbed, y_range, rounds=50):
+def balanced_multipliers(columns, slope, absorbed, y_range, rounds=50):
     """The y in its range that least squares chooses to bring slope + columns y within -absorbed.
 
     Only entries outside count; they are chosen anew after each solution.

@@ -8,7 +8,16 @@ from functools import cached_property
 import numpy as np
 
 from sparseopt.conjugates import penalty_value
-from sparseopt.constraints import Box, Constraint, Intersection, Projectable, SupportConstraint, violation
+from sparseopt.constraints import (
+    Box,
+    Constraint,
+    Intersection,
+    NonlinearConstraint,
+    Projectable,
+    SupportConstraint,
+    as_constraint,
+    violation,
+)
 from sparseopt.losses import Loss
 from sparseopt.penalties import L0, L0L1, L1, Boxed, Penalty, PenaltyTerm, ProximalTerm, Ridged, Zero
 
@@ -24,7 +33,8 @@ class Problem:
     penalty : PenaltyTerm, default Zero()
         A `Penalty`, a `ProximalTerm`, or a `Composed` one.
     constraint : Constraint, optional
-        None means no constraint; several are given as an `Intersection`.
+        None means no constraint; several are given as an `Intersection` or a list. SciPy's `NonlinearConstraint`,
+        `LinearConstraint` and `Bounds` are taken as well.
 
     Raises
     ------
@@ -41,6 +51,9 @@ class Problem:
         if not (isinstance(loss, Loss) and isinstance(penalty, PenaltyTerm)):
             part, kind, name = (penalty, PenaltyTerm, "penalty") if isinstance(loss, Loss) else (loss, Loss, "loss")
             raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
+        if constraint is not None and not isinstance(constraint, Constraint):
+            constraint = as_constraint(constraint)
+            object.__setattr__(self, "constraint", constraint)
         if constraint is not None and not isinstance(constraint, Constraint):
             raise TypeError(f"constraint must be a Constraint or None, got {type(constraint).__name__}.")
         # what a run asks for dozens of times
@@ -91,8 +104,8 @@ class Problem:
 
     @property
     def is_convex(self):
-        """Whether the problem is known to be convex."""
-        return self.penalty.is_convex and _is_convex(self.constraint)
+        """Whether the problem is known to be convex; functions of the user's may be anything."""
+        return self.loss.is_compiled and self.penalty.is_convex and _is_convex(self.constraint)
 
     @cached_property
     def chooses_support(self):
@@ -128,4 +141,4 @@ def parts_of(constraint):
 
 
 def _is_convex(constraint):
-    return not any(isinstance(part, SupportConstraint) for part in parts_of(constraint))
+    return not any(isinstance(part, SupportConstraint | NonlinearConstraint) for part in parts_of(constraint))

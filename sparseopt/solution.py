@@ -20,6 +20,7 @@ class Status(enum.Enum):
     ITERATION_LIMIT = "The iteration limit came first; raise max_iter or loosen tol."
     TIME_LIMIT = "The time limit came first; raise time_limit or loosen tol."
     STOPPED = "The callback asked to stop."
+    LOCALLY_INFEASIBLE = "The violation is stationary here: no small move lowers it. Other points may satisfy the constraints; start elsewhere."
     INFEASIBLE = "No point satisfies the constraints; the certificate's ray proves it."
     UNBOUNDED = "The objective falls without bound; the certificate's ray proves it."
 

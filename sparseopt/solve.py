@@ -24,6 +24,7 @@ from sparseopt.losses import DualLoss, LeastSquares
 from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
+from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
@@ -65,7 +66,8 @@ def default_solver(problem):
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
-    linear rows                       InteriorPoint
+    linear rows of a quadratic        InteriorPoint
+    other rows, functions of yours    AugmentedLagrangian
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
@@ -77,7 +79,7 @@ def default_solver(problem):
     """
     if _FEW.rejects(problem) is None:  # it takes none that chooses a support
         return _FEW
-    if problem.chooses_support:
+    if problem.chooses_support and problem.loss.is_compiled:
         if _SUBSETS.rejects(problem) is None:
             return _SUBSETS
         if problem.proximal is None:
@@ -87,7 +89,7 @@ def default_solver(problem):
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return InteriorPoint()
+        return AugmentedLagrangian() if InteriorPoint().rejects(problem) else InteriorPoint()
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:
@@ -346,7 +348,8 @@ class _Watch:
         reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound
         gap = abs(here.objective - here.bound)
-        self.gap = 0.0 if gap == 0.0 else gap / reference
+        # at the start both the objective and that at zero may be zero
+        self.gap = 0.0 if gap == 0.0 else gap / reference if reference > 0.0 else np.inf
         if self.gap <= self.tol and self.problem.violation(w) <= self.tol:
             return Status.CONVERGED
         if is_rounding:

@@ -16,4 +16,5 @@ from sparseopt.losses.quantile import Quantile as Quantile
 from sparseopt.losses.samples import Offset as Offset
 from sparseopt.losses.samples import SampleLoss as SampleLoss
 from sparseopt.losses.samples import fitted as fitted
+from sparseopt.losses.smooth import Smooth as Smooth
 from sparseopt.losses.squared_hinge import SquaredHinge as SquaredHinge

@@ -25,6 +25,8 @@ class Loss(Term):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
+    #: Whether kernels can call its methods; not those of functions that a user gave as they are.
+    is_compiled: ClassVar[bool] = True
     #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
     #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
     little: ClassVar[tuple | None] = None
@@ -204,6 +206,13 @@ class DualLoss(Loss):
     def model_hessian(self, w, columns, dtype):
         """`hessian` as a model needs it: in some precision, and curved a little where no slope ever points."""
         return self.hessian(w, columns).astype(dtype)
+
+
+def uncompiled(loss):
+    """Why a solver of compiled loops cannot take the loss, or None."""
+    if loss.is_compiled:
+        return None
+    return "it runs compiled loops, and the loss is made of Python functions; AugmentedLagrangian takes it"
 
 
 def kept(term, name, compute):

@@ -9,6 +9,7 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.descent import descend
+from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.newton import newton_move
@@ -72,7 +73,7 @@ class CoordinateDescent(Solver):
         term = problem.proximal
         if term is None or not isinstance(term, Penalty):
             return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
-        return None
+        return uncompiled(problem.loss)
 
     def init(self, problem, w):
         loss = problem.loss

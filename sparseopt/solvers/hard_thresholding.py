@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.constraints import Cardinality
+from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
@@ -98,7 +99,7 @@ def rejects_refit(problem):
         return "it needs a Cardinality constraint, which says how many features it may take"
     match problem.penalty:
         case Zero() | Ridged(Zero()):
-            return None
+            return uncompiled(problem.loss)
     return "it refits by Newton steps, which take no penalty but a ridge, Ridged(Zero(), beta)"
 
 

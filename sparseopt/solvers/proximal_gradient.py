@@ -8,6 +8,7 @@ import numpy as np
 
 from sparseopt.inputs import as_number
 from sparseopt.kernels.gradient import descend_along_gradient
+from sparseopt.losses.base import uncompiled
 from sparseopt.solvers.base import Solver, State
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
@@ -66,7 +67,7 @@ class ProximalGradient(Solver):
     def rejects(self, problem):
         if problem.proximal is None:
             return "no formula is known for the prox of this penalty on this constraint"
-        return None
+        return uncompiled(problem.loss)
 
     def init(self, problem, w):
         loss = problem.loss

@@ -7,6 +7,7 @@ a law fails. Use small data: plain Python is slow.
 
 from sparseopt.poisoning import poisoned as poisoned
 from sparseopt.testing.constraints import check_constraint as check_constraint
+from sparseopt.testing.derivatives import check_derivatives as check_derivatives
 from sparseopt.testing.losses import check_loss as check_loss
 from sparseopt.testing.solvers import check_solver as check_solver
 from sparseopt.testing.terms import check_penalty as check_penalty
