@@ -2,6 +2,7 @@
 
 from sparseopt.losses.base import DualLoss as DualLoss
 from sparseopt.losses.base import Loss as Loss
+from sparseopt.losses.base import LossTerm as LossTerm
 from sparseopt.losses.cox import Cox as Cox
 from sparseopt.losses.gamma import Gamma as Gamma
 from sparseopt.losses.huber import Huber as Huber
@@ -17,3 +18,4 @@ from sparseopt.losses.samples import Offset as Offset
 from sparseopt.losses.samples import SampleLoss as SampleLoss
 from sparseopt.losses.samples import fitted as fitted
 from sparseopt.losses.squared_hinge import SquaredHinge as SquaredHinge
+from sparseopt.losses.worst_case import WorstCase as WorstCase

@@ -1,4 +1,4 @@
-"""What a loss is: a convex smooth function of the coefficients that holds its data."""
+"""What a loss is: a convex function of the coefficients that holds its data, and mostly smooth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,54 @@ from sparseopt._jit import Term
 _SMALL = 20
 
 
-class Loss(Term):
+class LossTerm(Term):
+    """A convex function of the coefficients, with its data: what problems and certificates ask of every loss."""
+
+    @property
+    @abstractmethod
+    def n_features(self):
+        """Number of coefficients."""
+
+    @property
+    @abstractmethod
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+
+    @property
+    @abstractmethod
+    def dtype(self):
+        """float32 or float64, as the data."""
+
+    @abstractmethod
+    def evaluate(self, w):
+        """f(w)."""
+
+    @abstractmethod
+    def gradient(self, w):
+        """Gradient of f at w; a subgradient where there is none."""
+
+    @abstractmethod
+    def intercept_at(self, w):
+        """The intercept that belongs to w; 0.0 where none was asked for."""
+
+    @abstractmethod
+    def restrict(self, columns):
+        """The same loss with the coefficients outside of `columns` fixed at zero."""
+
+    def value_at_zero(self):
+        """f(0), computed once."""
+        known = self.__dict__
+        if "_value_at_zero" not in known:
+            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
+        return known["_value_at_zero"]
+
+    @property
+    def shape(self):
+        """Shape in which users see the coefficients; solvers see one vector, in C order."""
+        return (self.n_features,)
+
+
+class Loss(LossTerm):
     """A convex smooth function of the coefficients, with its data.
 
     The first group of methods is called by kernels, the second from Python.
@@ -67,23 +114,8 @@ class Loss(Term):
 
     @property
     @abstractmethod
-    def n_features(self):
-        """Number of coefficients."""
-
-    @property
-    @abstractmethod
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-
-    @property
-    @abstractmethod
     def n_entries(self):
         """Stored entries of the matrix."""
-
-    @property
-    @abstractmethod
-    def dtype(self):
-        """float32 or float64, as the data."""
 
     @property
     @abstractmethod
@@ -101,34 +133,6 @@ class Loss(Term):
     @abstractmethod
     def curvatures(self):
         """Upper bound on the second derivative of f in each coefficient."""
-
-    @abstractmethod
-    def evaluate(self, w):
-        """f(w)."""
-
-    def value_at_zero(self):
-        """f(0), computed once."""
-        known = self.__dict__
-        if "_value_at_zero" not in known:
-            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
-        return known["_value_at_zero"]
-
-    @abstractmethod
-    def gradient(self, w):
-        """Gradient of f at w."""
-
-    @abstractmethod
-    def intercept_at(self, w):
-        """The intercept that belongs to w; 0.0 where none was asked for."""
-
-    @abstractmethod
-    def restrict(self, columns):
-        """The same loss with the coefficients outside of `columns` fixed at zero."""
-
-    @property
-    def shape(self):
-        """Shape in which users see the coefficients; solvers see one vector, in C order."""
-        return (self.n_features,)
 
     def lipschitz(self):
         """Largest curvature of f in any direction, or a bound on it (Lanczos, with a fixed start)."""

@@ -1,0 +1,149 @@
+"""The least worst loss of a convex problem, by an interior point method, with the weights that prove it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sparseopt.certificate import certify_private
+from sparseopt.constraints import Duals
+from sparseopt.losses import WorstCase
+from sparseopt.problem import parts_of
+from sparseopt.solution import Status
+from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.epigraph import Epigraph, Terms, is_open, polished
+from sparseopt.solvers.group_models import GroupModel, group_model
+from sparseopt.supports import SupportConstraint
+from sparseopt.worst_bound import form_of
+
+# Seconds of a step, after which limits and callbacks are looked at.
+_CHUNK = 0.05
+# Part of the tolerance to which the method goes before it is proven, and how much nearer it goes where that was not enough.
+_FIRST, _NEARER, _NEAREST = 0.1, 1e-2, 1e-15
+# Newton steps, of which ten are usual.
+_MOST = 200
+# Beyond so many samples and coefficients, the smaller of the two, a factorisation takes too long.
+_LARGEST = 5000
+
+
+@dataclass
+class MinimaxState(State):
+    """State with the interior point, on the coefficients that are not fixed by their bounds."""
+
+    epigraph: Epigraph | None = field(default=None, repr=False)
+    free: np.ndarray | None = field(default=None, repr=False)
+    fixed: np.ndarray | None = field(default=None, repr=False)
+    goal: float = 0.0
+    #: Relative gap of the best point so far.
+    gap: float = np.inf
+
+    def account(self):
+        return f"{self.epigraph.iterations} Newton steps for {self.epigraph.model.n_groups} losses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minimax(Solver):
+    """The least worst loss: interior point on the epigraph of a `WorstCase`, then Newton on what binds.
+
+    Minimises t with every loss at most t (Mehrotra, 1992; Vanderbei and Shanno, 1999). An iteration factorises the
+    curvature of the mean of the losses once, from a Gram matrix for each loss of least squares, or by a system of the
+    size of the samples where these are fewer. A few Newton steps on the coefficients that are not zero and the losses
+    that are the worst end the run: zeros are exact. `Solution.duals.losses` has the weights of the losses that prove it.
+    """
+
+    def rejects(self, problem):
+        if reason := rejects_convex(problem):
+            return reason
+        smaller = min(problem.n_features, problem.loss.stack.y.size)
+        if smaller > _LARGEST:
+            return f"it factorises a matrix of {smaller} rows, more than {_LARGEST}; SmoothedMinimax needs none"
+        return None
+
+    def init(self, problem, w):
+        loss, form = problem.loss, form_of(problem)
+        model = group_model(loss)
+        terms = Terms.of(form, has_intercept=loss.intercept)
+        x = np.append(w, 0.0) if loss.intercept else w.astype(np.float64)
+        fixed = np.where(terms.lower == terms.upper, terms.lower, 0.0)
+        free = np.flatnonzero(terms.lower < terms.upper)
+        if free.size < x.size:
+            model, terms = _without_fixed(loss, model, fixed, free), terms.restrict(free)
+        state = MinimaxState(w=np.clip(w.astype(np.float64), form.lower, form.upper), free=free, fixed=fixed)
+        state.epigraph = Epigraph(model, terms, x[free])
+        state.duals = _duals(problem, state.epigraph.weights)
+        return state
+
+    def step(self, problem, state, tol, max_iterations):
+        state.goal = state.goal or max(_FIRST * state.tolerance, _NEAREST)
+        epigraph, until = state.epigraph, time.perf_counter() + _CHUNK
+        last = epigraph.iterations + max_iterations
+        while is_open(epigraph, state.goal) and epigraph.iterations < last:
+            length = epigraph.step()
+            if not np.all(np.isfinite(epigraph.x)) or length < 1e-8 or epigraph.iterations >= _MOST:
+                state.status = Status.STALLED
+                break
+            if time.perf_counter() >= until:
+                break
+        state.iterations = epigraph.iterations
+        points = [(epigraph.x, epigraph.weights)] if np.all(np.isfinite(epigraph.x)) else []
+        is_done = state.status is not None or not is_open(epigraph, state.goal)
+        if is_done and points:
+            # zeros that are exact, first by leaving out what is nearly zero, then by Newton's method
+            points.append((epigraph.guess()[1], epigraph.weights))
+            points += [found for found in (polished(epigraph),) if found is not None]
+        for x, weights in points:
+            self._offer(problem, state, x, weights)
+        if state.gap <= state.tolerance:
+            state.status = Status.CONVERGED
+        elif is_done:
+            state.goal *= _NEARER
+            if state.goal < _NEAREST or state.status is not None:
+                state.status = Status.STALLED
+        return state
+
+    def _offer(self, problem, state, x, weights):
+        """Take a point for the result where its gap is no larger."""
+        full = state.fixed.copy()
+        full[state.free] = x
+        weights = np.maximum(weights, 0.0)
+        if not (np.all(np.isfinite(x)) and weights.sum() > 0.0):
+            return
+        form = form_of(problem)
+        w, duals = np.clip(full[: problem.n_features], form.lower, form.upper), _duals(problem, weights)
+        found = certify_private(problem, w.astype(problem.dtype).astype(np.float64), duals=duals)
+        gap = abs(found.relative_gap)
+        # of two that are proven well enough, the second has its zeros
+        if gap <= max(state.gap, state.tolerance) or not np.isfinite(state.gap):
+            state.w, state.duals, state.gap = w, duals, gap
+            state.residual = found.stationarity
+
+
+def rejects_convex(problem):
+    """Why the problem is no convex one with the worst of several losses, or None."""
+    if not isinstance(problem.loss, WorstCase):
+        return f"it takes the worst of several losses, a WorstCase, not {type(problem.loss).__name__}"
+    if any(isinstance(part, SupportConstraint) for part in parts_of(problem.constraint)) or problem.chooses_support:
+        return "it takes convex problems; MinimaxSearch and MinimaxBranchAndBound choose supports"
+    if problem.proximal is None or not problem.is_convex or form_of(problem) is None:
+        return "it takes Zero, L1, weights, signs and a ridge on them, and a Box"
+    return None
+
+
+def _duals(problem, weights):
+    return Duals(np.zeros(0), np.zeros(0), weights / weights.sum())
+
+
+def _without_fixed(loss, model: GroupModel, fixed, free):
+    """The model on the free coefficients, with what the others contribute as an offset."""
+    if not fixed.any():
+        return model.restrict(free)
+    offsets = np.split(loss.stack.A @ fixed[: loss.n_features], loss.stack.starts[1:-1])
+    parts = tuple(_shifted(part, offset) for part, offset in zip(loss.losses, offsets, strict=True))
+    return group_model(replace(loss, losses=parts)).restrict(free)
+
+
+def _shifted(part, offset):
+    known = part.offset.added_to(np.zeros(part.y.size)) + offset
+    return replace(part, offset=known)
