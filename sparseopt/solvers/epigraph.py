@@ -17,8 +17,8 @@ import numpy as np
 
 # Steps end at this part of the way to the boundary.
 _PART = 0.995
-# Of a multiplier or slack relative to its partner, below which it is taken to be zero.
-_SMALL = 1e-3
+# What the slope may lag behind the gap.
+_BEHIND = 1e-3
 
 
 @dataclass(eq=False)
@@ -275,7 +275,8 @@ def is_open(epigraph, tol):
         return False
     scale = max(abs(epigraph.t + epigraph.terms.value(epigraph.x)), 1e-6 * epigraph.scale)
     slope, loss = epigraph.residual()
-    return max(gap, slope * _length(epigraph.x), loss) > tol * scale
+    # the slope keeps fewer digits, and Newton's method on what binds does not need them
+    return max(gap, _BEHIND * slope * _length(epigraph.x), loss) > tol * scale
 
 
 def _length(x):

@@ -57,15 +57,16 @@ class GramGroups(GroupModel):
     @staticmethod
     def of(loss):
         """The losses of a `WorstCase` of least squares."""
-        stack = loss.stack
-        A, target = with_constant(loss), stack.y - stack.offset
-        if sparse.issparse(A):
-            A = sparse.csr_array(A)
-        grams, pulls, constants = [], [], []
+        return GramGroups.from_rows(loss, with_constant(loss))
+
+    @staticmethod
+    def from_rows(loss, A):
+        """The same on some columns, an intercept among them."""
+        stack, grams, pulls, constants = loss.stack, [], [], []
+        target, A = stack.y - stack.offset, sparse.csr_array(A) if sparse.issparse(A) else A
         for first, last in zip(stack.starts[:-1].tolist(), stack.starts[1:].tolist(), strict=True):
             part, s, y = A[first:last], stack.weights[first:last], target[first:last]
-            root = np.sqrt(s)
-            rows = part.multiply(root[:, None]).tocsr() if sparse.issparse(part) else root[:, None] * part
+            rows = sparse.diags_array(np.sqrt(s)) @ part if sparse.issparse(part) else np.sqrt(s)[:, None] * part
             gram = rows.T @ rows
             grams.append(gram.toarray() if sparse.issparse(gram) else gram)
             pulls.append(part.T @ (s * y))
