@@ -60,7 +60,7 @@ class WorstSupports:
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         nothing = self._fitted(np.empty(0, dtype=np.intp))
         #: What rounding is relative to.
-        self.scale = max(float(np.max(np.abs(self.model.move_to(np.zeros(self.model.size))[0]))), 1e-300)
+        self.scale = float(np.max(np.abs(self.model.move_to(np.zeros(self.model.size))[0])))
         self._known = {b"": nothing}
 
     @property
