@@ -25,6 +25,7 @@ from sparseopt.losses import Huber as Huber
 from sparseopt.losses import LeastSquares as LeastSquares
 from sparseopt.losses import Logistic as Logistic
 from sparseopt.losses import Loss as Loss
+from sparseopt.losses import LossTerm as LossTerm
 from sparseopt.losses import Multinomial as Multinomial
 from sparseopt.losses import MultiResponse as MultiResponse
 from sparseopt.losses import Poisson as Poisson
@@ -32,6 +33,7 @@ from sparseopt.losses import Quadratic as Quadratic
 from sparseopt.losses import Quantile as Quantile
 from sparseopt.losses import SampleLoss as SampleLoss
 from sparseopt.losses import SquaredHinge as SquaredHinge
+from sparseopt.losses import WorstCase as WorstCase
 from sparseopt.mask import Mask as Mask
 from sparseopt.overlapping import OverlappingGroups as OverlappingGroups
 from sparseopt.overlapping import overlapping_groups as overlapping_groups
@@ -96,11 +98,15 @@ from sparseopt.solvers.hard_thresholding import HardThresholding as HardThreshol
 from sparseopt.solvers.interior_point import InteriorPoint as InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
+from sparseopt.solvers.minimax import Minimax as Minimax
+from sparseopt.solvers.minimax_branch_and_bound import MinimaxBranchAndBound as MinimaxBranchAndBound
+from sparseopt.solvers.minimax_search import MinimaxSearch as MinimaxSearch
 from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent as RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingSet
+from sparseopt.solvers.smoothed_minimax import SmoothedMinimax as SmoothedMinimax
 from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet

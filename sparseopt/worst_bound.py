@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box
@@ -75,7 +75,7 @@ def weights_at(problem, w):
     lack = (np.max(values) - values) / max(np.max(np.abs(values)), 1e-300)
     matrix = np.vstack([rows / scale, np.diag(lack), np.full(values.size, _HEAVY)])
     right = np.concatenate([target / scale, np.zeros(values.size), [_HEAVY]])
-    weights = nnls(matrix, right)[0]
+    weights = scipy.optimize.nnls(matrix, right)[0]
     return weights / weights.sum() if weights.sum() > 0.0 else np.eye(values.size)[np.argmax(values)]
 
 

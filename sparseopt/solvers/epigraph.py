@@ -89,6 +89,11 @@ class Epigraph:
         self.iterations = 0
 
     @property
+    def has_ends(self):
+        """Whether coefficients may end at zero or at a bound."""
+        return bool(self.is_sloped.size or self.has_lower.size or self.has_upper.size)
+
+    @property
     def gap(self):
         """Sum of all products of slacks and multipliers: the duality gap at a feasible point."""
         return float(self.s @ self.weights) + sum(float(self.slacks[k] @ self.z[k]) for k in range(4))

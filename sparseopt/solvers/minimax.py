@@ -22,6 +22,8 @@ from sparseopt.worst_bound import form_of
 _CHUNK = 0.05
 # Part of the tolerance to which the method goes before it is proven, and how much nearer it goes where that was not enough.
 _FIRST, _NEARER, _NEAREST = 0.1, 1e-2, 1e-15
+# Relative gap at which what is zero is no longer waited for.
+_FINEST = 1e-12
 # Newton steps, of which ten are usual.
 _MOST = 200
 # Beyond so many samples and coefficients, the smaller of the two, a factorisation takes too long.
@@ -87,37 +89,40 @@ class Minimax(Solver):
             if time.perf_counter() >= until:
                 break
         state.iterations = epigraph.iterations
-        points = [(epigraph.x, epigraph.weights)] if np.all(np.isfinite(epigraph.x)) else []
+        points, has_zeros = [(epigraph.x, epigraph.weights)] if np.all(np.isfinite(epigraph.x)) else [], False
         is_done = state.status is not None or not is_open(epigraph, state.goal)
         if is_done and points:
             # zeros that are exact, first by leaving out what is nearly zero, then by Newton's method
             points.append((epigraph.guess()[1], epigraph.weights))
             points += [found for found in (polished(epigraph),) if found is not None]
         for x, weights in points:
-            self._offer(problem, state, x, weights)
-        if state.gap <= state.tolerance:
+            is_taken = self._offer(problem, state, x, weights)
+            has_zeros = is_taken and x is not epigraph.x
+        if state.gap <= state.tolerance and (has_zeros or not epigraph.has_ends or state.goal <= _FINEST):
             state.status = Status.CONVERGED
         elif is_done:
             state.goal *= _NEARER
             if state.goal < _NEAREST or state.status is not None:
-                state.status = Status.STALLED
+                state.status = Status.CONVERGED if state.gap <= state.tolerance else Status.STALLED
         return state
 
     def _offer(self, problem, state, x, weights):
-        """Take a point for the result where its gap is no larger."""
+        """Take a point for the result where its gap is no larger; returns whether it is."""
         full = state.fixed.copy()
         full[state.free] = x
         weights = np.maximum(weights, 0.0)
         if not (np.all(np.isfinite(x)) and weights.sum() > 0.0):
-            return
+            return False
         form = form_of(problem)
         w, duals = np.clip(full[: problem.n_features], form.lower, form.upper), _duals(problem, weights)
         found = certify_private(problem, w.astype(problem.dtype).astype(np.float64), duals=duals)
         gap = abs(found.relative_gap)
         # of two that are proven well enough, the second has its zeros
-        if gap <= max(state.gap, state.tolerance) or not np.isfinite(state.gap):
+        is_taken = gap <= max(state.gap, state.tolerance) or not np.isfinite(state.gap)
+        if is_taken:
             state.w, state.duals, state.gap = w, duals, gap
             state.residual = found.stationarity
+        return is_taken
 
 
 def rejects_convex(problem):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import linprog
+import scipy
 
 from sparseopt.constraints import Duals
 from sparseopt.losses import LeastSquares
@@ -213,7 +213,7 @@ def _best_weights(cuts, offsets):
     count = cuts.shape[1]
     A = np.column_stack([-cuts, np.ones(len(cuts))])
     equal = np.append(np.ones(count), 0.0)[None]
-    found = linprog(
+    found = scipy.optimize.linprog(
         np.append(np.zeros(count), -1.0), A, offsets, equal, [1.0], [(0.0, 1.0)] * count + [(None, None)]
     )
     if found.x is None:
