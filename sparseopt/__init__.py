@@ -28,6 +28,7 @@ from sparseopt.losses import Loss as Loss
 from sparseopt.losses import LossTerm as LossTerm
 from sparseopt.losses import Multinomial as Multinomial
 from sparseopt.losses import MultiResponse as MultiResponse
+from sparseopt.losses import Perturbed as Perturbed
 from sparseopt.losses import Poisson as Poisson
 from sparseopt.losses import Quadratic as Quadratic
 from sparseopt.losses import Quantile as Quantile

@@ -34,12 +34,12 @@ from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.lasso_bound import examine_lasso
-from sparseopt.losses import DualLoss, LeastSquares, Quadratic, WorstCase
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
-from sparseopt.worst_bound import bound_by_weights, distance_by_weights, weights_at
+from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14
@@ -178,7 +178,7 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, 
 
 def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None):
     """`certify` of a finite float64 vector, which the certificate keeps."""
-    if isinstance(problem.loss, WorstCase):
+    if not isinstance(problem.loss, Loss):
         return _certify_worst(problem, w, lower_bound, duals)
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
@@ -318,7 +318,7 @@ def _certify_worst(problem, w, lower_bound, duals):
     weights = None if duals is None else duals.losses
     weights = weights_at(problem, w) if weights is None else weights
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
-    if problem.proximal is not None and problem.is_convex:
+    if problem.proximal is not None and problem.is_convex and form_of(problem) is not None:
         found = bound_by_weights(problem, w, weights, dual_bound)
         bound, proof = (found, "duality") if found > bound else (bound, proof)
     return Certificate(
@@ -335,7 +335,7 @@ def _certify_worst(problem, w, lower_bound, duals):
 
 def needs_multipliers(problem):
     """Whether a point alone has no simple dual: there are linear rows, a penalty of a linear map, or several losses."""
-    return is_composed(problem) or isinstance(problem.loss, WorstCase) or (
+    return is_composed(problem) or not isinstance(problem.loss, Loss) or (
         problem.constraint is not None and problem.proximal is None and not problem.chooses_support
     )
 

@@ -11,6 +11,7 @@ from sparseopt.losses.logistic import Logistic as Logistic
 from sparseopt.losses.multi_response import MultiResponse as MultiResponse
 from sparseopt.losses.multinomial import Multinomial as Multinomial
 from sparseopt.losses.outputs import OutputsLoss as OutputsLoss
+from sparseopt.losses.perturbed import Perturbed as Perturbed
 from sparseopt.losses.poisson import Poisson as Poisson
 from sparseopt.losses.quadratic import Quadratic as Quadratic
 from sparseopt.losses.quantile import Quantile as Quantile

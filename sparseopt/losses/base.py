@@ -17,6 +17,10 @@ _SMALL = 20
 class LossTerm(Term):
     """A convex function of the coefficients, with its data: what problems and certificates ask of every loss."""
 
+    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
+    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
+    little: ClassVar[tuple | None] = None
+
     @property
     @abstractmethod
     def n_features(self):
@@ -72,9 +76,6 @@ class Loss(LossTerm):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
-    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
-    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
-    little: ClassVar[tuple | None] = None
 
     @abstractmethod
     def coordinate_slope(self, running, j):

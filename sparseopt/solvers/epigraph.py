@@ -17,6 +17,8 @@ import numpy as np
 
 # Steps end at this part of the way to the boundary.
 _PART = 0.995
+# Of a step that was too long.
+_HALVINGS = 20
 # What the slope may lag behind the gap.
 _BEHIND = 1e-3
 
@@ -154,13 +156,18 @@ class Epigraph:
         dx, dt, ds, d_weights, d_slacks, dz = found = direction(
             sigma * mu, products, 0.5 * model.bends(reach * ahead[0])
         )
-        length = min(1.0, _PART * self._longest(found, slacks))
-        self.x = self.x + length * dx
+        length, limit, x = min(1.0, _PART * self._longest(found, slacks)), self.gap, self.x
+        for _ in range(_HALVINGS):
+            self.x = x + length * dx
+            self.values, self.slopes = model.move_to(self.x)
+            # losses that bend away from their models by more than the gap: the step was too long for these
+            if np.max(self.values - (self.t + length * dt) + self.s + length * ds) <= limit:
+                break
+            length /= 2.0
         self.t += length * dt
         self.s, self.weights = self.s + length * ds, self.weights + length * d_weights
         self.slacks = [slack + length * d for slack, d in zip(slacks, d_slacks, strict=True)]
         self.z = [z + length * d for z, d in zip(self.z, dz, strict=True)]
-        self.values, self.slopes = model.move_to(self.x)
         self._lift()
         self.iterations += 1
         return length
@@ -243,7 +250,7 @@ def polished(epigraph, steps=6):
 
 def _newton(model, part, free, worst, slopes, weights, ridge, rest, uneven):
     """Steps of the free coefficients and of the weights of the worst losses."""
-    part.take(model)
+    part.take(model, free)
     solve = part.factor(np.maximum(weights, 0.0), ridge)
     Q = slopes[np.ix_(free, worst)]
     border, base = solve(Q), solve(-rest)

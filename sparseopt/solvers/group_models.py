@@ -12,10 +12,13 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
-from sparseopt.losses import LeastSquares
+from sparseopt.losses import LeastSquares, Perturbed
 
 # Numbers in all Gram matrices together, at most.
 _LARGEST = 2e7
+# A norm curves less than the square that it is the root of, by a rank of one; without that part it is bounded by its model,
+# with all of it steps go too far.
+_SAFE = 0.9
 # Relative size of what is added to the diagonal of a curvature that is not definite, at first.
 _RIDGE = 1e-13
 
@@ -43,8 +46,8 @@ class GroupModel(ABC):
     def restrict(self, columns):
         """The same losses of some coefficients."""
 
-    def take(self, whole):
-        """Stand where `whole` does, of which this is a part: what `factor` depends on."""
+    def take(self, whole, columns):
+        """Stand where `whole` does, of which these columns are: what `factor` depends on."""
 
 
 class GramGroups(GroupModel):
@@ -140,12 +143,41 @@ class SampleGroups(GroupModel):
     def restrict(self, columns):
         return SampleGroups(self.loss, self.A[:, columns])
 
-    def take(self, whole):
+    def take(self, whole, columns):
         self.curvature = whole.curvature
 
 
+class NormGroups(GroupModel):
+    """The roots of twice the losses of a `GramGroups`: norms of weighted residuals."""
+
+    def __init__(self, inner):
+        self.inner, self.n_groups, self.size = inner, inner.n_groups, inner.size
+        self.norms = self.slopes = None
+
+    def move_to(self, x):
+        values, slopes = self.inner.move_to(x)
+        self.norms = np.sqrt(np.maximum(2.0 * values, 1e-30 * np.maximum(self.inner.constants, 1e-300)))
+        self.slopes = slopes / self.norms
+        return self.norms, self.slopes
+
+    def bends(self, d):
+        return (self.inner.bends(d) - (d @ self.slopes) ** 2) / self.norms
+
+    def factor(self, weights, diagonal):
+        steep = self.slopes * np.sqrt(weights / self.norms)
+        return solver_of(self.inner.hessian(weights / self.norms) - _SAFE * steep @ steep.T, diagonal)
+
+    def restrict(self, columns):
+        return NormGroups(self.inner.restrict(columns))
+
+    def take(self, whole, columns):
+        self.norms, self.slopes = whole.norms, whole.slopes[columns]
+
+
 def group_model(loss):
-    """The model of a `WorstCase`, with its intercept."""
+    """The model of a `WorstCase`, or of the lengths of a `Perturbed`, with its intercept."""
+    if isinstance(loss, Perturbed):
+        return NormGroups(GramGroups.of(loss.loss))
     p, n = loss.n_features + loss.intercept, loss.stack.y.size
     if isinstance(loss.losses[0], LeastSquares) and p <= 2 * n and loss.n_groups * p * p <= _LARGEST:
         return GramGroups.of(loss)

@@ -9,12 +9,13 @@ import numpy as np
 
 from sparseopt.certificate import certify_private
 from sparseopt.constraints import Duals
-from sparseopt.losses import WorstCase
+from sparseopt.losses import Perturbed, WorstCase
+from sparseopt.penalties import Zero
 from sparseopt.problem import parts_of
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.epigraph import Epigraph, Terms, is_open, polished
-from sparseopt.solvers.group_models import GroupModel, group_model
+from sparseopt.solvers.group_models import GroupModel, NormGroups, group_model
 from sparseopt.supports import SupportConstraint
 from sparseopt.worst_bound import form_of
 
@@ -51,14 +52,15 @@ class Minimax(Solver):
 
     Minimises t with every loss at most t (Mehrotra, 1992; Vanderbei and Shanno, 1999). An iteration factorises the
     curvature of the mean of the losses once, from a Gram matrix for each loss of least squares, or by a system of the
-    size of the samples where these are fewer. A few Newton steps on the coefficients that are not zero and the losses
+    size of the samples where these are fewer (of `Perturbed` losses always from Gram matrices). A few Newton steps on the coefficients that are not zero and the losses
     that are the worst end the run: zeros are exact. `Solution.duals.losses` has the weights of the losses that prove it.
     """
 
     def rejects(self, problem):
         if reason := rejects_convex(problem):
             return reason
-        smaller = min(problem.n_features, problem.loss.stack.y.size)
+        is_perturbed = isinstance(problem.loss, Perturbed)
+        smaller = problem.n_features if is_perturbed else min(problem.n_features, problem.loss.stack.y.size)
         if smaller > _LARGEST:
             return f"it factorises a matrix of {smaller} rows, more than {_LARGEST}; SmoothedMinimax needs none"
         return None
@@ -127,8 +129,10 @@ class Minimax(Solver):
 
 def rejects_convex(problem):
     """Why the problem is no convex one with the worst of several losses, or None."""
-    if not isinstance(problem.loss, WorstCase):
+    if not isinstance(problem.loss, WorstCase | Perturbed):
         return f"it takes the worst of several losses, a WorstCase, not {type(problem.loss).__name__}"
+    if isinstance(problem.loss, Perturbed) and not isinstance(problem.penalty, Zero):
+        return "the worst perturbation is a penalty of its own, beside which it takes no other"
     if any(isinstance(part, SupportConstraint) for part in parts_of(problem.constraint)) or problem.chooses_support:
         return "it takes convex problems; MinimaxSearch and MinimaxBranchAndBound choose supports"
     if problem.proximal is None or not problem.is_convex or form_of(problem) is None:
@@ -144,6 +148,8 @@ def _without_fixed(loss, model: GroupModel, fixed, free):
     """The model on the free coefficients, with what the others contribute as an offset."""
     if not fixed.any():
         return model.restrict(free)
+    if isinstance(loss, Perturbed):
+        return NormGroups(_without_fixed(loss.loss, model.inner, fixed, free))
     offsets = np.split(loss.stack.A @ fixed[: loss.n_features], loss.stack.starts[1:-1])
     parts = tuple(_shifted(part, offset) for part, offset in zip(loss.losses, offsets, strict=True))
     return group_model(replace(loss, losses=parts)).restrict(free)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from sparseopt.constraints import Duals
-from sparseopt.losses import LeastSquares
+from sparseopt.losses import LeastSquares, Perturbed, WorstCase
 from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
@@ -74,7 +74,7 @@ class MinimaxBranchAndBound(Solver):
     def rejects(self, problem):
         if reason := rejects_subset(problem):
             return reason
-        if not isinstance(problem.loss.losses[0], LeastSquares):
+        if isinstance(problem.loss, WorstCase) and not isinstance(problem.loss.losses[0], LeastSquares):
             return "it bounds means of the losses as quadratics, which only LeastSquares has"
         if problem.n_features > _LARGEST:
             return f"it takes at most {_LARGEST} features; MinimaxSearch takes more, without a bound"
@@ -140,11 +140,13 @@ class MinimaxBranchAndBound(Solver):
         for fit in search(problem, supports, np.flatnonzero(w), _KICKS, 0):
             self._offer(problem, state, fit)
             yield
-        weights = yield from self._weights(problem, state)
-        if state.status is not None:
-            return
-        mean = yield from self._mean(problem, weights, supports.subset)
-        relaxation = WorstRelaxation(supports, mean, float(weights @ problem.loss.baselines))
+        weights, mean = state.best.weights, None
+        if not isinstance(problem.loss, Perturbed):
+            weights = yield from self._weights(problem, state)
+            if state.status is not None:
+                return
+            mean = yield from self._mean(problem, weights, supports.subset)
+        relaxation = WorstRelaxation(supports, mean, float(weights @ supports.loss.baselines))
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),

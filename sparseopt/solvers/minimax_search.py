@@ -9,7 +9,8 @@ import numpy as np
 
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_count
-from sparseopt.losses import WorstCase
+from sparseopt.losses import Perturbed, WorstCase
+from sparseopt.penalties import Zero
 from sparseopt.problem import Problem
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
@@ -88,8 +89,10 @@ class MinimaxSearch(Solver):
 
 def rejects_subset(problem):
     """Why the problem is no choice of single features for the worst of several losses, or None."""
-    if not isinstance(problem.loss, WorstCase):
+    if not isinstance(problem.loss, WorstCase | Perturbed):
         return f"it takes the worst of several losses, a WorstCase, not {type(problem.loss).__name__}"
+    if isinstance(problem.loss, Perturbed) and not isinstance(problem.penalty, Zero):
+        return "the worst perturbation is a penalty of its own, beside which it takes no other"
     subset = SubsetProblem.of(problem)
     if isinstance(subset, str):
         return subset
@@ -138,7 +141,7 @@ def _starts(problem, supports, start):
     weights, most = np.full(supports.loss.n_groups, 1.0 / supports.loss.n_groups), np.zeros(0)
     finder = LocalSearch(kicks=0)
     for turn in range(_MEANS):
-        inner = Problem(problem.loss.mixture(weights), problem.penalty, problem.constraint)
+        inner = Problem(supports.loss.mixture(weights), problem.penalty, problem.constraint)
         if finder.rejects(inner):
             yield begin
             return

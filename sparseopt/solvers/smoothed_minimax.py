@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from sparseopt.certificate import certify_private
 from sparseopt.constraints import Duals
+from sparseopt.losses import Perturbed
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.epigraph import Terms
@@ -58,6 +59,8 @@ class SmoothedMinimax(Solver):
     usual_limit = 100_000
 
     def rejects(self, problem):
+        if isinstance(problem.loss, Perturbed):
+            return "norms of residuals are not smooth; Minimax takes Perturbed losses"
         return rejects_convex(problem)
 
     def init(self, problem, w):

@@ -13,12 +13,13 @@ import numpy as np
 
 from sparseopt.certificate import dual_bound
 from sparseopt.constraints import Box
-from sparseopt.losses import LeastSquares
+from sparseopt.losses import LeastSquares, Perturbed
 from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import L1, Zero
 from sparseopt.problem import Problem
 from sparseopt.solvers.epigraph import Terms, minimise_epigraph
-from sparseopt.solvers.group_models import GramGroups, group_model
+from sparseopt.solvers.group_models import GramGroups, NormGroups, group_model
+from sparseopt.worst_bound import bound_by_weights
 
 # Relative gap to which supports are fitted.
 _CLOSE = 1e-10
@@ -51,11 +52,13 @@ class WorstSupports:
     """
 
     def __init__(self, problem, subset):
-        self.loss, self.subset = problem.loss, subset
-        self.model = group_model(problem.loss)
-        self.is_squares = isinstance(problem.loss.losses[0], LeastSquares)
-        self.is_smooth = not (subset.l1 or subset.has_bounds)
+        self.perturbed = problem.loss if isinstance(problem.loss, Perturbed) else None
+        self.loss, self.subset = problem.loss if self.perturbed is None else self.perturbed.loss, subset
+        self.model = group_model(self.loss)
+        self.is_squares = isinstance(self.loss.losses[0], LeastSquares)
+        self.is_smooth = not (subset.l1 or subset.has_bounds or self.perturbed is not None)
         p = subset.n_features
+        self.slope = np.full(p, subset.l1) if self.perturbed is None else self.perturbed.radius
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
         nothing = self._fitted(np.empty(0, dtype=np.intp))
@@ -83,6 +86,7 @@ class WorstSupports:
         # a required coefficient may be zero, and bounds may leave one number only
         free = np.flatnonzero(terms.lower < terms.upper)
         model = self.columns(support)
+        model = model if self.perturbed is None else NormGroups(model)
         x = np.where(terms.lower < terms.upper, 0.0, terms.lower)
         if free.size < x.size:
             model, terms_free = _held(model, x, free), terms.restrict(free)
@@ -90,7 +94,8 @@ class WorstSupports:
             terms_free = terms
         if free.size == 0:
             values = model.move_to(np.zeros(0))[0]
-            return Fit(support, float(np.max(values)) + terms.value(x) + price, x, np.eye(values.size)[np.argmax(values)])
+            height = self._worth(float(np.max(values)) + terms.value(x))
+            return Fit(support, height + price, x, np.eye(values.size)[np.argmax(values)])
         epigraph, found = minimise_epigraph(model, terms_free, np.zeros(free.size), _CLOSE)
         points = [(epigraph.x, epigraph.weights)] + ([] if found is None else [found])
         best = None
@@ -104,13 +109,17 @@ class WorstSupports:
         if best is None:
             return Fit(support, np.inf, x, np.full(model.n_groups, 1.0 / model.n_groups))
         x[free] = best[1]
-        rest = replace_free(terms, x, free)
-        return Fit(support, best[0] + rest + price, x, best[2])
+        held = np.setdiff1d(np.arange(x.size), free)
+        return Fit(support, self._worth(best[0] + terms.restrict(held).value(x[held])) + price, x, best[2])
+
+    def _worth(self, height):
+        """The loss that belongs to a height; of lengths it is half their square."""
+        return height if self.perturbed is None else height * height / 2.0
 
     def terms(self, support):
         """Penalty and bounds of the coefficients on a support, without prices."""
         subset, size = self.subset, support.size
-        arrays = (np.full(size, subset.l1), np.full(size, subset.ridge), self.lower[support], self.upper[support])
+        arrays = (self.slope[support], np.full(size, subset.ridge), self.lower[support], self.upper[support])
         if self.loss.intercept:
             arrays = tuple(np.append(array, end) for array, end in zip(arrays, (0.0, 0.0, -np.inf, np.inf), strict=True))
         return Terms(*arrays)
@@ -131,6 +140,11 @@ class WorstSupports:
 
     def bound(self, support, weights):
         """What weights prove of all points on a support, without prices: the least mean of the losses there."""
+        if self.perturbed is not None:
+            loss = self.perturbed.restrict(support)
+            box = Box(self.lower[support], self.upper[support]) if self.subset.has_bounds and support.size else None
+            w = self.fit(support).x[: support.size]
+            return bound_by_weights(Problem(loss, constraint=box), w, weights, None)
         gram, linear, constant = self.mean(support, weights)
         gram[np.diag_indices(support.size)] += self.subset.ridge
         slack = _ROUNDING * self.scale
@@ -190,7 +204,9 @@ class WorstSupports:
         if not trials:
             return []
         change, leave, enter = (np.concatenate(parts) for parts in zip(*trials, strict=True))
-        is_better = np.flatnonzero(change < -1e-10 * max(abs(fit.objective), 1e-6 * self.scale))
+        # the promise is one for squares and a ridge only
+        least = -1e-10 * max(abs(fit.objective), 1e-6 * self.scale) if self.is_smooth else np.inf
+        is_better = np.flatnonzero(change < least)
         order = is_better[np.argsort(change[is_better], kind="stable")]
         return [(float(change[i]), _exchanged(S, int(leave[i]), int(enter[i]))) for i in order[: 50 * max(size, 1)]]
 
@@ -209,15 +225,10 @@ class WorstSupports:
         return (A[:, on] * bent[:, None]).T @ A, -(A.T @ (mass * slopes))[:p], bent @ (A * A)
 
 
-def replace_free(terms, x, free):
-    """The penalty of the coefficients that are not free."""
-    held = np.ones(x.size, dtype=bool)
-    held[free] = False
-    return terms.restrict(np.flatnonzero(held)).value(x[held])
-
-
 def _held(model, x, free):
     """A model of the free coefficients with the others at x."""
+    if isinstance(model, NormGroups):
+        return NormGroups(_held(model.inner, x, free))
     if isinstance(model, GramGroups):
         curved = model.grams @ x
         constants = model.constants + (curved / 2 - model.pulls) @ x
