@@ -98,10 +98,10 @@ from sparseopt.solvers.gram_descent import GramDescent as GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.interior_point import InteriorPoint as InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch as LocalSearch
-from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.minimax import Minimax as Minimax
 from sparseopt.solvers.minimax_branch_and_bound import MinimaxBranchAndBound as MinimaxBranchAndBound
 from sparseopt.solvers.minimax_search import MinimaxSearch as MinimaxSearch
+from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient as ProximalGradient

@@ -335,8 +335,10 @@ def _certify_worst(problem, w, lower_bound, duals):
 
 def needs_multipliers(problem):
     """Whether a point alone has no simple dual: there are linear rows, a penalty of a linear map, or several losses."""
-    return is_composed(problem) or not isinstance(problem.loss, Loss) or (
-        problem.constraint is not None and problem.proximal is None and not problem.chooses_support
+    return (
+        is_composed(problem)
+        or not isinstance(problem.loss, Loss)
+        or (problem.constraint is not None and problem.proximal is None and not problem.chooses_support)
     )
 
 

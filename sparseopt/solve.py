@@ -86,11 +86,8 @@ def default_solver(problem):
         return _FEW
     if not isinstance(problem.loss, Loss):
         return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
-    if problem.chooses_support:
-        if _SUBSETS.rejects(problem) is None:
-            return _SUBSETS
-        if problem.proximal is None:
-            return HardThresholding()
+    if problem.chooses_support and (_SUBSETS.rejects(problem) is None or problem.proximal is None):
+        return HardThresholding() if _SUBSETS.rejects(problem) else _SUBSETS
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:

@@ -51,7 +51,9 @@ class Perturbed(LossTerm):
             raise ValueError("Perturbed takes no baselines: the worst perturbation of a difference has no formula.")
         radius = np.asarray(as_floats(self.radius, "radius"), dtype=np.float64)
         if radius.ndim and radius.shape != (loss.n_features,):
-            raise ValueError(f"radius has shape {radius.shape} for {loss.n_features} features; give one number, or one each.")
+            raise ValueError(
+                f"radius has shape {radius.shape} for {loss.n_features} features; give one number, or one each."
+            )
         if not np.all(np.isfinite(radius)) or np.any(radius < 0.0):
             raise ValueError("radius must be finite and nonnegative; it is a size.")
         radius = np.broadcast_to(radius, (loss.n_features,)).copy()

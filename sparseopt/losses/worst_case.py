@@ -78,7 +78,9 @@ class WorstCase(LossTerm):
         if self.baselines is not None:
             baselines = np.array(as_floats(self.baselines, "baselines"), dtype=np.float64)
         if baselines.shape != (len(losses),) or not np.all(np.isfinite(baselines)):
-            raise ValueError(f"baselines must be {len(losses)} finite numbers, one a loss, got shape {baselines.shape}.")
+            raise ValueError(
+                f"baselines must be {len(losses)} finite numbers, one a loss, got shape {baselines.shape}."
+            )
         names = tuple(map(str, range(len(losses)) if self.names is None else self.names))
         if len(names) != len(losses):
             raise ValueError(f"names has {len(names)} entries for {len(losses)} losses; their numbers must match.")
@@ -166,7 +168,9 @@ class WorstCase(LossTerm):
         return Stack(
             A,
             np.concatenate([loss.y for loss in self.losses]).astype(np.float64),
-            np.concatenate([loss.offset.added_to(np.zeros(size)) for loss, size in zip(self.losses, sizes, strict=True)]),
+            np.concatenate(
+                [loss.offset.added_to(np.zeros(size)) for loss, size in zip(self.losses, sizes, strict=True)]
+            ),
             np.concatenate(
                 [np.broadcast_to(np.float64(loss.sample_weight.values), loss.y.size) for loss in self.losses]
             ),
@@ -328,9 +332,13 @@ def _check_losses(losses):
             kinds = f"{type(first).__name__} and {type(loss).__name__}"
             raise TypeError(f"WorstCase takes losses of one class, got {kinds}; their units would differ.")
         if loss.n_features != first.n_features:
-            raise ValueError(f"the losses have {first.n_features} and {loss.n_features} features; they must be the same.")
+            raise ValueError(
+                f"the losses have {first.n_features} and {loss.n_features} features; they must be the same."
+            )
         if loss.intercept:
-            raise ValueError("a loss has an intercept of its own; leave it out there and give intercept=True to WorstCase.")
+            raise ValueError(
+                "a loss has an intercept of its own; leave it out there and give intercept=True to WorstCase."
+            )
         for name in (part.name for part in dataclasses.fields(loss) if part.name not in _OWN):
             if getattr(loss, name) != getattr(first, name):
                 raise ValueError(

@@ -12,6 +12,7 @@ constraints that are no planes: Vanderbei and Shanno, 1999).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -101,73 +102,30 @@ class Epigraph:
         return float(self.s @ self.weights) + sum(float(self.slacks[k] @ self.z[k]) for k in range(4))
 
     def step(self):
-        """One iteration."""
-        model, terms = self.model, self.terms
-        slacks = self.slacks
+        """One iteration; returns the length of its step."""
+        system, slacks, old = _System(self), self.slacks, (self.x, self.t, self.s, self.gap)
         count = self.s.size + sum(slack.size for slack in slacks)
         mu = self.gap / count
-        p = [z / slack for z, slack in zip(self.z, slacks, strict=True)]
-        diagonal = terms.b.copy()
-        both = p[0] + p[1]
-        diagonal[self.is_sloped] += 4.0 * p[0] * p[1] / both
-        diagonal[self.has_lower] += p[2]
-        diagonal[self.has_upper] += p[3]
-        solve = model.factor(self.weights, diagonal)
-        border = solve(self.slopes)
-        count_g = self.s.size
-        small = np.zeros((count_g + 1, count_g + 1))
-        small[:-1, :-1] = self.slopes.T @ border + np.diag(self.s / self.weights)
-        small[:-1, -1] = small[-1, :-1] = 1.0
-        inverse = _inverse(small)
-        fixed = self.slopes @ self.weights + terms.b * self.x
-        missing = self.values - self.t + self.s
-
-        def direction(target, corrections, bends):
-            """Newton's direction to products `target`, less the corrections of second order."""
-            pull = fixed.copy()
-            r = [
-                (target - c) / slack - z for c, slack, z in zip(corrections[1:], slacks, self.z, strict=True)
-            ]
-            ra = terms.a[self.is_sloped] - self.z[0] - self.z[1]
-            lean = r[0] + r[1] - ra
-            pull[self.is_sloped] += self.z[0] - self.z[1] + r[0] - r[1] - (p[0] - p[1]) * lean / both
-            pull[self.has_lower] -= self.z[2] + r[2]
-            pull[self.has_upper] += self.z[3] + r[3]
-            base = solve(-pull)
-            h = -missing - bends - ((target - corrections[0]) / self.weights - self.s)
-            found = inverse @ np.append(self.slopes.T @ base - h, 1.0 - self.weights.sum())
-            d_weights = found[:-1]
-            dx = base - border @ d_weights
-            ds = (target - corrections[0]) / self.weights - self.s - self.s / self.weights * d_weights
-            d_on = dx[self.is_sloped]
-            d_tau = (lean + (p[0] - p[1]) * d_on) / both
-            d_slacks = [d_tau - d_on, d_tau + d_on, dx[self.has_lower], -dx[self.has_upper]]
-            dz = [r[k] - p[k] * d_slacks[k] for k in range(4)]
-            return dx, found[-1], ds, d_weights, d_slacks, dz
-
-        nothing = [0.0] * 5
-        ahead = direction(0.0, nothing, 0.0)
-        reach = min(1.0, self._longest(ahead, slacks))
-        after = float((self.s + reach * ahead[2]) @ (self.weights + reach * ahead[3])) + sum(
-            float((slacks[k] + reach * ahead[4][k]) @ (self.z[k] + reach * ahead[5][k])) for k in range(4)
+        ahead = system.direction(0.0, [0.0] * 5, 0.0)
+        reach = min(1.0, self._longest(ahead))
+        after = float((self.s + reach * ahead.s) @ (self.weights + reach * ahead.weights)) + sum(
+            float((slack + reach * ds) @ (z + reach * dz))
+            for slack, ds, z, dz in zip(slacks, ahead.slacks, self.z, ahead.z, strict=True)
         )
         sigma = min(1.0, max(after / count / mu, 0.0)) ** 3 if mu > 0.0 else 0.0
-        products = [ahead[2] * ahead[3], *(ahead[4][k] * ahead[5][k] for k in range(4))]
-        dx, dt, ds, d_weights, d_slacks, dz = found = direction(
-            sigma * mu, products, 0.5 * model.bends(reach * ahead[0])
-        )
-        length, limit, x = min(1.0, _PART * self._longest(found, slacks)), self.gap, self.x
+        products = [ahead.s * ahead.weights, *(ds * dz for ds, dz in zip(ahead.slacks, ahead.z, strict=True))]
+        found = system.direction(sigma * mu, products, 0.5 * self.model.bends(reach * ahead.x))
+        length, (x, t, s, gap) = min(1.0, _PART * self._longest(found)), old
         for _ in range(_HALVINGS):
-            self.x = x + length * dx
-            self.values, self.slopes = model.move_to(self.x)
+            self.x, self.t, self.s = x + length * found.x, t + length * found.t, s + length * found.s
+            self.values, self.slopes = self.model.move_to(self.x)
             # losses that bend away from their models by more than the gap: the step was too long for these
-            if np.max(self.values - (self.t + length * dt) + self.s + length * ds) <= limit:
+            if np.max(self.values - self.t + self.s) <= gap:
                 break
             length /= 2.0
-        self.t += length * dt
-        self.s, self.weights = self.s + length * ds, self.weights + length * d_weights
-        self.slacks = [slack + length * d for slack, d in zip(slacks, d_slacks, strict=True)]
-        self.z = [z + length * d for z, d in zip(self.z, dz, strict=True)]
+        self.weights = self.weights + length * found.weights
+        self.slacks = [slack + length * d for slack, d in zip(slacks, found.slacks, strict=True)]
+        self.z = [z + length * d for z, d in zip(self.z, found.z, strict=True)]
         self._lift()
         self.iterations += 1
         return length
@@ -180,10 +138,9 @@ class Epigraph:
             self.t += worst
             self.s = np.maximum(self.s, self.t - self.values)
 
-    def _longest(self, direction, slacks):
-        _, _, ds, d_weights, d_slacks, dz = direction
-        pairs = [(self.s, ds), (self.weights, d_weights)]
-        pairs += [(slacks[k], d_slacks[k]) for k in range(4)] + [(self.z[k], dz[k]) for k in range(4)]
+    def _longest(self, direction):
+        pairs = [(self.s, direction.s), (self.weights, direction.weights)]
+        pairs += [*zip(self.slacks, direction.slacks, strict=True), *zip(self.z, direction.z, strict=True)]
         return min((_to_boundary(v, d) for v, d in pairs), default=1.0)
 
     def residual(self):
@@ -213,6 +170,57 @@ class Epigraph:
             x[at[is_held]], is_free[at[is_held]] = ends[at[is_held]], False
         worst = np.flatnonzero(self.weights > self.s / self.scale)
         return np.flatnonzero(is_free), x, worst if worst.size else np.array([int(np.argmax(self.weights))])
+
+
+class _Direction(NamedTuple):
+    """A direction of everything that an `Epigraph` holds."""
+
+    x: np.ndarray
+    t: float
+    s: np.ndarray
+    weights: np.ndarray
+    slacks: list
+    z: list
+
+
+class _System:
+    """Newton's equations where an `Epigraph` stands, with all but x, the weights and t eliminated."""
+
+    def __init__(self, epigraph):
+        e = self.of = epigraph
+        self.p = [z / slack for z, slack in zip(e.z, e.slacks, strict=True)]
+        diagonal = e.terms.b.copy()
+        self.both = self.p[0] + self.p[1]
+        diagonal[e.is_sloped] += 4.0 * self.p[0] * self.p[1] / self.both
+        diagonal[e.has_lower] += self.p[2]
+        diagonal[e.has_upper] += self.p[3]
+        self.solve = e.model.factor(e.weights, diagonal)
+        self.border = self.solve(e.slopes)
+        count = e.s.size
+        small = np.zeros((count + 1, count + 1))
+        small[:-1, :-1] = e.slopes.T @ self.border + np.diag(e.s / e.weights)
+        small[:-1, -1] = small[-1, :-1] = 1.0
+        self.inverse = _inverse(small)
+
+    def direction(self, target, corrections, bends):
+        """The direction to products `target`, less corrections of second order, with what the losses bend along it."""
+        e, p, z = self.of, self.p, self.of.z
+        r = [(target - c) / slack - own for c, slack, own in zip(corrections[1:], e.slacks, z, strict=True)]
+        lean = r[0] + r[1] - (e.terms.a[e.is_sloped] - z[0] - z[1])
+        pull = e.slopes @ e.weights + e.terms.b * e.x
+        pull[e.is_sloped] += z[0] - z[1] + r[0] - r[1] - (p[0] - p[1]) * lean / self.both
+        pull[e.has_lower] -= z[2] + r[2]
+        pull[e.has_upper] += z[3] + r[3]
+        base = self.solve(-pull)
+        reach = (target - corrections[0]) / e.weights - e.s
+        right = e.slopes.T @ base + (e.values - e.t + e.s) + bends + reach
+        found = self.inverse @ np.append(right, 1.0 - e.weights.sum())
+        dx = base - self.border @ found[:-1]
+        on = dx[e.is_sloped]
+        d_tau = (lean + (p[0] - p[1]) * on) / self.both
+        d_slacks = [d_tau - on, d_tau + on, dx[e.has_lower], -dx[e.has_upper]]
+        dz = [r[k] - p[k] * d_slacks[k] for k in range(4)]
+        return _Direction(dx, found[-1], reach - e.s / e.weights * found[:-1], found[:-1], d_slacks, dz)
 
 
 def polished(epigraph, steps=6):

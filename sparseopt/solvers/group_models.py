@@ -46,6 +46,7 @@ class GroupModel(ABC):
     def restrict(self, columns):
         """The same losses of some coefficients."""
 
+    @abstractmethod
     def take(self, whole, columns):
         """Stand where `whole` does, of which these columns are: what `factor` depends on."""
 
@@ -93,6 +94,9 @@ class GramGroups(GroupModel):
     def restrict(self, columns):
         grams = self.grams[:, columns[:, None], columns]
         return GramGroups(grams, self.pulls[:, columns], self.constants)
+
+    def take(self, whole, columns):
+        """Parabolas curve alike everywhere."""
 
 
 class SampleGroups(GroupModel):
@@ -198,7 +202,7 @@ def solver_of(matrix, diagonal):
     """A function that solves (matrix + diagonal) d = right, with a ridge where that is not positive definite."""
     size = matrix.shape[0]
     if size == 0:
-        return lambda right: np.zeros_like(right)
+        return np.zeros_like
     matrix[np.diag_indices(size)] += diagonal
     scale = max(float(np.max(matrix.diagonal())), 1e-300)
     ridge = 0.0

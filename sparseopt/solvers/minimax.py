@@ -76,7 +76,7 @@ class Minimax(Solver):
             model, terms = _without_fixed(loss, model, fixed, free), terms.restrict(free)
         state = MinimaxState(w=np.clip(w.astype(np.float64), form.lower, form.upper), free=free, fixed=fixed)
         state.epigraph = Epigraph(model, terms, x[free])
-        state.duals = _duals(problem, state.epigraph.weights)
+        state.duals = _duals(state.epigraph.weights)
         return state
 
     def step(self, problem, state, tol, max_iterations):
@@ -116,7 +116,7 @@ class Minimax(Solver):
         if not (np.all(np.isfinite(x)) and weights.sum() > 0.0):
             return False
         form = form_of(problem)
-        w, duals = np.clip(full[: problem.n_features], form.lower, form.upper), _duals(problem, weights)
+        w, duals = np.clip(full[: problem.n_features], form.lower, form.upper), _duals(weights)
         found = certify_private(problem, w.astype(problem.dtype).astype(np.float64), duals=duals)
         gap = abs(found.relative_gap)
         # of two that are proven well enough, the second has its zeros
@@ -140,7 +140,7 @@ def rejects_convex(problem):
     return None
 
 
-def _duals(problem, weights):
+def _duals(weights):
     return Duals(np.zeros(0), np.zeros(0), weights / weights.sum())
 
 
@@ -149,7 +149,7 @@ def _without_fixed(loss, model: GroupModel, fixed, free):
     if not fixed.any():
         return model.restrict(free)
     if isinstance(loss, Perturbed):
-        return NormGroups(_without_fixed(loss.loss, model.inner, fixed, free))
+        return NormGroups(_without_fixed(loss.loss, group_model(loss.loss), fixed, free))
     offsets = np.split(loss.stack.A @ fixed[: loss.n_features], loss.stack.starts[1:-1])
     parts = tuple(_shifted(part, offset) for part, offset in zip(loss.losses, offsets, strict=True))
     return group_model(replace(loss, losses=parts)).restrict(free)

@@ -119,7 +119,11 @@ class MinimaxBranchAndBound(Solver):
 
     def _judge(self, problem, state):
         """End the run where the gap is closed."""
-        if state.status is Status.STALLED or state.best is None or (state.status is None and state.lower_bound == -np.inf):
+        if (
+            state.status is Status.STALLED
+            or state.best is None
+            or (state.status is None and state.lower_bound == -np.inf)
+        ):
             return
         objective = problem.objective(state.w)
         scale = max(abs(objective), self._floor(problem))
@@ -183,7 +187,7 @@ class MinimaxBranchAndBound(Solver):
             if state.status is not None or found.status is None:
                 return best
             # the mean at any weights is no larger than at this point
-            cuts.append(_losses_at(loss, point, found, inner))
+            cuts.append(_losses_at(loss, point, inner))
             offsets.append(problem.objective(point) - loss.evaluate(point))
             ceiling, ideal = _best_weights(np.array(cuts), np.array(offsets))
             if ideal is None or ceiling <= state.lower_bound + 1e-3 * (state.best.objective - state.lower_bound):
@@ -203,7 +207,7 @@ class MinimaxBranchAndBound(Solver):
         return None if relaxation.unbounded() >= 0 else relaxation
 
 
-def _losses_at(loss, point, found, inner):
+def _losses_at(loss, point, inner):
     """All losses at a point, with the intercept that is best for the mean."""
     stack = loss.stack
     eta = stack.A @ point + inner.loss.intercept_at(point)

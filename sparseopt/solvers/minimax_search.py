@@ -179,7 +179,7 @@ def _kicked(supports, fit, random):
     """The support with some features exchanged for others at random; None where there are no others."""
     subset = supports.subset
     leaving = np.setdiff1d(fit.support, subset.required)
-    rows, pull, bends = supports._near(fit)
+    _, pull, bends = supports.near(fit)
     promise = np.where(bends[: pull.size] > 0.0, pull**2 / np.maximum(bends[: pull.size], 1e-300), -1.0)
     promise[fit.support], promise[subset.forbidden] = -1.0, -1.0
     others = np.argsort(-promise, kind="stable")[:_FROM]

@@ -83,7 +83,7 @@ class WorstRelaxation(Relaxation):
         supports, subset = self.supports, self.subset
         left = np.flatnonzero(status != OUT)
         is_free = status[left] == FREE
-        fit = supports._fitted(left, 0.0)
+        fit = supports.fitted(left, 0.0)
         inside = int(np.count_nonzero(~is_free))
         base = supports.bound(left, fit.weights) + subset.alpha * inside - self.slack
         x = fit.x[: left.size]

@@ -61,7 +61,7 @@ class WorstSupports:
         self.slope = np.full(p, subset.l1) if self.perturbed is None else self.perturbed.radius
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
         self.upper = np.full(p, np.inf) if subset.upper is None else subset.upper
-        nothing = self._fitted(np.empty(0, dtype=np.intp))
+        nothing = self.fitted(np.empty(0, dtype=np.intp))
         #: What rounding is relative to.
         self.scale = float(np.max(np.abs(self.model.move_to(np.zeros(self.model.size))[0])))
         self._known = {b"": nothing}
@@ -77,10 +77,11 @@ class WorstSupports:
         if key not in self._known:
             if len(self._known) > _KEPT:
                 self._known = {b"": self._known[b""]}
-            self._known[key] = self._fitted(support)
+            self._known[key] = self.fitted(support)
         return self._known[key]
 
-    def _fitted(self, support, price=None):
+    def fitted(self, support, price=None):
+        """The `Fit` of a support, which is not remembered, at another price than that of its features perhaps."""
         subset, terms = self.subset, self.terms(support)
         price = subset.alpha * support.size if price is None else price
         # a required coefficient may be zero, and bounds may leave one number only
@@ -99,8 +100,8 @@ class WorstSupports:
         epigraph, found = minimise_epigraph(model, terms_free, np.zeros(free.size), _CLOSE)
         points = [(epigraph.x, epigraph.weights)] + ([] if found is None else [found])
         best = None
-        for point, weights in points:
-            point = np.clip(point, terms_free.lower, terms_free.upper)
+        for found_point, weights in points:
+            point = np.clip(found_point, terms_free.lower, terms_free.upper)
             if not (np.all(np.isfinite(point)) and np.all(np.isfinite(weights))):
                 continue
             height = float(np.max(model.move_to(point)[0])) + terms_free.value(point)
@@ -121,7 +122,9 @@ class WorstSupports:
         subset, size = self.subset, support.size
         arrays = (self.slope[support], np.full(size, subset.ridge), self.lower[support], self.upper[support])
         if self.loss.intercept:
-            arrays = tuple(np.append(array, end) for array, end in zip(arrays, (0.0, 0.0, -np.inf, np.inf), strict=True))
+            arrays = tuple(
+                np.append(array, end) for array, end in zip(arrays, (0.0, 0.0, -np.inf, np.inf), strict=True)
+            )
         return Terms(*arrays)
 
     def columns(self, support):
@@ -177,7 +180,7 @@ class WorstSupports:
         """
         subset, S = self.subset, fit.support
         p, size = subset.n_features, S.size
-        rows, pull, bends = self._near(fit)
+        rows, pull, bends = self.near(fit)
         on = np.append(S, p) if self.loss.intercept else S
         inner = rows[:, on].copy()
         inner[np.diag_indices(on.size)] += np.append(np.full(size, subset.ridge), np.zeros(on.size - size))
@@ -210,7 +213,7 @@ class WorstSupports:
         order = is_better[np.argsort(change[is_better], kind="stable")]
         return [(float(change[i]), _exchanged(S, int(leave[i]), int(enter[i]))) for i in order[: 50 * max(size, 1)]]
 
-    def _near(self, fit):
+    def near(self, fit):
         """Rows of the curvature of the mean on the support, the pulls outside of it, and the diagonal."""
         p, S = self.subset.n_features, fit.support
         on = np.append(S, p) if self.loss.intercept else S
