@@ -34,11 +34,12 @@ from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.lasso_bound import examine_lasso
-from sparseopt.losses import DualLoss, LeastSquares, Quadratic
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
+from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14
@@ -183,6 +184,8 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, 
 
 def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None):
     """`certify` of a finite float64 vector, which the certificate keeps."""
+    if not isinstance(problem.loss, Loss):
+        return _certify_worst(problem, w, lower_bound, duals)
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
     if stationary_points.covers(problem):
@@ -334,9 +337,33 @@ def _certify_rows(problem, w, duals, ray):
     )
 
 
+def _certify_worst(problem, w, lower_bound, duals):
+    """What weights of the losses prove of w for the worst of them; found from w where none are given."""
+    objective = problem.objective(w)
+    weights = None if duals is None else duals.losses
+    weights = weights_at(problem, w) if weights is None else weights
+    bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
+    if problem.proximal is not None and problem.is_convex and form_of(problem) is not None:
+        found = bound_by_weights(problem, w, weights, dual_bound)
+        bound, proof = (found, "duality") if found > bound else (bound, proof)
+    return Certificate(
+        objective=objective,
+        lower_bound=float(bound),
+        violation=problem.violation(w),
+        stationarity=distance_by_weights(problem, w, weights),
+        proof=proof,
+        reference=max(abs(objective), _FLOOR * abs(objective_at_zero(problem))),
+        w=w,
+        duals=duals,
+    )
+
+
 def needs_multipliers(problem):
-    """Whether a point alone has no simple dual: there are rows, functions of the user's, or a penalty of a linear map."""
-    if is_composed(problem) or stationary_points.covers(problem):
+    """Whether a point alone has no simple dual.
+
+    There are rows, functions of the user's, a penalty of a linear map, or several losses.
+    """
+    if is_composed(problem) or not isinstance(problem.loss, Loss) or stationary_points.covers(problem):
         return True
     return problem.constraint is not None and problem.proximal is None and not problem.chooses_support
 

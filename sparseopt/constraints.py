@@ -268,10 +268,14 @@ def violation(constraint, w):
 
 @dataclass(frozen=True, eq=False)
 class Duals:
-    """Multipliers of linear rows and of a box: positive where the upper side is active, negative where the lower one is."""
+    """Multipliers of linear rows and of a box: positive where the upper side is active, negative where the lower one is.
+
+    Of a `WorstCase`, `losses` has the weight of each loss: nonnegative, they sum to one.
+    """
 
     rows: np.ndarray
     box: np.ndarray
+    losses: np.ndarray | None = None
 
 
 def _set_bounds(constraint, name, rows=None):

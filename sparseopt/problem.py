@@ -18,7 +18,7 @@ from sparseopt.constraints import (
     as_constraint,
     violation,
 )
-from sparseopt.losses import Loss
+from sparseopt.losses import LossTerm
 from sparseopt.penalties import L0, L0L1, L1, Boxed, Penalty, PenaltyTerm, ProximalTerm, Ridged, Zero
 
 
@@ -28,8 +28,8 @@ class Problem:
 
     Parameters
     ----------
-    loss : Loss
-        The smooth term, with its data.
+    loss : LossTerm
+        The loss with its data: a `Loss`, which is smooth, or a `WorstCase`.
     penalty : PenaltyTerm, default Zero()
         A `Penalty`, a `ProximalTerm`, or a `Composed` one.
     constraint : Constraint, optional
@@ -42,15 +42,16 @@ class Problem:
         Where a part is of another kind or its size does not match the loss.
     """
 
-    loss: Loss
+    loss: LossTerm
     penalty: PenaltyTerm = Zero()
     constraint: Constraint | None = None
 
     def __post_init__(self):
         loss, penalty, constraint = self.loss, self.penalty, self.constraint
-        if not (isinstance(loss, Loss) and isinstance(penalty, PenaltyTerm)):
-            part, kind, name = (penalty, PenaltyTerm, "penalty") if isinstance(loss, Loss) else (loss, Loss, "loss")
-            raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}: {part!r:.60}.")
+        if not (isinstance(loss, LossTerm) and isinstance(penalty, PenaltyTerm)):
+            is_loss = isinstance(loss, LossTerm)
+            part, kind, name = (penalty, "PenaltyTerm", "penalty") if is_loss else (loss, "Loss", "loss")
+            raise TypeError(f"{name} must be a {kind}, got {type(part).__name__}: {part!r:.60}.")
         if constraint is not None and not isinstance(constraint, Constraint):
             constraint = as_constraint(constraint)
             object.__setattr__(self, "constraint", constraint)

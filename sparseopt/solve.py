@@ -20,7 +20,7 @@ from sparseopt.certificate import (
     objective_at_zero,
 )
 from sparseopt.inputs import as_coefficients, as_count, as_number
-from sparseopt.losses import DualLoss, LeastSquares
+from sparseopt.losses import DualLoss, LeastSquares, Loss
 from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
@@ -33,10 +33,13 @@ from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
+from sparseopt.solvers.minimax import Minimax
+from sparseopt.solvers.minimax_search import MinimaxSearch
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet
+from sparseopt.solvers.smoothed_minimax import SmoothedMinimax
 from sparseopt.solvers.splitting import Splitting
 from sparseopt.solvers.working_set import WorkingSet
 
@@ -51,6 +54,7 @@ _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
 _FEW, _SORTED, _SUBSETS = GramDescent(), SlopeWorkingSet(), LocalSearch()
 _FEW_NAME = repr(_FEW)
+_WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
 
@@ -62,6 +66,9 @@ def default_solver(problem):
     ================================  =================
     a best subset of least squares    LocalSearch
     at most k nonzeros otherwise      HardThresholding
+    the worst of several losses       Minimax
+    the same, a best subset           MinimaxSearch
+    the same, large both ways         SmoothedMinimax
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
@@ -79,6 +86,8 @@ def default_solver(problem):
     """
     if _FEW.rejects(problem) is None:  # it takes none that chooses a support
         return _FEW
+    if not isinstance(problem.loss, Loss):
+        return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
     if problem.chooses_support and problem.loss.is_compiled:
         if _SUBSETS.rejects(problem) is None:
             return _SUBSETS

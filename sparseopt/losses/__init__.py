@@ -2,6 +2,7 @@
 
 from sparseopt.losses.base import DualLoss as DualLoss
 from sparseopt.losses.base import Loss as Loss
+from sparseopt.losses.base import LossTerm as LossTerm
 from sparseopt.losses.cox import Cox as Cox
 from sparseopt.losses.gamma import Gamma as Gamma
 from sparseopt.losses.huber import Huber as Huber
@@ -10,6 +11,7 @@ from sparseopt.losses.logistic import Logistic as Logistic
 from sparseopt.losses.multi_response import MultiResponse as MultiResponse
 from sparseopt.losses.multinomial import Multinomial as Multinomial
 from sparseopt.losses.outputs import OutputsLoss as OutputsLoss
+from sparseopt.losses.perturbed import Perturbed as Perturbed
 from sparseopt.losses.poisson import Poisson as Poisson
 from sparseopt.losses.quadratic import Quadratic as Quadratic
 from sparseopt.losses.quantile import Quantile as Quantile
@@ -18,3 +20,4 @@ from sparseopt.losses.samples import SampleLoss as SampleLoss
 from sparseopt.losses.samples import fitted as fitted
 from sparseopt.losses.smooth import Smooth as Smooth
 from sparseopt.losses.squared_hinge import SquaredHinge as SquaredHinge
+from sparseopt.losses.worst_case import WorstCase as WorstCase

@@ -1,4 +1,4 @@
-"""What a loss is: a convex smooth function of the coefficients that holds its data."""
+"""What a loss is: a convex function of the coefficients that holds its data, and mostly smooth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,60 @@ from sparseopt._jit import Term
 _SMALL = 20
 
 
-class Loss(Term):
+class LossTerm(Term):
+    """A convex function of the coefficients, with its data: what problems and certificates ask of every loss."""
+
+    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
+    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
+    little: ClassVar[tuple | None] = None
+    #: Whether kernels can call its methods; not those of functions that a user gave as they are.
+    is_compiled: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def n_features(self):
+        """Number of coefficients."""
+
+    @property
+    @abstractmethod
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+
+    @property
+    @abstractmethod
+    def dtype(self):
+        """float32 or float64, as the data."""
+
+    @abstractmethod
+    def evaluate(self, w):
+        """f(w)."""
+
+    @abstractmethod
+    def gradient(self, w):
+        """Gradient of f at w; a subgradient where there is none."""
+
+    @abstractmethod
+    def intercept_at(self, w):
+        """The intercept that belongs to w; 0.0 where none was asked for."""
+
+    @abstractmethod
+    def restrict(self, columns):
+        """The same loss with the coefficients outside of `columns` fixed at zero."""
+
+    def value_at_zero(self):
+        """f(0), computed once."""
+        known = self.__dict__
+        if "_value_at_zero" not in known:
+            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
+        return known["_value_at_zero"]
+
+    @property
+    def shape(self):
+        """Shape in which users see the coefficients; solvers see one vector, in C order."""
+        return (self.n_features,)
+
+
+class Loss(LossTerm):
     """A convex smooth function of the coefficients, with its data.
 
     The first group of methods is called by kernels, the second from Python.
@@ -25,11 +78,6 @@ class Loss(Term):
     #: Whether `curvatures`, `lipschitz`, `bend` and `hessian_bound` are finite everywhere. Where they are not,
     #: solvers ask for the curvature near a point, and for that of a move once it is known.
     has_bounded_curvature: ClassVar[bool] = True
-    #: Whether kernels can call its methods; not those of functions that a user gave as they are.
-    is_compiled: ClassVar[bool] = True
-    #: Of least squares with a dense float64 X so small that calls take longer than what they do, and one weight for all
-    #: samples: X as it is, its means (zeros where they stay), and slopes and loss at w = 0.
-    little: ClassVar[tuple | None] = None
 
     @abstractmethod
     def coordinate_slope(self, running, j):
@@ -69,23 +117,8 @@ class Loss(Term):
 
     @property
     @abstractmethod
-    def n_features(self):
-        """Number of coefficients."""
-
-    @property
-    @abstractmethod
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-
-    @property
-    @abstractmethod
     def n_entries(self):
         """Stored entries of the matrix."""
-
-    @property
-    @abstractmethod
-    def dtype(self):
-        """float32 or float64, as the data."""
 
     @property
     @abstractmethod
@@ -103,34 +136,6 @@ class Loss(Term):
     @abstractmethod
     def curvatures(self):
         """Upper bound on the second derivative of f in each coefficient."""
-
-    @abstractmethod
-    def evaluate(self, w):
-        """f(w)."""
-
-    def value_at_zero(self):
-        """f(0), computed once."""
-        known = self.__dict__
-        if "_value_at_zero" not in known:
-            known["_value_at_zero"] = self.evaluate(np.zeros(self.n_features))
-        return known["_value_at_zero"]
-
-    @abstractmethod
-    def gradient(self, w):
-        """Gradient of f at w."""
-
-    @abstractmethod
-    def intercept_at(self, w):
-        """The intercept that belongs to w; 0.0 where none was asked for."""
-
-    @abstractmethod
-    def restrict(self, columns):
-        """The same loss with the coefficients outside of `columns` fixed at zero."""
-
-    @property
-    def shape(self):
-        """Shape in which users see the coefficients; solvers see one vector, in C order."""
-        return (self.n_features,)
 
     def lipschitz(self):
         """Largest curvature of f in any direction, or a bound on it (Lanczos, with a fixed start)."""

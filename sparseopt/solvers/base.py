@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sparseopt.losses import Loss
 from sparseopt.solution import Duals, Status
 
 
@@ -38,6 +39,13 @@ class State:
     def account(self) -> str:
         """What the run did, in words: its inner method and the work."""
         return ""
+
+
+def unsmooth(problem) -> str | None:
+    """Why a method that takes steps along the slope of the loss cannot take the problem, or None."""
+    if isinstance(problem.loss, Loss):
+        return None
+    return f"{type(problem.loss).__name__} is not smooth; Minimax and SmoothedMinimax take it"
 
 
 class Solver(ABC):

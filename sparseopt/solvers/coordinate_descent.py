@@ -11,7 +11,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels.descent import descend
 from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Penalty
-from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.base import Solver, State, unsmooth
 from sparseopt.solvers.newton import newton_move
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
@@ -70,6 +70,8 @@ class CoordinateDescent(Solver):
     newton: bool = True
 
     def rejects(self, problem):
+        if reason := unsmooth(problem):
+            return reason
         term = problem.proximal
         if term is None or not isinstance(term, Penalty):
             return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"

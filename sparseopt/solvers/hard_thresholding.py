@@ -10,7 +10,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.solution import Status
-from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.base import Solver, State, unsmooth
 from sparseopt.solvers.newton import minimise_on
 
 # Of a step, before it is too short to matter.
@@ -95,6 +95,8 @@ class HardThresholding(Solver):
 
 def rejects_refit(problem):
     """Why Newton steps cannot refit the problem on a support of at most k features, or None."""
+    if reason := unsmooth(problem):
+        return reason
     if not isinstance(problem.constraint, Cardinality):
         return "it needs a Cardinality constraint, which says how many features it may take"
     match problem.penalty:
