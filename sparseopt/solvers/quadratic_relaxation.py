@@ -43,6 +43,7 @@ _FEWEST = 32
 _FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
+_NOTHING = np.empty(0, dtype=np.intp)
 
 
 class QuadraticRelaxation(Relaxation):
@@ -154,13 +155,14 @@ class _NodeRun:
         self.tol = _FIRST
         self.rounds, self.steps, self.is_done, self.is_fresh = 0, 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
+        self.likely = _NOTHING
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
 
     def _first(self):
         """Where the root begins: at w = 0, and the price what the next feature after the k best would gain alone."""
         of, subset = self.of, self.of.subset
-        nothing = np.empty(0, dtype=np.intp), np.empty(0)
+        nothing = _NOTHING, np.empty(0)
         if subset.k == of.n_units:
             return *nothing, subset.alpha
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -359,6 +361,9 @@ class _NodeRun:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _FIXED:
             self.is_done, self.unit = True, int(features[np.argmax(halves)])
+            likely = chosen[np.argsort(-halves[chosen], kind="stable")]
+            if likely.size and halves[likely[0]] == np.max(halves):
+                self.likely = features[likely]
         return self.is_done
 
     def resume(self, status, threshold):
@@ -372,9 +377,8 @@ class _NodeRun:
     def result(self):
         """What was found, as the tree takes it."""
         start = (*self._point(), self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, points=self._points())
+        return Relaxed(self.bound, self.unit, start, self.support, self.likely, points=self._points())
 
     def _points(self):
         """What proves the fixings, and last the bound."""
-        nothing = np.empty(0, dtype=np.intp)
-        return self.points if self.best is None else [*self.points, (self.best, nothing, nothing)]
+        return self.points if self.best is None else [*self.points, (self.best, _NOTHING, _NOTHING)]
