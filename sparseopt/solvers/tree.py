@@ -74,11 +74,12 @@ class Relaxation(ABC):
 class Node:
     """A node: its place in the tree, what it fixes beyond its parent, and what is proven of it."""
 
-    __slots__ = ("bound", "is_in", "kept", "parent", "points", "removed", "start", "unit")
+    __slots__ = ("bound", "depth", "is_in", "kept", "parent", "points", "removed", "start", "unit")
 
     def __init__(self, parent, unit, is_in, bound, start):
         self.parent, self.unit, self.is_in = parent, unit, is_in
         self.bound, self.start = bound, start
+        self.depth = 0 if parent is None else parent.depth + 1
         #: Units that its relaxation fixed out of the support, and in it.
         self.removed = self.kept = _NOTHING
         self.points = []
@@ -125,6 +126,8 @@ class Tree:
         self.tolerance, self.floor = tolerance, floor
         self.keep_proof = keep_proof
         self.visited = 0
+        #: Part of the tree that is closed, were every open node as large as its sibling (Hendel, Anderson, Le Bodic and Pfetsch, 2022).
+        self.weight = 0.0
         #: Least of the bounds at which nodes were closed.
         self.closed = np.inf
         root = Node(None, -1, False, lower_bound, relaxation.first_start)
@@ -162,6 +165,10 @@ class Tree:
             self._heap = []
         return self.visited - before
 
+    def account(self):
+        """How many nodes were visited, in words."""
+        return f"{self.visited} nodes"
+
     def offer(self, objective, point):
         """A better incumbent, if it is one."""
         if objective < self.objective:
@@ -191,6 +198,7 @@ class Tree:
         self._dive = node.start = None
         if node.bound >= self.threshold or found.unit < 0:
             self.closed = min(self.closed, node.bound)
+            self.weight += 0.5**node.depth
             return
         self._plunge(node, found)
 
