@@ -28,7 +28,7 @@ _PRICES, _NEAR = 10, 0.02
 # Features come into use until the relaxation is known to this part of what is missing to close the node.
 _KNOWN = 0.7
 # A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
-_EARLY = 10.0
+_EARLY = 20.0
 # The first price where there was none, as a part of the constant.
 _LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
@@ -80,6 +80,8 @@ class QuadraticRelaxation(Relaxation):
         # scratch of the nodes
         self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
         self.entering = np.empty(p, dtype=np.intp)
+        #: Features that were not zero where the last node ended.
+        self.recent = _NOTHING
         #: Supports that were worth an evaluation.
         self.seen = set()
 
@@ -149,6 +151,9 @@ class _NodeRun:
         relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
         is_needed = status == IN
         is_needed[features] = True
+        # what the last node had in will mostly come in here as well
+        if start is not None:
+            is_needed[relaxation.recent[status[relaxation.recent] == FREE]] = True
         self.needed = np.flatnonzero(is_needed)
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
@@ -377,6 +382,7 @@ class _NodeRun:
     def result(self):
         """What was found, as the tree takes it."""
         start = (*self._point(), self.price)
+        self.of.recent = start[0]
         return Relaxed(self.bound, self.unit, start, self.support, self.likely, points=self._points())
 
     def _points(self):
