@@ -36,7 +36,11 @@ def best_response(t, curve, l1, lower, upper):
 
 def gain(t, curve, l1, lower, upper):
     """What a feature gains at most from a pull t; it loses where its bounds leave out zero."""
-    w = best_response(t, curve, l1, lower, upper)
+    return gain_at(best_response(t, curve, l1, lower, upper), t, curve, l1)
+
+
+def gain_at(w, t, curve, l1):
+    """What a feature gains from a pull t at w."""
     if abs(w) == np.inf:
         return np.inf
     return t * w - l1 * abs(w) - 0.5 * curve * w * w
@@ -198,7 +202,8 @@ def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error
         j = U(known[q])
         if status[j] == -1:
             continue
-        profit = gain(pull[j], curve[j], l1, lower[j], upper[j]) - alpha
+        w = best_response(pull[j], curve[j], l1, lower[j], upper[j])
+        profit = gain_at(w, pull[j], curve[j], l1) - alpha
         gains[j] = profit
         if status[j] == 1:
             total += profit
@@ -207,7 +212,7 @@ def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error
             sift_down(heap, count)
         else:
             continue
-        rounding += abs(best_response(pull[j], curve[j], l1, lower[j], upper[j])) * error * sizes[j]
+        rounding += abs(w) * error * sizes[j]
     last = heap[0]
     if count == 1:
         return total, rounding, 0.0, last

@@ -19,6 +19,7 @@ from sparseopt.solvers.hierarchy import start_of, with_hierarchy
 from sparseopt.solvers.local_search import walk_of
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.rival_trees import RivalTrees
 from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
@@ -48,7 +49,7 @@ class TreeState(State):
     """State with the tree, and what is still to be done before there is one."""
 
     preparation: object = field(default=None, repr=False)
-    tree: Tree | None = field(default=None, repr=False)
+    tree: Tree | RivalTrees | None = field(default=None, repr=False)
     subset: SubsetProblem | None = field(default=None, repr=False)
     #: Gives the best coefficients that the preparation has found so far.
     best: Callable | None = field(default=None, repr=False)
@@ -59,7 +60,7 @@ class TreeState(State):
     def account(self):
         if self.tree is None:
             return "no node was visited"
-        return f"{self.tree.visited} nodes"
+        return self.tree.account()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +77,9 @@ class BranchAndBound(Solver):
     with leaps over those that all features together cannot make good (Furnival and Wilson, 1974).
 
     Rows of several responses and groups are bounded by the semidefinite relaxation of their choice, for up to 500
-    coefficients of one response; the last few rows of a node may be enumerated, but not where the proof is kept. Up to 128
-    single features under a quadratic loss are taken for such rows. Hierarchies are kept by branching.
+    coefficients of one response; the last few rows of a node may be enumerated, but not where the proof is kept. Of up to 128
+    single features with a ridge, a second tree with that bound goes on beside the first once that has proven hard; the
+    one that closes more of its tree for its work has most of the work. Hierarchies are kept by branching.
 
     Parameters
     ----------
@@ -166,6 +168,8 @@ class BranchAndBound(Solver):
             lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )
+        if isinstance(relaxation, QuadraticRelaxation) and RivalTrees.has_rival(relaxation, subset):
+            state.tree = RivalTrees(state.tree, subset)
         if w.any():
             state.tree.offer(*relaxation.evaluate(support))
 

@@ -21,7 +21,7 @@ _BLOCK = 1 << 20
 # Multiplications that are made at once: some twentieth of a second.
 _PRODUCTS = 1 << 29
 # Rows of a block, at least, and columns of which the upper half is filled at once.
-_SHORTEST, _WIDTH = 256, 256
+_SHORTEST, _WIDTH = 256, 128
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 1500
 # Features of which parts of G are kept, before those that came first are forgotten.
@@ -217,17 +217,22 @@ def whole_gram(loss):
     n, p = design.shape
     weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
     constant = 0.5 * float(np.sum(weights * target * target))
-    means = getattr(design, "means", np.zeros(p)).astype(np.float64)
     if sparse.issparse(design.matrix):
+        means = getattr(design, "means", np.zeros(p)).astype(np.float64)
         matrix = design.matrix.astype(np.float64)
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
+    elif n * p <= _BLOCK and n * p * p <= 2 * _PRODUCTS:
+        # the same array twice: BLAS does half of the work
+        block = _weighted(design, slice(None), np.sqrt(weights))
+        gram, linear = block @ block.T, block @ (np.sqrt(weights) * target)
+        yield
     else:
         gram, linear, root = np.zeros((p, p), order="F"), np.zeros(p), np.sqrt(weights)
         rows = max(1, min(_BLOCK // max(p, 1), max(_SHORTEST, 2 * _PRODUCTS // max(p * p, 1))))
         for first in range(0, n, rows):
             part = slice(first, first + rows)
-            block = (design.matrix.T[:, part] - means[:, None]) * root[part]
+            block = _weighted(design, part, root)
             wide = max(1, _PRODUCTS // (p * block.shape[1]))
             if 2 * wide >= p:
                 # the lower half, on top of what is there
@@ -243,13 +248,27 @@ def whole_gram(loss):
     return WholeGram(gram, linear, constant, sizes_of(design, gram.diagonal()), rounding_of(n), n)
 
 
+def _weighted(design, part, root):
+    """Columns of some samples as rows, centred where those of the design are, times the roots of the weights."""
+    columns = design.matrix.T[:, part]
+    if (means := getattr(design, "means", None)) is None:
+        return np.multiply(columns, root[part], dtype=np.float64, order="C")
+    block = np.subtract(columns, means[:, None], dtype=np.float64, order="C")
+    block *= root[part]
+    return block
+
+
 def _mirror(matrix):
     """Copy the lower half to the upper one, in place, in parts."""
-    for first in range(0, len(matrix), _WIDTH):
-        last = min(first + _WIDTH, len(matrix))
-        matrix[first:last, last:] = matrix[last:, first:last].T
-        own = np.tril(matrix[first:last, first:last])
-        matrix[first:last, first:last] = own + np.tril(own, -1).T
+    p = len(matrix)
+    for first in range(0, p, _WIDTH):
+        own = slice(first, first + _WIDTH)
+        for low in range(first + _WIDTH, p, _WIDTH):
+            other = slice(low, low + _WIDTH)
+            matrix[own, other] = matrix[other, own].T
+        # blocks on the diagonal may have been filled as a whole
+        half = np.tril(matrix[own, own])
+        matrix[own, own] = half + np.tril(half, -1).T
         yield
 
 

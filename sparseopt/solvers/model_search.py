@@ -29,8 +29,8 @@ from sparseopt.solvers.sample_view import SampleView
 _FEW, _TRIALS = 2, 8
 # Features that are looked at on the way, at least, and for each that is in.
 _POOL, _EACH = 64, 4
-# Entries of X of which squares are not kept; rows that are squared at once there.
-_LARGE, _FEW_ROWS = 1 << 22, 16
+# Entries of X of which squares are not kept; rows that are squared at once there; looks at all that do without.
+_LARGE, _FEW_ROWS, _ONCE = 1 << 22, 16, 2
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-9
 # Least curvature of a sample, as a part of the largest; what is left of that of a feature given others, at least.
@@ -65,7 +65,7 @@ class ModelSearch:
         self.is_fixed = np.zeros(p, dtype=bool)
         self.is_fixed[subset.required] = True
         self.k = min(subset.k, int(np.count_nonzero(self.is_open)))
-        self.moves = self.refits = 0
+        self.moves = self.refits = self._looks = 0
         self.few = _FEW
         self.origin = self.view.settled(np.zeros(self.view.y.size)) if loss.intercept else 0.0
         self.fit = self._refit(subset.required, np.zeros(subset.required.size), self.origin)
@@ -77,7 +77,7 @@ class ModelSearch:
         """Search, in parts: a generator. `few` exchanges are tried at each size on the way."""
         self.few = few
         if start is not None:
-            self._begin_at(start)
+            self.begin_at(start)
             self._set_pool(np.arange(self.subset.n_features))
             yield from self._improve(_TRIALS)
         yield from self._grow()
@@ -95,15 +95,21 @@ class ModelSearch:
             free = np.flatnonzero(self.is_open & ~self.is_fixed)
             if not free.size or self.k <= self.subset.required.size:
                 break
-            self._begin_at(np.append(self.subset.required, rng.choice(free)))
+            self.begin_at(np.append(self.subset.required, rng.choice(free)))
             yield
             yield from self._grow()
             yield from self._finish()
 
-    def _begin_at(self, support):
+    def exchanged(self):
+        """From the present support by exchanges alone, in parts: a generator."""
+        return self._finish()
+
+    def begin_at(self, support):
+        """Go to a support, with what is required and without what may not be in, if it is not too large; the present fit."""
         support = np.unique(np.concatenate([self.subset.required, support[self.is_open[support]]]).astype(np.intp))
         if support.size <= self.k:
             self._take(self._refit(support, np.zeros(support.size), self.origin))
+        return self.fit
 
     def _grow(self):
         """Let features in one by one, with exchanges at each size."""
@@ -144,9 +150,10 @@ class ModelSearch:
         is_whole = pool.size == self.subset.n_features
         self._pool, self._model = pool, None
         self._rows = self.view.rows if is_whole else self.view.rows[pool]
-        if self._rows.size > _LARGE:
-            self._squares = None
-        else:
+        # of all features, squares are worth their memory where they are asked for again
+        self._looks = self._looks + 1 if is_whole else self._looks
+        self._squares = None
+        if self._rows.size <= _LARGE and (not is_whole or self._looks > _ONCE):
             self._squares = self.view.squares if is_whole else self._rows * self._rows
 
     def _choose_pool(self):

@@ -13,18 +13,24 @@ class Part:
 
     def __init__(self, model):
         self.model = model
-        self._clear()
+        self.features, self.block = np.empty(0, dtype=np.intp), np.empty((64, 64))
+        self.is_in = np.zeros(model.n_features, dtype=bool)
 
-    def _clear(self):
-        self.features, self.block = np.empty(0, dtype=np.intp), getattr(self, "block", np.empty((64, 64)))
-        self.is_in = np.zeros(self.model.n_features, dtype=bool)
+    def _keep(self, needed):
+        """Forget what is not needed; the rest moves up, in place."""
+        is_needed = np.zeros(self.model.n_features, dtype=bool)
+        is_needed[needed] = True
+        self.is_in &= is_needed
+        kept = np.flatnonzero(is_needed[self.features])
+        # places rise, so that no entry is read after it was written
+        gather(self.block, kept, kept, self.block)
+        self.features = self.features[kept]
 
     def cover(self, needed):
         """Features that hold those needed, and their part of G at the beginning of a matrix."""
         fresh = needed[~self.is_in[needed]]
         if self.features.size + fresh.size > 1.5 * needed.size + 50:
-            self._clear()
-            fresh = np.sort(needed)
+            self._keep(needed)
         if fresh.size == 0:
             return self.features, self.block
         held, size = self.features.size, self.features.size + fresh.size

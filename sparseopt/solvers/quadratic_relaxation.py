@@ -28,7 +28,7 @@ _PRICES, _NEAR = 10, 0.02
 # Features come into use until the relaxation is known to this part of what is missing to close the node.
 _KNOWN = 0.7
 # A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
-_EARLY = 10.0
+_EARLY = 20.0
 # The first price where there was none, as a part of the constant.
 _LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
@@ -43,6 +43,7 @@ _FEWEST = 32
 _FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
+_NOTHING = np.empty(0, dtype=np.intp)
 
 
 class QuadraticRelaxation(Relaxation):
@@ -79,6 +80,8 @@ class QuadraticRelaxation(Relaxation):
         # scratch of the nodes
         self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
         self.entering = np.empty(p, dtype=np.intp)
+        #: Features that were not zero where the last node ended.
+        self.recent = _NOTHING
         #: Supports that were worth an evaluation.
         self.seen = set()
 
@@ -148,19 +151,23 @@ class _NodeRun:
         relaxation.w[features] = np.where(status[features] == OUT, 0.0, values)
         is_needed = status == IN
         is_needed[features] = True
+        # what the last node had in will mostly come in here as well
+        if start is not None:
+            is_needed[relaxation.recent[status[relaxation.recent] == FREE]] = True
         self.needed = np.flatnonzero(is_needed)
         self.features, self.values = self.needed, relaxation.w[self.needed]
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
         self.rounds, self.steps, self.is_done, self.is_fresh = 0, 0, False, True
         self.bound, self.unit, self.support = -np.inf, -1, None
+        self.likely = _NOTHING
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
         self.points, self.best = [], None
 
     def _first(self):
         """Where the root begins: at w = 0, and the price what the next feature after the k best would gain alone."""
         of, subset = self.of, self.of.subset
-        nothing = np.empty(0, dtype=np.intp), np.empty(0)
+        nothing = _NOTHING, np.empty(0)
         if subset.k == of.n_units:
             return *nothing, subset.alpha
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -359,6 +366,9 @@ class _NodeRun:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _FIXED:
             self.is_done, self.unit = True, int(features[np.argmax(halves)])
+            likely = chosen[np.argsort(-halves[chosen], kind="stable")]
+            if likely.size and halves[likely[0]] == np.max(halves):
+                self.likely = features[likely]
         return self.is_done
 
     def resume(self, status, threshold):
@@ -372,9 +382,9 @@ class _NodeRun:
     def result(self):
         """What was found, as the tree takes it."""
         start = (*self._point(), self.price)
-        return Relaxed(self.bound, self.unit, start, self.support, points=self._points())
+        self.of.recent = start[0]
+        return Relaxed(self.bound, self.unit, start, self.support, self.likely, points=self._points())
 
     def _points(self):
         """What proves the fixings, and last the bound."""
-        nothing = np.empty(0, dtype=np.intp)
-        return self.points if self.best is None else [*self.points, (self.best, nothing, nothing)]
+        return self.points if self.best is None else [*self.points, (self.best, _NOTHING, _NOTHING)]

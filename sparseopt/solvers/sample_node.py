@@ -45,6 +45,7 @@ class SampleNode:
         self.gains, self.everything = np.empty(p), np.arange(p)
         self.rounds, self.is_done = 0, False
         self.unit, self.support = -1, None
+        self.likely = _NOTHING
         # the best point of all so far, and its bound, which is no less in this node
         self.best, self.bound = (None, -np.inf) if start is None else start[4:]
         #: By how much the value of the relaxation may exceed the bound, and whether steps bring that down slowly.
@@ -294,6 +295,9 @@ class SampleNode:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _WHOLE:
             self.unit = int(self.features[active[free[np.argmax(halves)]]])
+            likely = chosen[np.argsort(-halves[chosen], kind="stable")]
+            if likely.size and halves[likely[0]] == np.max(halves):
+                self.likely = self.features[active[free[likely]]]
         elif self.room > 0 and np.any(self.status == FREE) and self.unknown > _EXACT * abs(self.threshold):
             profits = np.where(self.status == FREE, self.gains, -np.inf)
             self.unit = int(self.features[np.argmax(profits)])
@@ -315,7 +319,7 @@ class SampleNode:
         """What was found, as the tree takes it. The bound is that of the best point, which an ancestor may have left."""
         on = np.flatnonzero(self.w)
         self.start = (self.features[on], self.w[on], self.intercept, self.price, self.best, self.bound)
-        return Relaxed(self.bound, self.unit, self.start, self.support, points=self._points())
+        return Relaxed(self.bound, self.unit, self.start, self.support, self.likely, points=self._points())
 
     def _points(self):
         """What proves the fixings, and last the bound."""

@@ -101,6 +101,21 @@ class SampleRelaxation(Relaxation):
                 return run.interrupted()
         return run.result()
 
+    def look(self, height):
+        """The support that the relaxation at the root leads to, known roughly; `height` is an objective that is attained.
+
+        A generator that returns it; the root begins where this ends.
+        """
+        status = self.first_status()
+        self.last = run = SampleNode(self, self.view, status, None, height)
+        while not run.is_done:
+            run.work()
+            yield
+        run.result()
+        # what was fixed on the way is not known to the root, nor what was proven with it
+        self.first_start = run.start = (*run.start[:4], None, -np.inf)
+        return np.empty(0, dtype=np.intp) if run.support is None else run.support
+
     def evaluate(self, support):
         support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)
         if support.size > self.subset.k:
@@ -132,12 +147,20 @@ def prepare_samples(loss, subset, *, keep_points):
     It yields None, or a function that gives the best coefficients so far, should time run out.
     """
     view = yield from SampleView.in_parts(loss)
+    relaxation = SampleRelaxation(loss, subset, view, keep_points=keep_points)
     search = ModelSearch(loss, subset, view)
-    # growth alone, and exchanges at the end: where that is not the best, the tree will say so
-    for _ in search.run(few=0):
-        yield lambda: _coefficients(search.best, subset.n_features)
+    rounded = None
+    if not search.fit.support.size and not subset.has_bounds:
+        support = yield from relaxation.look(search.fit.objective)
+        rounded = search.begin_at(support)
+        for _ in search.exchanged():
+            yield lambda: _coefficients(search.best, subset.n_features)
+    if search.best is not rounded:
+        # the relaxation does not show the best support: growth alone, and exchanges at the end
+        for _ in search.run(few=0):
+            yield lambda: _coefficients(search.best, subset.n_features)
     point = _coefficients(search.best, subset.n_features)
-    return SampleRelaxation(loss, subset, view, keep_points=keep_points), search.best.objective, point
+    return relaxation, search.best.objective, point
 
 
 def _coefficients(fit, n_features):

@@ -23,6 +23,8 @@ import numpy as np
 FREE, IN, OUT = 0, 1, -1
 # A dive goes on below a node while its bound is no further from the least open one than this part of the gap.
 _DIVE = 0.5
+# Up to this part of the gap, several units are branched on at once.
+_PLUNGE = 0.25
 _NOTHING = np.empty(0, dtype=np.intp)
 
 
@@ -38,6 +40,8 @@ class Relaxed:
     start: object = None
     #: A support that is worth an evaluation, or None.
     support: np.ndarray | None = None
+    #: Units that are likely to be in, in the order of branching, `unit` among them; nothing where there is no such guess.
+    likely: np.ndarray = field(default_factory=lambda: _NOTHING)
     #: Whether the relaxation was worked out; otherwise time was up, and it goes on from `start`.
     is_finished: bool = True
     #: What the proof needs, where it is kept: (point, removed, kept) for each point that was used.
@@ -51,12 +55,14 @@ class Relaxation(ABC):
     n_units: int
     #: What was moved from the diagonal of the curvature into the prices, one number a coefficient; None for nothing.
     moved: np.ndarray | None = None
+    #: Where the root begins, as `Relaxed.start`.
+    first_start: object = None
 
     @abstractmethod
     def relax(self, status, start, threshold, until) -> Relaxed:
         """Bound the supports that agree with `status`, in which units may be fixed, in place.
 
-        `start` is what the parent left, None at the root. The work ends where the bound reaches the
+        `start` is what the parent left, at the root `first_start`. The work ends where the bound reaches the
         `threshold`, or at the time `until` of `time.perf_counter`.
         """
 
@@ -68,11 +74,12 @@ class Relaxation(ABC):
 class Node:
     """A node: its place in the tree, what it fixes beyond its parent, and what is proven of it."""
 
-    __slots__ = ("bound", "is_in", "kept", "parent", "points", "removed", "start", "unit")
+    __slots__ = ("bound", "depth", "is_in", "kept", "parent", "points", "removed", "start", "unit")
 
     def __init__(self, parent, unit, is_in, bound, start):
         self.parent, self.unit, self.is_in = parent, unit, is_in
         self.bound, self.start = bound, start
+        self.depth = 0 if parent is None else parent.depth + 1
         #: Units that its relaxation fixed out of the support, and in it.
         self.removed = self.kept = _NOTHING
         self.points = []
@@ -119,9 +126,11 @@ class Tree:
         self.tolerance, self.floor = tolerance, floor
         self.keep_proof = keep_proof
         self.visited = 0
+        #: Part of the tree that is closed, were every open node as large as its sibling (Hendel, Anderson, Le Bodic and Pfetsch, 2022).
+        self.weight = 0.0
         #: Least of the bounds at which nodes were closed.
         self.closed = np.inf
-        root = Node(None, -1, False, lower_bound, None)
+        root = Node(None, -1, False, lower_bound, relaxation.first_start)
         self.nodes = [root] if keep_proof else []
         self._heap, self._count = [(lower_bound, 0, root)], 0
         self._dive = None
@@ -156,6 +165,10 @@ class Tree:
             self._heap = []
         return self.visited - before
 
+    def account(self):
+        """How many nodes were visited, in words."""
+        return f"{self.visited} nodes"
+
     def offer(self, objective, point):
         """A better incumbent, if it is one."""
         if objective < self.objective:
@@ -185,11 +198,24 @@ class Tree:
         self._dive = node.start = None
         if node.bound >= self.threshold or found.unit < 0:
             self.closed = min(self.closed, node.bound)
+            self.weight += 0.5**node.depth
             return
-        outer, inner = (Node(node, found.unit, is_in, node.bound, found.start) for is_in in (False, True))
-        if self.keep_proof:
-            self.nodes += [outer, inner]
-        self._push(outer)
+        self._plunge(node, found)
+
+    def _plunge(self, node, found):
+        """Branch on the unit of a node; while its bound is low, also on the others that are likely to be in with it.
+
+        Nodes in which they are would mostly be branched on as well: their relaxations are saved.
+        """
+        least = min(node.bound, self._heap[0][0]) if self._heap else node.bound
+        reach = node.bound - least if np.isfinite(least) else 0.0
+        is_low = self.visited == 1 or reach <= _PLUNGE * (self.threshold - least)
+        inner = node
+        for unit in found.likely if is_low and found.likely.size else [found.unit]:
+            outer, inner = (Node(inner, int(unit), is_in, node.bound, found.start) for is_in in (False, True))
+            if self.keep_proof:
+                self.nodes += [outer, inner]
+            self._push(outer)
         reach = node.bound - self._heap[0][0] if np.isfinite(self._heap[0][0]) else 0.0
         if reach <= _DIVE * (self.threshold - self._heap[0][0]):
             self._dive = inner

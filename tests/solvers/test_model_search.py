@@ -24,7 +24,7 @@ def test_exchanges_are_exact_where_the_loss_is_its_model():
     X, y = random.standard_normal((40, 8)), random.standard_normal(40)
     loss = so.Huber(X, y, delta=1e3, intercept=True)
     search = ModelSearch(loss, SubsetProblem(8, 3, ridge=0.1))
-    search._begin_at(np.array([1, 4, 6]))
+    search.begin_at(np.array([1, 4, 6]))
     model, before = search.model(), search.fit.objective
     moves = [move for move in search._moves(model) if move[2] >= 0]
     assert moves
