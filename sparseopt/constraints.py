@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sparseopt._jit import Term
 from sparseopt.inputs import as_design, as_floats, as_number
+from sparseopt.semicontinuous import SemiContinuous
 from sparseopt.supports import (
     Cardinality,
     Constraint,
@@ -36,6 +37,7 @@ __all__ = [
     "Projectable",
     "Required",
     "RowCardinality",
+    "SemiContinuous",
     "Simplex",
     "StrongHierarchy",
     "SupportConstraint",

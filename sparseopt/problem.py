@@ -8,7 +8,17 @@ from functools import cached_property
 import numpy as np
 
 from sparseopt.conjugates import penalty_value
-from sparseopt.constraints import Box, Constraint, Intersection, Projectable, SupportConstraint, violation
+from sparseopt.constraints import (
+    Box,
+    Constraint,
+    Intersection,
+    LinearConstraint,
+    Projectable,
+    SemiContinuous,
+    Simplex,
+    SupportConstraint,
+    violation,
+)
 from sparseopt.losses import Loss
 from sparseopt.penalties import L0, L0L1, L1, Boxed, Penalty, PenaltyTerm, ProximalTerm, Ridged, Zero
 
@@ -96,11 +106,11 @@ class Problem:
 
     @cached_property
     def chooses_support(self):
-        """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box perhaps."""
+        """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box or under rows perhaps."""
         parts = parts_of(self.constraint)
-        if not all(isinstance(part, SupportConstraint | Box) for part in parts):
+        if not all(isinstance(part, SupportConstraint | SemiContinuous | Box | LinearConstraint | Simplex) for part in parts):
             return False
-        return is_priced(self.penalty) or any(isinstance(part, SupportConstraint) for part in parts)
+        return is_priced(self.penalty) or any(isinstance(part, SupportConstraint | SemiContinuous) for part in parts)
 
 
 def is_priced(penalty):
@@ -128,4 +138,4 @@ def parts_of(constraint):
 
 
 def _is_convex(constraint):
-    return not any(isinstance(part, SupportConstraint) for part in parts_of(constraint))
+    return not any(isinstance(part, SupportConstraint | SemiContinuous) for part in parts_of(constraint))
