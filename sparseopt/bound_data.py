@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -114,6 +115,11 @@ class ProblemData:
                 return "its diagonal is not a vector of one finite nonnegative number a coefficient"
             self.diagonal = diagonal
         return self.model.definiteness_fault(diagonal) if isinstance(self.model, _Gram) else None
+
+    @cached_property
+    def lengths(self):
+        """Square roots of the curvature in each coefficient."""
+        return np.sqrt(np.maximum(self.model.whole().diagonal(), 0.0))
 
     @property
     def has_curvature(self):

@@ -72,10 +72,13 @@ def row_terms(data, point):
     base, t, more = data.model.base_and_slopes(indices, values, 0.0, diagonal)
     if not np.isfinite(allowed):
         return -np.inf, np.zeros(diagonal.size), size + more
-    parts = np.abs(data.A).T @ np.abs(y)
-    left = t - pulled
-    left = np.where(np.abs(left) <= _ROUNDING * parts, 0.0, left)
-    gains = data.interval_gains(left, diagonal + data.ridge, data.l1) - data.alpha
+    left, curvature = t - pulled, diagonal + data.ridge
+    # a pull that is rounding of its terms is zero where nothing limits what it gains
+    parts = np.abs(data.A).T @ np.abs(y) + np.abs(data.model.pull.ravel()) + np.abs(t)
+    parts += data.lengths * (data.lengths[indices] @ np.abs(values))
+    is_free = (curvature == 0.0) & np.isinf(np.where(left > 0.0, data.upper, data.lower))
+    left = np.where(is_free & (np.abs(left) <= _ROUNDING * parts), 0.0, left)
+    gains = data.interval_gains(left, curvature, data.l1) - data.alpha
     return base - allowed, gains, size + more
 
 

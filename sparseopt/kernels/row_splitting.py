@@ -212,9 +212,12 @@ def ray_value(A, y, row_lower, row_upper, lower, upper, status, room, heap, pull
         j = U(i)
         if status[j] == -1:
             continue
-        pull[j] = 0.0
+        pull[j], parts = 0.0, 0.0
         for k in range(y.size):
             pull[j] -= y[U(k)] * A[U(k), j]
+            parts += abs(y[U(k)] * A[U(k), j])
+        if abs(pull[j]) <= 1e-12 * parts:
+            pull[j] = 0.0
         profit = gain(pull[j], 0.0, 0.0, lower[j], upper[j]) if pull[j] != 0.0 else 0.0
         if status[j] == 1:
             total += profit

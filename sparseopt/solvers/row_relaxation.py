@@ -53,15 +53,17 @@ class RowRelaxation(Relaxation):
         self.programs = SupportPrograms(self.gram, model.linear, model.constant, subset)
         self.systems = []
         self.seen, self.best = {}, np.inf
+        #: Whether some feature is both required and forbidden, as its bounds may say.
+        self.is_void = bool(np.intersect1d(subset.required, subset.forbidden).size)
         self.iterations = 0
         scale = np.abs(model.linear) @ np.ones(model.n_features)
         self.scale = max(abs(model.constant), scale * _EPS, np.finfo(float).tiny)
 
     def first_status(self):
-        """What the problem itself fixes; required features win where the two contradict each other, as their bounds then do."""
+        """What the problem itself fixes."""
         status = np.zeros(self.n_units, dtype=np.int8)
-        status[self.subset.forbidden] = OUT
         status[self.subset.required] = IN
+        status[self.subset.forbidden] = OUT
         return status
 
     def evaluate(self, support):
@@ -144,10 +146,8 @@ class RowRelaxation(Relaxation):
 
     def relax(self, status, start, threshold, until):
         room = self.subset.k - int(np.count_nonzero(status == IN))
-        if room < 0:
+        if room < 0 or self.is_void:
             return Relaxed(np.inf)
-        if np.any(self.subset.lower[status == IN] > self.subset.upper[status == IN]):
-            return Relaxed(np.inf, points=self._kept([(RowRay(np.zeros(len(self.subset.A))), _NOTHING, _NOTHING)]))
         if room == 0:
             status[status == FREE] = OUT
         node = _Node(self, self.system_of(status, start), status, start)
@@ -177,7 +177,7 @@ class RowRelaxation(Relaxation):
         unit = -1
         if bound < threshold:
             if not np.any(status == FREE):
-                bound = max(bound, self._leaf(status, points))
+                bound = max(bound, self._leaf(node, status, points))
                 support = np.flatnonzero(status == IN)
             else:
                 support = node.rounded()
@@ -198,18 +198,17 @@ class RowRelaxation(Relaxation):
                     return True
         return False
 
-    def _leaf(self, status, points):
+    def _leaf(self, node, status, points):
         """The value of a node that leaves no choice, proven by the multipliers of its program."""
         S = np.flatnonzero(status == IN)
         value, w, y = self.on_support(S)
         if w is None:
-            if y is not None:
-                points.append((RowRay(y), _NOTHING, _NOTHING))
+            if y is None:
+                return -np.inf
+            points.append((RowRay(y), _NOTHING, _NOTHING))
             return np.inf
-        # no diagonal is needed where nothing is left to choose
-        points.append((RowPoint(S, w, y, None), _NOTHING, _NOTHING))
-        q = self.model.linear[S] - self.gram[np.ix_(S, S)] @ w - y @ self.subset.A[:, S]
-        return value if np.all(np.isfinite(q)) else -np.inf
+        points.append((RowPoint(S, w, y, node.system.moved), _NOTHING, _NOTHING))
+        return value
 
 
 class _Returned:
@@ -313,7 +312,7 @@ class _Node:
     def _point(self, x):
         s = self.system
         used = np.flatnonzero(x)
-        return RowPoint(s.features[used], x[used].copy(), self.y.copy(), (s.features, s.diagonal))
+        return RowPoint(s.features[used], x[used].copy(), self.y.copy(), s.moved)
 
     def is_known(self, bound, threshold):
         """Whether what is missing to the value of the relaxation is little beside what is missing to close the node."""

@@ -16,6 +16,8 @@ class RowSystem:
 
     def __init__(self, features, G, diagonal, linear, subset):
         self.features, self.diagonal = features, diagonal
+        #: As the proof names it: one object for all points.
+        self.moved = (features, diagonal)
         n = features.size
         self.place = np.full(subset.n_features, -1, dtype=np.intp)
         self.place[features] = np.arange(n)

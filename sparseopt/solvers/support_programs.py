@@ -11,6 +11,10 @@ from sparseopt.penalties import L1
 
 # A ridge, relative to the diagonal, where the curvature on a support is singular.
 _RIDGE = 1e-9
+# How far rows may be missed, relative to their terms.
+_MET = 1e-9
+# A product that is this small beside its terms is zero; and what a proof is larger than.
+_ZERO, _PROOF = 1e-12, 1e-10
 # Rounds of refinement of the last linear system.
 _REFINEMENTS = 2
 
@@ -123,10 +127,16 @@ class SupportPrograms:
         rows = active[:size] < 2 * m
         names, values = active[:size][rows], multipliers[:size][rows]
         np.add.at(y, names % max(m, 1), np.where(names < m, -values, values))
+        # rounding may leave a multiplier on a side that there is not
+        y[np.isinf(np.where(y > 0.0, sides[1], sides[0]))] = 0.0
         if count == -1:
-            return None if s == 0 and m == 0 else (None, y, False)
+            return (None, y, False) if proves_empty(A, y, *sides) else None
         w = np.clip(w[:s], lower, upper)
-        return (self._refined(H, q, A, sides, active[:size], w) if refine else w), y, True
+        if refine:
+            w = self._refined(H, q, A, sides, active[:size], w)
+        terms = np.abs(A) @ np.abs(w) + np.where(np.isfinite(sides[0]), np.abs(sides[0]), 0.0)
+        # numbers that the method could not work with
+        return (w, y, True) if self._excess(w, A, sides) <= _MET * max(1.0, terms.max(initial=0.0)) else None
 
     def _refined(self, H, q, A, sides, active, w):
         """The point again, as the solution of the linear system of its active sides, where that meets the others too."""
@@ -186,8 +196,23 @@ class SupportPrograms:
         found = solve(problem, InteriorPoint(), tol=1e-10)
         m = len(subset.A)
         if found.status is Status.INFEASIBLE:
-            return np.inf, None, None if found.certificate.ray is None else found.certificate.ray[:m]
+            ray = None if found.certificate.ray is None else np.array(found.certificate.ray[:m])
+            sides = subset.row_lower, subset.row_upper, lower, upper
+            return np.inf, None, ray if ray is not None and proves_empty(subset.A[:, S], ray, *sides) else None
         w = np.clip(found.w, lower, upper)
         if self._excess(w, subset.A[:, S], (subset.row_lower, subset.row_upper)) > 1e-8:
             return np.inf, None, None
-        return self.objective(S, w), w, found.duals.rows if m else np.zeros(0)
+        y = np.array(found.duals.rows) if m else np.zeros(0)
+        y[np.isinf(np.where(y > 0.0, subset.row_upper, subset.row_lower))] = 0.0
+        return self.objective(S, w), w, y
+
+
+def proves_empty(A, y, row_lower, row_upper, lower, upper):
+    """Whether multipliers of the rows prove that no w in the bounds meets them (Farkas, 1902)."""
+    sides = np.where(y > 0.0, row_upper, row_lower)[y != 0.0]
+    pulled = y @ A
+    pulled[np.abs(pulled) <= _ZERO * (np.abs(y) @ np.abs(A))] = 0.0
+    least = pulled * np.where(pulled > 0.0, lower, upper)
+    least[pulled == 0.0] = 0.0
+    terms = np.concatenate([y[y != 0.0] * sides, -least])
+    return bool(np.all(np.isfinite(terms)) and -terms.sum() > _PROOF * np.abs(terms).sum())
