@@ -16,7 +16,6 @@ _MET = 1e-12
 _DEPENDENT = 1e-11
 
 
-@kernel
 def invert(H, s, factor, inverse):
     """The inverse of the leading s rows and columns of H into `inverse`; False where they are not positive definite."""
     for i in range(s):
@@ -141,8 +140,7 @@ def solve_active(active, count, A, m, s, curved, gram, right, out):
     return True
 
 
-@kernel
-def minimise_on_support(
+def minimise_dual(
     H, q, A, row_lower, row_upper, lower, upper, s, most, factor, inverse, w, active, is_active, multipliers, curved, gram, z, step, direction
 ):  # fmt: skip
     """The minimiser into w, active sides and their multipliers; returns how many are active.
@@ -218,3 +216,60 @@ def minimise_on_support(
                     curved[i, k] = curved[i + 1, k]
             count -= 1
     return -2, 0
+
+
+minimise_on_support = kernel(minimise_dual)
+
+
+def value_of(H, q, A, row_lower, row_upper, s, w):
+    """-q'w + w'Hw / 2 of a point that meets the rows; nan of one that does not."""
+    value = 0.0
+    for i in range(s):
+        total = -q[i]
+        for k in range(s):
+            total += 0.5 * H[i, k] * w[k]
+        value += w[i] * total
+    for i in range(row_lower.size):
+        total, size = 0.0, 1.0
+        for k in range(s):
+            total += A[i, k] * w[k]
+            size = max(size, abs(A[i, k] * w[k]))
+        if total < row_lower[i] - 1e-9 * size or total > row_upper[i] + 1e-9 * size:
+            return 0.0 * 1e400
+    return value
+
+
+@kernel
+def value_supports(
+    gram, ridge, linear, rows, row_lower, row_upper, lower, upper, supports, values,
+    H, q, A, low, high, factor, inverse, w, active, is_active, multipliers, curved, work, z, step, direction,
+):  # fmt: skip
+    """The least value of -linear'w + w'(gram + ridge) w / 2 on each row of `supports`, into `values`: inf where there is no point.
+
+    nan where the numbers do not allow it.
+    """
+    s, m = supports.shape[1], row_lower.size
+    for t in range(values.size):
+        is_empty = False
+        for i in range(s):
+            a = U(supports[t, i])
+            for k in range(s):
+                H[i, k] = gram[a, U(supports[t, k])]
+            H[i, i] += ridge
+            q[i], low[i], high[i] = linear[a], lower[a], upper[a]
+            is_empty |= low[i] > high[i]
+            for k in range(m):
+                A[k, i] = rows[U(k), a]
+        if is_empty:
+            values[t] = 1e400
+            continue
+        count, _ = minimise_dual(
+            H, q, A, row_lower, row_upper, low, high, s, 20 * (s + m) + 50, factor, inverse, w, active, is_active, multipliers,
+            curved, work, z, step, direction,
+        )  # fmt: skip
+        if count == -1:
+            values[t] = 1e400
+        elif count == -2:
+            values[t] = 0.0 * 1e400
+        else:
+            values[t] = value_of(H, q, A, row_lower, row_upper, s, w)

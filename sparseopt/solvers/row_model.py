@@ -71,6 +71,8 @@ def begin_rows(problem, w, rounds, *, keep_points, kicks, seed):
     subset = RowSubset.of(problem)
     model = yield from row_model(problem.loss)
     relaxation = RowRelaxation(model, subset, keep_points=keep_points)
+    if relaxation.is_void:
+        return relaxation, RowSearch(relaxation.programs, [], kicks=0, seed=seed)
     first = [np.flatnonzero(w)] if w.any() and np.count_nonzero(w) <= subset.k else []
     z = yield from relaxation.prepare(0)
     status = relaxation.first_status()
@@ -97,19 +99,22 @@ def prepare_rows(problem, w, *, keep_proof):
         except StopIteration as end:
             relaxation, search = end.value
             break
-        yield None if search is None or search.w is None else (lambda of=search: point_of(of))
+        yield None if search is None or search.support is None else (lambda of=search: point_of(of))
     if (j := _unbounded(relaxation)) >= 0:
         raise UnsupportedProblem(
             f"BranchAndBound: feature {j} has no curvature of its own and no bound, and nothing is proven without a limit "
             "to its coefficient; add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)."
         )
     relaxation.best = search.value
-    return relaxation, search.value, None if search.w is None else point_of(search)
+    return relaxation, search.value, None if search.support is None else point_of(search)
 
 
 def _unbounded(relaxation):
     """A feature that may gain without limit whatever the multipliers are; -1 if none."""
-    subset, system = relaxation.subset, relaxation.systems[0]
+    subset = relaxation.subset
+    if relaxation.is_void:
+        return -1
+    system = relaxation.systems[0]
     limit = np.maximum(np.abs(system.lower), np.abs(system.upper))
     free = (system.curve <= 0.0) & np.isinf(limit) & (relaxation.first_status()[system.features] != OUT)
     return int(system.features[np.argmax(free)]) if free.any() and subset.k else -1
@@ -144,7 +149,7 @@ class RowSearchState(State):
     def account(self):
         if self.search is None:
             return "no support was tried"
-        found = "" if self.search.w is not None else "; none of them has a point that meets the rows"
+        found = "" if self.search.support is not None else "; none of them has a point that meets the rows"
         return f"{self.search.moves} moves, {self.search.programs.solved} supports{found}"
 
     def advance(self, dtype, most):
@@ -155,15 +160,15 @@ class RowSearchState(State):
                 found = next(self.rest)
             except StopIteration as end:
                 self.search = end.value[1]
-                self.status = Status.STALLED if self.search.w is None else Status.CONVERGED
-                self.residual = 0.0 if self.search.w is not None else np.inf
+                self.status = Status.STALLED if self.search.support is None else Status.CONVERGED
+                self.residual = 0.0 if self.search.support is not None else np.inf
                 break
             self.search = found or self.search
             if self.search is not None and self.search.moves - before >= most:
                 break
         if self.search is not None:
             self.iterations = self.search.moves
-            if self.search.w is not None and self.search.value < self.shown:
+            if self.search.support is not None and self.search.value < self.shown:
                 self.shown, self.w = self.search.value, as_data(point_of(self.search), dtype, self.subset)
         return self
 

@@ -52,7 +52,7 @@ class RowRelaxation(Relaxation):
         self.gram = model.gram
         self.programs = SupportPrograms(self.gram, model.linear, model.constant, subset)
         self.systems = []
-        self.seen, self.best = {}, np.inf
+        self.seen, self.best = set(), np.inf
         #: Whether some feature is both required and forbidden, as its bounds may say.
         self.is_void = bool(np.intersect1d(subset.required, subset.forbidden).size)
         self.iterations = 0
@@ -67,24 +67,17 @@ class RowRelaxation(Relaxation):
         return status
 
     def evaluate(self, support):
-        value, w, _ = self.on_support(support)
-        if w is None:
+        support = np.sort(np.asarray(support, dtype=np.intp))
+        key = support.astype(np.int32).tobytes()
+        if key in self.seen:
             return np.inf, None
-        if value < self.best:
-            self.best = value
-            value, w, _ = self.programs.solve(support, refine=True)
-        full = np.zeros(self.n_units)
-        full[np.asarray(support, dtype=np.intp)] = w
+        self.seen.add(key)
+        value = float(self.programs.values(support[None, :])[0])
+        if not value < self.best:
+            return value, None
+        self.best, full = value, np.zeros(self.n_units)
+        value, full[support], _ = self.programs.solve(support, refine=True)
         return value, full
-
-    def on_support(self, support):
-        """The best on a support, remembered."""
-        key = np.asarray(support, dtype=np.int32).tobytes()
-        if key not in self.seen:
-            if len(self.seen) > 200_000:
-                self.seen.clear()
-            self.seen[key] = self.programs.solve(support)
-        return self.seen[key]
 
     def prepare(self, rounds):
         """The system of the root, with a diagonal that is made for its solution in some rounds: a generator.
@@ -201,7 +194,7 @@ class RowRelaxation(Relaxation):
     def _leaf(self, node, status, points):
         """The value of a node that leaves no choice, proven by the multipliers of its program."""
         S = np.flatnonzero(status == IN)
-        value, w, y = self.on_support(S)
+        value, w, y = self.programs.solve(S)
         if w is None:
             if y is None:
                 return -np.inf

@@ -12,6 +12,8 @@ from sparseopt.kernels.perspective import best_response
 
 # Features outside that are tried in place of each inside: those that promise most.
 _TRIED = 24
+# Features inside that may leave in one move.
+_LEAVING = 30
 # Part of the values that a move must gain.
 _GAIN = 1e-10
 # Features of a kick.
@@ -33,7 +35,7 @@ class RowSearch:
     def __init__(self, programs, first, *, kicks, seed):
         self.programs, self.subset = programs, programs.subset
         self.first, self.kicks, self.random = first, kicks, np.random.default_rng(seed)
-        self.moves, self.value, self.support, self.w = 0, np.inf, None, None
+        self.moves, self.value, self.support = 0, np.inf, None
         subset = self.subset
         self.bends = programs.H.diagonal() + subset.ridge
         is_open = subset.lower <= subset.upper
@@ -66,45 +68,62 @@ class RowSearch:
 
     def _value(self, support):
         """How far the rows are missed on a support, and its objective where they are not; smaller is better."""
-        value, w, _ = self.programs.solve(support)
-        if w is None:
+        value = float(self.programs.values(support[None, :])[0])
+        if value == np.inf:
             return (self.programs.missed(support), np.inf)
-        if value < self.value:
-            self.value, self.support, self.w = value, support, w
+        self._keep(support, value)
         return (0.0, value)
 
+    def _keep(self, support, value):
+        if value < self.value:
+            self.value, self.support = value, support
+
     def _descend(self, support, here):
-        """Make moves until none gains."""
+        """Make the best move until none gains."""
         while True:
             better = None
-            for trial in self._moves(support):
-                found = self._value(trial)
+            for trials in self._moves(support):
+                values = self.programs.values(trials)
                 yield
-                if found[0] < here[0] * (1.0 - 1e-9) or (found[0] == here[0] and found[1] < here[1] - _GAIN * abs(here[1])):
-                    better = trial, found
-                    break
+                best = int(np.argmin(values))
+                if values[best] < np.inf:
+                    found = (0.0, float(values[best]))
+                    self._keep(trials[best], found[1])
+                elif here[0] > 0.0:
+                    missed = [self.programs.missed(trial) for trial in trials]
+                    best = int(np.argmin(missed))
+                    found = (missed[best], np.inf)
+                else:
+                    continue
+                if found < (here if better is None else better[1]) and self._gains(found, here):
+                    better = trials[best], found
             if better is None:
                 return
             support, here = better
             self.moves += 1
 
+    @staticmethod
+    def _gains(found, here):
+        return found[0] < here[0] * (1.0 - 1e-9) or (found[0] == here[0] and found[1] < here[1] - _GAIN * abs(here[1]))
+
     def _moves(self, support):
-        """Supports that one move leads to, those that promise most first."""
+        """Supports that one move leads to, in matrices of one size each: one more, one less, and exchanges."""
         subset = self.subset
         inside = np.zeros(subset.n_features, dtype=bool)
         inside[support] = True
         outside = np.flatnonzero(self.is_open & ~inside)
         outside = outside[np.argsort(-self._promise(support, outside), kind="stable")[:_TRIED]]
-        leaving = support[~self.is_held[support]]
-        if support.size < subset.k:
-            for j in outside:
-                yield np.sort(np.append(support, j))
-        if subset.alpha > 0.0 or np.any(subset.lower > 0.0) or np.any(subset.upper < 0.0):
-            for i in leaving:
-                yield support[support != i]
-        for j in outside:
-            for i in leaving:
-                yield np.sort(np.append(support[support != i], j))
+        leaving = np.flatnonzero(~self.is_held[support])
+        if support.size < subset.k and outside.size:
+            yield np.column_stack([np.tile(support, (outside.size, 1)), outside])
+        if leaving.size and (subset.alpha > 0.0 or np.any(subset.lower > 0.0) or np.any(subset.upper < 0.0)):
+            yield np.stack([np.delete(support, i) for i in leaving])
+        if leaving.size and outside.size:
+            if leaving.size > _LEAVING:
+                leaving = self.random.choice(leaving, _LEAVING, replace=False)
+            trials = np.tile(support, (leaving.size * outside.size, 1))
+            trials[np.arange(len(trials)), np.repeat(leaving, outside.size)] = np.tile(outside, leaving.size)
+            yield trials
 
     def _promise(self, support, features):
         """What features would gain alone at the multipliers of a support; of one without a point, a random order."""

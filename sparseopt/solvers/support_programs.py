@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.constraints import Box, Intersection, LinearConstraint
-from sparseopt.kernels.support_programs import minimise_on_support
+from sparseopt.kernels.support_programs import minimise_on_support, value_supports
 from sparseopt.losses import Quadratic
 from sparseopt.penalties import L1
 
@@ -15,6 +15,8 @@ _RIDGE = 1e-9
 _MET = 1e-9
 # A product that is this small beside its terms is zero; and what a proof is larger than.
 _ZERO, _PROOF = 1e-12, 1e-10
+# Supports of one call of a kernel.
+_AT_ONCE = 256
 # Rounds of refinement of the last linear system.
 _REFINEMENTS = 2
 
@@ -34,6 +36,10 @@ class SupportPrograms:
         self.solved = 0
         self._room = 0
         self._grow(min(subset.k, 16))
+        # with an L1 norm, where bounds leave one sign; otherwise it is no part of the linear term
+        signs = np.where(subset.lower >= 0.0, 1.0, np.where(subset.upper <= 0.0, -1.0, 0.0))
+        self._signed = linear - subset.l1 * signs
+        self.is_smooth = subset.l1 == 0.0 or bool(np.all(signs[subset.lower <= subset.upper] != 0.0))
 
     def _grow(self, size):
         """Scratch of the kernel for supports of up to `size` features."""
@@ -45,6 +51,7 @@ class SupportPrograms:
             np.empty(sides + 1), np.empty((size + m + 2, size + 1)), np.empty((size + m + 2, size + m + 2)),
             np.empty(size + m + 2), np.empty(size + m + 2), np.empty(size),
         )  # fmt: skip
+        self._part = (square(), np.empty(size), np.empty((m, size + 1)), np.empty(size), np.empty(size))
 
     def solve(self, support, *, refine=False):
         """The least objective on a support, its coefficients and the multipliers of the rows.
@@ -76,6 +83,26 @@ class SupportPrograms:
         if not is_point:
             return np.inf, None, y
         return self.objective(S, w), w, y
+
+    def values(self, supports):
+        """The least objectives on the rows of a matrix of supports, each of one size: inf where there is no point."""
+        subset, (count, s) = self.subset, supports.shape
+        values = np.empty(count)
+        self.solved += count
+        if not self.is_smooth:
+            return np.array([self.solve(support)[0] for support in supports])
+        if s > self._room:
+            self._grow(max(s, 2 * self._room))
+        sides = subset.row_lower, subset.row_upper, subset.lower, subset.upper
+        for first in range(0, count, _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            value_supports(
+                self.H, subset.ridge, self._signed, subset.A, *sides, supports[part], values[part], *self._part, *self._scratch
+            )
+        values += self.constant + subset.alpha * s
+        for t in np.flatnonzero(np.isnan(values)):
+            values[t] = self.solve(supports[t])[0]
+        return values
 
     def missed(self, support):
         """Half the squared distance by which the rows are missed at least on a support, each row in units of its length."""
