@@ -12,7 +12,7 @@ Every w, with multipliers y of the rows and t = q - Rw - A'y, proves the lower b
 """
 
 from sparseopt._jit import kernel
-from sparseopt.kernels.perspective import U, gain
+from sparseopt.kernels.perspective import U, best_response, fix_known, gain, sift_down
 
 # Steps of the search for the price in one iteration.
 _PRICES = 8
@@ -89,14 +89,12 @@ def price_of(force, metric, price, alpha, curve, l1, lower, upper, status, room)
     return price
 
 
-@kernel
-def split_rows(
+def split(
     count, inverse, metric, A, weight, row_lower, row_upper, linear, curve, l1, lower, upper, status, room, alpha, relax,
-    price, w, v, u, z, y, r, rhs, image
+    price, w, v, u, z, y, r, rhs
 ):  # fmt: skip
-    """Iterations from (v, u, y, r), in place, with w, z, and rhs and image for scratch; returns the price and how far w and v are apart."""
+    """Iterations from (v, u, y, r), in place, with w, z, and rhs for scratch; returns the price."""
     n, m = w.size, y.size
-    apart = 0.0
     for _ in range(count):
         for i in range(n):
             j = U(i)
@@ -117,7 +115,6 @@ def split_rows(
             rhs[j] = metric[j] * (relax * w[j] + (1.0 - relax) * v[j]) + u[j]
         if room > 0:
             price = price_of(rhs, metric, price, alpha, curve, l1, lower, upper, status, room)
-        apart = 0.0
         for i in range(n):
             j = U(i)
             if status[j] == 1:
@@ -127,7 +124,6 @@ def split_rows(
             else:
                 v[j], z[j] = 0.0, 0.0
             u[j] = rhs[j] - metric[j] * v[j]
-            apart = max(apart, abs(w[j] - v[j]))
         for i in range(m):
             a = U(i)
             total = 0.0
@@ -138,7 +134,7 @@ def split_rows(
             total += y[a] / weight[a]
             r[a] = min(max(total, row_lower[a]), row_upper[a])
             y[a] = weight[a] * (total - r[a])
-    return price, apart
+    return price
 
 
 def row_support(y, row_lower, row_upper):
@@ -153,8 +149,7 @@ def row_support(y, row_lower, row_upper):
     return total, size
 
 
-@kernel
-def pull_at(R, A, linear, row_lower, row_upper, w, y, pull, image):
+def pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image):
     """Pull t = q - Rw - A'y into `pull`; returns -w'Rw/2 less what the rows allow, and the size of the sums."""
     n, m = w.size, y.size
     for i in range(n):
@@ -179,10 +174,17 @@ def pull_at(R, A, linear, row_lower, row_upper, w, y, pull, image):
     return -0.5 * curved - allowed, 0.5 * size + more
 
 
-@kernel
-def relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status):
-    """-q'v + v'Rv/2 + h(v, z), for the pull at v."""
+pull_at = kernel(pull_of)
+
+
+def relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status, row_lower, row_upper):
+    """-q'v + v'Rv/2 + h(v, z), for the pull at v, and what the rows that v misses would cost at their multipliers."""
     total = 0.0
+    for k in range(y.size):
+        a, image = U(k), 0.0
+        for i in range(v.size):
+            image += A[a, U(i)] * v[U(i)]
+        total += abs(y[a]) * max(row_lower[a] - image, image - row_upper[a], 0.0)
     for i in range(v.size):
         j = U(i)
         if v[j] == 0.0 and status[j] != 1:
@@ -195,6 +197,121 @@ def relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status):
         if v[j] != 0.0:
             total += 0.5 * curve[j] * v[j] * v[j] / z[j]
     return total
+
+
+def listed_profits(pull, sizes, status, curve, l1, lower, upper, alpha, error, heap, gains):
+    """`profits_of` all features."""
+    total, rounding, count = 0.0, 0.0, heap.size
+    for q in range(count):
+        heap[U(q)] = 0.0
+    for i in range(pull.size):
+        j = U(i)
+        if status[j] == -1:
+            continue
+        w = best_response(pull[j], curve[j], l1, lower[j], upper[j])
+        profit = 1e400 if abs(w) == 1e400 else pull[j] * w - l1 * abs(w) - 0.5 * curve[j] * w * w
+        profit -= alpha
+        gains[j] = profit
+        if status[j] == 1:
+            total += profit
+        elif profit > heap[0]:
+            heap[0] = profit
+            sift_down(heap, count)
+        else:
+            continue
+        rounding += abs(w) * error * sizes[j]
+    last = heap[0]
+    if count == 1:
+        return total, rounding, 0.0, last
+    # the least of the heap is the first that has no room; below it stand its two successors
+    least = heap[1]
+    if count > 2 and heap[2] < least:
+        least = heap[2]
+    for q in range(1, count):
+        total += heap[U(q)]
+    return total, rounding, least, last
+
+
+def bound_of(
+    constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper, status, alpha,
+    w, y, image,
+):  # fmt: skip
+    """The bound that w, without what is out, and y prove; the profits are left in `gains`."""
+    length = 0.0
+    for i in range(w.size):
+        j = U(i)
+        if status[j] == -1:
+            w[j] = 0.0
+        length += abs(w[j]) * sizes[j]
+    base, size = pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image)
+    total, error, _, _ = listed_profits(
+        pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, heap, gains
+    )
+    slack = error + rounding * (size + abs(constant)) + 1e-15 * abs(total)
+    bound = constant + base - total - slack
+    return bound if abs(bound) < 1e300 else -1e400
+
+
+@kernel
+def judge_node(
+    threshold, fixes, known, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1,
+    lower, upper, status, alpha, w, y, image,
+):  # fmt: skip
+    """The bound that w and y prove; below the threshold features that it decides are fixed in `status`. Also returns how many."""
+    length = 0.0
+    for i in range(w.size):
+        j = U(i)
+        if status[j] == -1:
+            w[j] = 0.0
+        length += abs(w[j]) * sizes[j]
+    base, size = pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image)
+    total, error, least, last = listed_profits(
+        pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, heap, gains
+    )
+    bound = constant + base - total - error - rounding * (size + abs(constant)) - 1e-15 * abs(total)
+    if not abs(bound) < 1e300:
+        return -1e400, 0
+    if bound >= threshold or heap.size == 1 or not fixes:
+        return bound, 0
+    kept, removed = fix_known(known, gains, status, bound, least, last, threshold)
+    return bound, kept + removed
+
+
+@kernel
+def work_on_node(
+    most, look, known, exact, threshold, constant, R, sizes, rounding, heap, gains, pull, best, best_w, best_y,
+    inverse, metric, A, weight, row_lower, row_upper, linear, curve, l1, lower, upper, status, room, alpha, relax,
+    price, w, v, u, z, y, r, rhs,
+):  # fmt: skip
+    """Iterations of a node, in place, with a look at its bound every `look` of them; the point of the best goes into best_w and best_y.
+
+    They end where the bound reaches the threshold, or where the value of the relaxation is below it and known to a part
+    `known` of what the bound misses. Returned are the price, the bound, the value, and the number of iterations.
+    """
+    done, value = 0, 1e400
+    while done < most:
+        price = split(
+            look, inverse, metric, A, weight, row_lower, row_upper, linear, curve, l1, lower, upper, status, room, alpha,
+            relax, price, w, v, u, z, y, r, rhs,
+        )  # fmt: skip
+        done += look
+        bound = bound_of(
+            constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper, status,
+            alpha, w, y, rhs,
+        )  # fmt: skip
+        if bound > best:
+            best = bound
+            for i in range(w.size):
+                best_w[U(i)] = w[U(i)]
+            for i in range(y.size):
+                best_y[U(i)] = y[U(i)]
+        if best >= threshold:
+            break
+        pull_of(R, A, linear, row_lower, row_upper, v, y, pull, rhs)
+        value = constant + relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status, row_lower, row_upper)
+        if value < threshold and value - best <= max(known * (threshold - best), exact):
+            break
+    return price, best, value, done
 
 
 @kernel

@@ -12,8 +12,7 @@ import time
 import numpy as np
 
 from sparseopt.bound_rows import RowPoint, RowRay
-from sparseopt.kernels.perspective import fix_features, perspective_bound
-from sparseopt.kernels.row_splitting import pull_at, ray_value, relaxed_value, split_rows
+from sparseopt.kernels.row_splitting import judge_node, ray_value, work_on_node
 from sparseopt.solvers.row_diagonal import best_diagonal, least_diagonal
 from sparseopt.solvers.row_system import RowSystem
 from sparseopt.solvers.support_programs import SupportPrograms
@@ -21,8 +20,12 @@ from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
 # Iterations between two looks at the bound, and the most of a node and of the root.
 _LOOK, _MOST, _ROOT = 20, 600, 4000
-# Looks at the root between two diagonals.
-_FIRST = 30
+# Calls of the kernel at the root between two diagonals.
+_FIRST = 10
+# Iterations of a call of the kernel; seconds that a node may take whatever the time.
+_CALL, _PATIENCE = 100, 0.05
+# A node is gone on with where no more than this part of the free features is still free.
+_AGAIN = 0.8
 # Over-relaxation.
 _RELAX = 1.6
 # A node is branched on once its value is known to this part of what is missing to close it.
@@ -95,7 +98,8 @@ class RowRelaxation(Relaxation):
                 break
             node = _Node(self, self.systems[0], status.copy(), start)
             for _ in range(_FIRST):
-                node.iterate(_LOOK)
+                if node.work(_CALL, np.inf) < _CALL:
+                    break
                 yield
             z[features] = node.z
             if not more or not diagonal.any():
@@ -144,38 +148,30 @@ class RowRelaxation(Relaxation):
         if room == 0:
             status[status == FREE] = OUT
         node = _Node(self, self.system_of(status, start), status, start)
-        bound, points, support = -np.inf, [], None
-        most = _ROOT if start is None else _MOST
-        is_finished, done, z = True, 0, None
+        points, most, done, support, unit = [], _ROOT if start is None else _MOST, 0, None, -1
         if self._is_empty(node, points):
             return Relaxed(np.inf, points=self._kept(points))
-        while True:
-            here, changed = node.look(threshold, points)
-            bound = max(bound, here)
-            if bound >= threshold or not np.any(status == FREE):
-                break
-            if done and node.is_known(bound, threshold):
-                break
-            if done >= most or (done and bound == np.inf):
-                break
-            if time.perf_counter() >= until:
-                is_finished = False
-                break
-            count = _LOOK if done < 100 else 2 * _LOOK
-            node.iterate(count)
+        until = max(until, time.perf_counter() + _PATIENCE)
+        node.judge(threshold, points)
+        while node.bound < threshold and np.any(status == FREE):
+            free = int(np.count_nonzero(status == FREE))
+            count = node.work(min(most - done, _CALL), threshold)
             done += count
+            node.judge(threshold, points)
             if not np.isfinite(threshold) and node.proves_empty(points):
                 return Relaxed(np.inf, points=self._kept(points))
+            is_known = count < _CALL and np.count_nonzero(status == FREE) > _AGAIN * free
+            if is_known or done >= most or node.bound == np.inf or time.perf_counter() >= until:
+                break
         self.iterations += done
-        unit = -1
+        bound = node.bound
         if bound < threshold:
             if not np.any(status == FREE):
                 bound = max(bound, self._leaf(node, status, points))
                 support = np.flatnonzero(status == IN)
             else:
-                support = node.rounded()
-                unit = node.branch()
-        return Relaxed(bound, unit, node.leave(), support, is_finished, self._kept(points))
+                support, unit = node.rounded(), node.branch()
+        return Relaxed(bound, unit, node.leave(), support, points=self._kept(points))
 
     def _kept(self, points):
         return points if self.keep_points else []
@@ -234,8 +230,8 @@ class _Node:
         self.status = np.ascontiguousarray(status[system.features])
         self.w, self.v, self.u, self.z = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
         self.y, self.r, self.price = np.zeros(m), np.zeros(m), relaxation.subset.alpha
-        self.gains, self.best = np.zeros(n), None
-        self.apart = np.inf
+        self.gains, self.bound, self.value = np.zeros(n), -np.inf, np.inf
+        self.best_w, self.best_y = np.zeros(n), np.zeros(m)
         self.room = relaxation.subset.k - int(np.count_nonzero(status == IN))
         if start is None:
             subset = relaxation.subset
@@ -252,76 +248,53 @@ class _Node:
         out = self.status == OUT
         self.v[out] = self.z[out] = self.w[out] = 0.0
         self.y[:], self.r[:], self.price = start.y, start.r, start.price
+        self.best_w[:], self.best_y[:] = self.w, self.y
 
-    def iterate(self, count):
+    def work(self, most, threshold):
+        """Iterations, until enough is known of the node; returns how many."""
         s, subset = self.system, self.of.subset
         self.room = subset.k - int(np.count_nonzero(self.status == IN))
-        self.price, self.apart = split_rows(
-            count, s.inverse, s.metric, s.A, s.weight, subset.row_lower, subset.row_upper, s.linear, s.curve, subset.l1,
-            s.lower, s.upper, self.status, self.room, subset.alpha, _RELAX, self.price, self.w, self.v, self.u, self.z, self.y,
-            self.r, s.scratch[0], s.scratch[1],
+        value = max(abs(self.bound) if np.isfinite(self.bound) else 0.0, self.of.scale)
+        exact = 1e-12 * value if np.isfinite(threshold) else 1e-4 * value
+        goal = threshold if np.isfinite(threshold) else np.finfo(float).max
+        known = _KNOWN if np.isfinite(threshold) else 0.0
+        self.price, self.bound, self.value, done = work_on_node(
+            most, _LOOK, known, exact, goal, self.of.model.constant, s.R, s.sizes, s.rounding, self._heap(), self.gains,
+            s.scratch[1], self.bound, self.best_w, self.best_y,
+            s.inverse, s.metric, s.A, s.weight, subset.row_lower, subset.row_upper, s.linear, s.curve, subset.l1,
+            s.lower, s.upper, self.status, self.room, subset.alpha, _RELAX,
+            self.price, self.w, self.v, self.u, self.z, self.y, self.r, s.scratch[0],
         )  # fmt: skip
+        return done
 
-    def look(self, threshold, points):
-        """The bound of where it stands; features that it decides are fixed."""
-        s, of, subset, model = self.system, self.of, self.of.subset, self.of.model
-        pull, image = s.scratch[2], s.scratch[3]
-        x = np.where(self.status == OUT, 0.0, self.w)
-        base, size = pull_at(s.R, s.A, s.linear, subset.row_lower, subset.row_upper, x, self.y, pull, image)
-        base += model.constant
+    def _heap(self):
         free = int(np.count_nonzero(self.status == FREE))
-        room = subset.k - int(np.count_nonzero(self.status == IN))
-        heap = np.empty(min(room, free) + 1)
-        error = 4.0 * _EPS * s.known.size
-        weight = float(np.abs(x) @ s.sizes)
-        terms = (s.curve, subset.l1, s.lower, s.upper, subset.alpha)
-        total, rounding, least, last = perspective_bound(
-            s.known, pull, s.sizes, self.status, *terms, error * weight, 0.0, heap, self.gains
-        )
-        slack = rounding + 4.0 * _EPS * s.known.size * (size + abs(model.constant)) + 1e-15 * abs(total)
-        bound = base - total - slack if np.isfinite(base) and np.isfinite(total) else -np.inf
-        self.base = base
-        known = of.keep_points and (self.best is None or bound > self.best[0])
-        if known:
-            self.best = bound, self._point(x)
-        changed = 0
-        if room and free and bound > -np.inf and np.isfinite(threshold) and bound < threshold:
-            before = self.status.copy() if of.keep_points else None
-            kept, removed = fix_features(s.known, self.gains, self.status, bound, least, last, threshold)
-            changed = kept + removed
-            if changed:
-                self.full[s.features] = self.status
-                if of.keep_points:
-                    new = before != self.status
-                    points.append((
-                        self._point(x), s.features[new & (self.status == OUT)], s.features[new & (self.status == IN)]
-                    ))
-                out = self.status == OUT
-                self.v[out] = self.z[out] = self.u[out] = 0.0
-        if of.keep_points and bound >= threshold:
-            points.append((self.best[1], _NOTHING, _NOTHING))
-        return bound, changed
+        return np.empty(min(max(self.of.subset.k - int(np.count_nonzero(self.status == IN)), 0), free) + 1)
 
-    def _point(self, x):
-        s = self.system
-        used = np.flatnonzero(x)
-        return RowPoint(s.features[used], x[used].copy(), self.y.copy(), s.moved)
+    def judge(self, threshold, points):
+        """Fix what the point of the best bound decides."""
+        s, of, subset = self.system, self.of, self.of.subset
+        before = self.status.copy() if of.keep_points else None
+        bound, changed = judge_node(
+            threshold, np.isfinite(threshold), s.known, of.model.constant, s.R, s.sizes, s.rounding, self._heap(), self.gains,
+            s.scratch[1], s.A, subset.row_lower, subset.row_upper, s.linear, s.curve, subset.l1, s.lower, s.upper,
+            self.status, subset.alpha, self.best_w, self.best_y, s.scratch[0],
+        )  # fmt: skip
+        self.bound = max(self.bound, bound)
+        new = _NOTHING
+        if changed:
+            self.full[s.features] = self.status
+            out = self.status == OUT
+            self.v[out] = self.z[out] = self.u[out] = 0.0
+        if of.keep_points and bound > -np.inf:
+            new = before != self.status
+            points.append((
+                self._point(), s.features[new & (self.status == OUT)], s.features[new & (self.status == IN)]
+            ))
 
-    def is_known(self, bound, threshold):
-        """Whether what is missing to the value of the relaxation is little beside what is missing to close the node."""
-        s, subset = self.system, self.of.subset
-        pull, image = s.scratch[2], s.scratch[3]
-        base, _ = pull_at(s.R, s.A, s.linear, subset.row_lower, subset.row_upper, self.v, self.y, pull, image)
-        value = self.of.model.constant + relaxed_value(
-            s.linear, pull, s.A, self.y, self.v, self.z, s.curve, subset.l1, subset.alpha, self.status
-        )
-        self.value = value
-        violation = s.A @ self.v - np.clip(s.A @ self.v, subset.row_lower, subset.row_upper)
-        value += float(np.abs(self.y) @ np.abs(violation))
-        scale = max(abs(value), abs(bound), self.of.scale)
-        if not np.isfinite(threshold):
-            return value - bound <= 1e-4 * scale
-        return value < threshold and value - bound <= max(_KNOWN * (threshold - bound), 1e-12 * scale)
+    def _point(self):
+        used = np.flatnonzero(self.best_w)
+        return RowPoint(self.system.features[used], self.best_w[used].copy(), self.best_y.copy(), self.system.moved)
 
     def worths(self):
         """What one more unit of the diagonal would lift the value of the relaxation by."""
@@ -362,7 +335,7 @@ class _Node:
         room = subset.k - int(np.count_nonzero(self.status == IN))
         heap = np.empty(min(max(room, 1), max(int(np.count_nonzero(self.status == FREE)), 1)))
         value, size = ray_value(
-            s.A, y, subset.row_lower, subset.row_upper, s.lower, s.upper, self.status, room, heap, s.scratch[4]
+            s.A, y, subset.row_lower, subset.row_upper, s.lower, s.upper, self.status, room, heap, s.scratch[2]
         )
         return value > 1e-11 * size and np.isfinite(size)
 

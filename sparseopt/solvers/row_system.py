@@ -37,7 +37,8 @@ class RowSystem:
         equal = subset.row_lower == subset.row_upper
         self.weight = np.where(equal, _EQUAL, _SIDED) / np.where(across > 0.0, across, 1.0)
         self.inverse = _inverse(K + self.A.T @ (self.weight[:, None] * self.A))
-        self.scratch = tuple(np.empty(n) for _ in range(5))
+        self.rounding = 4.0 * float(np.finfo(float).eps) * n
+        self.scratch = tuple(np.empty(n) for _ in range(3))
 
 
 def _inverse(K):
