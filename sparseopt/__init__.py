@@ -16,6 +16,7 @@ from sparseopt.constraints import LinearConstraint as LinearConstraint
 from sparseopt.constraints import NonlinearConstraint as NonlinearConstraint
 from sparseopt.constraints import Required as Required
 from sparseopt.constraints import RowCardinality as RowCardinality
+from sparseopt.constraints import SemiContinuous as SemiContinuous
 from sparseopt.constraints import Simplex as Simplex
 from sparseopt.constraints import StrongHierarchy as StrongHierarchy
 from sparseopt.constraints import SupportConstraint as SupportConstraint

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from sparseopt.bound_blocks import block_fault, block_terms, has_blocks
+from sparseopt.bound_rows import RowPoint, RowRay, row_fault, row_terms
 from sparseopt.bound_losses import balanced, conjugate, slope_errors, slopes
-from sparseopt.constraints import Box
+from sparseopt.constraints import Box, LinearConstraint, SemiContinuous, Simplex
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
 from sparseopt.problem import parts_of
@@ -34,6 +36,7 @@ _KEPT = 5e7
 # Entries of X that are made dense and centred together.
 _AT_ONCE = 1e7
 _IN, _OUT = 1, -1
+_ROWS = LinearConstraint | Simplex | SemiContinuous
 
 
 @dataclass(eq=False)
@@ -56,6 +59,12 @@ class ProblemData:
     never: np.ndarray
     hierarchies: tuple
     diagonal: np.ndarray | float = field(default=0.0)
+    #: Linear rows, of which there may be none.
+    A: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    row_lower: np.ndarray = field(default_factory=lambda: np.empty(0))
+    row_upper: np.ndarray = field(default_factory=lambda: np.empty(0))
+    #: Diagonals of points that have one of their own, and what is wrong with them.
+    checked: dict = field(default_factory=dict)
 
     def __post_init__(self):
         #: Whether units are the coefficients, in their order; groups of one may be in another.
@@ -66,7 +75,7 @@ class ProblemData:
         """The data of a problem; or, in words, why there is no such bound for it."""
         prices = _prices(problem.penalty)
         parts = parts_of(problem.constraint)
-        if prices is None or not all(isinstance(part, Box | SupportConstraint) for part in parts):
+        if prices is None or not all(isinstance(part, Box | SupportConstraint | _ROWS) for part in parts):
             return "the checker knows no bound for such a penalty or constraint"
         model = _model(problem.loss)
         if model is None:
@@ -107,8 +116,20 @@ class ProblemData:
             self.diagonal = diagonal
         return self.model.definiteness_fault(diagonal) if isinstance(self.model, _Gram) else None
 
+    @cached_property
+    def lengths(self):
+        """Square roots of the curvature in each coefficient."""
+        return np.sqrt(np.maximum(self.model.whole().diagonal(), 0.0))
+
+    @property
+    def has_curvature(self):
+        """Whether the loss is a quadratic, whose matrix is at hand."""
+        return isinstance(self.model, _Gram)
+
     def terms(self, point):
         """base, the gain of each unit, and the size of the sums, at a point."""
+        if isinstance(point, RowPoint | RowRay):
+            return row_terms(self, point)
         if has_blocks(point):
             return block_terms(self, point)
         base, t, size = self.base_and_slopes(point)
@@ -121,6 +142,8 @@ class ProblemData:
 
     def point_fault(self, point, status):
         """Why a point proves nothing of a status, or None."""
+        if isinstance(point, RowPoint | RowRay):
+            return row_fault(self, point, status) if self.are_single else "rows are known beside single features only"
         if not has_blocks(point):
             return None
         if not isinstance(self.model, _Gram):
@@ -143,8 +166,11 @@ class ProblemData:
 
     def _gains(self, t):
         """max over w in [lower, upper] of t w - curvature w**2 / 2 - l1 |w|, one a coefficient."""
-        curvature = np.broadcast_to(self.ridge + self.diagonal, t.shape)
-        excess = np.maximum(np.abs(t) - self.l1, 0.0)
+        return self.interval_gains(t, np.broadcast_to(self.ridge + self.diagonal, t.shape), self.l1)
+
+    def interval_gains(self, t, curvature, l1):
+        """The same with another curvature and weight."""
+        excess = np.maximum(np.abs(t) - l1, 0.0)
         is_free = (curvature == 0.0) & np.isinf(np.where(t > 0.0, self.upper, self.lower))
         excess = np.where(is_free & (excess <= _NO_SLOPE * self.model.slope_at_zero), 0.0, excess)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -152,7 +178,7 @@ class ProblemData:
             # concave in w: the best point of an interval is the nearest to the best of all
             best = np.clip(best, self.lower, self.upper)
             size = np.abs(best)
-            gain = np.where(best == 0.0, 0.0, (np.sign(best) * t - self.l1) * size - curvature * size * size / 2)
+            gain = np.where(best == 0.0, 0.0, (np.sign(best) * t - l1) * size - curvature * size * size / 2)
         return np.where(np.isfinite(best), gain, np.inf)
 
 
@@ -195,11 +221,23 @@ def _read(problem, prices, parts, model):
         n_units = groups.groups.count(p)
         unit = groups.groups.spread(np.arange(n_units), p).astype(np.intp)
     k, hierarchies = n_units, []
+    held_lower, held_upper = lower.copy(), upper.copy()
+    matrices, sides = [], []
     for part in parts:
         match part:
             case Box():
                 low, high = part.bounds(p)
                 lower, upper = np.maximum(lower, low), np.minimum(upper, high)
+            case SemiContinuous():
+                low, high = part.bounds(p)
+                held_lower, held_upper = np.maximum(held_lower, low), np.minimum(held_upper, high)
+            case Simplex(total):
+                lower, upper = np.maximum(lower, 0.0), np.minimum(upper, total)
+                matrices.append(np.ones((1, p)))
+                sides.append((np.full(1, total), np.full(1, total)))
+            case LinearConstraint(A, low, high):
+                matrices.append(A.toarray() if sparse.issparse(A) else A)
+                sides.append((low, high))
             case Forbidden(features):
                 never |= np.isin(rows, features)
             case Required(features):
@@ -212,17 +250,23 @@ def _read(problem, prices, parts, model):
                 k = min(k, part.k)
             case StrongHierarchy() if n_units == shape[0] and groups is None:
                 hierarchies.append(part)
-    never |= (lower == 0.0) & (upper == 0.0)
     always = (lower > 0.0) | (upper < 0.0)
+    # what is in keeps to the bounds of nonzero coefficients too
+    lower, upper = np.maximum(lower, held_lower), np.minimum(upper, held_upper)
+    never |= ((lower == 0.0) & (upper == 0.0)) | (lower > upper)
     if len(shape) == 1:
         always |= required
         units_in = unit[always]
     else:  # of a required row any one coefficient is in, which only rows and groups of whole rows know
         units_in = np.concatenate([unit[always], unit[required]] if counts_rows else [unit[always]])
     alpha, l1, ridge = prices
-    return ProblemData(
+    data = ProblemData(
         model, k, alpha, l1, ridge, lower, upper, unit, n_units, np.unique(units_in), always, never, tuple(hierarchies)
     )
+    data.A = np.concatenate([np.zeros((0, p)), *matrices])
+    low, high = zip(*sides, strict=True) if sides else ((), ())
+    data.row_lower, data.row_upper = (np.concatenate([np.zeros(0), *side]) for side in (low, high))
+    return data
 
 
 def _model(loss):

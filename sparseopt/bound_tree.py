@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.bound_data import ProblemData
+from sparseopt.bound_rows import RowRay
 
 # What rounding may take off a bound, as part of the sums that it is made of, is let pass.
 _ROUNDING = 1e-12
@@ -89,7 +90,7 @@ class BoundTree:
         -----
         Each point costs a product with X, or in least squares one with some columns of X'SX.
         """
-        if not self.lower_bound < np.inf:
+        if np.isnan(self.lower_bound):
             return f"{self.lower_bound!r} is no lower bound"
         data = ProblemData.of(problem)
         if isinstance(data, str):
@@ -180,6 +181,7 @@ class _Bound:
     def __init__(self, data, point):
         self.k = data.k
         self.base, self.gains, self.size = data.terms(point)
+        self.is_ray = isinstance(point, RowRay)
 
     def at(self, status):
         """The bound of all supports with this status, with what rounding may take off added to it."""
@@ -192,6 +194,8 @@ class _Bound:
         return self._less(inside.sum() + best.sum(), np.abs(inside).sum() + best.sum())
 
     def _less(self, gain, size):
+        if self.is_ray:
+            return np.inf if self.base - gain > _ROUNDING * (self.size + size) else -np.inf
         return self.base - gain + _ROUNDING * (self.size + size) if np.isfinite(gain) else -np.inf
 
     def fault(self, status, removed, kept, lower_bound):
@@ -204,7 +208,7 @@ class _Bound:
 
     def _with_each(self, status, units, side):
         """The bounds with each one of some units on a side; the others stay as they are."""
-        if units.size < 5 or np.any(status[units] != _FREE) or not np.isfinite(self.gains[status != _OUT]).all():
+        if self.is_ray or units.size < 5 or np.any(status[units] != _FREE) or not np.isfinite(self.gains[status != _OUT]).all():
             return np.array([self._with(status, unit, side) for unit in units.tolist()])
         free = np.flatnonzero(status == _FREE)
         inside = self.gains[status == _IN]

@@ -28,7 +28,7 @@ from sparseopt.conjugates import (
     sample_slopes,
     slope_scale,
 )
-from sparseopt.constraints import Box, Cardinality
+from sparseopt.constraints import Box, Cardinality, Intersection, LinearConstraint
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
@@ -38,6 +38,7 @@ from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
+from sparseopt.row_subsets import RowSubset
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
 from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
@@ -122,6 +123,8 @@ class Certificate:
             case "infeasible ray" | "unbounded ray":
                 return f"proven by an {self.proof}"
         nodes = "" if self.tree is None else f" of {len(self.tree.nodes)} nodes"
+        if self.lower_bound == np.inf:
+            return f"proven to have no point, by {self.proof}{nodes}"
         return f"relative gap {self.relative_gap:.0e} by {self.proof}{nodes}"
 
     def verify(self, problem) -> None:
@@ -609,6 +612,8 @@ def stationarity(problem, w, slope):
 
 
 def _sparse_stationarity(problem, w, slope):
+    if RowSubset.has_rows(problem):
+        return _row_stationarity(problem, w, slope)
     form = _form_of_nonzeros(problem, w.size)
     if not isinstance(form, SeparableForm):
         return np.nan
@@ -625,6 +630,24 @@ def _sparse_stationarity(problem, w, slope):
         return inside
     curvature = max(problem.loss.lipschitz_near(w) + ridge, np.finfo(np.float64).tiny)
     return max(inside, outside - curvature * smallest, 0.0)
+
+
+def _row_stationarity(problem, w, slope):
+    """The residual of the optimality conditions on the support of w, under the rows and bounds there."""
+    subset, on = RowSubset.of(problem), np.flatnonzero(w)
+    if isinstance(subset, str):
+        return np.nan
+    lower, upper = subset.lower[on], subset.upper[on]
+    if on.size == 0 or np.any(lower > upper):
+        return 0.0 if on.size == 0 else np.nan
+    rows = LinearConstraint(subset.A[:, on], subset.row_lower, subset.row_upper)
+    # a linear loss has the slope at w everywhere
+    there = Problem(
+        Quadratic(np.zeros((on.size, on.size)), slope[on]),
+        without_price(problem.penalty),
+        Intersection(rows, Box(lower, upper)),
+    )
+    return kkt.kkt_residuals(there, w[on], kkt.recover_duals(there, w[on])).dual
 
 
 def _form_of_nonzeros(problem, p):

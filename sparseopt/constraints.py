@@ -13,6 +13,7 @@ from sparseopt._jit import Term
 from sparseopt.finite_differences import SCHEMES
 from sparseopt.inputs import as_design, as_floats, as_number
 from sparseopt.nonlinear import NonlinearConstraint
+from sparseopt.semicontinuous import SemiContinuous
 from sparseopt.supports import (
     Cardinality,
     Constraint,
@@ -39,6 +40,7 @@ __all__ = [
     "Projectable",
     "Required",
     "RowCardinality",
+    "SemiContinuous",
     "Simplex",
     "StrongHierarchy",
     "SupportConstraint",

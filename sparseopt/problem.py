@@ -12,8 +12,11 @@ from sparseopt.constraints import (
     Box,
     Constraint,
     Intersection,
+    LinearConstraint,
     NonlinearConstraint,
     Projectable,
+    SemiContinuous,
+    Simplex,
     SupportConstraint,
     as_constraint,
     violation,
@@ -110,11 +113,11 @@ class Problem:
 
     @cached_property
     def chooses_support(self):
-        """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box perhaps."""
+        """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box or under rows perhaps."""
         parts = parts_of(self.constraint)
-        if not all(isinstance(part, SupportConstraint | Box) for part in parts):
+        if not all(isinstance(part, SupportConstraint | SemiContinuous | Box | LinearConstraint | Simplex) for part in parts):
             return False
-        return is_priced(self.penalty) or any(isinstance(part, SupportConstraint) for part in parts)
+        return is_priced(self.penalty) or any(isinstance(part, SupportConstraint | SemiContinuous) for part in parts)
 
 
 def is_priced(penalty):
@@ -142,4 +145,5 @@ def parts_of(constraint):
 
 
 def _is_convex(constraint):
-    return not any(isinstance(part, SupportConstraint | NonlinearConstraint) for part in parts_of(constraint))
+    kinds = SupportConstraint | NonlinearConstraint | SemiContinuous
+    return not any(isinstance(part, kinds) for part in parts_of(constraint))

@@ -138,6 +138,12 @@ def _parts(constraint):
     return constraint.parts if isinstance(constraint, Intersection) else (constraint,)
 
 
+def prices_of(penalty):
+    """Price of a nonzero, weight of the L1 norm and curvature of the ridge; or why a best subset does not take the penalty."""
+    found = _with_penalty(SubsetProblem(0, 0), penalty)
+    return found if isinstance(found, str) else (found.alpha, found.l1, found.ridge)
+
+
 def _with_penalty(found, penalty):
     match penalty:
         case Zero():

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
@@ -20,6 +21,7 @@ from sparseopt.solvers.local_search import walk_of
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
 from sparseopt.solvers.rival_trees import RivalTrees
+from sparseopt.solvers.row_model import as_data, prepare_rows, rejects_rows
 from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
@@ -92,6 +94,8 @@ class BranchAndBound(Solver):
     keep_proof: bool = False
 
     def rejects(self, problem):
+        if RowSubset.has_rows(problem):
+            return rejects_rows(problem)
         subset = SubsetProblem.of(problem)
         if isinstance(subset, str):
             return subset
@@ -127,9 +131,12 @@ class BranchAndBound(Solver):
             return state
         tree = state.tree
         state.iterations += tree.run(until, max_iterations)
-        state.w = _rounded(tree.point, problem.dtype, state.subset)
+        if tree.point is not None:
+            state.w = _rounded(tree.point, problem.dtype, state.subset)
         state.lower_bound = tree.lower_bound
-        if tree.is_finished:
+        if tree.is_finished and tree.point is None:
+            state.status = Status.INFEASIBLE if state.lower_bound == np.inf else Status.STALLED
+        elif tree.is_finished:
             # of the point that is returned: a required coefficient that is best at zero, say, is not zero there
             objective = problem.objective(state.w)
             tolerance = state.tolerance + _DIGITS * float(np.finfo(problem.dtype).eps)
@@ -141,16 +148,22 @@ class BranchAndBound(Solver):
         """The best of what the preparation knows becomes the solution so far."""
         if state.best is not None:
             w = _rounded(state.best(), problem.dtype, state.subset)
-            if problem.objective(w) < problem.objective(state.w):
+            if problem.objective(w) < problem.objective(state.w) or isinstance(state.subset, RowSubset):
                 state.w = w
 
     def _prepare(self, problem, state, w):
         """Read the problem, find an incumbent and begin the tree, in parts."""
-        subset, loss = SubsetProblem.of(problem), problem.loss
-        support, begin = start_of(w, subset)
-        state.w, state.subset = _rounded(begin, problem.dtype, subset), subset
+        has_rows = RowSubset.has_rows(problem)
+        subset, loss = (RowSubset if has_rows else SubsetProblem).of(problem), problem.loss
+        state.subset = subset
+        if not has_rows:
+            support, begin = start_of(w, subset)
+            state.w = _rounded(begin, problem.dtype, subset)
         if isinstance(loss, LeastSquares | MultiResponse) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
+        if has_rows:
+            relaxation, objective, point = yield from prepare_rows(problem, w, keep_proof=self.keep_proof)
+            return self._begin(problem, state, relaxation, objective, point)
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
         if _has_blocks(loss, subset):
             prepare = prepare_blocks
@@ -158,6 +171,13 @@ class BranchAndBound(Solver):
         if subset.parents:
             preparing = with_hierarchy(preparing, subset)
         relaxation, objective, point = yield from preparing
+        self._begin(problem, state, relaxation, objective, point)
+        if isinstance(relaxation, QuadraticRelaxation) and RivalTrees.has_rival(relaxation, subset):
+            state.tree = RivalTrees(state.tree, subset)
+        if w.any():
+            state.tree.offer(*relaxation.evaluate(support))
+
+    def _begin(self, problem, state, relaxation, objective, point):
         state.tree = Tree(
             relaxation,
             relaxation.first_status(),
@@ -168,10 +188,6 @@ class BranchAndBound(Solver):
             lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )
-        if isinstance(relaxation, QuadraticRelaxation) and RivalTrees.has_rival(relaxation, subset):
-            state.tree = RivalTrees(state.tree, subset)
-        if w.any():
-            state.tree.offer(*relaxation.evaluate(support))
 
 
 def _has_blocks(loss, subset):
@@ -218,6 +234,8 @@ def _prepare_quadratic(loss, subset, *, keep_points):
 
 def _rounded(point, dtype, subset):
     """The point in the type of the data, within its bounds; a required coefficient that is best at zero becomes tiny."""
+    if isinstance(subset, RowSubset):
+        return as_data(point, dtype, subset)
     lower, upper = (-np.inf, np.inf) if subset.lower is None else (subset.lower, subset.upper)
     w = subset.entered(point).astype(dtype)
     outside = (w < lower) | (w > upper)

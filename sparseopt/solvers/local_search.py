@@ -9,11 +9,13 @@ import numpy as np
 
 from sparseopt.inputs import as_count, as_number
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.model_search import ModelState, begin_search, rejects_search
 from sparseopt.solvers.newton import hessian, minimise_on
+from sparseopt.solvers.row_model import RowSearchState, begin_row_search, rejects_rows
 from sparseopt.solvers.separate_search import SeparateSearch
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
@@ -86,6 +88,8 @@ class LocalSearch(Solver):
         return _SAMPLE_KICKS if isinstance(loss, SampleLoss) else _KICKS
 
     def rejects(self, problem):
+        if RowSubset.has_rows(problem):
+            return rejects_rows(problem)
         reading = SubsetProblem.of(problem)
         if isinstance(reading, str):
             return reading
@@ -101,13 +105,15 @@ class LocalSearch(Solver):
 
     def init(self, problem, w):
         w = w.astype(np.float64)
+        if RowSubset.has_rows(problem):
+            return begin_row_search(problem, self, w)
         if isinstance(problem.loss, SampleLoss):
             return begin_search(problem.loss, SubsetProblem.of(problem), self, w)
         search, reading = search_of(problem, self, w)
         return SearchState(w=np.zeros_like(w), search=search, rest=search.run(), reading=reading)
 
     def step(self, problem, state, tol, max_iterations):
-        if isinstance(state, ModelState):
+        if isinstance(state, ModelState | RowSearchState):
             return state.advance(problem.dtype, max_iterations)
         cost, last = 0, state.search.moves + max_iterations
         for spent in state.rest:

@@ -139,7 +139,9 @@ class Tree:
 
     @property
     def threshold(self):
-        """A node with this bound is closed."""
+        """A node with this bound is closed; without an incumbent only one that holds no point."""
+        if self.objective == np.inf:
+            return np.inf
         return self.objective - self.tolerance * max(abs(self.objective), self.floor)
 
     @property
