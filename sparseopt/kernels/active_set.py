@@ -32,6 +32,8 @@ RETURNS = 8
 # Part of a fall that a curvature must exceed to end it.
 FLAT = 1e-9
 _EPS = 2.3e-16
+# Unsigned indices spare numba the test for negative ones, which keeps loops from being vectorised.
+U = np.uint64
 
 
 def memory():
@@ -57,7 +59,7 @@ class Metric(Term):
         first = max(i - m, 0)
         for t in range(sides):
             total = 0.0
-            for j in range(max(first, t - m), p):
+            for j in range(U(max(first, t - m)), U(p)):
                 total += self.normals[i, j] * self.normals[t, j]
             self.products[i, t] = total
         self.known[i] = True
@@ -81,12 +83,9 @@ class Held(Term):
         pivot = own
         for a in range(k):
             row[a] = metric.products[i, self.members[a]]
+        self.forward(row)
         for a in range(k):
-            known = row[a]
-            for b in range(a + 1, k):
-                row[b] -= columns[a, b] * known
-            row[a] = known / self.pivots[a]
-            pivot -= row[a] * known
+            pivot -= row[a] * row[a] * self.pivots[a]
         if k == row.size or not pivot > DEPENDENT * own:
             return False
         for a in range(k):
@@ -100,46 +99,52 @@ class Held(Term):
         k = self.size[0]
         for a in range(k):
             y[a] = self.row[a]
-        self.back(y, k)
+        self.back(y)
 
     def remove(self, e):
         """Let go of the side in place e: a positive update of the rows below (Gill, Golub, Murray and Saunders, 1974)."""
-        k, row, columns = self.size[0], self.row, self.columns
+        one, k, row, columns = U(1), U(self.size[0]), self.row, self.columns
         weight = self.pivots[e]
-        for b in range(e + 1, k):
+        for b in range(U(e) + one, k):
             row[b] = columns[e, b]
-            self.members[b - 1] = self.members[b]
-        for a in range(e):
-            for b in range(e + 1, k):
-                columns[a, b - 1] = columns[a, b]
-        for a in range(e + 1, k):
+            self.members[b - one] = self.members[b]
+        for a in range(U(e)):
+            for b in range(U(e) + one, k):
+                columns[a, b - one] = columns[a, b]
+        for a in range(U(e) + one, k):
             step = row[a]
             pivot = self.pivots[a] + weight * step * step
             share = weight * step / pivot
             weight *= self.pivots[a] / pivot
-            self.pivots[a - 1] = pivot
-            for b in range(a + 1, k):
+            self.pivots[a - one] = pivot
+            for b in range(a + one, k):
                 row[b] -= step * columns[a, b]
-                columns[a - 1, b - 1] = columns[a, b] + share * row[b]
-        self.size[0] = k - 1
+                columns[a - one, b - one] = columns[a, b] + share * row[b]
+        self.size[0] -= 1
 
-    def back(self, x, k):
+    def forward(self, x):
+        """L D x = x, in place."""
+        k = U(self.size[0])
+        for a in range(k):
+            known = x[a]
+            for b in range(a + U(1), k):
+                x[b] -= self.columns[a, b] * known
+            x[a] = known / self.pivots[a]
+
+    def back(self, x):
         """L' x = x, in place."""
-        for a in range(k - 1, -1, -1):
+        k = U(self.size[0])
+        for done in range(k):
+            a = k - U(1) - done
             total = x[a]
-            for b in range(a + 1, k):
+            for b in range(a + U(1), k):
                 total -= self.columns[a, b] * x[b]
             x[a] = total
 
     def solve(self, x):
         """L D L' x = x, in place."""
-        k = self.size[0]
-        for a in range(k):
-            known = x[a]
-            for b in range(a + 1, k):
-                x[b] -= self.columns[a, b] * known
-            x[a] = known / self.pivots[a]
-        self.back(x, k)
+        self.forward(x)
+        self.back(x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +172,10 @@ class Sides(Term):
         if state == LOWER:
             return -self.alpha[i]
         return self.alpha[i] if state == ZERO else np.inf
+
+    def within(self, i, state, multiplier):
+        """The nearest multiplier that a held side may have."""
+        return min(max(multiplier, self.least(i, state)), self.most(i, state))
 
     def excess(self, i, state, value):
         """How far a value lies beyond the end of its piece: positive above, negative below, zero within."""
@@ -237,11 +246,11 @@ def aim(objective, metric, sides, standing):
         pull = objective.c[j] - objective.weight[j] * objective.centre[j]
         if not standing.is_held(m + j):
             pull += standing.multipliers[m + j]
-        for t in range(j, p):
+        for t in range(U(j), U(p)):
             half[t] += pull * metric.normals[m + j, t]
     for i in range(count):
         total = 0.0
-        for t in range(max(i - m, 0), p):
+        for t in range(U(max(i - m, 0)), U(p)):
             total -= metric.normals[i, t] * half[t]
         base[i] = total
         size = 0.0
@@ -304,7 +313,7 @@ def evaluate(held, metric, standing):
     for a in range(held.size[0]):
         i = held.members[a]
         multiplier = standing.multipliers[i]
-        for t in range(values.size):
+        for t in range(U(values.size)):
             values[t] -= multiplier * metric.products[i, t]
         size += abs(multiplier) * metric.norms[i]
     return 16 * _EPS * size
@@ -426,67 +435,44 @@ def limit_of(objective, sides, standing):
     return found
 
 
-@kernel
-def restart(objective, metric, sides, held, standing):
-    """Make a standing of another program one of this: all arrays of `held` and `standing`, in place."""
-    count = standing.values.size
-    for a in range(held.size[0] - 1, -1, -1):
-        i = held.members[a]
+def renew(objective, metric, sides, held, standing):
+    """Bring a standing in line with the data, whatever it was made for, and factorise what it holds if there is no factor."""
+    for i in range(standing.states.size):
         state, low, high = standing.states[i], sides.low[i], sides.high[i]
-        if low == high:
-            standing.states[i] = EQUAL
-            continue
-        if state == EQUAL:
-            state = UPPER if standing.multipliers[i] > 0.0 else LOWER
-        if (
-            (state == LOWER and low == -np.inf)
-            or (state == UPPER and high == np.inf)
-            or (state == ZERO and sides.alpha[i] == 0.0)
-        ):
-            held.remove(a)
-            standing.states[i] = NEGATIVE if standing.multipliers[i] < 0.0 else POSITIVE
-            continue
+        if standing.is_held(i):
+            if low == high:
+                state = EQUAL
+            elif state == EQUAL:
+                state = UPPER if standing.multipliers[i] > 0.0 else LOWER
+            has_kink = sides.alpha[i] > 0.0 if state == ZERO else abs(sides.kink(i, state)) < np.inf
+            if not has_kink:
+                state = NEGATIVE if standing.multipliers[i] < 0.0 else POSITIVE
         standing.states[i] = state
-        end = min(max(standing.multipliers[i], sides.least(i, state)), sides.most(i, state))
-        standing.multipliers[i] = end
-    for i in range(count):
-        if not standing.is_held(i):
-            standing.multipliers[i] = standing.states[i] * sides.alpha[i]
+        if standing.is_held(i):
+            standing.multipliers[i] = sides.within(i, state, standing.multipliers[i])
+        else:
+            standing.multipliers[i] = state * sides.alpha[i]
+    for a in range(held.size[0] - 1, -1, -1):
+        if not standing.is_held(held.members[a]):
+            held.remove(a)
+    if held.size[0] == 0:
+        for i in range(standing.states.size):
+            if standing.is_held(i) and not held.append(metric, i):
+                standing.states[i] = NEGATIVE if standing.multipliers[i] < 0.0 else POSITIVE
+                standing.multipliers[i] = standing.states[i] * sides.alpha[i]
     objective.before[0] = -1.0
     aim(objective, metric, sides, standing)
-    for i in range(count):
+    for i in range(standing.states.size):
         if sides.low[i] == sides.high[i] and not standing.is_held(i) and held.append(metric, i):
             standing.states[i] = EQUAL
 
 
-@kernel
-def hold_all(metric, held, standing, wanted):
-    """Hold the sides that have a kink in `wanted` (none: 99) and depend on no others; before `restart`."""
-    for i in range(wanted.size):
-        if wanted[i] != 99 and held.append(metric, i):
-            standing.states[i] = wanted[i]
-            standing.multipliers[i] = 0.0
-
-
-@kernel
-def refactorise(metric, held, standing):
-    """The factor of the held sides anew; those that turn out to depend on others are let go, in place."""
-    k = held.size[0]
-    held.size[0] = 0
-    for a in range(k):
-        i = held.members[a]
-        if not held.append(metric, i):
-            standing.states[i] = POSITIVE if standing.multipliers[i] > 0.0 else NEGATIVE
-
-
-@kernel
 def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit):
-    """Up to `limit` changes of what is held, or proximal points, in place; how it ended and how many there were.
+    """Up to `limit` changes of what is held, or proximal points; how it ended and how many there were.
 
     A proximal point is the last one where its move leaves no more than `enough` of a slope.
     """
-    x = standing.x
-    changes, missing = 0, np.inf
+    x, changes = standing.x, 0
     while changes < limit:
         for a in range(held.size[0]):
             i = held.members[a]
@@ -496,14 +482,12 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
         for a in range(held.size[0]):
             i = held.members[a]
             here = standing.multipliers[i] + part * (x[a] - standing.multipliers[i]) if place >= 0 else x[a]
-            state = standing.states[i]
-            standing.multipliers[i] = min(max(here, sides.least(i, state)), sides.most(i, state))
+            standing.multipliers[i] = sides.within(i, standing.states[i], here)
         changes += 1
         if place >= 0:
             i = held.members[place]
-            state = standing.states[i]
-            least = sides.least(i, state)
-            standing.multipliers[i] = least if x[place] < least else sides.most(i, state)
+            # exactly at the end of its interval
+            standing.multipliers[i] = sides.within(i, standing.states[i], x[place])
             held.remove(place)
             release(metric, sides, standing, i)
             objective.before[0] = -1.0
@@ -515,17 +499,17 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
             if not take(held, metric, sides, standing, objective, i, excess):
                 # for the case that the caller finds the ray no proof, but rounding, and goes on
                 standing.allowed[i] = 2.0 * abs(excess)
-                return INFEASIBLE, changes, missing
+                return INFEASIBLE, changes
             continue
         if not is_proximal:
-            return OPTIMAL, changes, 0.0
+            return OPTIMAL, changes
         missing, is_endless = descend(objective, metric, sides, standing, enough)
         if missing <= enough:
-            return OPTIMAL, changes, missing
+            return OPTIMAL, changes
         aim(objective, metric, sides, standing)
         if is_endless:
-            return UNBOUNDED, changes, missing
-    return MORE, changes, missing
+            return UNBOUNDED, changes
+    return MORE, changes
 
 
 def measure(objective, sides, standing, w, y, box, image, rest):
@@ -534,7 +518,7 @@ def measure(objective, sides, standing, w, y, box, image, rest):
     stationarity, violation, gap, value = 0.0, 0.0, 0.0, 0.0
     for j in range(p):
         curved = 0.0
-        for t in range(p):
+        for t in range(U(p)):
             curved += objective.P[j, t] * w[t]
         size = sides.alpha[m + j] * abs(w[j])
         value += w[j] * (curved / 2 + objective.c[j]) + size
@@ -542,19 +526,19 @@ def measure(objective, sides, standing, w, y, box, image, rest):
         rest[j] = curved + objective.c[j]
     for i in range(m):
         total, multiplier = 0.0, y[i]
-        for j in range(p):
+        for j in range(U(p)):
             total += objective.A[i, j] * w[j]
         image[i] = total
         violation = max(violation, total - sides.high[i], sides.low[i] - total)
         if multiplier != 0.0:
             gap += multiplier * (sides.high[i] if multiplier > 0.0 else sides.low[i])
-            for j in range(p):
+            for j in range(U(p)):
                 rest[j] += multiplier * objective.A[i, j]
     for j in range(p):
         i = m + j
         state, alpha = standing.states[i], sides.alpha[i]
         if standing.is_held(i):
-            multiplier = min(max(-rest[j], sides.least(i, state)), sides.most(i, state))
+            multiplier = sides.within(i, state, -rest[j])
         elif w[j] == 0.0:
             multiplier = min(max(-rest[j], -alpha), alpha)
         else:
@@ -588,44 +572,37 @@ def correct(objective, metric, sides, held, standing, y, image, rest):
     for t in range(p):
         half[t] = 0.0
     for j in range(p):
-        for t in range(j, p):
+        for t in range(U(j), U(p)):
             half[t] += rest[j] * metric.normals[m + j, t]
     for a in range(k):
         i = held.members[a]
         total = image[i] - sides.kink(i, standing.states[i]) if i < m else 0.0
-        for t in range(max(i - m, 0), p):
+        for t in range(U(max(i - m, 0)), U(p)):
             total -= metric.normals[i, t] * half[t]
         x[a] = total
     held.solve(x)
     for a in range(k):
         i = held.members[a]
         if i < m:
-            state = standing.states[i]
-            y[i] = min(max(y[i] + x[a], sides.least(i, state)), sides.most(i, state))
-        for t in range(max(i - m, 0), p):
+            y[i] = sides.within(i, standing.states[i], y[i] + x[a])
+        for t in range(U(max(i - m, 0)), U(p)):
             half[t] += x[a] * metric.normals[i, t]
     for j in range(p):
         total = standing.values[m + j]
-        for t in range(j, p):
+        for t in range(U(j), U(p)):
             total -= metric.normals[m + j, t] * half[t]
         standing.values[m + j] = total
 
 
-@kernel
-def settle(objective, metric, sides, held, standing, w, y, box, image, rest, aim, rounds):
-    """The point in w, y and box, in place, refined up to `rounds` times where it misses `aim`.
-
-    Returns violation, stationarity, gap and objective, all from the data of the program. The last three
-    arrays are work space.
-    """
-    m = y.size
-    for i in range(m):
+def settle(objective, metric, sides, held, standing, w, y, box, image, rest, enough, rounds):
+    """Set w, y and box for what is held, refined up to `rounds` times where they miss `enough`; returns residuals."""
+    for i in range(y.size):
         y[i] = standing.multipliers[i] if standing.is_held(i) else 0.0
     place(sides, standing, w)
     found = measure(objective, sides, standing, w, y, box, image, rest)
     for _ in range(rounds):
         size = max(found[0], found[1], found[2])
-        if size <= aim:
+        if size <= enough:
             break
         correct(objective, metric, sides, held, standing, y, image, rest)
         place(sides, standing, w)
@@ -633,3 +610,22 @@ def settle(objective, metric, sides, held, standing, w, y, box, image, rest, aim
         if not max(found[0], found[1], found[2]) < size / 2:
             break
     return found
+
+
+@kernel
+def advance(objective, metric, sides, held, standing, w, y, box, image, rest, is_new, is_proximal, enough, rounds, limit):
+    """Up to `limit` changes of what is held, and the solution in w, y and box where that is the end, all in place.
+
+    With `is_new` the data have changed, or the factor of what is held is to be made anew where its size is zero.
+    Returns how it ended, the changes, and for a solution violation, stationarity and gap, from the data alone,
+    and the objective; it is refined up to `rounds` times where one of these exceeds `enough`.
+    """
+    if is_new:
+        renew(objective, metric, sides, held, standing)
+    code, changes = ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
+    if code != OPTIMAL:
+        return code, changes, np.inf, np.inf, np.inf, np.inf
+    violation, stationarity, gap, value = settle(
+        objective, metric, sides, held, standing, w, y, box, image, rest, enough, rounds
+    )
+    return code, changes, violation, stationarity, gap, value

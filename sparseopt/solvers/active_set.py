@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.kernels.active_set import INFEASIBLE, OPTIMAL, UNBOUNDED
+from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.kkt import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.dual_program import DualProgram, Settled
+from sparseopt.solvers.dual_program import DualProgram
 from sparseopt.solvers.quadratic_program import QuadraticProgram, quadratic_program, unfit
 
 # Rows and coefficients up to which a square matrix of products is kept.
@@ -33,7 +33,8 @@ class Ascent(State):
     program: QuadraticProgram
     dual: DualProgram
     has_rows: bool
-    settled: Settled | None = None
+    #: Whether the last chunk came to an end, which missed the tolerance.
+    is_settled: bool = False
     #: Whether the factor of what is held was made anew, after a point that missed the tolerance.
     is_fresh: bool = False
     #: Directions that went on for ever and yet proved nothing.
@@ -89,7 +90,6 @@ class ActiveSet(Solver):
             state.status, state.ray = Status.INFEASIBLE, np.zeros(program.row_lower.size + w.size)
             return state
         dual.start(np.append(w, np.zeros(program.q.size - w.size)).astype(np.float64) if w.any() else None)
-        dual.restart()
         return state
 
     def step(self, problem, state, tol, max_iterations):
@@ -98,16 +98,21 @@ class ActiveSet(Solver):
         if not state.has_rows:
             # where duality judges, in relative terms, the point is to be as good as rounding allows
             tol = min(tol, 1e-12)
-        if state.settled is not None:
+        if state.is_settled:
             if state.is_fresh:
                 state.status = Status.STALLED
                 return state
             dual.refactorise()
             state.is_fresh = True
-        code, changes = dual.ascend(1e-3 * tol, max_iterations)
+        code, changes, settled = dual.advance(1e-3 * tol, max_iterations)
         state.iterations += changes
-        if code == OPTIMAL:
-            _settle(state, p, tol)
+        state.is_settled = settled is not None
+        if settled is not None:
+            if settled.residual < state.residual:
+                state.w, state.residual = settled.w[:p], settled.residual
+                state.duals = Duals(settled.y, settled.box[:p])
+            if state.has_rows and not settled.misses(tol):
+                state.status = Status.CONVERGED
         elif code == INFEASIBLE:
             ray = dual.infeasibility(state.program)
             if ray is not None:
@@ -121,16 +126,6 @@ class ActiveSet(Solver):
             elif state.doubts > _DOUBTS:
                 state.status = Status.STALLED
         return state
-
-
-def _settle(state, p, tol):
-    w, y, box, settled = state.dual.settle(1e-3 * tol)
-    residual = max(settled.violation, settled.stationarity, settled.gap)
-    if residual < state.residual:
-        state.w, state.duals, state.residual = w[:p], Duals(y, box[:p]), residual
-    state.settled = settled
-    if state.has_rows and not settled.misses(tol):
-        state.status = Status.CONVERGED
 
 
 def _n_rows(constraint):

@@ -25,17 +25,24 @@ _WEIGHT = 1e-6
 _WORK, _ROUNDS = 2e7, 4
 # Part of the sum of its terms that the support of a ray must exceed, or it may be rounding.
 _SIGNIFICANT = 1e-11
-_NOT_HELD = 99
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settled:
-    """Residuals of a point in the units of the data, and its objective."""
+    """A solution with multipliers of rows and bounds, its residuals in the units of the data, and its objective."""
 
+    w: np.ndarray
+    y: np.ndarray
+    box: np.ndarray
     violation: float
     stationarity: float
     gap: float
     objective: float
+
+    @property
+    def residual(self):
+        """Largest of the residuals."""
+        return max(self.violation, self.stationarity, self.gap)
 
     def misses(self, tol):
         """Whether a residual is above the tolerance; a gap that rounding keeps up counts relative to the objective."""
@@ -87,43 +94,35 @@ class DualProgram:
 
     def start(self, w=None):
         """Begin anew: with the kinks held that w lies on, or with those at zero."""
-        sides, count = self.sides, self.sides.low.size
+        sides, states = self.sides, self.standing.states
         self.held.size[0] = 0
-        self.standing.states[:] = kernels.POSITIVE
         self.standing.multipliers[:] = 0.0
-        wanted = np.where(sides.alpha > 0.0, kernels.ZERO, _NOT_HELD)
-        wanted[sides.low == sides.high] = kernels.EQUAL
+        states[:] = np.where(sides.alpha > 0.0, kernels.ZERO, kernels.POSITIVE)
+        states[sides.low == sides.high] = kernels.EQUAL
         if w is not None:
             self.objective.centre[:] = w
             values = np.append(self.A @ w, w)
-            wanted[(sides.alpha > 0.0) & (values != 0.0)] = _NOT_HELD
-            self.standing.states[values < 0.0] = kernels.NEGATIVE
-            is_open = wanted == _NOT_HELD
-            wanted[is_open & (values <= sides.low)] = kernels.LOWER
-            wanted[is_open & (values >= sides.high)] = kernels.UPPER
-        if count and (wanted != _NOT_HELD).any():
-            kernels.hold_all(self.metric, self.held, self.standing, wanted)
-
-    def restart(self):
-        """Go on from what is held, with data that `set` has changed."""
-        kernels.restart(*self.parts)
-
-    def ascend(self, enough, limit):
-        """A chunk of at most `limit` changes; how it ended and how many there were."""
-        code, changes, _ = kernels.ascend(*self.parts, self.is_proximal, enough, min(limit, self.chunk))
-        return code, changes
-
-    def settle(self, aim):
-        """w, multipliers of rows and bounds, and `Settled` residuals, of what is held."""
-        m, p = self.A.shape
-        w, y, box = np.empty(p), np.empty(m), np.empty(p)
-        found = kernels.settle(*self.parts, w, y, box, *self.space, aim, _ROUNDS)
-        return w, y, box, Settled(*found)
+            is_open = (states != kernels.EQUAL) & (values != 0.0)
+            states[is_open] = np.where(values > 0.0, kernels.POSITIVE, kernels.NEGATIVE)[is_open]
+            is_open = np.abs(states) == kernels.POSITIVE
+            states[is_open & (values <= sides.low)] = kernels.LOWER
+            states[is_open & (values >= sides.high)] = kernels.UPPER
+        self.is_new = True
 
     def refactorise(self):
         """Factorise what is held anew, where rounding has gathered."""
-        kernels.refactorise(self.metric, self.held, self.standing)
-        kernels.restart(*self.parts)
+        self.held.size[0] = 0
+        self.is_new = True
+
+    def advance(self, enough, limit):
+        """A chunk of at most `limit` changes: how it ended, how many there were, and the solution if that was the end."""
+        m, p = self.A.shape
+        w, y, box = np.empty(p), np.empty(m), np.empty(p)
+        code, changes, *found = kernels.advance(
+            *self.parts, w, y, box, *self.space, self.is_new, self.is_proximal, enough, _ROUNDS, min(limit, self.chunk)
+        )
+        self.is_new = False
+        return code, changes, Settled(w, y, box, *found) if code == kernels.OPTIMAL else None
 
     def infeasibility(self, program):
         """The ray of multipliers at which an ascent has ended, where it proves that there is no feasible point, or None."""
