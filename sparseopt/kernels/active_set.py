@@ -31,6 +31,8 @@ ROUNDING = 1e-13
 RETURNS = 8
 # Part of a fall that a curvature must exceed to end it.
 FLAT = 1e-9
+# Most repetitions of a move at once.
+FARTHEST = 1e8
 _EPS = 2.3e-16
 # Unsigned indices spare numba the test for negative ones, which keeps loops from being vectorised.
 U = np.uint64
@@ -377,7 +379,7 @@ def take(held, metric, sides, standing, objective, i, excess):
     return True
 
 
-def descend(objective, metric, sides, standing, enough):
+def descend(objective, metric, sides, standing, rounding, enough):
     """Move the centre to w, and beyond where the last moves have settled; what is missing, and whether there is no end.
 
     A proximal point with the same held sides as the one before has moved along a direction that keeps them. Its
@@ -390,9 +392,16 @@ def descend(objective, metric, sides, standing, enough):
     missing, fall, curvature, has_moved = 0.0, 0.0, 0.0, before < 0.0
     for j in range(p):
         d[j] = standing.values[m + j] - objective.centre[j]
+        if before >= 0.0 and standing.is_held(m + j):
+            d[j] = 0.0
         missing = max(missing, objective.weight[j] * abs(d[j]))
     for i in range(count):
-        has_moved = has_moved or abs(standing.values[i] - objective.last[i]) > standing.allowed[i]
+        # what is held does not move, and neither does what moves by rounding alone
+        step = standing.values[i] - objective.last[i]
+        if before >= 0.0 and (standing.is_held(i) or abs(step) <= standing.allowed[i] + rounding * metric.norms[i]):
+            step = 0.0
+        has_moved = has_moved or step != 0.0
+        objective.ray[i] = step
     if missing <= enough or not has_moved:
         return 0.0, False
     for j in range(p):
@@ -409,18 +418,19 @@ def descend(objective, metric, sides, standing, enough):
         reach = fall / curvature if curvature > 0.0 else np.inf
         if reach == np.inf or reach <= 2.0 * before:
             step = limit_of(objective, sides, standing)
+            # beyond any number that a solution may have in units of a move, but not of rounding
+            if np.inf > step > FARTHEST:
+                step = FARTHEST
             if curvature > FLAT * fall:
                 step = min(step, reach)
     is_endless = step == np.inf
     if is_endless:
-        for i in range(count):
-            objective.ray[i] = standing.values[i] - objective.last[i]
         # for the case that the caller finds the ray no proof, and goes on
         step = 0.0
     for j in range(p):
         objective.centre[j] = standing.values[m + j] + step * d[j]
     for i in range(count):
-        objective.last[i] = standing.values[i] + step * (standing.values[i] - objective.last[i])
+        objective.last[i] = standing.values[i] + step * objective.ray[i]
     objective.before[0] = 0.0 if step > 0.0 else reach
     return missing, is_endless
 
@@ -429,8 +439,8 @@ def limit_of(objective, sides, standing):
     """How often the last move may be repeated before a value comes to the end of its piece."""
     found = np.inf
     for i in range(standing.values.size):
-        step = standing.values[i] - objective.last[i]
-        if not standing.is_held(i) and abs(step) > standing.allowed[i]:
+        step = objective.ray[i]
+        if step != 0.0:
             found = min(found, max(sides.room(i, standing.states[i], standing.values[i], step) / abs(step), 0.0))
     return found
 
@@ -503,7 +513,7 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
             continue
         if not is_proximal:
             return OPTIMAL, changes
-        missing, is_endless = descend(objective, metric, sides, standing, enough)
+        missing, is_endless = descend(objective, metric, sides, standing, rounding, enough)
         if missing <= enough:
             return OPTIMAL, changes
         aim(objective, metric, sides, standing)

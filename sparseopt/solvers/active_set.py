@@ -122,7 +122,7 @@ class ActiveSet(Solver):
             state.ray = next((ray for ray in rays if check_dual_ray(problem, ray).holds), None)
             state.doubts += state.ray is None
             if state.ray is not None:
-                state.status = Status.UNBOUNDED
+                state.status, state.w = Status.UNBOUNDED, dual.objective.centre[:p].copy()
             elif state.doubts > _DOUBTS:
                 state.status = Status.STALLED
         return state

@@ -127,7 +127,14 @@ class DualProgram:
     def infeasibility(self, program):
         """The ray of multipliers at which an ascent has ended, where it proves that there is no feasible point, or None."""
         m = self.A.shape[0]
-        ray = separating_ray(program, self.objective.ray[:m])
+        y, box = self.objective.ray[:m].copy(), self.objective.ray[m:]
+        used = np.flatnonzero(y)
+        if used.size:
+            # the rows balance exactly on the coefficients whose bounds take no part
+            columns = self.A[used][:, box == 0.0].T
+            for _ in range(2):  # the second time takes off the rounding of the first
+                y[used] -= np.linalg.lstsq(columns, columns @ y[used], rcond=1e-10)[0]
+        ray = separating_ray(program, y)
         if ray is None:
             return None
         used = ray != 0
