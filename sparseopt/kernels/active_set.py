@@ -23,14 +23,16 @@ NEGATIVE, POSITIVE = -1, 1
 LOWER, ZERO, UPPER, EQUAL = -2, 0, 2, 3
 # How a call of `ascend` ended.
 MORE, OPTIMAL, INFEASIBLE, UNBOUNDED = 0, 1, 2, 3
-# Part of a side's own product that a pivot must exceed, or the side depends on those that are held.
-DEPENDENT = 1e-11
+# Part of a side's own product that a pivot must exceed, for each one held, or the side depends on those that are held.
+DEPENDENT = 1e-14
 # Part of the largest multiplier, and of a step, that counts as rounding.
 ROUNDING = 1e-13
 # A side that comes back more often does so by rounding.
 RETURNS = 8
 # Part of a fall that a curvature must exceed to end it.
 FLAT = 1e-9
+# Proximal points with the same held sides after which rounding is all that still moves them.
+POINTS = 60
 # Most repetitions of a move at once.
 FARTHEST = 1e8
 _EPS = 2.3e-16
@@ -88,7 +90,7 @@ class Held(Term):
         self.forward(row)
         for a in range(k):
             pivot -= row[a] * row[a] * self.pivots[a]
-        if k == row.size or not pivot > DEPENDENT * own:
+        if k == row.size or not pivot > DEPENDENT * (10 + k) * own:
             return False
         for a in range(k):
             columns[a, k] = row[a]
@@ -384,7 +386,7 @@ def descend(objective, metric, sides, standing, rounding, enough):
 
     A proximal point with the same held sides as the one before has moved along a direction that keeps them. Its
     reach is the part of the move after which the objective falls no more. It grows as long as the direction turns
-    into those of least curvature; `objective.before` is the last one, negative where other sides were held.
+    into those of least curvature; `objective.before` has the last one, negative where other sides were held.
     """
     count, p = metric.normals.shape
     m, P, d = count - p, objective.P, objective.slope
@@ -470,7 +472,7 @@ def renew(objective, metric, sides, held, standing):
             if standing.is_held(i) and not held.append(metric, i):
                 standing.states[i] = NEGATIVE if standing.multipliers[i] < 0.0 else POSITIVE
                 standing.multipliers[i] = standing.states[i] * sides.alpha[i]
-    objective.before[0] = -1.0
+    objective.before[0] = objective.before[1] = -1.0
     aim(objective, metric, sides, standing)
     for i in range(standing.states.size):
         if sides.low[i] == sides.high[i] and not standing.is_held(i) and held.append(metric, i):
@@ -500,12 +502,12 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
             standing.multipliers[i] = sides.within(i, standing.states[i], x[place])
             held.remove(place)
             release(metric, sides, standing, i)
-            objective.before[0] = -1.0
+            objective.before[0] = objective.before[1] = -1.0
             continue
         rounding = evaluate(held, metric, standing)
         i, excess = most_violated(metric, sides, standing, rounding)
         if i >= 0:
-            objective.before[0] = -1.0
+            objective.before[0] = objective.before[1] = -1.0
             if not take(held, metric, sides, standing, objective, i, excess):
                 # for the case that the caller finds the ray no proof, but rounding, and goes on
                 standing.allowed[i] = 2.0 * abs(excess)
@@ -514,7 +516,8 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
         if not is_proximal:
             return OPTIMAL, changes
         missing, is_endless = descend(objective, metric, sides, standing, rounding, enough)
-        if missing <= enough:
+        objective.before[1] += 1.0
+        if missing <= enough or objective.before[1] > POINTS:
             return OPTIMAL, changes
         aim(objective, metric, sides, standing)
         if is_endless:

@@ -70,7 +70,7 @@ class DualProgram:
         states, zeros = np.full(count, kernels.POSITIVE), (np.zeros(count) for _ in range(5))
         self.standing = Standing(states, *zeros, np.empty(p), np.empty(p))
         self.objective = Objective(
-            self.P, self.A, weight, *(np.zeros(p) for _ in range(3)), np.zeros(count), np.zeros(1), np.zeros(count)
+            self.P, self.A, weight, *(np.zeros(p) for _ in range(3)), np.zeros(count), np.zeros(2), np.zeros(count)
         )
         self.parts = self.objective, self.metric, self.sides, self.held, self.standing
         self.space = np.empty(m), np.empty(p)
