@@ -23,6 +23,7 @@ SOLVERS = {
     "proximal-gradient": so.ProximalGradient,
     "coordinate-descent": so.CoordinateDescent,
     "hard-thresholding": so.HardThresholding,
+    "active-set": so.ActiveSet,
     "interior-point": so.InteriorPoint,
     "local-search": so.LocalSearch,
     "operator-splitting": so.OperatorSplitting,

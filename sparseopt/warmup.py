@@ -18,6 +18,7 @@ from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.pruning import NumpyMLP, prune
 from sparseopt.solve import solve
+from sparseopt.solvers.active_set import ActiveSet
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.gram_descent import GramDescent
 from sparseopt.solvers.interior_point import InteriorPoint
@@ -60,6 +61,7 @@ def combinations():
     add(LeastSquares(X, y), Zero(), gradient, constraint=L1Ball())
     add(Quadratic(X.T @ X, X.T @ y), L1(0.1), descent, gradient)
     rows = LinearConstraint(np.ones((1, 4)), 1.0, 1.0)
+    add(Quadratic(X.T @ X, X.T @ y), Zero(), ActiveSet(), constraint=rows)
     for Q in (X.T @ X, sparse.csc_array(X.T @ X)):
         add(Quadratic(Q, X.T @ y), Zero(), InteriorPoint(), OperatorSplitting(), constraint=rows)
     return found

@@ -62,6 +62,7 @@ SOLVERS = (
     so.OrthogonalMatchingPursuit(),
     so.Splicing(),
     so.HardThresholding(),
+    so.ActiveSet(),
     so.InteriorPoint(),
     so.OperatorSplitting(),
     so.SlopeWorkingSet(),

@@ -212,6 +212,7 @@ SOLVERS = [
     so.ProximalGradient(monotone=True, restarts=False),
     so.HardThresholding(),
     so.HardThresholding(refit=False),
+    so.ActiveSet(),
     so.InteriorPoint(),
     so.OperatorSplitting(),
     so.RowDescent(),

@@ -25,6 +25,7 @@ SOLVERS = (
     so.LocalSearch(),
     so.OrthogonalMatchingPursuit(),
     so.Splicing(),
+    so.ActiveSet(),
     so.InteriorPoint(),
 )
 TABLE = {
