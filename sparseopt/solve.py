@@ -26,6 +26,7 @@ from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from_zero
@@ -65,7 +66,8 @@ def default_solver(problem):
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
-    linear rows                       InteriorPoint
+    few linear rows and an L1 term    ConstrainedWorkingSet
+    linear rows otherwise             InteriorPoint
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
     the same on little data           CoordinateDescent
@@ -87,7 +89,7 @@ def default_solver(problem):
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return InteriorPoint()
+        return ConstrainedWorkingSet() if ConstrainedWorkingSet.pays(problem) else InteriorPoint()
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:

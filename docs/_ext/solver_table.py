@@ -64,6 +64,7 @@ SOLVERS = (
     so.HardThresholding(),
     so.InteriorPoint(),
     so.OperatorSplitting(),
+    so.ConstrainedWorkingSet(),
     so.SlopeWorkingSet(),
     so.Splitting(),
     so.RowDescent(),
