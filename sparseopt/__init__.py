@@ -99,6 +99,7 @@ from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent
 from sparseopt.solvers.branch_and_bound import BranchAndBound as BranchAndBound
+from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet as ConstrainedWorkingSet
 from sparseopt.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton as CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent as GramDescent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt import kkt
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
@@ -20,13 +21,14 @@ from sparseopt.certificate import (
     objective_at_zero,
 )
 from sparseopt.inputs import as_coefficients, as_count, as_number
-from sparseopt.losses import DualLoss, LeastSquares, Loss
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.coupled_newton import CoupledNewton
 from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from_zero
@@ -54,6 +56,7 @@ _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
 _FEW, _SORTED, _SUBSETS = GramDescent(), SlopeWorkingSet(), LocalSearch()
 _FEW_NAME = repr(_FEW)
+_THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
@@ -73,6 +76,7 @@ def default_solver(problem):
     Cox or Multinomial                CoupledNewton
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
+    few linear rows and an L1 term    ConstrainedWorkingSet
     linear rows of a quadratic        InteriorPoint
     other rows, functions of yours    AugmentedLagrangian
     least squares and a penalty       WorkingSet
@@ -88,17 +92,14 @@ def default_solver(problem):
         return _FEW
     if not isinstance(problem.loss, Loss):
         return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
-    if problem.chooses_support and problem.loss.is_compiled:
-        if _SUBSETS.rejects(problem) is None:
-            return _SUBSETS
-        if problem.proximal is None:
-            return HardThresholding()
+    if problem.chooses_support and (solver := _for_supports(problem)):
+        return solver
     if is_composed(problem):
         return Splitting()
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return AugmentedLagrangian() if InteriorPoint().rejects(problem) else InteriorPoint()
+        return _under_rows(problem)
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:
@@ -109,6 +110,26 @@ def default_solver(problem):
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+
+
+def _for_supports(problem):
+    """The solver of a problem that chooses a support; None where another rule knows one."""
+    if not problem.loss.is_compiled:
+        return None
+    if _SUBSETS.rejects(problem) is None:
+        return _SUBSETS
+    if problem.proximal is None:
+        return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), _THRESHOLDS[0])
+    return None
+
+
+def _under_rows(problem):
+    """The solver of a problem with linear rows, or with functions of the user's."""
+    if ConstrainedWorkingSet.pays(problem):
+        return ConstrainedWorkingSet()
+    # of a quadratic it says itself why it does not take it: for negative curvature, say
+    is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)
+    return InteriorPoint() if is_quadratic else AugmentedLagrangian()
 
 
 def _is_little(problem):

@@ -65,6 +65,7 @@ SOLVERS = (
     so.ActiveSet(),
     so.InteriorPoint(),
     so.OperatorSplitting(),
+    so.ConstrainedWorkingSet(),
     so.SlopeWorkingSet(),
     so.Splitting(),
     so.RowDescent(),

@@ -20,7 +20,7 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets, sides
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.linear_systems import Factor, System, linear_system
-from sparseopt.solvers.quadratic_measure import excess
+from sparseopt.solvers.quadratic_measure import excess, measure
 from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
@@ -170,40 +170,13 @@ def _chunk(program):
     return int(np.clip(2e8 / work, 1, 25))
 
 
-def _measure(program, w, y):
-    """Violation, stationarity and gap of w with row multipliers y, and the multipliers that attain them.
-
-    Each multiplier is first cut to what its sides and w allow, so that what is left over is stationarity.
-    """
-    y = np.where(
-        y > 0, np.where(np.isfinite(program.row_upper), y, 0.0), np.where(np.isfinite(program.row_lower), y, 0.0)
-    )
-    Aw = program.A @ w
-    slope = program.curve(w) + program.q + y @ program.A
-    slope += np.where(w == 0, np.clip(-slope, -program.alpha, program.alpha), np.sign(w) * program.alpha)
-    box = np.where(w >= program.upper, np.maximum(-slope, 0.0), 0.0) + np.where(
-        w <= program.lower, np.minimum(-slope, 0.0), 0.0
-    )
-    slope += box
-    violation = max(
-        np.max(Aw - program.row_upper, initial=0.0),
-        np.max(program.row_lower - Aw, initial=0.0),
-        np.max(w - program.upper, initial=0.0),
-        np.max(program.lower - w, initial=0.0),
-    )
-    with np.errstate(invalid="ignore"):
-        slack = np.where(y > 0, program.row_upper - Aw, np.where(y < 0, program.row_lower - Aw, 0.0))
-    gap = abs(float(y @ slack + slope @ w))
-    return violation, np.max(np.abs(slope), initial=0.0), gap, y, box
-
-
 def _keep_if_better(state, problem, x, y):
     """Take the scaled point x with row multipliers y for the result where it lowers the residual."""
     program, scaled = state.program, state.scaled
     w = np.clip(state.columns * x, program.lower, program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
     w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
-    violation, stationarity, gap, rows, box = _measure(program, w, state.rows * y / state.cost)
+    violation, stationarity, gap, rows, box = measure(program, w, state.rows * y / state.cost)
     residual = max(violation, stationarity, gap / max(1.0, abs(program.q @ w) / 2))
     if residual < state.residual:
         p = problem.n_features
