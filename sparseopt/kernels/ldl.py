@@ -1,7 +1,7 @@
 """LDL' of a sparse symmetric quasi-definite matrix, row by row (Davis, 2005).
 
-The matrix comes as its upper triangle in CSC, already ordered; L has a unit diagonal, which is
-not stored. No pivoting: a quasi-definite matrix has the factorisation in any order.
+The matrix comes as its diagonal and its upper triangle without it in CSC, already ordered; L has a
+unit diagonal, which is not stored. No pivoting: a quasi-definite matrix has the factorisation in any order.
 """
 
 import numpy as np
@@ -29,7 +29,8 @@ def elimination_tree(indptr, indices, parent, counts, seen):
 
 
 @kernel
-def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
+def factorise(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
+              work):  # fmt: skip
     """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
 
     Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
@@ -59,8 +60,7 @@ def factorise(indptr, indices, data, parent, starts, rows, values, pivots, fille
                 length -= 1
                 top -= 1
                 path[top] = path[length]
-        pivot = row[k]
-        row[k] = 0.0
+        pivot = diagonal[k]
         for t in range(top, size):
             i = path[t]
             entry = row[i]

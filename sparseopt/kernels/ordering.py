@@ -246,13 +246,22 @@ def eliminate(start, length, elements, weight, degree, owner, mark, head, after,
 
 
 @kernel
-def finish(owner, place, bucket):
-    """Positions of all variables into `place`, which holds those of the first of each group and -1; -1 last of all."""
-    for i in range(place.size):
+def finish(owner, place, bucket, full):
+    """Positions of all variables into `place`, where those of the first of each group are, less the `full` ones'.
+
+    Full ones come last. `bucket` is work space.
+    """
+    n = place.size
+    for i in range(n):
         if place[i] >= 0:
+            place[i] -= full
             bucket[i] = place[i] + 1
-    for i in range(place.size):
-        if place[i] < 0 and owner[i] >= 0:
+    last = n - full
+    for i in range(n):
+        if place[i] < 0 and owner[i] < 0:
+            place[i] = last
+            last += 1
+        elif place[i] < 0:
             root = i
             while owner[root] >= 0:
                 root = owner[root]
