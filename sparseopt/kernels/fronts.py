@@ -206,18 +206,18 @@ def family(parent, first, node, below, panels, n_nodes, children, kin):
     return most
 
 
-@kernel
-def factorise(indptr, indices, data, diagonal, first, below, rows, panels, children, kin, values, pivots, local,
-              relative, stack, state, n_nodes, work):  # fmt: skip
-    """Factorise from node state[0] on, in place, for about `work` operations; returns the next node, -1 at a zero pivot.
+def factorise_nodes(indptr, indices, data, diagonal, first, below, rows, panels, children, kin, values, pivots, local,
+                    relative, stack, top, n_nodes, s, work):  # fmt: skip
+    """Factorise from node s on, in place, for about `work` operations; returns the next node, -1 at a zero pivot.
 
-    The matrix is its lower triangle without the diagonal. state[1] is where the stack ends; `local` and
+    The matrix is its lower triangle without the diagonal. top[0] is where the stack ends; `local` and
     `relative` are work space.
     """
-    while state[0] < n_nodes and work > 0:
-        s = state[0]
+    if s == 0:
+        top[0] = 0
+    while s < n_nodes and work > 0:
         width, count = first[s + 1] - first[s], below[s + 1] - below[s]
-        size, panel, to = width + count, panels[s], state[1]
+        size, panel, to = width + count, panels[s], top[0]
         _assemble(s, indptr, indices, data, diagonal, first, below, rows, panels, values, local)
         for i in range(U(to), U(to + count * count)):
             stack[i] = 0.0
@@ -235,13 +235,13 @@ def factorise(indptr, indices, data, diagonal, first, below, rows, panels, child
         if at < to:
             for i in range(count * count):
                 stack[at + i] = stack[to + i]
-        state[0], state[1] = s + 1, at + count * count
+        top[0] = at + count * count
+        s += 1
         work -= width * size * size + width * 200
-    return state[0]
+    return s
 
 
-@kernel
-def solve(first, below, rows, panels, values, pivots, n_nodes, work, x):
+def solve_nodes(first, below, rows, panels, values, pivots, n_nodes, work, x):
     """Solution of L D L' x = x, in place; `work` holds one column of a panel."""
     for s in range(n_nodes):
         begin, width, count = first[s], first[s + 1] - first[s], below[s + 1] - below[s]

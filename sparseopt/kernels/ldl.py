@@ -28,8 +28,7 @@ def elimination_tree(indptr, indices, parent, counts, seen):
                 i = parent[i]
 
 
-@kernel
-def factorise(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
+def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
               work):  # fmt: skip
     """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
 
@@ -91,9 +90,3 @@ def solve_in_place(starts, rows, values, pivots, x):
         for s in range(U(starts[k]), U(starts[k + 1])):
             total -= values[s] * x[U(rows[s])]
         x[k] = total
-
-
-@kernel
-def solve(starts, rows, values, pivots, x):
-    """Solution of L D L' x = x, in place."""
-    solve_in_place(starts, rows, values, pivots, x)

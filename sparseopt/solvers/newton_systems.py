@@ -160,13 +160,11 @@ class SparseNewtonSystem(NewtonSystem):
         self.n = system.n
 
     def factorise(self, D, E):
-        parts = self.system.factorised(np.concatenate([D, np.zeros(self.n), -E]))
-        self.parts = parts
-        pivots = parts[3]
-        return bool(np.isfinite(pivots).all() and pivots.all())
+        return self.system.ldl.factorise(self.system.own + np.concatenate([D, np.zeros(self.n), -E]))
 
     def solve(self, r, t):
-        return self.system.solved(self.parts, r, t)
+        found = self.system.ldl.solve(np.concatenate([r, np.zeros(self.n), t]))
+        return found[: r.size], found[r.size + self.n :]
 
     def harder(self):
         # a factorisation without pivoting has no remedy but one with it
@@ -194,7 +192,7 @@ def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
 def _fills_up(program, system):
     """Whether the factor of a sparse matrix has so many entries that a dense one is made in less time."""
     p = program.q.size
-    operations = float(np.sum(np.diff(system.starts).astype(np.float64) ** 2))
+    operations = system.ldl.operations
     return p <= _LARGEST_DENSE and operations > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
 
 

@@ -3,14 +3,20 @@
 Where the factor stays thin it is made row by row, else from dense fronts.
 """
 
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
 import numpy as np
 
+from sparseopt._jit import Term, kernel
 from sparseopt.kernels import fronts, ldl, ordering, patterns
+from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
+from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
 _THICK = 40.0
-# Operations of one call, some hundredths of a second.
-_PIECE, _DENSE_PIECE = 50_000_000, 200_000_000
+# Operations of one call, a few hundredths of a second.
+_PIECE = 50_000_000
 # Variables eliminated in one call of the ordering.
 _ROUND = 5000
 
@@ -23,7 +29,7 @@ class SparseLDL:
     indptr, indices, data : arrays
         Both halves of the matrix without its diagonal, by columns.
     in_rows : bool
-        Whether the factor must be the simple one, of `parts`.
+        Whether the factor must be the simple one, of rows.
     """
 
     def __init__(self, indptr, indices, data, in_rows=False):
@@ -36,95 +42,154 @@ class SparseLDL:
         ldl.elimination_tree(starts, rows, parent, counts, marks)
         self.entries = int(counts.sum())
         self.operations = float(counts @ counts.astype(np.float64))
+        self.factor: RowFactor | FrontFactor
         if in_rows or self.operations <= _THICK * self.entries:
-            self.factor = _Rows(starts, rows, values, parent, counts, marks)
+            self.factor = RowFactor.of(starts, rows, values, parent, counts, marks)
             return
         order, child, sibling = (np.empty(self.size, dtype=np.int64) for _ in range(3))
         fronts.postorder(parent, child, sibling, order)
         self.place = order[self.place]
         patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
         ldl.elimination_tree(starts, rows, parent, counts, marks)
-        self.factor = _Fronts(starts, rows, parent, counts)
-        lower, below, entries = np.empty_like(indptr), np.empty_like(rows), np.empty_like(values)
-        patterns.triangle(indptr, indices, data, self.place, -1, lower, below, entries)
-        self.factor.matrix = lower, below, entries
+        lower = np.empty_like(indptr), np.empty_like(rows), np.empty_like(values)
+        patterns.triangle(indptr, indices, data, self.place, -1, *lower)
+        self.factor = FrontFactor.of(starts, rows, lower, parent, counts)
 
     def factorise(self, diagonal) -> bool:
         """Factorise with this diagonal; whether all pivots are finite and none is zero."""
         ordered = np.empty(self.size)
         ordered[self.place] = diagonal
-        return self.factor.factorise(ordered)
+        done = 0
+        while 0 <= done < self.factor.steps:  # in pieces, for the sake of Ctrl-C
+            done = factorise_piece(self.factor, ordered, done, _PIECE)
+        return done == self.factor.steps and bool(np.isfinite(self.factor.pivots).all())
 
     def solve(self, right):
         """Solution for a right-hand side."""
         x = np.empty(self.size)
         x[self.place] = right
-        self.factor.solve(x)
+        solve_with(self.factor, x)
         return x[self.place]
 
 
-class _Rows:
+def _memory():
+    return field(repr=False, metadata={"memory": True})
+
+
+class LDLFactor(Term):
+    """A factor whose memory stays, for kernels: rows and columns in the order of elimination."""
+
+    @abstractmethod
+    def factorise(self, diagonal, done, work):
+        """Go on at step `done` for about `work` operations; the next step, negative at a zero pivot."""
+
+    @abstractmethod
+    def solve(self, x):
+        """Solution of L D L' x = x, in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowFactor(LDLFactor):
     """The factor row by row."""
 
-    def __init__(self, starts, rows, values, parent, counts, marks):
-        size = parent.size
-        self.matrix, self.parent, self.marks = (starts, rows, values), parent, marks
-        self.starts = np.empty(size + 1, dtype=np.int64)
-        patterns.add_up(counts, self.starts)
-        self.rows, self.values = np.empty(self.starts[-1], dtype=np.int64), np.empty(self.starts[-1])
-        self.pivots, self.row = np.empty(size), np.empty(size)
-        self.filled, self.path = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    steps: int
+    matrix_starts: np.ndarray
+    matrix_rows: np.ndarray
+    matrix_values: np.ndarray
+    parent: np.ndarray
+    starts: np.ndarray
+    rows: np.ndarray = _memory()
+    values: np.ndarray = _memory()
+    pivots: np.ndarray = _memory()
+    filled: np.ndarray = _memory()
+    row: np.ndarray = _memory()
+    path: np.ndarray = _memory()
+    marks: np.ndarray = _memory()
 
-    @property
-    def parts(self):
-        """starts, rows, values and pivots."""
-        return self.starts, self.rows, self.values, self.pivots
+    @classmethod
+    def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
+        """The factor of a matrix that has been analysed, given by its upper triangle."""
+        size, starts = parent.size, np.empty(parent.size + 1, dtype=np.int64)
+        patterns.add_up(counts, starts)
+        entries = int(starts[-1])
+        filled, path = np.empty((2, size), dtype=np.int64)
+        return cls(
+            size, matrix_starts, matrix_rows, matrix_values, parent, starts, np.empty(entries, dtype=np.int64),
+            np.empty(entries), np.empty(size), filled, np.empty(size), path, marks,
+        )  # fmt: skip
 
-    def factorise(self, diagonal):
-        done, size = 0, self.pivots.size
-        while 0 <= done < size:  # in pieces, for the sake of Ctrl-C
-            done = ldl.factorise(
-                *self.matrix, diagonal, self.parent, *self.parts, self.filled, self.row, self.path, self.marks, done,
-                _PIECE,
-            )  # fmt: skip
-        return done == size and bool(np.isfinite(self.pivots).all())
+    def factorise(self, diagonal, done, work):
+        return factorise_rows(
+            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.parent, self.starts, self.rows,
+            self.values, self.pivots, self.filled, self.row, self.path, self.marks, done, work,
+        )  # fmt: skip
 
     def solve(self, x):
-        ldl.solve(*self.parts, x)
+        solve_in_place(self.starts, self.rows, self.values, self.pivots, x)
 
 
-class _Fronts:
+@dataclass(frozen=True, eq=False)
+class FrontFactor(LDLFactor):
     """The factor from dense fronts."""
 
-    def __init__(self, starts, rows, parent, counts):
-        size = parent.size
-        self.first, node, work = (np.empty(size + 1, dtype=np.int64) for _ in range(3))
-        n = self.n_nodes = fronts.nodes(parent, counts, self.first, node, work)
-        below = np.empty(n, dtype=np.int64)
-        self.below = np.empty(n + 1, dtype=np.int64)
-        patterns.add_up(counts[self.first[1 : n + 1] - 1], self.below)
-        self.rows = np.empty(self.below[-1], dtype=np.int64)
-        fronts.rows_below(starts, rows, parent, self.first, node, n, self.below, below, work, self.rows)
-        self.panels, self.children, self.kin = (np.empty(n + 1, dtype=np.int64) for _ in range(3))
-        most = fronts.family(parent, self.first, node, self.below, self.panels, n, self.children, self.kin)
-        self.values, self.pivots, self.stack = np.empty(self.panels[n]), np.empty(size), np.empty(most)
-        self.local, self.relative = work, node
-        self.column = np.empty(size)
+    steps: int
+    matrix_starts: np.ndarray
+    matrix_rows: np.ndarray
+    matrix_values: np.ndarray
+    first: np.ndarray
+    below: np.ndarray
+    rows: np.ndarray
+    panels: np.ndarray
+    children: np.ndarray
+    kin: np.ndarray
+    values: np.ndarray = _memory()
+    pivots: np.ndarray = _memory()
+    local: np.ndarray = _memory()
+    relative: np.ndarray = _memory()
+    stack: np.ndarray = _memory()
+    end: np.ndarray = _memory()
+    column: np.ndarray = _memory()
 
-    def factorise(self, diagonal):
-        state = np.zeros(2, dtype=np.int64)
-        done = 0
-        while 0 <= done < self.n_nodes:  # in pieces, for the sake of Ctrl-C
-            done = fronts.factorise(
-                *self.matrix, diagonal, self.first, self.below, self.rows, self.panels, self.children, self.kin,
-                self.values, self.pivots, self.local, self.relative, self.stack, state, self.n_nodes, _DENSE_PIECE,
-            )  # fmt: skip
-        return done == self.n_nodes and bool(np.isfinite(self.pivots).all())
+    @classmethod
+    def of(cls, starts, rows, lower, parent, counts):
+        """The factor of a matrix in postorder, given by both triangles: the pattern of the upper one, and the lower one."""
+        size = parent.size
+        first, node, work = (np.empty(size + 1, dtype=np.int64) for _ in range(3))
+        n = fronts.nodes(parent, counts, first, node, work)
+        filled, below = np.empty(n, dtype=np.int64), np.empty(n + 1, dtype=np.int64)
+        patterns.add_up(counts[first[1 : n + 1] - 1], below)
+        found = np.empty(below[-1], dtype=np.int64)
+        fronts.rows_below(starts, rows, parent, first, node, n, below, filled, work, found)
+        panels, children, kin = (np.empty(n + 1, dtype=np.int64) for _ in range(3))
+        most = fronts.family(parent, first, node, below, panels, n, children, kin)
+        return cls(
+            n, *lower, first, below, found, panels, children, kin, np.empty(panels[n]), np.empty(size), work, node,
+            np.empty(most), np.zeros(1, dtype=np.int64), np.empty(size),
+        )  # fmt: skip
+
+    def factorise(self, diagonal, done, work):
+        return factorise_nodes(
+            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.first, self.below, self.rows,
+            self.panels, self.children, self.kin, self.values, self.pivots, self.local, self.relative, self.stack,
+            self.end, self.steps, done, work,
+        )  # fmt: skip
 
     def solve(self, x):
-        fronts.solve(
-            self.first, self.below, self.rows, self.panels, self.values, self.pivots, self.n_nodes, self.column, x
+        solve_nodes(
+            self.first, self.below, self.rows, self.panels, self.values, self.pivots, self.steps, self.column, x
         )
+
+
+@kernel
+def factorise_piece(factor, diagonal, done, work):
+    """Go on with a factorisation at step `done` for about `work` operations, in place; the next step, or negative."""
+    return factor.factorise(diagonal, done, work)
+
+
+@kernel
+def solve_with(factor, x):
+    """Solution of L D L' x = x, in place."""
+    factor.solve(x)
 
 
 def joined(blocks, size):
