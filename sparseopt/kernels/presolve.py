@@ -16,6 +16,8 @@ FIX, SINGLETON, FORCING = 0, 1, 2
 LOGGED, _QUEUED, ROW, SIDE, COLUMN = 0, 1, 2, 3, 4
 # Bounds that cross by so much of their size do so by rounding; sums of a row are exact to so much of their terms.
 _CROSSED, _ROUNDING = 1e-9, 1e-15
+# What a chain of rows may multiply an error in the first of its coefficients, or the last of its multipliers, by.
+_GROWTH = 1e4
 
 
 def _note(log, state, kind, row, column, low, high):
@@ -46,12 +48,21 @@ def _fix(j, tops, rows, entries, scale, lower, row_lower, row_upper, count, take
             _ask(i, count, queue, queued, state)
 
 
-def _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, taken, log, state):
-    """Make the only entry of row i a bound; returns its column where this fixes it, else -1."""
-    t = starts[i]
-    while taken[columns[t]] or values[t] == 0.0:
-        t += 1
-    j, a = columns[t], values[t]
+def _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, count, taken, growth, log, state):
+    """Make the only entry of row i a bound; returns its column where this fixes it, else -1.
+
+    The row stays where it is the last of a chain that lets errors grow.
+    """
+    j, a, grown = -1, 1.0, 0.0
+    for t in range(starts[i], starts[i + 1]):
+        if taken[columns[t]]:
+            grown += abs(values[t]) * growth[columns[t]]
+        elif values[t] != 0.0:
+            j, a = columns[t], values[t]
+    if grown > _GROWTH * abs(a):
+        return -1
+    growth[j] = max(growth[j], 1.0 + grown / abs(a))
+    count[i] = -1
     low, high = (row_lower[i] / a, row_upper[i] / a) if a > 0.0 else (row_upper[i] / a, row_lower[i] / a)
     gives_low, gives_high = low > lower[j], high < upper[j]
     if low == high and lower[j] <= low <= upper[j]:
@@ -73,8 +84,8 @@ def _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, taken
 
 
 @kernel
-def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken, queue,
-         queued, log, state):  # fmt: skip
+def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken, growth,
+         queue, queued, log, state):  # fmt: skip
     """Take out fixed coefficients, empty, free and singleton rows, until there are none, in place.
 
     Returns whether there may be a solution; `scale` holds what size of its sides counts as one in a row.
@@ -90,16 +101,15 @@ def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_
         state[_QUEUED] -= 1
         i = queue[state[_QUEUED]]
         queued[i] = 0
-        empty = count[i] == 0
         if count[i] < 0:
             continue
-        count[i] = -1
-        if empty:
+        if count[i] == 0:
+            count[i] = -1
             if max(row_lower[i], -row_upper[i]) > _CROSSED * scale[i]:
                 state[ROW], state[SIDE] = i, -1 if row_lower[i] > -row_upper[i] else 1
                 return False
             continue
-        j = _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, taken, log, state)
+        j = _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, count, taken, growth, log, state)
         if state[COLUMN] >= 0:
             return False
         if j >= 0:

@@ -102,11 +102,11 @@ def presolve(program) -> Presolved | None:
     scale = np.maximum(1.0, np.max(sides, axis=0, initial=1.0, where=np.isfinite(sides)))
     count = np.bincount(by_columns[1][by_columns[2] != 0], minlength=m)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    forced_by, queue, log = np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), dtype=np.int64)
+    growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), dtype=np.int64)
     state = np.array([0, 0, -1, 0, -1])
     forces = not np.any(program.alpha)
     work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
-    is_open = _reduced(*work, forced_by, forces, queue, queued, log, state)
+    is_open = _reduced(*work, growth, forced_by, forces, queue, queued, log, state)
     log = log[: state[kernels.LOGGED]]
     kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
     if is_open and kept.size == p and rows.size == m and np.array_equal(row_lower, program.row_lower):
@@ -130,23 +130,17 @@ def _has_something(program):
     return bool(np.any(counts <= 1) or np.any(np.isneginf(program.row_lower) & np.isposinf(program.row_upper)))
 
 
-def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken, forced_by, forces, queue,
-             queued, log, state):  # fmt: skip
+def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by, forces,
+             queue, queued, log, state):  # fmt: skip
     """Reduce all in place until nothing changes; whether there may be a solution."""
+    parts = (*by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
     for _ in range(_ROUNDS):
-        if not kernels.tidy(
-            *by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken, queue, queued, log, state
-        ):
+        if not kernels.tidy(*parts, growth, queue, queued, log, state):
             return False
-        found = kernels.compare(
-            *by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken, forced_by, forces, queue,
-            queued, log, state,
-        )  # fmt: skip
+        found = kernels.compare(*parts, forced_by, forces, queue, queued, log, state)
         if found <= 0:
             return found == 0
-    return kernels.tidy(
-        *by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken, queue, queued, log, state
-    )
+    return kernels.tidy(*parts, growth, queue, queued, log, state)
 
 
 def _rest(program, kept, rows, values, lower, upper, row_lower, row_upper):
