@@ -28,8 +28,7 @@ def elimination_tree(indptr, indices, parent, counts, seen):
                 i = parent[i]
 
 
-@kernel
-def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
+def factorise_rows(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
     """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
 
     Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
@@ -76,6 +75,14 @@ def factorise(indptr, indices, data, parent, starts, rows, values, pivots, fille
         if pivot == 0.0:
             return -k - 1
     return size
+
+
+@kernel
+def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
+    """L and D of `factorise_rows`, in place; returns the next row."""
+    return factorise_rows(
+        indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work
+    )
 
 
 def solve_in_place(starts, rows, values, pivots, x):
