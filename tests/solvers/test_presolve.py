@@ -57,45 +57,43 @@ def rest_of(presolved):
 def test_solution_and_multipliers_of_the_rest_are_those_of_the_whole(is_sparse, alpha, seed):
     problem = problem_of(seed, is_sparse, alpha)
     presolved = presolve(quadratic_program(problem))
-    if presolved is None:
+    if presolved.program is presolved.whole and presolved.ray is None:
         return
     m = problem.constraint.parts[0].lower.size
-    if presolved.program is None:
+    if presolved.ray is not None:
         assert check_primal_ray(problem, presolved.ray).holds
         assert np.allclose(presolved.ray[m:], -presolved.ray[:m] @ problem.constraint.parts[0].A, atol=1e-9)
         return
-    if presolved.program.q.size == 0:
-        w, y, v = np.zeros(0), np.zeros(presolved.rows.size), np.zeros(0)
-    else:
-        found = solve(rest_of(presolved), InteriorPoint(), tol=1e-9)
-        if found.status is Status.INFEASIBLE:
-            ray = found.certificate.ray
-            rows = presolved.rows.size
-            if rows == 0:
-                ray = ray[1:]
-            assert check_primal_ray(problem, presolved.separating(ray[:rows], ray[rows:])).holds
-            return
-        if found.status is Status.UNBOUNDED:
-            assert check_dual_ray(problem, presolved.descending(found.certificate.ray)).holds
-            return
-        assert found.status is Status.CONVERGED
-        w, v = found.w, found.duals.box
-        y = found.duals.rows[: presolved.rows.size]
+    found = solve(rest_of(presolved), InteriorPoint(), tol=1e-9)
+    if found.status is Status.INFEASIBLE:
+        ray = found.certificate.ray
+        rows = presolved.rows.size
+        if rows == 0:
+            ray = ray[1:]
+        assert check_primal_ray(problem, presolved.separating(ray[:rows], ray[rows:])).holds
+        return
+    if found.status is Status.UNBOUNDED:
+        assert check_dual_ray(problem, presolved.descending(found.certificate.ray)).holds
+        return
+    assert found.status is Status.CONVERGED
+    w, v = found.w, found.duals.box
+    y = found.duals.rows[: presolved.rows.size]
     w = presolved.w(w)
     y, v = presolved.multipliers(w, y, v)
     kkt = kkt_residuals(problem, w, Duals(y, v))
     assert max(kkt.violation, kkt.dual, kkt.gap) <= 1e-7
 
 
-def test_a_chain_of_rows_that_fix_one_coefficient_after_another_leaves_nothing():
+def test_a_chain_of_rows_fixes_one_coefficient_after_another():
     p = 6
-    A = np.eye(p) + np.diag(np.ones(p - 1), -1)
-    problem = Problem(Quadratic(np.eye(p), np.ones(p)), constraint=LinearConstraint(A, np.ones(p), np.ones(p)))
+    A = np.eye(p, p + 1) + np.diag(np.ones(p - 1), -1) @ np.eye(p, p + 1)
+    problem = Problem(Quadratic(np.eye(p + 1), np.ones(p + 1)), constraint=LinearConstraint(A, np.ones(p), np.ones(p)))
     presolved = presolve(quadratic_program(problem))
-    assert presolved.program.q.size == presolved.program.row_lower.size == 0
-    w = presolved.w(np.zeros(0))
-    y, v = presolved.multipliers(w, np.zeros(0), np.zeros(0))
-    assert np.array_equal(w, [1, 0, 1, 0, 1, 0])
+    assert presolved.program.q.size == 1
+    assert presolved.program.row_lower.size == 0
+    w = presolved.w(np.array([-1.0]))
+    y, v = presolved.multipliers(w, np.zeros(0), np.zeros(1))
+    assert np.array_equal(w, [1, 0, 1, 0, 1, 0, -1])
     kkt = kkt_residuals(problem, w, Duals(y, v))
     assert max(kkt.violation, kkt.dual, kkt.gap) <= 1e-12
 
@@ -103,4 +101,5 @@ def test_a_chain_of_rows_that_fix_one_coefficient_after_another_leaves_nothing()
 def test_a_program_without_anything_to_take_out_is_left_alone():
     A = np.array([[1.0, 2.0], [3.0, -1.0]])
     problem = Problem(Quadratic(np.eye(2), np.ones(2)), constraint=LinearConstraint(A, -np.ones(2), np.ones(2)))
-    assert presolve(quadratic_program(problem)) is None
+    presolved = presolve(quadratic_program(problem))
+    assert presolved.program is presolved.whole
