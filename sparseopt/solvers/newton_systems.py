@@ -29,7 +29,7 @@ from sparseopt.solvers.quadratic_program import fills_up
 from sparseopt.solvers.sparse_ldl import LDLFactor
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
-_ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
+_ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 # Up to this size a sparse matrix may be made full for a factorisation with pivoting.
 _LARGEST_INDEFINITE = 2000
 # Operations of BLAS that take the time of one with sparse columns.
