@@ -1,208 +1,326 @@
-"""Vectors of an interior point method: all that is not a product with a matrix or a factorisation.
+"""The iterations of an interior point method, whatever system gives its directions.
 
-The program has m rows and p coefficients, `size` = m + p pairs of sides, and slopes on some
-coefficients. Slacks s, multipliers z, springs and right-hand sides h of the inequalities lie flat:
-lower sides of rows and coefficients, then upper sides, then t - w and t + w of each slope. `kind`
-of each pair has bit 1 for a lower side, 2 for an upper, 4 where both agree (no inequality then).
+`system` is a term with the methods of `NewtonSystem`: products with P, A and A', a factorisation for two
+diagonals, and a solution. `sides` holds the inequalities as `conditions` wants them. The method lives in the
+rows of V, vectors of all conditions, of W, vectors of coefficients, and of R, vectors of rows, and in the
+numbers S; the names of all of them stand below. Each call works until something is to be looked at in Python.
 """
 
+import math
+
 from sparseopt._jit import kernel
+from sparseopt.kernels.conditions import (
+    EQUAL,
+    LOWER,
+    UPPER,
+    advance,
+    condense,
+    correct,
+    diagonals,
+    expand,
+    largest,
+    missing,
+    net,
+    parts,
+    predict,
+    residuals,
+    springs,
+)
 
-LOWER, UPPER, EQUAL = 1, 2, 4
-# Stands for an infinite diagonal: a row without sides, a coefficient that does not move.
-OUT = 1e12
-# Slacks and multipliers stay above it.
-LEAST = 1e-18
+# Rows of V; slacks, their changes and weights are in the last part of theirs.
+POINT, SLACKS, BEST, BEST_SLACKS, MISSING, RIGHT, FOUND, BETTER, ERROR, CHANGES, WEIGHT, VECTORS = range(12)
+# Rows of W and of R: D and E are the diagonals, `BOUNDS` and `ROWS` net multipliers.
+CURVED, PULLED, BOUNDS, DIAGONAL, DW, SPACE_W, WIDE = range(7)
+IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
+# Numbers: proximal weights and their floor, what is added after a factorisation failed, refinements that ended
+# far from exact; residuals of the point; the residual and violation a tenth below which counts as progress and
+# the iteration that made the last; the residual of the best point; the shorter of the last steps; the guess of
+# an active set, for how many iterations it stood, and the last that was returned.
+(MU, RHO, DELTA, FLOOR, EXTRA, POOR, VIOLATION, STATIONARITY, GAP, MARK, LEAST_VIOLATION, MARKED, LEAST, STRIDE,
+ ITERATIONS, GUESS, STOOD, POLISHED, NUMBERS) = range(19)  # fmt: skip
+# Why a call ended.
+GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
+
+# Iterations without a tenth less residual after which nothing more is expected: near a solution, and far from one.
+_PATIENCE, _LONG_PATIENCE = 12, 60
+# The same after which regularisation falls below its floor, and how far.
+_HURRY, _FINEST = 4, 1e-14
+# Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
+_LARGE = 1e3
+# A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
+_DRIFT, _MET = 1e-3, 1e-6
+
+
+def factorised(system, sides, V, W, R, S):
+    """Factorise at the point, with more on the diagonals where that fails; whether it went well."""
+    s, z, weight = (parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3], parts(sides, V[WEIGHT])[3])
+    springs(sides, s, z, S[DELTA], weight)
+    for _ in range(9):
+        diagonals(sides, weight, S[RHO], S[DELTA], S[EXTRA], W[DIAGONAL], R[LOOSE])
+        if system.factorise(W[DIAGONAL], R[LOOSE]):
+            return True
+        S[EXTRA] = max(1e-9, 10 * S[EXTRA])
+    return False
+
+
+def solved(system, sides, V, W, R, rho, right, found):
+    """Solution for a right-hand side of all conditions, as exact as the factorisation."""
+    weight = parts(sides, V[WEIGHT])[3]
+    condense(sides, weight, rho, right, W[SPACE_W], R[SPACE_R])
+    system.solve(W[SPACE_W], R[SPACE_R], found[: sides.q.size], R[DNU])
+    expand(sides, weight, rho, right, R[DNU], found)
+
+
+def left_over(system, sides, V, W, R, rho, delta, right, found, less):
+    """What a solution leaves of its right-hand side, into `less`, and its size."""
+    dw, _, dy, dz = parts(sides, found)
+    net(sides, dz, dy, R[ROWS], W[BOUNDS])
+    system.curve(dw, W[CURVED])
+    system.image(dw, R[IMAGE])
+    system.pull(R[ROWS], W[PULLED])
+    size = missing(
+        sides, parts(sides, V[WEIGHT])[3], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less
+    )
+    # a maximum passes over NaN, a sum does not
+    return size if math.isfinite(largest(found)) else math.inf
+
+
+def direction(system, sides, V, W, R, S, refinements):
+    """Solution for V[RIGHT] into V[FOUND], refined; whether it is finite."""
+    right, found, better, error = V[RIGHT], V[FOUND], V[BETTER], V[ERROR]
+    rho, delta, scale = S[RHO], S[DELTA], 1.0 + largest(right)
+    solved(system, sides, V, W, R, rho, right, found)
+    size = left_over(system, sides, V, W, R, rho, delta, right, found, error)
+    for _ in range(refinements):
+        if not size > 1e-13 * scale:
+            break
+        solved(system, sides, V, W, R, rho, error, better)
+        for i in range(found.size):
+            better[i] += found[i]
+        there = left_over(system, sides, V, W, R, rho, delta, right, better, error)
+        if not there < size:
+            break
+        for i in range(found.size):
+            found[i] = better[i]
+        is_slow, size = there > 0.3 * size, there
+        if is_slow:
+            break
+    if size > 1e-7 * scale:
+        S[POOR] += 1.0
+    return math.isfinite(size)
+
+
+def moved(system, sides, V, W, R, S, refinements, fraction):
+    """One predictor and corrector step with the factors at hand; whether the linear algebra held."""
+    point, right, found, lack = V[POINT], V[RIGHT], V[FOUND], V[MISSING]
+    s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
+    h, dz, products, on_slacks = (parts(sides, right)[3], parts(sides, found)[3], parts(sides, V[CHANGES])[3],
+                                  parts(sides, lack)[3])  # fmt: skip
+    for i in range(right.size):
+        right[i] = lack[i]
+    for i in range(s.size):
+        h[i] -= s[i]
+    if not direction(system, sides, V, W, R, S, refinements):
+        return False
+    primal, dual, rate, count = 1.0, 1.0, 0.9, sides.count
+    if count > 0:
+        ahead = predict(sides, s, z, dz, products) / (count * S[MU])
+        target = min(1.0, max(0.0, ahead)) ** 3 * S[MU]
+        correct(sides, s, z, products, dz, target, on_slacks, h)
+        if not direction(system, sides, V, W, R, S, refinements):
+            return False
+        primal, dual, total = advance(sides, s, z, products, dz, fraction)
+        mu = total / count
+        rate, S[MU] = max(0.0, (S[MU] - mu) / S[MU]), mu
+    S[STRIDE] = min(primal, dual)
+    dual_from = sides.q.size + sides.sloped.size
+    for i in range(dual_from):
+        point[i] += primal * found[i]
+    for i in range(dual_from, point.size - s.size):
+        point[i] += dual * found[i]
+    S[RHO] = max(S[FLOOR], (1.0 - rate) * S[RHO])
+    S[DELTA] = max(S[FLOOR], (1.0 - rate) * S[DELTA])
+    S[EXTRA] *= 0.3
+    return True
+
+
+def measured(system, sides, V, W, R, S):
+    """Residuals of the point, into V[MISSING] and S; the largest of them."""
+    x, _, y, z = parts(sides, V[POINT])
+    net(sides, z, y, R[ROWS], W[BOUNDS])
+    system.curve(x, W[CURVED])
+    system.image(x, R[IMAGE])
+    system.pull(R[ROWS], W[PULLED])
+    violation, stationarity, gap = residuals(
+        sides, V[POINT], parts(sides, V[SLACKS])[3], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
+    )
+    S[VIOLATION], S[STATIONARITY], S[GAP] = violation, stationarity, gap
+    return max(violation, max(stationarity, gap)) if math.isfinite(gap + stationarity) else math.inf
+
+
+def copy_point(V, to, to_slacks, origin, origin_slacks):
+    """Copy a point and its slacks between rows of V."""
+    for i in range(V.shape[1]):
+        V[to, i] = V[origin, i]
+        V[to_slacks, i] = V[origin_slacks, i]
+
+
+def guess_stood(sides, V, S):
+    """For how many iterations the active set that multipliers and slacks suggest has stood; kept as a hash."""
+    s, z = parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3]
+    guess = 0.0
+    for i in range(s.size):
+        if sides.active[i] and z[i] > s[i]:
+            guess += math.sin(i + 1.0)
+    if abs(guess - S[GUESS]) < 1e-9:
+        S[STOOD] += 1.0
+    else:
+        S[GUESS], S[STOOD] = guess, 0.0
+    return S[STOOD]
+
+
+def separates(sides, W, R):
+    """Whether the multipliers look like a proof that nothing satisfies the constraints."""
+    kind, low, high, rows, pulled = sides.kind, sides.low, sides.high, R[ROWS], W[PULLED]
+    m, support, rest = rows.size, 0.0, 0.0
+    for i in range(kind.size):
+        pull = rows[i] if i < m else -pulled[i - m]
+        if pull > 0.0 and kind[i] & (UPPER | EQUAL):
+            support += pull * high[i]
+        elif pull < 0.0 and kind[i] & (LOWER | EQUAL):
+            support += pull * low[i]
+        elif i >= m:
+            rest = max(rest, abs(pull) / sides.units[i])
+    return rest <= -_DRIFT * support
+
+
+def descends(sides, x, W, R):
+    """Whether the point looks like a direction in which the objective falls for ever, and satisfies the rows."""
+    kind, low, high, units = sides.kind, sides.low, sides.high, sides.units
+    m, fall, rest = R[IMAGE].size, 0.0, 0.0
+    for j in range(x.size):
+        fall += sides.q[j] * x[j] + sides.alpha[j] * abs(x[j])
+        rest = max(rest, abs(W[CURVED, j]) / units[m + j])
+    for i in range(kind.size):
+        at = R[IMAGE, i] if i < m else x[i - m]
+        if i < m and max(at - high[i], low[i] - at) * units[i] > _MET * (1.0 + abs(at) * units[i]):
+            return False
+        if (at > 0.0 and kind[i] & (UPPER | EQUAL)) or (at < 0.0 and kind[i] & (LOWER | EQUAL)):
+            rest = max(rest, abs(at) * units[i] * sides.cost)
+    return rest < -_DRIFT * fall
+
+
+def judged(system, sides, V, W, R, S, tol, is_polishing):
+    """Measure the point, keep the best, and say what has to be looked at."""
+    before = S[VIOLATION]
+    found = measured(system, sides, V, W, R, S)
+    violation = S[VIOLATION]
+    # the gap may grow for long while multipliers do and the violation falls
+    if found < 0.9 * S[MARK] or violation < 0.9 * S[LEAST_VIOLATION]:
+        S[MARK], S[MARKED] = min(found, S[MARK]), S[ITERATIONS]
+        S[LEAST_VIOLATION] = min(violation, S[LEAST_VIOLATION])
+    waited = S[ITERATIONS] - S[MARKED]
+    is_held = S[STRIDE] > 0.9 and violation > 0.3 * before
+    if S[DELTA] <= S[FLOOR] and (is_held or waited > _HURRY):
+        # the steps are long, and yet the proximal term lets the multipliers move little
+        S[FLOOR] = max(0.1 * S[FLOOR], _FINEST)
+    if found < S[LEAST]:
+        S[LEAST] = found
+        copy_point(V, BEST, BEST_SLACKS, POINT, SLACKS)
+    stood = guess_stood(sides, V, S)
+    if found <= tol:
+        return SOLVED
+    is_late = waited > (_PATIENCE if S[MARK] < 1e-3 else _LONG_PATIENCE)
+    if is_late or not math.isfinite(found):
+        return LATE
+    if is_polishing and stood >= 1.0 and S[GUESS] != S[POLISHED] and (S[MU] < 1e-6 or found < 1e3 * tol):
+        S[POLISHED] = S[GUESS]
+        return POLISH
+    x, _, _, z = parts(sides, V[POINT])
+    if S[ITERATIONS] >= 3.0:
+        if max(largest(R[ROWS]), largest(z)) > _LARGE and separates(sides, W, R):
+            return RAY
+        if largest(x) > _LARGE and descends(sides, x, W, R):
+            return RAY
+    return GOING
 
 
 @kernel
-def springs(active, s, z, delta, weight):
-    """Weight 1 / (s / z + delta) of each inequality, zero where there is none, into `weight`."""
-    for i in range(active.size):
-        weight[i] = 1.0 / (s[i] / z[i] + delta) if active[i] else 0.0
-
-
-@kernel
-def diagonals(kind, sloped, weight, rho, delta, extra, D, E):
-    """Diagonals of the condensed system into D (coefficients) and E (rows)."""
-    p, m, size, n = D.size, E.size, kind.size, sloped.size
-    for i in range(m):
-        w = weight[i] + weight[size + i]
-        E[i] = delta + extra if kind[i] & EQUAL else (1.0 / w if w > 0.0 else OUT)
+def begin(system, sides, V, W, R, S, refinements):
+    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+    kind, low, high = sides.kind, sides.low, sides.high
+    p, size = sides.q.size, kind.size
+    m = size - p
+    point, right, found = V[POINT], V[RIGHT], V[FOUND]
+    x, t, y, z = parts(sides, point)
+    on_w, on_t, on_rows, h = parts(sides, right)
+    s, held = parts(sides, V[SLACKS])[3], W[SPACE_W]
     for j in range(p):
-        i = m + j
-        D[j] = OUT if kind[i] & EQUAL else rho + extra + weight[i] + weight[size + i]
-    for k in range(n):
-        a, b = weight[2 * size + k], weight[2 * size + n + k]
-        D[sloped[k]] += (4 * a * b + rho * (a + b)) / (a + b + rho)
-
-
-@kernel
-def condense(kind, sloped, weight, rho, h, on_w, on_t, on_rows, r, t):
-    """Right-hand side of the condensed system, r and t, from that of all conditions."""
-    p, m, size, n = r.size, t.size, kind.size, sloped.size
-    for i in range(m):
-        w = weight[i] + weight[size + i]
-        if kind[i] & EQUAL:
-            t[i] = on_rows[i]
-        else:
-            t[i] = (weight[i] * h[i] - weight[size + i] * h[size + i]) / w if w > 0.0 else 0.0
+        held[j] = low[m + j] if kind[m + j] & EQUAL else 0.0
+    system.image(held, R[IMAGE])
+    system.curve(held, W[CURVED])
+    for i in range(s.size):
+        s[i], z[i] = 1.0, 1.0
     for j in range(p):
-        i = m + j
-        r[j] = 0.0 if kind[i] & EQUAL else on_w[j] + weight[i] * h[i] - weight[size + i] * h[size + i]
-    for k in range(n):
-        a, b = weight[2 * size + k], weight[2 * size + n + k]
-        pull_a, pull_b = a * h[2 * size + k], b * h[2 * size + n + k]
-        r[sloped[k]] += pull_b - pull_a - (b - a) / (a + b + rho) * (on_t[k] + pull_a + pull_b)
-
-
-@kernel
-def expand(kind, sloped, weight, rho, h, on_t, dw, nu, dt, dz):
-    """Directions of t and z from those of w and the rows; multipliers of rows as the factorisation gave them."""
-    p, m, size, n = dw.size, nu.size, kind.size, sloped.size
-    for i in range(m):
-        a, b = weight[i], weight[size + i]
-        w = a + b
-        dz[i] = a / w * (b * (h[i] + h[size + i]) - nu[i]) if a > 0.0 else 0.0
-        dz[size + i] = b / w * (a * (h[i] + h[size + i]) + nu[i]) if b > 0.0 else 0.0
-    for j in range(p):
-        i = m + j
-        if kind[i] & EQUAL:
-            dw[j] = 0.0
-        dz[i] = weight[i] * (h[i] - dw[j])
-        dz[size + i] = weight[size + i] * (h[size + i] + dw[j])
-    for k in range(n):
-        i, j = 2 * size + k, 2 * size + n + k
-        a, b, w = weight[i], weight[j], dw[sloped[k]]
-        dt[k] = (on_t[k] + a * h[i] + b * h[j] - (b - a) * w) / (a + b + rho)
-        dz[i] = a * (h[i] - dt[k] + w)
-        dz[j] = b * (h[j] - dt[k] - w)
-
-
-@kernel
-def net(kind, sloped, z, y, rows, bounds):
-    """Multipliers of rows and bounds that z and y amount to, positive where the upper side pulls, slopes included."""
-    m, size, n = rows.size, kind.size, sloped.size
-    for i in range(m):
-        rows[i] = y[i] if kind[i] & EQUAL else z[size + i] - z[i]
-    for j in range(bounds.size):
-        bounds[j] = z[size + m + j] - z[m + j]
-    for k in range(n):
-        bounds[sloped[k]] += z[2 * size + k] - z[2 * size + n + k]
-
-
-@kernel
-def missing(kind, sloped, weight, rho, delta, h, on_w, on_t, on_rows, dw, dt, dy, dz, curved, pulled, bounds, image,
-            less_h, less_w, less_t, less_rows):  # fmt: skip
-    """What directions leave of a right-hand side, into the last four; returns its size.
-
-    A slack far from its side counts as what it moves the multiplier by.
-    """
-    p, m, size, n = dw.size, dy.size, kind.size, sloped.size
-    largest = 0.0
-    for i in range(m):
-        less_rows[i] = on_rows[i] - (image[i] - delta * dy[i]) if kind[i] & EQUAL else 0.0
-        largest = max(largest, abs(less_rows[i]))
-    for j in range(p):
-        less_w[j] = 0.0 if kind[m + j] & EQUAL else on_w[j] - (curved[j] + rho * dw[j] + pulled[j] + bounds[j])
-        largest = max(largest, abs(less_w[j]))
+        on_w[j], x[j] = -(sides.q[j] + W[CURVED, j]), held[j]
     for i in range(size):
-        step = image[i] if i < m else dw[i - m]
-        less_h[i] = h[i] - (step + dz[i] / weight[i]) if weight[i] > 0.0 else 0.0
-        less_h[size + i] = h[size + i] - (dz[size + i] / weight[size + i] - step) if weight[size + i] > 0.0 else 0.0
-    for k in range(n):
-        i, j, w = 2 * size + k, 2 * size + n + k, dw[sloped[k]]
-        less_t[k] = on_t[k] - (rho * dt[k] - dz[i] - dz[j])
-        largest = max(largest, abs(less_t[k]))
-        less_h[i] = h[i] - (dt[k] - w + dz[i] / weight[i])
-        less_h[j] = h[j] - (dt[k] + w + dz[j] / weight[j])
-    for i in range(h.size):
-        largest = max(largest, abs(less_h[i]) * min(1.0, weight[i]))
-    return largest
+        at = R[IMAGE, i] if i < m else held[i - m]
+        h[i] = low[i] - at if kind[i] & LOWER else 0.0
+        h[size + i] = at - high[i] if kind[i] & UPPER else 0.0
+        if i < m:
+            on_rows[i] = low[i] - at if kind[i] & EQUAL else 0.0
+    for k in range(t.size):
+        on_t[k] = -sides.alpha[sides.sloped[k]]
+        h[2 * size + k], h[2 * size + t.size + k] = 0.0, 0.0
+    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements)):
+        return False
+    for i in range(p):
+        x[i] += found[i]
+    for i in range(p, point.size - s.size):
+        point[i] = found[i]
+    dz = parts(sides, found)[3]
+    lift_s, lift_z = 0.0, 0.0
+    for i in range(s.size):
+        if sides.active[i]:
+            lift_s, lift_z = max(lift_s, dz[i]), max(lift_z, -dz[i])
+    total = 0.0
+    for i in range(s.size):
+        if sides.active[i]:
+            total += (lift_s - dz[i]) * (dz[i] + lift_z)
+    if sides.count > 0:
+        S[MU] = max(total / sides.count, 1e-10)
+    for i in range(s.size):
+        z[i] = max((dz[i] + math.sqrt(dz[i] * dz[i] + 4.0 * S[MU])) / 2.0, 1e-12) if sides.active[i] else 0.0
+        s[i] = S[MU] / z[i] if sides.active[i] else 0.0
+    return True
 
 
 @kernel
-def residuals(kind, sloped, low, high, alpha, q, x, t, y, s, z, curved, pulled, bounds, image, scale,
-              on_w, on_t, on_rows, on_slacks):  # fmt: skip
-    """What is missing from the conditions, into the last four; returns violation, stationarity and gap.
+def weigh(sides, V, W, R, S):
+    """Diagonals at the point into W[DIAGONAL] and R[LOOSE], in place, for a factorisation that is made outside."""
+    weight = parts(sides, V[WEIGHT])[3]
+    springs(sides, parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3], S[DELTA], weight)
+    diagonals(sides, weight, S[RHO], S[DELTA], S[EXTRA], W[DIAGONAL], R[LOOSE])
 
-    These are in the user's units by `scale` of rows, then coefficients; the gap still needs that of the cost.
+
+@kernel
+def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
+    """At most `count` iterations, in place; returns why they ended. The first call only looks at the start.
+
+    The first iteration makes no factors where they have been made outside, after `weigh`.
     """
-    p, m, size, n = x.size, y.size, kind.size, sloped.size
-    violation, stationarity, gap = 0.0, 0.0, 0.0
-    for i in range(size):
-        at, up = image[i] if i < m else x[i - m], size + i
-        if kind[i] & EQUAL:
-            if i < m:
-                on_rows[i] = low[i] - at
-                violation = max(violation, abs(on_rows[i]) * scale[i])
-                gap += low[i] * y[i]
-            continue
-        if kind[i] & LOWER:
-            on_slacks[i] = low[i] + s[i] - at
-            violation = max(violation, (low[i] - at) * scale[i])
-            gap -= low[i] * z[i]
-        if kind[i] & UPPER:
-            on_slacks[up] = s[up] - high[i] + at
-            violation = max(violation, (at - high[i]) * scale[i])
-            gap += high[i] * z[up]
-    for j in range(p):
-        on_w[j] = -(curved[j] + q[j] + pulled[j] + bounds[j])
-        if kind[m + j] & EQUAL:
-            gap += x[j] * on_w[j]
-            on_w[j] = 0.0
-        stationarity = max(stationarity, abs(on_w[j]) / scale[m + j])
-        gap += x[j] * (curved[j] + q[j])
-    for k in range(n):
-        i, j, w = 2 * size + k, 2 * size + n + k, x[sloped[k]]
-        on_t[k] = z[i] + z[j] - alpha[sloped[k]]
-        on_slacks[i], on_slacks[j] = s[i] - t[k] + w, s[j] - t[k] - w
-        stationarity = max(stationarity, abs(on_t[k]) / scale[m + sloped[k]])
-        gap += alpha[sloped[k]] * abs(w)
-    return violation, stationarity, gap
-
-
-@kernel
-def predict(active, s, z, dz, ds):
-    """Change of slacks for sigma = 0 into `ds`; returns the steps to the nearest sides and the products there."""
-    primal, dual, ahead = 1.0, 1.0, 0.0
-    for i in range(active.size):
-        if active[i]:
-            ds[i] = -s[i] - s[i] / z[i] * dz[i]
-            if ds[i] < 0.0:
-                primal = min(primal, -s[i] / ds[i])
-            if dz[i] < 0.0:
-                dual = min(dual, -z[i] / dz[i])
-    for i in range(active.size):
-        if active[i]:
-            ahead += (s[i] + primal * ds[i]) * (z[i] + dual * dz[i])
-    return ahead
-
-
-@kernel
-def correct(active, s, z, ds, dz, target, on_slacks, h):
-    """Products that remain to be reached into `ds`, and the right-hand side of slacks into `h`."""
-    for i in range(active.size):
-        if active[i]:
-            ds[i] = target - s[i] * z[i] - ds[i] * dz[i]
-            h[i] = on_slacks[i] + ds[i] / z[i]
-
-
-@kernel
-def advance(active, s, z, products, dz, fraction):
-    """Move s and z, in place; returns the steps and the sum of the products."""
-    primal, dual, total = 1.0, 1.0, 0.0
-    for i in range(active.size):
-        if active[i]:
-            products[i] = (products[i] - s[i] * dz[i]) / z[i]
-            if products[i] < 0.0:
-                primal = min(primal, -s[i] / products[i])
-            if dz[i] < 0.0:
-                dual = min(dual, -z[i] / dz[i])
-    primal, dual = fraction * primal, fraction * dual
-    for i in range(active.size):
-        if active[i]:
-            s[i] = max(s[i] + primal * products[i], LEAST)
-            z[i] = max(z[i] + dual * dz[i], LEAST)
-            total += s[i] * z[i]
-    return primal, dual, total
+    if S[MARK] == math.inf:
+        return judged(system, sides, V, W, R, S, tol, is_polishing)
+    for _ in range(count):
+        if S[POOR] >= 2.0:
+            S[POOR] = 0.0
+            return HARDER
+        S[ITERATIONS] += 1.0
+        has_factors = is_factored or factorised(system, sides, V, W, R, S)
+        is_factored = False
+        if not (has_factors and moved(system, sides, V, W, R, S, refinements, fraction)):
+            return BROKEN
+        event = judged(system, sides, V, W, R, S, tol, is_polishing)
+        if event != GOING:
+            return event
+    return GOING

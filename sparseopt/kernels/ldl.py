@@ -1,7 +1,7 @@
 """LDL' of a sparse symmetric quasi-definite matrix, row by row (Davis, 2005).
 
-The matrix comes as its upper triangle in CSC, already ordered; L has a unit diagonal, which is
-not stored. No pivoting: a quasi-definite matrix has the factorisation in any order.
+The matrix comes as its diagonal and its upper triangle without it in CSC, already ordered; L has a
+unit diagonal, which is not stored. No pivoting: a quasi-definite matrix has the factorisation in any order.
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ def elimination_tree(indptr, indices, parent, counts, seen):
                 i = parent[i]
 
 
-@kernel
-def factorise(indptr, indices, data, parent, starts, rows, values, pivots, filled, row, path, seen, first, work):
+def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
+              work):  # fmt: skip
     """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
 
     Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
@@ -59,8 +59,7 @@ def factorise(indptr, indices, data, parent, starts, rows, values, pivots, fille
                 length -= 1
                 top -= 1
                 path[top] = path[length]
-        pivot = row[k]
-        row[k] = 0.0
+        pivot = diagonal[k]
         for t in range(top, size):
             i = path[t]
             entry = row[i]
@@ -91,9 +90,3 @@ def solve_in_place(starts, rows, values, pivots, x):
         for s in range(U(starts[k]), U(starts[k + 1])):
             total -= values[s] * x[U(rows[s])]
         x[k] = total
-
-
-@kernel
-def solve(starts, rows, values, pivots, x):
-    """Solution of L D L' x = x, in place."""
-    solve_in_place(starts, rows, values, pivots, x)

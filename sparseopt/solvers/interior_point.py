@@ -21,23 +21,23 @@ import numpy as np
 
 from sparseopt.certificate import needs_multipliers
 from sparseopt.kernels import interior as kernels
+from sparseopt.kernels.conditions import EQUAL
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.interior_state import Interior, Point, PointSystem, Sides, largest
+from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
 from sparseopt.solvers.newton_systems import systems
-from sparseopt.solvers.quadratic_measure import excess, measure
+from sparseopt.solvers.presolve import presolve
+from sparseopt.solvers.quadratic_measure import excess
 from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
-# Iterations without a tenth less residual after which nothing more is expected: near a solution, and far from one.
-_PATIENCE, _LONG_PATIENCE = 12, 60
-# The same after which regularisation falls below its floor, and how far.
-_HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-6
+# Operations of one call of a kernel: a few hundredths of a second.
+_CHUNK = 2e8
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -89,53 +89,51 @@ class InteriorPoint(Solver):
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities."""
-        program = quadratic_program(problem)
+        whole = quadratic_program(problem)
+        presolved = presolve(whole)
+        program = presolved.program
         columns, rows, cost = equilibrate(program)
         scaled = program.scaled(columns, rows, cost)
-        sides, p = Sides.of(scaled), program.q.size
-        m = program.row_lower.size
-        point = Point(
-            np.append(w, np.zeros(p - w.size)) / columns,
-            np.zeros(sides.sloped.size),
-            np.zeros(m),
-            np.ones(sides.active.size),
-            np.ones(sides.active.size),
-        )
-        system, active = systems(scaled, np.flatnonzero(sides.kind[:m] & kernels.EQUAL))
+        sides, m = Sides.of(scaled, columns, rows, cost), program.row_lower.size
+        system, active = systems(scaled, np.flatnonzero(sides.kind[:m] & EQUAL))
+        V, W, R, S = memory(sides, self.regularisation)
         state = Interior(
             w=w,
+            presolved=presolved,
             program=program,
             scaled=scaled,
             columns=columns,
             rows=rows,
             cost=cost,
-            units=np.append(1.0 / rows, columns * cost),
             has_rows=needs_multipliers(problem),
             sides=sides,
             system=system,
             active=ActiveSets(scaled, active),
-            point=point,
-            best=point,
-            weight=np.zeros(sides.active.size),
-            floor=self.regularisation,
+            V=V,
+            W=W,
+            R=R,
+            S=S,
+            chunk=_chunk(system),
         )
         if np.any(program.lower > program.upper):
             # bounds that cross are their own proof
-            state.status, state.ray = Status.INFEASIBLE, np.zeros(m + p)
-        elif not _begin(self, state):
+            state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
+        elif presolved.ray is not None:
+            state.status, state.ray = Status.INFEASIBLE, presolved.ray
+        elif not kernels.begin(system, sides, V, W, R, S, self.refinements):
             state.status = Status.STALLED
         return state
 
     def step(self, problem, state, tol, max_iterations):
-        """One iteration, and a look at the residuals."""
-        if state.iterations == 0 and state.status is None:
-            _look(self, problem, state, tol)
-        if state.status is None:
-            state.iterations += 1
-            if _iterate(self, state):
-                _look(self, problem, state, tol)
-            else:
-                _give_up(self, problem, state, tol)
+        """Iterations until there is something to look at, or a few hundredths of a second are over."""
+        if not state.has_rows:
+            tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
+        event = kernels.iterate(
+            state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
+            self.refinements, self.step_fraction, self.polish, False,
+        )  # fmt: skip
+        state.iterations = int(state.S[kernels.ITERATIONS])
+        _look(self, problem, state, tol, event)
         if state.status is None:
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
@@ -144,137 +142,59 @@ class InteriorPoint(Solver):
         return state
 
 
-def _begin(solver, state):
-    """Start: the solution with all inequalities as springs, moved inside."""
-    scaled, sides, point = state.scaled, state.sides, state.point
-    m = scaled.row_lower.size
-    fixed = sides.kind[m:] & kernels.EQUAL > 0
-    held = np.where(fixed, scaled.lower, 0.0)
-    image = scaled.A @ held
-    at = np.append(image, held)
-    none = np.zeros(2 * sides.sloped.size)
-    with np.errstate(invalid="ignore"):
-        least = np.concatenate([sides.low - at, at - sides.high, none])
-    right = (
-        -(scaled.q + scaled.curve(held)),
-        -scaled.alpha[sides.sloped],
-        np.where(sides.kind[:m] & kernels.EQUAL, scaled.row_lower - image, 0.0),
-        np.where(sides.active, least, 0.0),
-    )
-    system = PointSystem.at(state)
-    found = None if system is None else system.direction(solver, right)
-    if found is None:
-        return False
-    dx, point.t, point.y, dz = found
-    point.x = held + dx
-    if sides.count == 0:
-        return True
-    dz = dz[sides.active]
-    lift = max(0.0, float(np.max(dz))), max(0.0, float(np.max(-dz)))
-    mu = max(float((lift[0] - dz) @ (dz + lift[1])) / sides.count, 1e-10)
-    point.z[sides.active] = np.maximum((dz + np.sqrt(dz * dz + 4 * mu)) / 2, 1e-12)
-    point.s[sides.active] = mu / point.z[sides.active]
-    state.mu = mu
-    return True
+def _chunk(system):
+    """Iterations of one call of the kernel."""
+    return int(min(max(_CHUNK / (system.work + 1e4), 1.0), 50.0))
 
 
-def _iterate(solver, state):
-    """One predictor and corrector step; whether the linear algebra held."""
-    sides, point = state.sides, state.point
-    on_w, on_t, on_rows, on_slacks = state.missing
-    if state.poor >= 2 and (harder := state.system.harder()) is not None:
-        state.system, state.poor = harder, 0
-    system = PointSystem.at(state)
-    found = None if system is None else system.direction(solver, (on_w, on_t, on_rows, on_slacks - point.s))
-    if found is None:
-        return False
-    primal, dual, rate = 1.0, 1.0, 0.9
-    if sides.count:
-        changes, right = np.zeros_like(point.s), np.zeros_like(point.s)
-        ahead = kernels.predict(sides.active, point.s, point.z, found[3], changes) / (sides.count * state.mu)
-        target = min(1.0, max(0.0, ahead)) ** 3 * state.mu
-        kernels.correct(sides.active, point.s, point.z, changes, found[3], target, on_slacks, right)
-        found = system.direction(solver, (on_w, on_t, on_rows, right))
-        if found is None:
-            return False
-        primal, dual, total = kernels.advance(sides.active, point.s, point.z, changes, found[3], solver.step_fraction)
-        mu = total / sides.count
-        rate, state.mu = max(0.0, (state.mu - mu) / state.mu), mu
-    state.stride = min(primal, dual)
-    point.x += primal * found[0]
-    point.t += primal * found[1]
-    point.y += dual * found[2]
-    state.rho = max(state.floor, (1 - rate) * state.rho)
-    state.delta = max(state.floor, (1 - rate) * state.delta)
-    state.extra *= 0.3
-    return True
-
-
-def _look(solver, problem, state, tol):
-    """Measure the point, keep the best, polish near the end, and look for rays and the end."""
-    rows, bounds = _measure_here(state)
-    violation, stationarity, gap = state.seen
-    found = max(violation, stationarity, gap)
-    # the gap may grow for long while multipliers do and the violation falls
-    if found < 0.9 * state.mark or violation < 0.9 * state.least_violation:
-        state.mark, state.marked = min(found, state.mark), state.iterations
-        state.least_violation = min(violation, state.least_violation)
-    is_held = state.stride > 0.9 and violation > 0.3 * state.last_violation
-    if state.delta <= state.floor and (is_held or state.iterations - state.marked > _HURRY):
-        # the steps are long, and yet the proximal term lets the multipliers move little
-        state.floor = max(0.1 * state.floor, _FINEST)
-    state.last_violation = violation
-    if found < state.least:
-        state.least, state.best = found, state.point.copy()
-    if not state.has_rows:
-        tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
-    is_late = state.iterations - state.marked > (_PATIENCE if state.mark < 1e-3 else _LONG_PATIENCE)
-    if found <= tol:
-        _keep_if_better(state, problem, state.point.x, rows, _box(state))
+def _look(solver, problem, state, tol, event):
+    """What follows from the reason why the kernel stopped."""
+    if event == kernels.HARDER:
+        harder = state.system.harder()
+        if harder is None:
+            state.S[kernels.POOR] = -np.inf
+        else:
+            state.system, state.chunk = harder, _chunk(harder)
+    elif event == kernels.SOLVED:
+        _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
         state.active.forget()
-    if solver.polish and (state.mu < 1e-6 or found < 1e3 * tol or is_late):
-        # also where the point is good enough: the exact one costs one factorisation more
-        _polish(state, problem, rows, bounds, tol)
-    if state.lowest <= tol:
-        state.status = Status.CONVERGED if state.has_rows else None
-        return
-    if state.iterations >= 3:
-        _look_for_rays(state, rows, problem.n_features)
-    if state.status is None and (is_late or not np.isfinite(found)):
+        if solver.polish:
+            # the exact point costs one factorisation more
+            _polish(state, problem, tol)
+        if state.lowest <= tol:
+            state.status = Status.CONVERGED if state.has_rows else None
+    elif event == kernels.POLISH:
+        _polish(state, problem, tol)
+        if state.lowest <= tol:
+            state.status = Status.CONVERGED if state.has_rows else None
+    elif event == kernels.RAY:
+        _look_for_rays(state, _multipliers(state)[0], problem.n_features)
+    elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
-
-
-def _measure_here(state):
-    """Residuals of the point in the user's units, and its multipliers of rows and bounds."""
-    scaled, sides, point = state.scaled, state.sides, state.point
-    rows, bounds = _multipliers(state)
-    on = np.zeros_like(point.x), np.zeros_like(point.t), np.zeros_like(point.y), np.zeros_like(point.s)
-    violation, stationarity, gap = kernels.residuals(
-        sides.kind, sides.sloped, sides.low, sides.high, scaled.alpha, scaled.q, point.x, point.t, point.y, point.s,
-        point.z, scaled.curve(point.x), rows @ scaled.A, bounds, scaled.A @ point.x, state.units, *on,
-    )  # fmt: skip
-    state.missing, state.seen = on, (violation, stationarity, abs(gap) / state.cost)
-    return rows, bounds
 
 
 def _multipliers(state):
     """Multipliers of rows and bounds at the point, slopes among the latter."""
-    sides, point = state.sides, state.point
-    rows, bounds = np.empty_like(point.y), np.empty_like(point.x)
-    kernels.net(sides.kind, sides.sloped, point.z * sides.active, point.y, rows, bounds)
+    sides, z, m = state.sides, state.z, state.rows.size
+    size, p = sides.kind.size, state.columns.size
+    y = state.V[kernels.POINT, p + sides.sloped.size :][:m]
+    rows = np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
+    bounds = z[size + m : 2 * size] - z[m:size]
+    bounds[sides.sloped] += z[2 * size : 2 * size + sides.sloped.size] - z[2 * size + sides.sloped.size :]
     return rows, bounds
 
 
 def _box(state):
     """Multipliers of the bounds at the point, without the slopes."""
-    z, size, m = state.point.z * state.sides.active, state.sides.kind.size, state.scaled.row_lower.size
+    z, size, m = state.z, state.sides.kind.size, state.rows.size
     return z[size + m : 2 * size] - z[m:size]
 
 
-def _polish(state, problem, rows, bounds, tol):
+def _polish(state, problem, tol):
     """Newton steps on the active set that multipliers and slacks suggest."""
-    scaled, x = state.scaled, state.point.x
+    scaled, x = state.scaled, state.x.copy()
+    rows, bounds = _multipliers(state)
     for w, y in state.active.points(x, rows, np.append(scaled.A @ x + rows, x + bounds), 1.0):
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, w, y, None, enough=tol) <= tol:
@@ -283,11 +203,11 @@ def _polish(state, problem, rows, bounds, tol):
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    state.point = state.best
-    rows, bounds = _measure_here(state)
-    _keep_if_better(state, problem, state.point.x, rows, _box(state))
+    V = state.V
+    V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
+    _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
     if solver.polish and state.lowest > tol:
-        _polish(state, problem, rows, bounds, tol)
+        _polish(state, problem, tol)
     state.status = Status.CONVERGED if state.has_rows and state.relative <= tol else Status.STALLED
 
 
@@ -295,26 +215,26 @@ def _show(problem, state):
     """Make the point the result where it is the best so far, since the run may be ended here."""
     if max(state.seen) < state.lowest:
         program, p = state.program, problem.n_features
-        w = np.clip(state.columns * state.point.x, program.lower, program.upper)
+        w = np.clip(state.columns * state.x, program.lower, program.upper)
         y, v = state.rows * _multipliers(state)[0] / state.cost, _box(state) / (state.cost * state.columns)
-        *exact, y, v = measure(program, w, y, v)
+        *exact, w, y, v = state.presolved.measured(w, y, v)
         if max(exact) < state.lowest:
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
 def _look_for_rays(state, rows, p):
     """Set the status where the iterates point along a proof that there is no solution."""
-    m = rows.size
-    if largest(rows) > _LARGE or largest(state.point.z * state.sides.active) > _LARGE:
+    m, m_all = rows.size, state.presolved.whole.row_lower.size
+    if largest(rows) > _LARGE or largest(state.z) > _LARGE:
         ray = separating_ray(state.program, state.rows * rows) if m else None
         if ray is not None:
-            state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
+            state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
             return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if largest(state.point.x) > _LARGE and excess(state.program, state.columns * state.point.x) <= _MET:
-        ray = descent_ray(state.program, state.columns * state.point.x)
+    if largest(state.x) > _LARGE and excess(state.program, state.columns * state.x) <= _MET:
+        ray = descent_ray(state.program, state.columns * state.x)
         if ray is not None:
-            state.status, state.ray = Status.UNBOUNDED, ray[:p]
+            state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
 
 
 def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
@@ -325,10 +245,10 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
     y = state.rows * rows / state.cost
     v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, y, v = measure(program, w, y, v)
+    violation, stationarity, gap, w, y, v = state.presolved.measured(w, y, v)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
-        objective = abs(program.q @ w + program.alpha @ np.abs(w)) / 2
+        objective = abs(state.presolved.objective(w))
         state.relative = max(violation, stationarity, gap / max(1.0, objective))
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

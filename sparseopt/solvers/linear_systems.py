@@ -16,20 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from scipy import sparse
 
 from sparseopt._jit import Term
-from sparseopt.kernels import ldl
 from sparseopt.kernels.ldl import solve_in_place
-from sparseopt.solvers.quadratic_program import QuadraticProgram, entries_of, factorised
+from sparseopt.solvers.quadratic_program import QuadraticProgram
+from sparseopt.solvers.sparse_ldl import SparseLDL, joined
 
 # Stands for an infinite diagonal entry: it takes a row or column out of a sparse system whose pattern stays.
 _OUT = 1e12
 # Regularisation of the system of an active set, undone by refinement. A factorisation without
 # pivoting divides by it, and one by elimination divides rounding errors by it.
 _DENSE, _SPARSE = 1e-9, 1e-7
-# Operations of one call of the sparse factorisation, a few hundredths of a second.
-_PIECE = 50_000_000
 
 
 class Factor(Term):
@@ -203,7 +200,10 @@ class LowRankSystem(System):
 
 
 class SparseSystem(System):
-    """For sparse matrices, with a row for each row of F and A; ordered and analysed once."""
+    """For sparse matrices, with a row for each row of F and A; ordered and analysed once.
+
+    `firmness` is None where no full system is asked for, and the factor may be of any kind.
+    """
 
     def __init__(self, program, sigma, firmness):
         p, m = program.q.size, program.A.shape[0]
@@ -212,47 +212,16 @@ class SparseSystem(System):
         self.size = p + self.n + m
         diagonal = np.zeros(p) if program.matrix is None else program.matrix.diagonal()
         self.own = np.concatenate([diagonal + program.ridge, np.full(self.n, -1.0), np.zeros(m)])
-        i, j, values = _quasi_definite(program, self.n)
-        self.place = _fill_reducing(i, j, self.size)
-        i, j = self.place[i], self.place[j]
-        upper = i <= j
-        matrix = sparse.csc_array((values[upper], (i[upper], j[upper])), shape=(self.size, self.size))
-        self.data, self.indptr, self.indices = (
-            matrix.data,
-            matrix.indptr.astype(np.int64),
-            matrix.indices.astype(np.int64),
-        )
-        # the diagonal ends each column of an upper triangle with sorted entries
-        self.at = self.indptr[1:][self.place] - 1
-        self.parent, counts, self.marks = (np.empty(self.size, dtype=np.int64) for _ in range(3))
-        ldl.elimination_tree(self.indptr, self.indices, self.parent, counts, self.marks)
-        self.starts = np.append(0, np.cumsum(counts))
-
-    def factorised(self, extra):
-        """starts, rows, values and pivots of the matrix with `extra` added to its own diagonal."""
-        self.data[self.at] = self.own + extra
-        rows, values = np.empty(self.starts[-1], dtype=np.int64), np.empty(self.starts[-1])
-        pivots, row = np.empty(self.size), np.empty(self.size)
-        filled, path = np.empty_like(self.parent), np.empty_like(self.parent)
-        done = 0
-        while 0 <= done < self.size:  # in pieces, for the sake of Ctrl-C
-            done = ldl.factorise(
-                self.indptr, self.indices, self.data, self.parent, self.starts, rows, values, pivots,
-                filled, row, path, self.marks, done, _PIECE,
-            )  # fmt: skip
-        return self.starts, rows, values, pivots
-
-    def solved(self, parts, r, t):
-        """Solution of the matrix that `factorised` gave these parts for, with a zero for each row of F."""
-        p, work = self.program.q.size, np.zeros(self.size)
-        work[self.place[:p]], work[self.place[p + self.n :]] = r, t
-        ldl.solve(*parts, work)
-        return work[self.place[:p]], work[self.place[p + self.n :]]
+        blocks = ((0, program.matrix), (p, program.factor), (p + self.n, program.A))
+        self.ldl = SparseLDL(*joined([b for b in blocks if b[1] is not None], self.size), firmness is not None)
+        self.place = self.ldl.place
 
     def factor(self, rho):
         rows, coordinates = np.split(rho * self.firmness, [self.program.A.shape[0]])
-        parts = self.factorised(np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
-        return SparseFactor(*parts, self.place, rows)
+        self.ldl.factorise(self.own + np.concatenate([self.sigma + coordinates, np.zeros(self.n), -1 / rows]))
+        parts = self.ldl.factor
+        # copies, since the next factor has the same memory
+        return SparseFactor(parts.starts, parts.rows, parts.values.copy(), parts.pivots.copy(), self.place, rows)
 
     def active(self, free, rows):
         p, n = self.program.q.size, self.n
@@ -260,14 +229,13 @@ class SparseSystem(System):
         own = self.own[free]
         extra[free] = _SPARSE * np.where(own > 0, np.minimum(own, 1.0), 1.0)
         extra[p + n + rows] = -_SPARSE
-        parts = self.factorised(extra)
-        at_free, at_rows = self.place[free], self.place[p + n + rows]
+        self.ldl.factorise(self.own + extra)
 
         def solve(r, t):
-            work = np.zeros(self.size)
-            work[at_free], work[at_rows] = r, t
-            ldl.solve(*parts, work)
-            return work[at_free], work[at_rows]
+            right = np.zeros(self.size)
+            right[free], right[p + n + rows] = r, t
+            found = self.ldl.solve(right)
+            return found[free], found[p + n + rows]
 
         return solve
 
@@ -303,25 +271,3 @@ def indefinite(H, A):
 def _schur(D, G, E):
     """Cholesky factor of G D^-1 G' + E."""
     return scipy.linalg.lapack.dpotrf((G / D) @ G.T + np.diag(E), lower=1, overwrite_a=1)[0]
-
-
-def _quasi_definite(program, n):
-    """Row, column and value of the entries off the diagonal of [P F' A'; F -I 0; A 0 -E], and a stored diagonal."""
-    p, m = program.q.size, program.A.shape[0]
-    parts = [(np.arange(p + n + m), np.arange(p + n + m), np.ones(p + n + m))]
-    for below, block in ((p, program.factor), (p + n, program.A)):
-        if block is not None:
-            i, j = entries_of(block)
-            parts += [(below + i, j, block.data), (j, below + i, block.data)]
-    if program.matrix is not None:
-        i, j = entries_of(program.matrix)
-        off = i != j
-        parts.append((i[off], j[off], program.matrix.data[off]))
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def _fill_reducing(i, j, size):
-    """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
-    # diagonally dominant, so that the factorisation, which is thrown away, cannot fail
-    values = np.where(i == j, float(size), 1e-3 / size)
-    return factorised(sparse.csc_array((values, (i, j)), shape=(size, size))).perm_c.astype(np.int64)

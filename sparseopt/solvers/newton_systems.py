@@ -4,173 +4,341 @@
     [A       -diag(E)] [nu] = [t]
 
 with D, E > 0 that change in every iteration: E is small where a row is active or an equality,
-large where its sides are far away.
+large where its sides are far away. A system is a term: kernels/interior.py is compiled for each.
 """
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy
 from scipy import sparse
 
+from sparseopt._jit import Term
+from sparseopt.kernels.lapack import (
+    add_gram,
+    cholesky,
+    indefinite,
+    solve_cholesky,
+    solve_indefinite,
+    solve_lower_columns,
+)
 from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_program import QuadraticProgram, fills_up
+from sparseopt.solvers.quadratic_products import Matrix, Products
+from sparseopt.solvers.quadratic_program import fills_up
+from sparseopt.solvers.sparse_ldl import LDLFactor
 
-_lapack = scipy.linalg.lapack
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
-_ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
+_ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 # Up to this size a sparse matrix may be made full for a factorisation with pivoting.
 _LARGEST_INDEFINITE = 2000
-# Rows with fewer than one entry in so many are multiplied as sparse ones.
-_SPARSE_ROWS = 25
+# Operations of BLAS that take the time of one with sparse columns.
+_BLAS = 8.0
 
 
-class NewtonSystem(ABC):
-    """A factorisation of the system above, made anew for each D and E."""
+def _memory():
+    return field(repr=False, metadata={"memory": True})
+
+
+def _unread():
+    return field(repr=False, metadata={"compiled": False})
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonSystem(Term):
+    """A factorisation of the system above, made anew for each D and E, and the products of its program."""
+
+    products: Products
+    #: Operations of one factorisation.
+    work: float = field(metadata={"compiled": False})
+
+    def curve(self, x, out):
+        """The product P x, into `out`."""
+        self.products.curve(x, out)
+
+    def image(self, x, out):
+        """The product A x, into `out`."""
+        self.products.A.times(x, out)
+
+    def pull(self, y, out):
+        """The product A'y, into `out`."""
+        self.products.A.transposed_times(y, out)
 
     @abstractmethod
-    def factorise(self, D, E) -> bool:
+    def factorise(self, D, E):
         """Factorise for these diagonals; whether that went well."""
 
     @abstractmethod
-    def solve(self, r, t):
-        """w and nu, to the accuracy of the factorisation."""
+    def solve(self, r, t, w, nu):
+        """Solution, to the accuracy of the factorisation, into w and nu; r and t become work space."""
 
     def harder(self):
         """Return a system that solves more accurately, or None where there is none."""
         return None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class CholeskySystem(NewtonSystem):
-    """Rows that are inequalities enter P + D, the others are eliminated by a second Cholesky factor (Schur)."""
+    """Two eliminations by Cholesky factors, or one with pivoting of the whole matrix where these lose too many digits.
 
-    program: QuadraticProgram
-    equal: np.ndarray
+    P + D is diagonal but for a block of coefficients, to which the inner rows are added with their weights 1 / E.
+    Eliminating all coefficients leaves a positive definite matrix with a row for each of the other, outer rows, the
+    rows of F with P = F'F first. Either the block is all coefficients and the outer rows are the equalities (Schur),
+    or the block is what P couples and all rows are outer ones (low rank).
+    """
 
-    def __post_init__(self):
-        A = self.program.A
-        mask = np.ones(A.shape[0], dtype=bool)
-        mask[self.equal] = False
-        self.others = np.flatnonzero(mask)
-        self.A_equal = np.asfortranarray(A[self.equal].T)
-        self.A_others = A[self.others]
-        if _SPARSE_ROWS * np.count_nonzero(self.A_others) < self.A_others.size:
-            self.A_others = sparse.csr_array(self.A_others)
-        self.P = np.asfortranarray(self.program.matrix)
+    program: object = _unread()
+    is_pivoting: bool
+    #: Diagonal of P, coefficients of the block and the position in it of each, or -1; outer rows of A and inner ones.
+    diagonal: np.ndarray = field(repr=False)
+    block: np.ndarray = field(repr=False)
+    place: np.ndarray = field(repr=False)
+    outer: np.ndarray = field(repr=False)
+    inner: np.ndarray = field(repr=False)
+    #: The block of P (the whole matrix, for pivoting), outer rows, their columns in the block, and inner rows as columns.
+    P: np.ndarray = field(repr=False)
+    G: Matrix = field(repr=False)
+    G_block: np.ndarray = field(repr=False)
+    inner_rows: Matrix = field(repr=False)
+    H: np.ndarray = _memory()
+    V: np.ndarray = _memory()
+    S: np.ndarray = _memory()
+    #: Space for scaled rows and columns; D and E; and vectors of the block, of outer rows, and for pivoting.
+    root: np.ndarray = _memory()
+    D: np.ndarray = _memory()
+    E: np.ndarray = _memory()
+    part: np.ndarray = _memory()
+    pulled: np.ndarray = _memory()
+    both: np.ndarray = _memory()
+    pivots: np.ndarray = _memory()
+    space: np.ndarray = _memory()
 
-    def factorise(self, D, E):
-        self.E = E
-        H = self.P.copy(order="F")
-        H.flat[:: H.shape[0] + 1] += self.program.ridge + D
-        if self.others.size:
-            H = self._with_rows(H, 1.0 / E[self.others])
-        self.H, info = _lapack.dpotrf(H, lower=1, overwrite_a=1)
-        if info == 0 and self.equal.size:
-            self.V = scipy.linalg.blas.dtrsm(1.0, self.H, self.A_equal, lower=1)
-            S = scipy.linalg.blas.dsyrk(1.0, self.V, trans=1, lower=1)
-            S.flat[:: S.shape[0] + 1] += E[self.equal]
-            self.S, info = _lapack.dpotrf(S, lower=1, overwrite_a=1)
-        return info == 0
-
-    def _with_rows(self, H, weights):
-        """H + A' diag(weights) A in its lower triangle."""
-        A = self.A_others
-        if not sparse.issparse(A):
-            root = A * np.sqrt(weights)[:, None]
-            return scipy.linalg.blas.dsyrk(1.0, root, trans=1, beta=1.0, c=H, lower=1, overwrite_c=1)
-        product = sparse.coo_array(A.T @ (sparse.diags_array(weights) @ A))
-        H[product.coords] += product.data
-        return H
-
-    def solve(self, r, t):
-        nu, A = np.empty(t.size), self.A_others
-        if self.others.size:
-            pull = t[self.others] / self.E[self.others]
-            r = r + A.T @ pull
-        if self.equal.size:
-            half = scipy.linalg.blas.dtrsv(self.H, r, lower=1)
-            y, _ = _lapack.dpotrs(self.S, half @ self.V - t[self.equal], lower=1)
-            w = scipy.linalg.blas.dtrsv(self.H, half - self.V @ y, lower=1, trans=1)
-            nu[self.equal] = y
-        else:
-            w, _ = _lapack.dpotrs(self.H, r, lower=1)
-        if self.others.size:
-            nu[self.others] = (A @ w) / self.E[self.others] - pull
-        return w, nu
+    @classmethod
+    def of(cls, program, products, block, outer):
+        """The system of a program whose matrices are in full, by the block and the outer rows."""
+        (m, p), k = program.A.shape, block.size
+        F = np.zeros((0, p)) if program.factor is None else program.factor
+        G = np.vstack([F, program.A[outer]])
+        inner = np.setdiff1d(np.arange(m), outer)
+        P = np.zeros((k, k))
+        if program.matrix is not None and k:
+            P = program.matrix[np.ix_(block, block)] if k < p else program.matrix.copy(order="C")
+            P.flat[:: k + 1] += program.ridge[block]
+        diagonal = program.ridge + (0.0 if program.matrix is None else program.matrix.diagonal())
+        place = np.full(p, -1)
+        place[block] = np.arange(k)
+        size, rows = G.shape[0], Matrix.of(program.A[inner].T)
+        columns = Matrix.of(G)
+        space = max(0 if rows.is_sparse else p * inner.size, 0 if columns.is_sparse else p * size)
+        return cls(
+            products, elimination_work(columns, rows, k), program, False, diagonal, block, place, outer, inner, P,
+            columns, np.ascontiguousarray(G[:, block]), rows, np.empty((k, k)), np.empty((size, k)),
+            np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k), np.empty(size),
+            np.empty(0), np.zeros(0, dtype=np.int64), np.empty(0),
+        )  # fmt: skip
 
     def harder(self):
-        return IndefiniteSystem(self.program)
-
-
-@dataclass(eq=False)
-class IndefiniteSystem(NewtonSystem):
-    """The whole matrix by a symmetric indefinite factorisation (Bunch and Kaufman, 1977)."""
-
-    program: QuadraticProgram
-
-    def factorise(self, D, E):
-        p, m = D.size, E.size
-        K = np.zeros((p + m, p + m), order="F")
-        K[:p, :p], K[p:, :p] = self.program.matrix, self.program.A
-        K.flat[:: p + m + 1] += np.append(self.program.ridge + D, -E)
-        lwork = int(_lapack.dsytrf_lwork(p + m, lower=1)[0])
-        self.K, self.pivots, info = _lapack.dsytrf(K, lower=1, lwork=lwork, overwrite_a=1)
-        return info == 0
-
-    def solve(self, r, t):
-        out, _ = _lapack.dsytrs(self.K, self.pivots, np.append(r, t), lower=1, overwrite_b=1)
-        return out[: r.size], out[r.size :]
-
-
-@dataclass(eq=False)
-class LowRankSystem(NewtonSystem):
-    """P = F'F + ridge with few rows F: w is eliminated, which leaves a matrix with a row for each of F and A."""
-
-    program: QuadraticProgram
-
-    def __post_init__(self):
-        F = self.program.factor if self.program.factor is not None else np.zeros((0, self.program.q.size))
-        self.n = F.shape[0]
-        self.G = np.vstack([F, self.program.A])
+        size, nothing = sum(self.program.A.shape), np.zeros(0, dtype=np.int64)
+        if self.is_pivoting or size > _LARGEST_INDEFINITE:
+            return None
+        return replace(
+            self, work=size**3 / 3, is_pivoting=True, P=_whole(self.program), S=np.empty((size, size)),
+            both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=nothing,
+        )  # fmt: skip
 
     def factorise(self, D, E):
-        self.D = D + self.program.ridge
-        if len(self.G) == 0:
-            return True
-        S = scipy.linalg.blas.dsyrk(1.0, self.G / np.sqrt(self.D), lower=1)
-        S.flat[:: S.shape[0] + 1] += np.append(np.ones(self.n), E)
-        self.S, info = _lapack.dpotrf(S, lower=1, overwrite_a=1)
-        return info == 0
+        for i in range(E.size):
+            self.E[i] = E[i]
+        if self.is_pivoting:
+            return self.factorise_whole(D, E)
+        n, k = self.pulled.size - self.outer.size, self.block.size
+        for j in range(D.size):
+            self.D[j] = D[j] + self.diagonal[j]
+        for b in range(k):
+            for a in range(b, k):
+                self.H[b, a] = self.P[b, a]
+            self.H[b, b] += D[self.block[b]]
+        self.add_inner_rows()
+        if cholesky(self.H) != 0:
+            return False
+        for i in range(self.pulled.size):
+            for b in range(k):
+                self.V[i, b] = self.G_block[i, b]
+            for a in range(i, self.pulled.size):
+                self.S[i, a] = 0.0
+            self.S[i, i] = 1.0 if i < n else E[self.outer[i - n]]
+        solve_lower_columns(self.H, self.V)
+        add_gram(self.V, 1.0, self.S, True)
+        self.add_loose_columns()
+        return cholesky(self.S) == 0
 
-    def solve(self, r, t):
-        if len(self.G) == 0:  # LAPACK takes no empty matrix
-            return r / self.D, t.copy()
-        right = self.G @ (r / self.D) - np.append(np.zeros(self.n), t)
-        nu, _ = _lapack.dpotrs(self.S, right, lower=1, overwrite_b=1)
-        return (r - nu @ self.G) / self.D, nu[self.n :]
+    def factorise_whole(self, D, E):
+        """Factorise P + D, A and -E by pivoting."""
+        p, K = D.size, self.S
+        for j in range(len(K)):
+            for i in range(j, len(K)):
+                K[j, i] = self.P[j, i]
+            K[j, j] += D[j] if j < p else -E[j - p]
+        return indefinite(K, self.pivots, self.space) == 0
+
+    def add_inner_rows(self):
+        """Add A'E^-1 A of the inner rows to H."""
+        rows, H = self.inner_rows, self.H
+        if self.inner.size == 0:
+            return
+        if not rows.is_sparse:
+            root = self.root[: rows.full.size].reshape(rows.full.shape)
+            for k in range(self.inner.size):
+                scale = 1.0 / math.sqrt(self.E[self.inner[k]])
+                for j in range(rows.height):
+                    root[k, j] = scale * rows.full[k, j]
+            add_gram(root, 1.0, H, False)
+            return
+        for k in range(self.inner.size):
+            weight = 1.0 / self.E[self.inner[k]]
+            add_square(rows, k, weight, H)
+
+    def add_loose_columns(self):
+        """Add G D^-1 G' of the coefficients outside of the block to S."""
+        G, S = self.G, self.S
+        if self.block.size == G.width:
+            return
+        if not G.is_sparse:
+            root = self.root[: G.full.size].reshape(G.full.shape)
+            for j in range(G.width):
+                scale = 1.0 / math.sqrt(self.D[j]) if self.place[j] < 0 else 0.0
+                for i in range(G.height):
+                    root[j, i] = scale * G.full[j, i]
+            add_gram(root, 1.0, S, False)
+            return
+        for j in range(G.width):
+            if self.place[j] < 0:
+                add_square(G, j, 1.0 / self.D[j], S)
+
+    def divide(self, w):
+        """Solution of (P + D + inner rows) w = w, in place."""
+        if self.block.size == w.size:
+            solve_cholesky(self.H, w)
+            return
+        for j in range(w.size):
+            if self.place[j] >= 0:
+                self.part[self.place[j]] = w[j]
+            else:
+                w[j] /= self.D[j]
+        solve_cholesky(self.H, self.part)
+        for b in range(self.block.size):
+            w[self.block[b]] = self.part[b]
+
+    def solve(self, r, t, w, nu):
+        if self.is_pivoting:
+            self.solve_whole(r, t, w, nu)
+            return
+        n, right = self.pulled.size - self.outer.size, self.pulled
+        if self.inner.size > 0:
+            for i in range(nu.size):
+                nu[i] = 0.0
+            for k in range(self.inner.size):
+                i = self.inner[k]
+                t[i] /= self.E[i]
+                nu[i] = t[i]
+            self.pull(nu, w)
+            for j in range(w.size):
+                r[j] += w[j]
+        if right.size > 0:
+            for j in range(w.size):
+                w[j] = r[j]
+            self.divide(w)
+            self.G.times(w, right)
+            for i in range(self.outer.size):
+                right[n + i] -= t[self.outer[i]]
+            solve_cholesky(self.S, right)
+            self.G.transposed_times(right, w)
+            for j in range(w.size):
+                r[j] -= w[j]
+        for j in range(w.size):
+            w[j] = r[j]
+        self.divide(w)
+        if self.inner.size > 0:
+            self.image(w, nu)
+            for k in range(self.inner.size):
+                i = self.inner[k]
+                nu[i] = nu[i] / self.E[i] - t[i]
+        for i in range(self.outer.size):
+            nu[self.outer[i]] = right[n + i]
+
+    def solve_whole(self, r, t, w, nu):
+        """Solution by the factors of `factorise_whole`."""
+        p = r.size
+        for j in range(p):
+            self.both[j] = r[j]
+        for i in range(t.size):
+            self.both[p + i] = t[i]
+        solve_indefinite(self.S, self.pivots, self.both)
+        for j in range(p):
+            w[j] = self.both[j]
+        for i in range(t.size):
+            nu[i] = self.both[p + i]
 
 
+def add_square(columns, j, weight, out):
+    """Add weight c c' of a sparse column c to the lower triangle of `out`, in place."""
+    last = columns.starts[j + 1]
+    for a in range(columns.starts[j], last):
+        i, scaled = columns.rows[a], weight * columns.values[a]
+        for b in range(a, last):
+            out[i, columns.rows[b]] += scaled * columns.values[b]
+
+
+@dataclass(frozen=True, eq=False)
 class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
-    def __init__(self, program, system):
-        self.program, self.system = program, system
-        self.n = system.n
+    program: object = _unread()
+    factor: LDLFactor = field(repr=False)
+    own: np.ndarray = field(repr=False)
+    place: np.ndarray = field(repr=False)
+    diagonal: np.ndarray = _memory()
+    x: np.ndarray = _memory()
+
+    @classmethod
+    def of(cls, program, products, system):
+        """The system of a sparse program, which has been ordered and analysed."""
+        ldl, size = system.ldl, system.size
+        return cls(
+            products, ldl.operations, program, ldl.factor, system.own, ldl.place, np.empty(size), np.empty(size)
+        )
 
     def factorise(self, D, E):
-        parts = self.system.factorised(np.concatenate([D, np.zeros(self.n), -E]))
-        self.parts = parts
-        pivots = parts[3]
-        return bool(np.isfinite(pivots).all() and pivots.all())
+        p, size = D.size, self.place.size
+        first = size - E.size
+        for k in range(size):
+            extra = D[k] if k < p else (-E[k - first] if k >= first else 0.0)
+            self.diagonal[self.place[k]] = self.own[k] + extra
+        if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
+            return False
+        pivots = self.factor.pivots
+        for k in range(size):
+            if not math.isfinite(pivots[k]):
+                return False
+        return True
 
-    def solve(self, r, t):
-        return self.system.solved(self.parts, r, t)
+    def solve(self, r, t, w, nu):
+        x, size = self.x, self.place.size
+        first = size - t.size
+        for k in range(size):
+            x[self.place[k]] = r[k] if k < r.size else (t[k - first] if k >= first else 0.0)
+        self.factor.solve(x)
+        for j in range(r.size):
+            w[j] = x[self.place[j]]
+        for i in range(t.size):
+            nu[i] = x[self.place[first + i]]
 
     def harder(self):
         # a factorisation without pivoting has no remedy but one with it
-        return IndefiniteSystem(_in_full(self.program)) if self.system.size <= _LARGEST_INDEFINITE else None
+        if self.place.size > _LARGEST_INDEFINITE:
+            return None
+        program = _in_full(self.program)
+        return dense_system(program, Products.of(program), np.zeros(0, dtype=np.int64)).harder()
 
 
 def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
@@ -179,23 +347,61 @@ def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
         is_wide = program.matrix is not None and fills_up(program.matrix)
         system = None if is_wide else linear_systems.SparseSystem(program, 0.0, None)
         if system is not None and not _fills_up(program, system):
-            return SparseNewtonSystem(program, system), system
+            return SparseNewtonSystem.of(program, Products.of(program), system), system
         program = _in_full(program)
-    (m, p), matrix = program.A.shape, program.matrix
-    nothing = np.zeros(0)  # the full systems of a splitting method are not asked for
-    if matrix is None:
-        return LowRankSystem(program), linear_systems.LowRankSystem(program, 0.0, nothing)
-    active = linear_systems.DenseSystem(program, nothing, nothing, nothing)
-    if m < p and np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal()):
-        return LowRankSystem(_with_diagonal_in_ridge(program)), active
-    return CholeskySystem(program, equal), active
+    products, nothing = Products.of(program), np.zeros(0)  # the full systems of a splitting method are not asked for
+    if program.matrix is None:
+        active = linear_systems.LowRankSystem(program, 0.0, nothing)
+    else:
+        active = linear_systems.DenseSystem(program, nothing, nothing, nothing)
+    return dense_system(program, products, equal), active
+
+
+def dense_system(program, products, equal):
+    """The one of two eliminations that takes fewer operations: rows by coefficients, or coefficients by rows."""
+    (m, p), block = program.A.shape, products.coupled()
+    everything, G = np.arange(p), products.A
+    if program.matrix is None:
+        return CholeskySystem.of(program, products, np.zeros(0, dtype=np.int64), np.arange(m))
+    rows = Matrix.of(np.delete(program.A, equal, axis=0).T)
+    by_coefficients = elimination_work(Matrix.of(program.A[equal]), rows, p)
+    by_rows = elimination_work(G, None, block.size)
+    if block.size < p and by_rows < by_coefficients:
+        return CholeskySystem.of(program, products, block, np.arange(m))
+    return CholeskySystem.of(program, products, everything, equal)
+
+
+def elimination_work(G, rows, k):
+    """Operations of a factorisation with outer rows G, inner rows and a block of k coefficients."""
+    m = G.height
+    work = k**3 / 3 + k * k * m + k * m * m + m**3 / 3
+    for columns, is_added in ((G, k < G.width), (rows, rows is not None)):
+        if is_added:
+            work += _BLAS * _squares(columns) if columns.is_sparse else columns.height**2 * columns.width
+    return work
+
+
+def _squares(columns):
+    return float(np.sum(np.diff(columns.starts).astype(np.float64) ** 2)) / 2
+
+
+def _whole(program):
+    """The matrix [P A'; A 0] of a program in full."""
+    m, p = program.A.shape
+    K = np.zeros((p + m, p + m))
+    if program.matrix is not None:
+        K[:p, :p] = program.matrix
+    if program.factor is not None:
+        K[:p, :p] += program.factor.T @ program.factor
+    K[:p, p:] = program.A.T
+    K.flat[: p * (p + m + 1) : p + m + 1] += program.ridge
+    return K
 
 
 def _fills_up(program, system):
     """Whether the factor of a sparse matrix has so many entries that a dense one is made in less time."""
     p = program.q.size
-    operations = float(np.sum(np.diff(system.starts).astype(np.float64) ** 2))
-    return p <= _LARGEST_DENSE and operations > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
+    return p <= _LARGEST_DENSE and system.ldl.operations > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
 
 
 def _in_full(program):
@@ -204,7 +410,3 @@ def _in_full(program):
     if program.factor is not None:
         matrix = matrix + (program.factor.T @ program.factor).toarray()
     return replace(program, matrix=matrix, factor=None, A=program.A.toarray())
-
-
-def _with_diagonal_in_ridge(program):
-    return replace(program, matrix=None, ridge=program.ridge + program.matrix.diagonal())

@@ -1,0 +1,269 @@
+"""An order of elimination that keeps the factor of a sparse symmetric matrix sparse: approximate minimum degree.
+
+Eliminating a variable joins all of its neighbours. The graph is kept as variables and elements
+(what was eliminated, with the variables that it joins), so that it never grows; a variable's
+degree is bounded from above by the sizes of its elements; variables with the same neighbours are
+merged (Amestoy, Davis and Duff, 1996).
+
+Each variable or element i has its list at lists[start[i]:], first `elements[i]` elements and then
+variables, `length[i]` in all. weight[i] is the number of variables that i stands for, zero once it
+is merged or eliminated, and negative while it is being joined; `mark` is -1 for a dead element.
+"""
+
+from sparseopt._jit import kernel
+
+# Places in `state`: where lists end, the least degree, the number of variables done, the stamp of marks, the size of the element.
+_END, _LEAST, _DONE, _STAMP, _SIZE = 0, 1, 2, 3, 4
+
+
+def _file(i, degree, head, after, before):
+    """Put variable i first in the list of its degree."""
+    after[i], before[i] = head[degree], -1
+    if head[degree] >= 0:
+        before[head[degree]] = i
+    head[degree] = i
+
+
+def _unfile(i, degree, head, after, before):
+    """Take variable i out of the list of its degree."""
+    if after[i] >= 0:
+        before[after[i]] = before[i]
+    if before[i] >= 0:
+        after[before[i]] = after[i]
+    else:
+        head[degree] = after[i]
+
+
+def _tidy(start, length, lists, spare, state):
+    """Move the lists that are in use together; those of dead elements have no length."""
+    end = 0
+    for i in range(start.size):
+        first, start[i] = start[i], end
+        for t in range(length[i]):
+            spare[end] = lists[first + t]
+            end += 1
+    for t in range(end):
+        lists[t] = spare[t]
+    state[_END] = end
+
+
+def _joined(me, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state):
+    """Write the variables that the elimination of `me` joins at the end of the lists; returns where they begin."""
+    begin = end = state[_END]
+    size = 0
+    for t in range(-1, elements[me]):
+        e = me if t < 0 else lists[start[me] + t]
+        first = start[e] + (elements[me] if t < 0 else 0)
+        for s in range(first, start[e] + length[e]):
+            i = lists[s]
+            if weight[i] > 0:
+                size += weight[i]
+                lists[end] = i
+                end += 1
+                _unfile(i, degree[i], head, after, before)
+                weight[i] = -weight[i]
+        if t >= 0:
+            length[e], mark[e] = 0, -1
+    start[me], length[me], elements[me], degree[me] = begin, end - begin, 0, size
+    state[_END], state[_SIZE] = end, size
+    return begin
+
+
+def _measure(begin, end, start, elements, weight, degree, mark, lists, stamp):
+    """Leave stamp + (variables of e outside of the new element) in the mark of each element e that meets it."""
+    for t in range(begin, end):
+        i = lists[t]
+        for s in range(start[i], start[i] + elements[i]):
+            e = lists[s]
+            if mark[e] >= stamp:
+                mark[e] += weight[i]  # negative
+            elif mark[e] >= 0:
+                mark[e] = degree[e] + stamp + weight[i]
+
+
+def _shortened(i, me, start, length, elements, weight, mark, lists, stamp):
+    """Drop from the list of i what the element `me` covers; returns the bound on its other neighbours and a hash."""
+    first, end, outside, code = start[i], start[i] + elements[i], 0, me
+    to = first
+    for s in range(first, end):
+        e = lists[s]
+        rest = mark[e] - stamp
+        if mark[e] >= 0:
+            if rest > 0:
+                outside += rest
+                code += e
+                lists[to] = e
+                to += 1
+            else:  # all of it is in `me`
+                mark[e] = -1
+    kept = to
+    for s in range(end, first + length[i]):
+        j = lists[s]
+        if weight[j] > 0:
+            outside += weight[j]
+            code += j
+            # at least one place has become free: the list had `me` or one of its elements
+            lists[to] = j
+            to += 1
+    # `me` comes first, in the place of the first element, which goes behind the elements
+    if kept < to:
+        lists[to] = lists[kept]
+    if first < kept:
+        lists[kept] = lists[first]
+    lists[first] = me
+    elements[i], length[i] = kept - first + 1, to - first + 1
+    return outside, code
+
+
+def _is_same(i, j, start, length, elements, mark, lists, stamp):
+    """Whether j has the list of i, whose entries are marked with the stamp in `mark`."""
+    if length[i] != length[j] or elements[i] != elements[j]:
+        return False
+    for s in range(start[j] + 1, start[j] + length[j]):
+        if mark[lists[s]] != stamp:
+            return False
+    return True
+
+
+def _examine(me, begin, start, length, elements, weight, degree, owner, mark, after, before, bucket, lists, state):
+    """Shorten the lists of what `me` joins, eliminate with it what it covers, and sort the others by their hashes."""
+    stamp, n = state[_STAMP] + 1, start.size  # above all marks of comparisons
+    end = begin + length[me]
+    _measure(begin, end, start, elements, weight, degree, mark, lists, stamp)
+    for t in range(begin, end):
+        i = lists[t]
+        outside, code = _shortened(i, me, start, length, elements, weight, mark, lists, stamp)
+        if outside == 0:
+            owner[i] = me
+            weight[me] += weight[i]
+            state[_SIZE] += weight[i]
+            weight[i], length[i] = 0, 0
+        else:
+            degree[i] = min(degree[i], outside)
+            code %= n
+            after[i], before[i] = bucket[code], code
+            bucket[code] = i
+    state[_STAMP] = stamp + n + 1
+
+
+def _merge(begin, end, start, length, elements, weight, owner, mark, after, before, bucket, lists, state):
+    """Merge the variables of the new element that have the same neighbours."""
+    for t in range(begin, end):
+        if weight[lists[t]] == 0:
+            continue
+        i = bucket[before[lists[t]]]
+        bucket[before[lists[t]]] = -1
+        while i >= 0 and after[i] >= 0:
+            state[_STAMP] += 1
+            stamp = state[_STAMP]
+            for s in range(start[i] + 1, start[i] + length[i]):
+                mark[lists[s]] = stamp
+            last, j = i, after[i]
+            while j >= 0:
+                if _is_same(i, j, start, length, elements, mark, lists, stamp):
+                    owner[j] = i
+                    weight[i] += weight[j]
+                    weight[j], length[j] = 0, 0
+                    after[last] = after[j]
+                else:
+                    last = j
+                j = after[j]
+            i = after[i]
+
+
+def _close(me, begin, length, weight, degree, mark, head, after, before, lists, state):
+    """File what is left of the new element by its degree."""
+    n, size, to, end = weight.size, state[_SIZE], begin, begin + length[me]
+    for t in range(begin, end):
+        i = lists[t]
+        if weight[i] == 0:
+            continue
+        weight[i] = -weight[i]
+        degree[i] = min(degree[i] + size - weight[i], n - state[_DONE] - weight[i])
+        _file(i, degree[i], head, after, before)
+        state[_LEAST] = min(state[_LEAST], degree[i])
+        lists[to] = i
+        to += 1
+    length[me], degree[me], state[_END], weight[me] = to - begin, size, to, 0
+    if to == begin:
+        mark[me] = -1
+
+
+@kernel
+def prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
+            state):  # fmt: skip
+    """Lists of a symmetric pattern without its diagonal, into the arrays after `dense`.
+
+    Variables with more neighbours than `dense` are left out: they come last.
+    """
+    size, end = start.size, 0
+    for i in range(size):
+        head[i], after[i], before[i], owner[i], elements[i], mark[i] = -1, -1, -1, -1, 0, 1
+        weight[i] = 0 if indptr[i + 1] - indptr[i] > dense else 1
+    state[_DONE], state[_LEAST], state[_STAMP] = 0, 0, 2
+    for i in range(size):
+        start[i] = end
+        if weight[i] == 0:
+            length[i], degree[i] = 0, 0
+            state[_DONE] += 1
+            continue
+        for t in range(indptr[i], indptr[i + 1]):
+            j = indices[t]
+            if j != i and weight[j] > 0:
+                lists[end] = j
+                end += 1
+        length[i] = degree[i] = end - start[i]
+        _file(i, degree[i], head, after, before)
+    state[_END] = end
+
+
+@kernel
+def eliminate(start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
+              state, most):  # fmt: skip
+    """Eliminate up to `most` variables of least degree, in place; returns how many are left.
+
+    The first of those that are eliminated together finds its position in `place`; the others have an owner.
+    """
+    n = start.size
+    for _ in range(most):
+        if state[_DONE] >= n:
+            break
+        while head[state[_LEAST]] < 0:
+            state[_LEAST] += 1
+        me = head[state[_LEAST]]
+        _unfile(me, degree[me], head, after, before)
+        if state[_END] + n > lists.size:
+            _tidy(start, length, lists, spare, state)
+        weight[me] = -weight[me]
+        begin = _joined(me, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state)
+        _examine(me, begin, start, length, elements, weight, degree, owner, mark, after, before, bucket, lists, state)
+        end = begin + length[me]
+        _merge(begin, end, start, length, elements, weight, owner, mark, after, before, bucket, lists, state)
+        place[me] = state[_DONE]
+        state[_DONE] -= weight[me]
+        _close(me, begin, length, weight, degree, mark, head, after, before, lists, state)
+    return n - state[_DONE]
+
+
+@kernel
+def finish(owner, place, bucket, full):
+    """Positions of all variables into `place`, where those of the first of each group are, less the `full` ones'.
+
+    Full ones come last. `bucket` is work space.
+    """
+    n = place.size
+    for i in range(n):
+        if place[i] >= 0:
+            place[i] -= full
+            bucket[i] = place[i] + 1
+    last = n - full
+    for i in range(n):
+        if place[i] < 0 and owner[i] < 0:
+            place[i] = last
+            last += 1
+        elif place[i] < 0:
+            root = i
+            while owner[root] >= 0:
+                root = owner[root]
+            place[i] = bucket[root]
+            bucket[root] += 1

@@ -1,0 +1,65 @@
+"""Patterns of sparse symmetric matrices that are made of blocks: joined, and split into triangles.
+
+A pattern holds both halves without the diagonal, by columns.
+"""
+
+from sparseopt._jit import kernel
+
+
+@kernel
+def count_block(indptr, indices, below, counts):
+    """Add the entries of a block that stands `below` rows under the diagonal block to the counts of columns.
+
+    A symmetric block stands at 0; its diagonal is left out.
+    """
+    for j in range(indptr.size - 1):
+        for t in range(indptr[j], indptr[j + 1]):
+            i = below + indices[t]
+            if i != j:
+                counts[i] += 1
+                if below > 0:
+                    counts[j] += 1
+
+
+@kernel
+def place_block(indptr, indices, data, below, ends, joined, values):
+    """Put the entries of a block at the ends of its columns and rows, which move on."""
+    for j in range(indptr.size - 1):
+        for t in range(indptr[j], indptr[j + 1]):
+            i = below + indices[t]
+            if i == j:
+                continue
+            joined[ends[i]], values[ends[i]] = j, data[t]
+            ends[i] += 1
+            if below > 0:
+                joined[ends[j]], values[ends[j]] = i, data[t]
+                ends[j] += 1
+
+
+@kernel
+def add_up(counts, starts):
+    """Starts of columns with these counts; the counts become the starts as well."""
+    starts[0] = 0
+    for k in range(counts.size):
+        starts[k + 1] = starts[k] + counts[k]
+        counts[k] = starts[k]
+
+
+@kernel
+def triangle(indptr, indices, data, place, sign, starts, rows, values):
+    """The entries above (sign 1) or below (-1) the diagonal once row and column k stand at place[k], by columns."""
+    n = place.size
+    for k in range(n + 1):
+        starts[k] = 0
+    for j in range(n):
+        for t in range(indptr[j], indptr[j + 1]):
+            if sign * place[indices[t]] < sign * place[j]:
+                starts[place[j] + 1] += 1
+    for k in range(n):
+        starts[k + 1] += starts[k]
+    for j in range(n):
+        to = starts[place[j]]
+        for t in range(indptr[j], indptr[j + 1]):
+            if sign * place[indices[t]] < sign * place[j]:
+                rows[to], values[to] = place[indices[t]], data[t]
+                to += 1

@@ -1,0 +1,227 @@
+"""LDL' of sparse symmetric quasi-definite matrices whose diagonal changes: ordered and analysed once.
+
+Where the factor stays thin it is made row by row, else from dense fronts.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term, kernel
+from sparseopt.kernels import fronts, ldl, ordering, patterns
+from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
+from sparseopt.kernels.ldl import factorise_rows, solve_in_place
+
+# Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
+_THICK = 40.0
+# Operations of one call, a few hundredths of a second.
+_PIECE = 50_000_000
+# Variables eliminated in one call of the ordering.
+_ROUND = 5000
+
+
+class SparseLDL:
+    """A symmetric pattern with its entries off the diagonal, and the factor for a diagonal.
+
+    Parameters
+    ----------
+    indptr, indices, data : arrays
+        Both halves of the matrix without its diagonal, by columns.
+    in_rows : bool
+        Whether the factor must be the simple one, of rows.
+    """
+
+    def __init__(self, indptr, indices, data, in_rows=False):
+        self.size = indptr.size - 1
+        self.place = fill_reducing(indptr, indices)
+        rows, values = np.empty(indices.size // 2, dtype=np.int64), np.empty(indices.size // 2)
+        starts = np.empty_like(indptr)
+        patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
+        parent, counts, marks = (np.empty(self.size, dtype=np.int64) for _ in range(3))
+        ldl.elimination_tree(starts, rows, parent, counts, marks)
+        self.entries = int(counts.sum())
+        self.operations = float(counts @ counts.astype(np.float64))
+        self.factor: RowFactor | FrontFactor
+        if in_rows or self.operations <= _THICK * self.entries:
+            self.factor = RowFactor.of(starts, rows, values, parent, counts, marks)
+            return
+        order, child, sibling = (np.empty(self.size, dtype=np.int64) for _ in range(3))
+        fronts.postorder(parent, child, sibling, order)
+        self.place = order[self.place]
+        patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
+        ldl.elimination_tree(starts, rows, parent, counts, marks)
+        lower = np.empty_like(indptr), np.empty_like(rows), np.empty_like(values)
+        patterns.triangle(indptr, indices, data, self.place, -1, *lower)
+        self.factor = FrontFactor.of(starts, rows, lower, parent, counts)
+
+    def factorise(self, diagonal) -> bool:
+        """Factorise with this diagonal; whether all pivots are finite and none is zero."""
+        ordered = np.empty(self.size)
+        ordered[self.place] = diagonal
+        done = 0
+        while 0 <= done < self.factor.steps:  # in pieces, for the sake of Ctrl-C
+            done = factorise_piece(self.factor, ordered, done, _PIECE)
+        return done == self.factor.steps and bool(np.isfinite(self.factor.pivots).all())
+
+    def solve(self, right):
+        """Solution for a right-hand side."""
+        x = np.empty(self.size)
+        x[self.place] = right
+        solve_with(self.factor, x)
+        return x[self.place]
+
+
+def _memory():
+    return field(repr=False, metadata={"memory": True})
+
+
+class LDLFactor(Term):
+    """A factor whose memory stays, for kernels: rows and columns in the order of elimination."""
+
+    @abstractmethod
+    def factorise(self, diagonal, done, work):
+        """Go on at step `done` for about `work` operations; the next step, negative at a zero pivot."""
+
+    @abstractmethod
+    def solve(self, x):
+        """Solution of L D L' x = x, in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowFactor(LDLFactor):
+    """The factor row by row."""
+
+    steps: int
+    matrix_starts: np.ndarray
+    matrix_rows: np.ndarray
+    matrix_values: np.ndarray
+    parent: np.ndarray
+    starts: np.ndarray
+    rows: np.ndarray = _memory()
+    values: np.ndarray = _memory()
+    pivots: np.ndarray = _memory()
+    filled: np.ndarray = _memory()
+    row: np.ndarray = _memory()
+    path: np.ndarray = _memory()
+    marks: np.ndarray = _memory()
+
+    @classmethod
+    def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
+        """The factor of a matrix that has been analysed, given by its upper triangle."""
+        size, starts = parent.size, np.empty(parent.size + 1, dtype=np.int64)
+        patterns.add_up(counts, starts)
+        entries = int(starts[-1])
+        filled, path = np.empty((2, size), dtype=np.int64)
+        return cls(
+            size, matrix_starts, matrix_rows, matrix_values, parent, starts, np.empty(entries, dtype=np.int64),
+            np.empty(entries), np.empty(size), filled, np.empty(size), path, marks,
+        )  # fmt: skip
+
+    def factorise(self, diagonal, done, work):
+        return factorise_rows(
+            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.parent, self.starts, self.rows,
+            self.values, self.pivots, self.filled, self.row, self.path, self.marks, done, work,
+        )  # fmt: skip
+
+    def solve(self, x):
+        solve_in_place(self.starts, self.rows, self.values, self.pivots, x)
+
+
+@dataclass(frozen=True, eq=False)
+class FrontFactor(LDLFactor):
+    """The factor from dense fronts."""
+
+    steps: int
+    matrix_starts: np.ndarray
+    matrix_rows: np.ndarray
+    matrix_values: np.ndarray
+    first: np.ndarray
+    below: np.ndarray
+    rows: np.ndarray
+    panels: np.ndarray
+    children: np.ndarray
+    kin: np.ndarray
+    values: np.ndarray = _memory()
+    pivots: np.ndarray = _memory()
+    local: np.ndarray = _memory()
+    relative: np.ndarray = _memory()
+    stack: np.ndarray = _memory()
+    end: np.ndarray = _memory()
+    column: np.ndarray = _memory()
+
+    @classmethod
+    def of(cls, starts, rows, lower, parent, counts):
+        """The factor of a matrix in postorder, given by both triangles: the pattern of the upper one, and the lower one."""
+        size = parent.size
+        first, node, work = (np.empty(size + 1, dtype=np.int64) for _ in range(3))
+        n = fronts.nodes(parent, counts, first, node, work)
+        filled, below = np.empty(n, dtype=np.int64), np.empty(n + 1, dtype=np.int64)
+        patterns.add_up(counts[first[1 : n + 1] - 1], below)
+        found = np.empty(below[-1], dtype=np.int64)
+        fronts.rows_below(starts, rows, parent, first, node, n, below, filled, work, found)
+        panels, children, kin = (np.empty(n + 1, dtype=np.int64) for _ in range(3))
+        most = fronts.family(parent, first, node, below, panels, n, children, kin)
+        return cls(
+            n, *lower, first, below, found, panels, children, kin, np.empty(panels[n]), np.empty(size), work, node,
+            np.empty(most), np.zeros(1, dtype=np.int64), np.empty(size),
+        )  # fmt: skip
+
+    def factorise(self, diagonal, done, work):
+        return factorise_nodes(
+            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.first, self.below, self.rows,
+            self.panels, self.children, self.kin, self.values, self.pivots, self.local, self.relative, self.stack,
+            self.end, self.steps, done, work,
+        )  # fmt: skip
+
+    def solve(self, x):
+        solve_nodes(
+            self.first, self.below, self.rows, self.panels, self.values, self.pivots, self.steps, self.column, x
+        )
+
+
+@kernel
+def factorise_piece(factor, diagonal, done, work):
+    """Go on with a factorisation at step `done` for about `work` operations, in place; the next step, or negative."""
+    return factor.factorise(diagonal, done, work)
+
+
+@kernel
+def solve_with(factor, x):
+    """Solution of L D L' x = x, in place."""
+    factor.solve(x)
+
+
+def joined(blocks, size):
+    """Both halves of a symmetric matrix of CSC blocks, each given with the number of rows it stands under the first."""
+    counts, starts = np.zeros(size, dtype=np.int64), np.empty(size + 1, dtype=np.int64)
+    for below, block in blocks:
+        patterns.count_block(block.indptr, block.indices, below, counts)
+    patterns.add_up(counts, starts)
+    indices, data = np.empty(starts[-1], dtype=np.int64), np.empty(starts[-1])
+    for below, block in blocks:
+        patterns.place_block(block.indptr, block.indices, block.data, below, counts, indices, data)
+    return starts, indices, data
+
+
+def fill_reducing(indptr, indices):
+    """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
+    n = indptr.size - 1
+    start, length, elements, weight, degree, owner, mark, after, before = np.empty((9, n), dtype=np.int64)
+    head, bucket, place = np.full((3, n + 1), -1, dtype=np.int64)
+    lists = np.empty(indices.size + 2 * n + 8, dtype=np.int64)
+    spare, state = np.empty_like(lists), np.zeros(5, dtype=np.int64)
+    dense = max(16, int(10 * np.sqrt(n)))
+    ordering.prepare(
+        indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state
+    )
+    full = int(state[2])
+    left = n - full
+    while left:
+        left = ordering.eliminate(
+            start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
+            state, _ROUND,
+        )  # fmt: skip
+    place = place[:n]
+    ordering.finish(owner, place, bucket, full)
+    return place
