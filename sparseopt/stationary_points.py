@@ -16,9 +16,10 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraint_rows import ConstraintRows, bounds_of, joined
-from sparseopt.constraints import Cardinality, Duals, NonlinearConstraint
+from sparseopt.constraints import Cardinality, Duals, LinearConstraint, NonlinearConstraint, Simplex
 from sparseopt.forms import SeparableForm
 from sparseopt.kkt import balanced_multipliers
+from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import is_priced, parts_of, without_price
 
@@ -38,10 +39,13 @@ class FirstOrder:
 
 
 def covers(problem) -> bool:
-    """Whether only first order is known of the problem: a function of the user's is in it."""
-    return not problem.loss.is_compiled or any(
-        isinstance(part, NonlinearConstraint) for part in parts_of(problem.constraint)
-    )
+    """Whether only first order is known of the problem: it has a function of the user's, or a support under rows."""
+    parts = parts_of(problem.constraint)
+    if not problem.loss.is_compiled or any(isinstance(part, NonlinearConstraint) for part in parts):
+        return True
+    # of quadratics the tree of a branch and bound knows more
+    has_rows = any(isinstance(part, LinearConstraint | Simplex) for part in parts)
+    return has_rows and problem.chooses_support and not isinstance(problem.loss, LeastSquares | Quadratic)
 
 
 def first_order(problem, w, duals=None) -> FirstOrder:
