@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.contestants import chosen, entered, is_chosen
 from benchmarks.measure import race
-from benchmarks.report import PACKAGES, RESULTS, commit, markdown, save
+from benchmarks.report import PACKAGES, RESULTS, commit, kept_rows, markdown, save
 from benchmarks.suite import Suite
 
 # Features from which one draw has to do: peers take minutes.
@@ -27,6 +27,7 @@ def options_of(suite, arguments):
     add("--draws", type=int, default=3, help="draws of each problem, one of the largest (default 3)")
     add("--patience", type=float, default=200.0, help="seconds after which another interpreter is given up")
     add("--quick", action="store_true", help="tiny data, nothing saved")
+    add("--keep", action="store_true", help="keep the saved rows of problems that are not run now")
     add("--out", type=Path, help="directory of the results (default benchmarks/results)")
     return parser.parse_args(arguments)
 
@@ -80,6 +81,11 @@ def merged(draws):
     return table
 
 
+def with_kept(name, title, rows, options):
+    """The rows with those of other problems that are saved, in so far as these are to be kept."""
+    return rows + kept_rows(name, title, rows, options.out or RESULTS) if options.keep and rows else rows
+
+
 def main(arguments=None):
     """Measure, print and save."""
     suite = Suite("subset_exact")
@@ -91,7 +97,7 @@ def main(arguments=None):
         # those that are there are kept where a later one fails
         rows.extend(run_draws(suite, contestants, options))
     finally:
-        tables = {"exact": rows}
+        tables = {"exact": with_kept("subset_exact", "exact", rows, options)}
         for host in hosts[1:]:
             tables["versions elsewhere"] = [host.versions(PACKAGES)]
             host.close()

@@ -4,7 +4,7 @@ import warnings
 
 from benchmarks.contestants import chosen
 from benchmarks.report import RESULTS, markdown, save
-from benchmarks.subset_exact.__main__ import options_of, run_draws
+from benchmarks.subset_exact.__main__ import options_of, run_draws, with_kept
 from benchmarks.suite import Suite
 
 
@@ -24,7 +24,11 @@ def main(arguments=None):
         if rows:
             print(markdown(rows), flush=True)
         if rows and (options.out or not options.quick):
-            save("subset_logistic", {"logistic": rows}, options.out or RESULTS)
+            save(
+                "subset_logistic",
+                {"logistic": with_kept("subset_logistic", "logistic", rows, options)},
+                options.out or RESULTS,
+            )
     return rows
 
 
