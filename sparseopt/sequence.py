@@ -163,7 +163,7 @@ class QuadraticSequence:
         A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
         y = loss.y if isinstance(loss, LeastSquares) else None
         self._form = convex_form(problem.penalty, p)
-        self._data = _Data(problem, A, problem.penalty, program.q[:p], y, row_lower, row_upper, lower, upper)
+        self._data = _Data(problem, A, problem.penalty, program.q[:p].copy(), y, row_lower, row_upper, lower, upper)
         self._program, self._dual = program, DualProgram(program)
         self._free = program.q.size - p  # an intercept of sparse data is a coefficient without bounds
         self._is_crossed = bool(np.any(program.lower > program.upper) or np.any(row_lower > row_upper))
@@ -369,7 +369,9 @@ def _sides(lower, upper, old_lower, old_upper, lower_name, upper_name):
     low, high = found
     if (low > high).any() or (low == np.inf).any() or (high == -np.inf).any():
         i = int(np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))[0])
-        raise ValueError(f"{lower_name} {low[i]:g} exceeds {upper_name} {high[i]:g} in entry {i}; swap or correct them.")
+        raise ValueError(
+            f"{lower_name} {low[i]:g} exceeds {upper_name} {high[i]:g} in entry {i}; swap or correct them."
+        )
     return low, high
 
 

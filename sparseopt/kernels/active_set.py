@@ -356,7 +356,9 @@ def take(held, metric, sides, standing, objective, i, excess):
             if abs(move) * metric.norms[other] <= 1e-10 * own:
                 standing.y[a] = 0.0
                 continue
-            end = sides.most(other, standing.states[other]) if move > 0.0 else sides.least(other, standing.states[other])
+            end = (
+                sides.most(other, standing.states[other]) if move > 0.0 else sides.least(other, standing.states[other])
+            )
             reach = max((end - standing.multipliers[other]) / move, 0.0)
             if reach < step:
                 place, step = a, reach
@@ -626,7 +628,9 @@ def settle(objective, metric, sides, held, standing, w, y, box, image, rest, eno
 
 
 @kernel
-def advance(objective, metric, sides, held, standing, w, y, box, image, rest, is_new, is_proximal, enough, rounds, limit):
+def advance(
+    objective, metric, sides, held, standing, w, y, box, image, rest, is_new, is_proximal, enough, rounds, limit
+):
     """Up to `limit` changes of what is held, and the solution in w, y and box where that is the end, all in place.
 
     With `is_new` the data have changed, or the factor of what is held is to be made anew where its size is zero.

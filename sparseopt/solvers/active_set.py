@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.constraints import Box, LinearConstraint
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.kkt import check_dual_ray
+from sparseopt.problem import parts_of
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.dual_program import DualProgram
@@ -72,10 +74,10 @@ class ActiveSet(Solver):
         """Why this solver cannot take the problem, or None."""
         if reason := unfit(problem):
             return reason
-        program_sides = problem.n_features + _n_rows(problem.constraint)
-        if program_sides > _LARGEST:
+        count = problem.n_features + _n_rows(problem.constraint)
+        if count > _LARGEST:
             return (
-                f"{program_sides} rows and coefficients are more than the {_LARGEST} of a method for small problems; "
+                f"{count} rows and coefficients are more than the {_LARGEST} of a method for small problems; "
                 "InteriorPoint takes them"
             )
         return None
@@ -130,5 +132,9 @@ class ActiveSet(Solver):
 
 def _n_rows(constraint):
     """Rows of a polyhedron."""
-    parts = getattr(constraint, "parts", (constraint,))
-    return sum(part.A.shape[0] if hasattr(part, "A") else 1 for part in parts if part is not None)
+    rows = (
+        part.A.shape[0] if isinstance(part, LinearConstraint) else 1
+        for part in parts_of(constraint)
+        if not isinstance(part, Box)
+    )
+    return sum(rows)
