@@ -264,7 +264,7 @@ class QuadraticSequence:
 
     def _refresh(self):
         """Pass sides and slopes on."""
-        data, form, free = self._data, self._form, self._free
+        data, form = self._data, self._form
         program = self._program
         p = data.c.size
         program.lower[:p], program.upper[:p] = np.maximum(data.lower, form.lower), np.minimum(data.upper, form.upper)

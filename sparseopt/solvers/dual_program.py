@@ -12,8 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from sparseopt.kernels import active_set as kernels
-from sparseopt.kernels.active_set import Held, Metric, Objective, Sides, Standing
+from sparseopt.kernels.active_set import OPTIMAL, advance
+from sparseopt.kernels.held_sides import (
+    EQUAL,
+    LOWER,
+    NEGATIVE,
+    POSITIVE,
+    UPPER,
+    ZERO,
+    Held,
+    Metric,
+    Objective,
+    Sides,
+    Standing,
+)
 from sparseopt.solvers.quadratic_program import equilibrate
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
@@ -67,7 +79,7 @@ class DualProgram:
         self.sides = Sides(np.empty(count), np.empty(count), np.zeros(count))
         held = np.empty(p, np.int64), np.zeros(1, np.int64), np.empty((p, p)), np.empty(p), np.empty(p)
         self.held = Held(*held)
-        states, zeros = np.full(count, kernels.POSITIVE), (np.zeros(count) for _ in range(5))
+        states, zeros = np.full(count, POSITIVE), (np.zeros(count) for _ in range(5))
         self.standing = Standing(states, *zeros, np.empty(p), np.empty(p))
         self.objective = Objective(
             self.P, self.A, weight, *(np.zeros(p) for _ in range(3)), np.zeros(count), np.zeros(2), np.zeros(count)
@@ -97,16 +109,16 @@ class DualProgram:
         sides, states = self.sides, self.standing.states
         self.held.size[0] = 0
         self.standing.multipliers[:] = 0.0
-        states[:] = np.where(sides.alpha > 0.0, kernels.ZERO, kernels.POSITIVE)
-        states[sides.low == sides.high] = kernels.EQUAL
+        states[:] = np.where(sides.alpha > 0.0, ZERO, POSITIVE)
+        states[sides.low == sides.high] = EQUAL
         if w is not None:
             self.objective.centre[:] = w
             values = np.append(self.A @ w, w)
-            is_open = (states != kernels.EQUAL) & (values != 0.0)
-            states[is_open] = np.where(values > 0.0, kernels.POSITIVE, kernels.NEGATIVE)[is_open]
-            is_open = np.abs(states) == kernels.POSITIVE
-            states[is_open & (values <= sides.low)] = kernels.LOWER
-            states[is_open & (values >= sides.high)] = kernels.UPPER
+            is_open = (states != EQUAL) & (values != 0.0)
+            states[is_open] = np.where(values > 0.0, POSITIVE, NEGATIVE)[is_open]
+            is_open = np.abs(states) == POSITIVE
+            states[is_open & (values <= sides.low)] = LOWER
+            states[is_open & (values >= sides.high)] = UPPER
         self.is_new = True
 
     def refactorise(self):
@@ -118,11 +130,11 @@ class DualProgram:
         """A chunk of at most `limit` changes: how it ended, how many there were, and the solution if that was the end."""
         m, p = self.A.shape
         w, y, box = np.empty(p), np.empty(m), np.empty(p)
-        code, changes, *found = kernels.advance(
+        code, changes, *found = advance(
             *self.parts, w, y, box, *self.space, self.is_new, self.is_proximal, enough, _ROUNDS, min(limit, self.chunk)
         )
         self.is_new = False
-        return code, changes, Settled(w, y, box, *found) if code == kernels.OPTIMAL else None
+        return code, changes, Settled(w, y, box, *found) if code == OPTIMAL else None
 
     def infeasibility(self, program):
         """The ray of multipliers at which an ascent has ended, where it proves that there is no feasible point, or None."""

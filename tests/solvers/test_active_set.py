@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.kernels.active_set import Held, Metric
+from sparseopt.kernels.held_sides import Held, Metric
 from sparseopt.kkt import kkt_residuals
 
 TIGHT = 1e-9
