@@ -287,7 +287,7 @@ class QuadraticSequence:
                 if doubts:
                     break
                 doubts += 1
-                dual.refactorise()
+                dual.retry()
             elif code == INFEASIBLE:
                 ray = dual.infeasibility(self._program)
                 if ray is not None:

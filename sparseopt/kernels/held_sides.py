@@ -207,7 +207,7 @@ class Objective(Term):
 
     P: np.ndarray
     A: np.ndarray
-    weight: np.ndarray
+    weight: np.ndarray = field(metadata=MEMORY)
     c: np.ndarray = field(metadata=MEMORY)
     centre: np.ndarray = field(metadata=MEMORY)
     slope: np.ndarray = field(metadata=MEMORY)

@@ -104,7 +104,7 @@ class ActiveSet(Solver):
             if state.is_fresh:
                 state.status = Status.STALLED
                 return state
-            dual.refactorise()
+            dual.retry()
             state.is_fresh = True
         code, changes, settled = dual.advance(1e-3 * tol, max_iterations)
         state.iterations += changes

@@ -31,8 +31,8 @@ from sparseopt.solvers.rays import descent_ray, separating_ray
 
 # A pivot of P that is a smaller part of its diagonal entry is rounding.
 _SINGULAR = 1e-11
-# Weight of the proximal term in the equilibrated program.
-_WEIGHT = 1e-6
+# Weight of the proximal term in the equilibrated program, and in a second attempt.
+_WEIGHT, _HEAVY = 1e-6, 1e-3
 # Work of one call, some hundredths of a second, and refinements of a point.
 _WORK, _ROUNDS = 2e7, 4
 # Part of the sum of its terms that the support of a ray must exceed, or it may be rounding.
@@ -71,11 +71,7 @@ class DualProgram:
         count = m + p
         weight, inverse = _factorised(program, self.P)
         self.is_proximal = bool(weight.any())
-        normals = np.empty((count, p))
-        normals[:m], normals[m:] = self.A @ inverse.T, inverse.T
-        self.metric = Metric(
-            normals, np.sqrt(np.einsum("ij,ij->i", normals, normals)), np.empty((count, count)), np.zeros(count, bool)
-        )
+        self.metric = self._metric(inverse)
         self.sides = Sides(np.empty(count), np.empty(count), np.zeros(count))
         held = np.empty(p, np.int64), np.zeros(1, np.int64), np.empty((p, p)), np.empty(p), np.empty(p)
         self.held = Held(*held)
@@ -89,6 +85,14 @@ class DualProgram:
         #: Changes that one call may make.
         self.chunk = int(np.clip(_WORK / (3 * count * p + 1), 1, 10_000))
         self.set(program.q, program.row_lower, program.row_upper, program.lower, program.upper, program.alpha)
+
+    def _metric(self, inverse):
+        """The metric that the inverse of a Cholesky factor gives."""
+        m, p = self.A.shape
+        normals = np.empty((m + p, p))
+        normals[:m], normals[m:] = self.A @ inverse.T, inverse.T
+        norms = np.sqrt(np.einsum("ij,ij->i", normals, normals))
+        return Metric(normals, norms, np.empty((m + p, m + p)), np.zeros(m + p, bool))
 
     def set(self, q, row_lower, row_upper, lower, upper, alpha):
         """Give the program other data; where a slope alpha_j |w_j| has one sign in the bounds it becomes linear."""
@@ -111,8 +115,8 @@ class DualProgram:
         self.standing.multipliers[:] = 0.0
         states[:] = np.where(sides.alpha > 0.0, ZERO, POSITIVE)
         states[sides.low == sides.high] = EQUAL
+        self.objective.centre[:] = 0.0 if w is None else w
         if w is not None:
-            self.objective.centre[:] = w
             values = np.append(self.A @ w, w)
             is_open = (states != EQUAL) & (values != 0.0)
             states[is_open] = np.where(values > 0.0, POSITIVE, NEGATIVE)[is_open]
@@ -121,8 +125,15 @@ class DualProgram:
             states[is_open & (values >= sides.high)] = UPPER
         self.is_new = True
 
-    def refactorise(self):
-        """Factorise what is held anew, where rounding has gathered."""
+    def retry(self):
+        """Prepare another attempt, where rounding has spoilt one: a new factor, and heavier proximal weights."""
+        if self.is_proximal:
+            # more points, in a metric where sides that nearly depend on each other do so less
+            weight, inverse = _factorised(self.program, self.P, _HEAVY)
+            self.objective.weight[:] = weight
+            self.metric = self._metric(inverse)
+            self.parts = self.objective, self.metric, self.sides, self.held, self.standing
+            self.start()
         self.held.size[0] = 0
         self.is_new = True
 
@@ -175,14 +186,14 @@ def _matrices(program):
     return P, np.ascontiguousarray(A)
 
 
-def _factorised(program, P):
+def _factorised(program, P, scaled_weight=_WEIGHT):
     """Proximal weights, zero where P needs none, and the inverse of the Cholesky factor of H."""
     lapack = scipy.linalg.lapack
     own, weight = P.diagonal(), np.zeros(P.shape[0])
     L, fault = lapack.dpotrf(P, lower=1)
     if fault or not np.all(L.diagonal() ** 2 > _SINGULAR * own):
         columns, _, cost = equilibrate(program)
-        weight = _WEIGHT / (cost * columns**2)
+        weight = scaled_weight / (cost * columns**2)
         H = P.copy()
         H.flat[:: weight.size + 1] += weight
         L, _ = lapack.dpotrf(H, lower=1, overwrite_a=1)
