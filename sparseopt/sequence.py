@@ -160,9 +160,14 @@ class QuadraticSequence:
             raise UnsupportedProblem(f"QuadraticSequence: {reason}.")
         self.tol = as_number(tol, "tol", least=0.0)
         program, loss, p = quadratic_program(problem), problem.loss, problem.n_features
-        A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
+        form = convex_form(problem.penalty, p)
+        if np.isfinite(form.lower).any() or np.isfinite(form.upper).any() or program.q.size > p:
+            A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
+        else:
+            A, row_lower, row_upper = program.A, program.row_lower.copy(), program.row_upper.copy()
+            lower, upper = program.lower.copy(), program.upper.copy()
         y = loss.y if isinstance(loss, LeastSquares) else None
-        self._form = convex_form(problem.penalty, p)
+        self._form = form
         self._data = _Data(problem, A, problem.penalty, program.q[:p].copy(), y, row_lower, row_upper, lower, upper)
         self._program, self._dual = program, DualProgram(program)
         self._free = program.q.size - p  # an intercept of sparse data is a coefficient without bounds
