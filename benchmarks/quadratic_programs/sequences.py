@@ -9,9 +9,8 @@ computed here for all alike. Cold times are those of setting up and solving one 
 import argparse
 
 import numpy as np
-from scipy import sparse
-
 import sparseopt as so
+from scipy import sparse
 
 from benchmarks.measure import race
 from benchmarks.quadratic_programs.programs import _program, residuals
