@@ -84,13 +84,13 @@ from sparseopt.selection import reweighted as reweighted
 from sparseopt.selection import stability_selection as stability_selection
 from sparseopt.sensitivity import DataSlopes as DataSlopes
 from sparseopt.sensitivity import solution_slopes as solution_slopes
+from sparseopt.sequence import QuadraticSequence as QuadraticSequence
+from sparseopt.sequence import SequenceSolution as SequenceSolution
 from sparseopt.solution import Duals as Duals
 from sparseopt.solution import NotCertified as NotCertified
 from sparseopt.solution import Solution as Solution
 from sparseopt.solution import Status as Status
 from sparseopt.solution import UnsupportedProblem as UnsupportedProblem
-from sparseopt.sequence import QuadraticSequence as QuadraticSequence
-from sparseopt.sequence import SequenceSolution as SequenceSolution
 from sparseopt.solve import default_solver as default_solver
 from sparseopt.solve import solve as solve
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian as AugmentedLagrangian

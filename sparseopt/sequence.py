@@ -160,10 +160,15 @@ class QuadraticSequence:
             raise UnsupportedProblem(f"QuadraticSequence: {reason}.")
         self.tol = as_number(tol, "tol", least=0.0)
         program, loss, p = quadratic_program(problem), problem.loss, problem.n_features
-        A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
+        form = convex_form(problem.penalty, p)
+        if np.isfinite(form.lower).any() or np.isfinite(form.upper).any() or program.q.size > p:
+            A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
+        else:
+            A, row_lower, row_upper = program.A, program.row_lower.copy(), program.row_upper.copy()
+            lower, upper = program.lower.copy(), program.upper.copy()
         y = loss.y if isinstance(loss, LeastSquares) else None
-        self._form = convex_form(problem.penalty, p)
-        self._data = _Data(problem, A, problem.penalty, program.q[:p], y, row_lower, row_upper, lower, upper)
+        self._form = form
+        self._data = _Data(problem, A, problem.penalty, program.q[:p].copy(), y, row_lower, row_upper, lower, upper)
         self._program, self._dual = program, DualProgram(program)
         self._free = program.q.size - p  # an intercept of sparse data is a coefficient without bounds
         self._is_crossed = bool(np.any(program.lower > program.upper) or np.any(row_lower > row_upper))
@@ -264,7 +269,7 @@ class QuadraticSequence:
 
     def _refresh(self):
         """Pass sides and slopes on."""
-        data, form, free = self._data, self._form, self._free
+        data, form = self._data, self._form
         program = self._program
         p = data.c.size
         program.lower[:p], program.upper[:p] = np.maximum(data.lower, form.lower), np.minimum(data.upper, form.upper)
@@ -287,7 +292,7 @@ class QuadraticSequence:
                 if doubts:
                     break
                 doubts += 1
-                dual.refactorise()
+                dual.retry()
             elif code == INFEASIBLE:
                 ray = dual.infeasibility(self._program)
                 if ray is not None:
@@ -369,7 +374,9 @@ def _sides(lower, upper, old_lower, old_upper, lower_name, upper_name):
     low, high = found
     if (low > high).any() or (low == np.inf).any() or (high == -np.inf).any():
         i = int(np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))[0])
-        raise ValueError(f"{lower_name} {low[i]:g} exceeds {upper_name} {high[i]:g} in entry {i}; swap or correct them.")
+        raise ValueError(
+            f"{lower_name} {low[i]:g} exceeds {upper_name} {high[i]:g} in entry {i}; swap or correct them."
+        )
     return low, high
 
 

@@ -38,10 +38,16 @@ SLOW = so.ProximalGradient(accelerated=False)
         (so.Problem(LASSO.loss, so.L0(0.1)), so.LocalSearch),
         (so.Problem(so.Logistic(X, np.sign(Y)), constraint=so.Cardinality(2)), so.LocalSearch),
         (so.Problem(so.Cox(X, np.abs(Y) + 0.1, Y > 0), constraint=so.Cardinality(2)), so.HardThresholding),
-        (so.Problem(LASSO.loss, constraint=so.LinearConstraint(np.ones((1, 10)), 1, 1)), so.InteriorPoint),
+        (so.Problem(LASSO.loss, constraint=so.LinearConstraint(np.ones((1, 10)), 1, 1)), so.ActiveSet),
         (
             so.Problem(
                 LASSO.loss, so.L1(0.1), so.Intersection(so.Box(0, 1), so.LinearConstraint(np.ones((1, 10)), 1, 1))
+            ),
+            so.ActiveSet,
+        ),
+        (
+            so.Problem(
+                so.Quadratic(np.eye(150), np.ones(150)), constraint=so.LinearConstraint(np.ones((1, 150)), 1, 1)
             ),
             so.InteriorPoint,
         ),

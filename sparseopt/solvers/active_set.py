@@ -8,13 +8,17 @@ anything between -alpha_j and alpha_j. Each change costs an update of a factor, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.constraints import Box, LinearConstraint, Simplex
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.kkt import check_dual_ray
+from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.problem import parts_of
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.dual_program import DualProgram
@@ -72,10 +76,10 @@ class ActiveSet(Solver):
         """Why this solver cannot take the problem, or None."""
         if reason := unfit(problem):
             return reason
-        program_sides = problem.n_features + _n_rows(problem.constraint)
-        if program_sides > _LARGEST:
+        count = n_sides(problem)
+        if count > _LARGEST:
             return (
-                f"{program_sides} rows and coefficients are more than the {_LARGEST} of a method for small problems; "
+                f"{count} rows and coefficients are more than the {_LARGEST} of a method for small problems; "
                 "InteriorPoint takes them"
             )
         return None
@@ -102,7 +106,7 @@ class ActiveSet(Solver):
             if state.is_fresh:
                 state.status = Status.STALLED
                 return state
-            dual.refactorise()
+            dual.retry()
             state.is_fresh = True
         code, changes, settled = dual.advance(1e-3 * tol, max_iterations)
         state.iterations += changes
@@ -128,7 +132,19 @@ class ActiveSet(Solver):
         return state
 
 
-def _n_rows(constraint):
-    """Rows of a polyhedron."""
-    parts = getattr(constraint, "parts", (constraint,))
-    return sum(part.A.shape[0] if hasattr(part, "A") else 1 for part in parts if part is not None)
+def n_sides(problem):
+    """Rows and coefficients of a quadratic problem in a polyhedron; inf of another one."""
+    if not isinstance(problem.loss, (Quadratic, LeastSquares)):
+        return math.inf
+    count = problem.n_features
+    for part in parts_of(problem.constraint):
+        match part:
+            case LinearConstraint(A=A):
+                count += A.shape[0]
+            case Simplex():
+                count += 1
+            case Box():
+                pass
+            case _:
+                return math.inf
+    return count

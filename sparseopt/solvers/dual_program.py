@@ -12,19 +12,34 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from sparseopt.kernels import active_set as kernels
-from sparseopt.kernels.active_set import Held, Metric, Objective, Sides, Standing
+from sparseopt.kernels.active_set import OPTIMAL, advance
+from sparseopt.kernels.held_sides import (
+    EQUAL,
+    LOWER,
+    NEGATIVE,
+    POSITIVE,
+    UPPER,
+    ZERO,
+    Held,
+    Metric,
+    Objective,
+    Sides,
+    Standing,
+)
 from sparseopt.solvers.quadratic_program import equilibrate
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 # A pivot of P that is a smaller part of its diagonal entry is rounding.
 _SINGULAR = 1e-11
-# Weight of the proximal term in the equilibrated program.
-_WEIGHT = 1e-6
+# Weight of the proximal term in the equilibrated program, and in a second attempt.
+_WEIGHT, _HEAVY = 1e-6, 1e-3
 # Work of one call, some hundredths of a second, and refinements of a point.
 _WORK, _ROUNDS = 2e7, 4
 # Part of the sum of its terms that the support of a ray must exceed, or it may be rounding.
 _SIGNIFICANT = 1e-11
+
+# The first terms that were made.
+_TYPES: dict[str, tuple] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +74,28 @@ class DualProgram:
         count = m + p
         weight, inverse = _factorised(program, self.P)
         self.is_proximal = bool(weight.any())
-        normals = np.empty((count, p))
-        normals[:m], normals[m:] = self.A @ inverse.T, inverse.T
-        self.metric = Metric(
-            normals, np.sqrt(np.einsum("ij,ij->i", normals, normals)), np.empty((count, count)), np.zeros(count, bool)
-        )
+        self.metric = self._metric(inverse)
         self.sides = Sides(np.empty(count), np.empty(count), np.zeros(count))
         held = np.empty(p, np.int64), np.zeros(1, np.int64), np.empty((p, p)), np.empty(p), np.empty(p)
         self.held = Held(*held)
-        states, zeros = np.full(count, kernels.POSITIVE), (np.zeros(count) for _ in range(5))
+        states, zeros = np.full(count, POSITIVE), (np.zeros(count) for _ in range(5))
         self.standing = Standing(states, *zeros, np.empty(p), np.empty(p))
         self.objective = Objective(
             self.P, self.A, weight, *(np.zeros(p) for _ in range(3)), np.zeros(count), np.zeros(2), np.zeros(count)
         )
-        self.parts = self.objective, self.metric, self.sides, self.held, self.standing
+        self.parts = _typed(self.objective, self.metric, self.sides, self.held, self.standing)
         self.space = np.empty(m), np.empty(p)
         #: Changes that one call may make.
         self.chunk = int(np.clip(_WORK / (3 * count * p + 1), 1, 10_000))
         self.set(program.q, program.row_lower, program.row_upper, program.lower, program.upper, program.alpha)
+
+    def _metric(self, inverse):
+        """The metric that the inverse of a Cholesky factor gives."""
+        m, p = self.A.shape
+        normals = np.empty((m + p, p))
+        normals[:m], normals[m:] = self.A @ inverse.T, inverse.T
+        norms = np.sqrt(np.einsum("ij,ij->i", normals, normals))
+        return Metric(normals, norms, np.empty((m + p, m + p)), np.zeros(m + p, bool))
 
     def set(self, q, row_lower, row_upper, lower, upper, alpha):
         """Give the program other data; where a slope alpha_j |w_j| has one sign in the bounds it becomes linear."""
@@ -97,20 +116,27 @@ class DualProgram:
         sides, states = self.sides, self.standing.states
         self.held.size[0] = 0
         self.standing.multipliers[:] = 0.0
-        states[:] = np.where(sides.alpha > 0.0, kernels.ZERO, kernels.POSITIVE)
-        states[sides.low == sides.high] = kernels.EQUAL
+        states[:] = np.where(sides.alpha > 0.0, ZERO, POSITIVE)
+        states[sides.low == sides.high] = EQUAL
+        self.objective.centre[:] = 0.0 if w is None else w
         if w is not None:
-            self.objective.centre[:] = w
             values = np.append(self.A @ w, w)
-            is_open = (states != kernels.EQUAL) & (values != 0.0)
-            states[is_open] = np.where(values > 0.0, kernels.POSITIVE, kernels.NEGATIVE)[is_open]
-            is_open = np.abs(states) == kernels.POSITIVE
-            states[is_open & (values <= sides.low)] = kernels.LOWER
-            states[is_open & (values >= sides.high)] = kernels.UPPER
+            is_open = (states != EQUAL) & (values != 0.0)
+            states[is_open] = np.where(values > 0.0, POSITIVE, NEGATIVE)[is_open]
+            is_open = np.abs(states) == POSITIVE
+            states[is_open & (values <= sides.low)] = LOWER
+            states[is_open & (values >= sides.high)] = UPPER
         self.is_new = True
 
-    def refactorise(self):
-        """Factorise what is held anew, where rounding has gathered."""
+    def retry(self):
+        """Prepare another attempt, where rounding has spoilt one: a new factor, and heavier proximal weights."""
+        if self.is_proximal:
+            # more points, in a metric where sides that nearly depend on each other do so less
+            weight, inverse = _factorised(self.program, self.P, _HEAVY)
+            self.objective.weight[:] = weight
+            self.metric = self._metric(inverse)
+            self.parts = _typed(self.objective, self.metric, self.sides, self.held, self.standing)
+            self.start()
         self.held.size[0] = 0
         self.is_new = True
 
@@ -118,11 +144,11 @@ class DualProgram:
         """A chunk of at most `limit` changes: how it ended, how many there were, and the solution if that was the end."""
         m, p = self.A.shape
         w, y, box = np.empty(p), np.empty(m), np.empty(p)
-        code, changes, *found = kernels.advance(
+        code, changes, *found = advance(
             *self.parts, w, y, box, *self.space, self.is_new, self.is_proximal, enough, _ROUNDS, min(limit, self.chunk)
         )
         self.is_new = False
-        return code, changes, Settled(w, y, box, *found) if code == kernels.OPTIMAL else None
+        return code, changes, Settled(w, y, box, *found) if code == OPTIMAL else None
 
     def infeasibility(self, program):
         """The ray of multipliers at which an ascent has ended, where it proves that there is no feasible point, or None."""
@@ -151,6 +177,19 @@ class DualProgram:
             yield cleaned
 
 
+def _typed(*terms):
+    """These terms, with the compiled types of earlier ones: their fields are of the same kinds, and a look costs 10 us each."""
+    known = _TYPES.get("parts")
+    if known is None:
+        _TYPES["parts"] = terms
+    else:
+        for term, other in zip(terms, known, strict=True):
+            found = other.__dict__.get("_numba_type")
+            if found is not None:
+                object.__setattr__(term, "_numba_type", found)
+    return terms
+
+
 def _matrices(program):
     """P and A of a program in full."""
     P = np.diag(program.ridge)
@@ -160,17 +199,17 @@ def _matrices(program):
         factor = program.factor.toarray() if program.is_sparse else program.factor
         P += factor.T @ factor
     A = program.A.toarray() if program.is_sparse else program.A
-    return P, np.ascontiguousarray(A)
+    return np.ascontiguousarray(P), np.ascontiguousarray(A)
 
 
-def _factorised(program, P):
+def _factorised(program, P, scaled_weight=_WEIGHT):
     """Proximal weights, zero where P needs none, and the inverse of the Cholesky factor of H."""
     lapack = scipy.linalg.lapack
     own, weight = P.diagonal(), np.zeros(P.shape[0])
     L, fault = lapack.dpotrf(P, lower=1)
     if fault or not np.all(L.diagonal() ** 2 > _SINGULAR * own):
         columns, _, cost = equilibrate(program)
-        weight = _WEIGHT / (cost * columns**2)
+        weight = scaled_weight / (cost * columns**2)
         H = P.copy()
         H.flat[:: weight.size + 1] += weight
         L, _ = lapack.dpotrf(H, lower=1, overwrite_a=1)
