@@ -20,7 +20,8 @@ from sparseopt.forms import SeparableForm
 from sparseopt.solvers.quasi_newton import QuasiNewton
 
 _ROUNDS = 60
-_HALVINGS = 12
+_HALVINGS = 10
+_ROUNDING = 1e-15
 # Free coefficients beyond which a Newton system is solved by conjugate gradients.
 _LARGEST = 1500
 _CG_STEPS = 100
@@ -46,9 +47,9 @@ class PenalisedQuadratic:
         """The model at x + d."""
         excess = self._excess(d) if excess is None else excess
         bent = self._bent(d) if bent is None else bent
-        smooth = self.slope @ d + d @ bent / 2 + self.rho @ excess**2 / 2
+        smooth = self.slope @ d + d @ bent / 2 + self.rho @ (excess * excess) / 2
         u = self.x + d
-        return float(smooth + np.sum(self.form.a * np.abs(u) + self.form.b * u * u / 2))
+        return float(smooth + self.form.a @ np.abs(u) + self.form.b @ (u * u) / 2)
 
     def minimise(self, tol):
         """The minimiser to a tolerance on the slope, or the best point after some rounds."""
@@ -58,6 +59,7 @@ class PenalisedQuadratic:
         squares = _squares(self.J)
         excess, bent = self._excess(d), self._bent(d)
         height = self.value(d, excess, bent)
+        flat = 0
         for _ in range(_ROUNDS):
             slope = self.slope + bent + self.J.T @ (self.rho * excess)
             active = np.flatnonzero((excess != 0.0) | equal)
@@ -65,8 +67,7 @@ class PenalisedQuadratic:
             z = prox_of(self.form, self.x + d - step * slope, step)
             if np.max(np.abs(z - self.x - d) / step, initial=0.0) <= tol:
                 break
-            aim = self._newton(d, slope, active, z)
-            found = self._shorten(d, height, aim)
+            found = self._shorten(d, height, self._newton(d, slope, active, z))
             if found is None:
                 found = self._shorten(d, height, z - self.x)
             if found is None:
@@ -74,7 +75,11 @@ class PenalisedQuadratic:
                 found = self._shorten(d, height, prox_of(self.form, self.x + d - safe * slope, safe) - self.x)
             if found is None:
                 break
+            # where rounding hides the fall there is little left to find
+            flat = flat + 1 if found[3] >= height - _ROUNDING * abs(height) else 0
             d, excess, bent, height = found
+            if flat > 1:
+                break
         return d
 
     def _newton(self, d, slope, active, z):
@@ -93,7 +98,7 @@ class PenalisedQuadratic:
             aim[free] = u[free] + self._solve(free, active, right)
             crosses = is_free & (form.a > 0.0) & (aim * z < 0.0)
             aim[crosses] = 0.0
-            aim = np.clip(aim, form.lower, form.upper)
+            aim = np.minimum(np.maximum(aim, form.lower), form.upper)
         return aim - self.x
 
     def _solve(self, free, active, right):
@@ -128,13 +133,13 @@ class PenalisedQuadratic:
             new = d + 0.5**halving * (aim - d)
             excess, bent = self._excess(new), self._bent(new)
             there = self.value(new, excess, bent)
-            if there < height:
+            if there < height or (halving == 0 and there <= height + _ROUNDING * abs(height)):
                 return new, excess, bent, there
         return None
 
     def _excess(self, d):
         t = self.t + self.J @ d
-        return t - np.clip(t, self.lower, self.upper)
+        return t - np.minimum(np.maximum(t, self.lower), self.upper)
 
     def _bent(self, d):
         return self.curvature.product(d) + self.shift * d
@@ -143,7 +148,7 @@ class PenalisedQuadratic:
 def prox_of(form, v, step):
     """Prox of a separable convex form."""
     shrunk = np.maximum(np.abs(v) - step * form.a, 0.0) * np.sign(v)
-    return np.clip(shrunk / (1.0 + step * form.b), form.lower, form.upper)
+    return np.minimum(np.maximum(shrunk / (1.0 + step * form.b), form.lower), form.upper)
 
 
 def _squares(J):

@@ -219,6 +219,7 @@ SOLVERS = [
     so.BlockDescent(),
     so.BlockDescent(continuation=False, accelerated=False),
     so.Splitting(),
+    so.AugmentedLagrangian(),
 ]
 
 
