@@ -27,6 +27,8 @@ from sparseopt.solvers.quasi_newton import QuasiNewton
 from sparseopt.solvers.support_trials import SupportTrials
 from sparseopt.stationary_points import bound_pulls
 
+# A residual this many times the distance to the rows is small enough for an update of the multipliers.
+_LOOSER = 10.0
 # Multipliers beyond are no use: no constraint qualification holds, or nothing is feasible.
 _LARGEST_MULTIPLIER = 1e12
 _LARGEST_RHO = 1e12
@@ -146,7 +148,7 @@ class AugmentedLagrangian(Solver):
         elif trials is not None and trials.best is not None and state.iterations >= trials.began + _TRIAL_STEPS:
             self._try_next(problem, state)
             return state
-        if pull.size and residual <= max(0.1 * tol, min(0.5 * state.merit, distance)):
+        if pull.size and residual <= max(0.1 * tol, min(0.5 * state.merit, _LOOSER * distance)):
             self._set_multipliers(problem, state, pull, residual, distance, tol)
             return state
         state.iterations += 1
