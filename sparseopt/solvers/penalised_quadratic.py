@@ -63,7 +63,7 @@ class PenalisedQuadratic:
         for _ in range(_ROUNDS):
             slope = self.slope + bent + self.J.T @ (self.rho * excess)
             active = np.flatnonzero((excess != 0.0) | equal)
-            step = 1.0 / np.maximum(base + self.rho[active] @ squares[active], 1e-300)
+            step = 1.0 / np.maximum(base + squares[active].T @ self.rho[active], 1e-300)
             z = prox_of(self.form, self.x + d - step * slope, step)
             if np.max(np.abs(z - self.x - d) / step, initial=0.0) <= tol:
                 break
@@ -71,7 +71,7 @@ class PenalisedQuadratic:
             if found is None:
                 found = self._shorten(d, height, z - self.x)
             if found is None:
-                safe = 1.0 / float(np.sum(base) + np.sum(self.rho[active] @ squares[active]))
+                safe = 1.0 / float(np.sum(base) + np.sum(squares[active].T @ self.rho[active]))
                 found = self._shorten(d, height, prox_of(self.form, self.x + d - safe * slope, safe) - self.x)
             if found is None:
                 break
@@ -102,6 +102,9 @@ class PenalisedQuadratic:
         return aim - self.x
 
     def _solve(self, free, active, right):
+        rank = active.size + self.curvature.rank
+        if 2 * rank < free.size:
+            return self._solve_low_rank(free, active, right)
         if free.size > _LARGEST:
             return self._conjugate_gradients(free, active, right)
         H = self.curvature.block(free)
@@ -116,6 +119,25 @@ class PenalisedQuadratic:
             if info == 0:
                 return scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0]
         return right / np.max(np.abs(H.diagonal()))
+
+    def _solve_low_rank(self, free, active, right):
+        """The same where all but few directions curve like a diagonal (Woodbury's formula, refined once)."""
+        diagonal = self.curvature.theta + self.shift + self.form.b[free]
+        W, middle = self.curvature.low_rank(free)
+        rows = self.J[active][:, free]
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        U = np.hstack([W, rows.T])
+        inner = scipy.linalg.block_diag(-middle, np.diag(1.0 / self.rho[active])) + U.T @ (U / diagonal[:, None])
+        factor = scipy.linalg.lu_factor(inner, check_finite=False)
+
+        def solved(part):
+            return (part - U @ scipy.linalg.lu_solve(factor, U.T @ (part / diagonal))) / diagonal
+
+        found = solved(right)
+        bent = (
+            diagonal * found - W @ np.linalg.solve(middle, W.T @ found) + rows.T @ (self.rho[active] * (rows @ found))
+        )
+        return found + solved(right - bent)
 
     def _conjugate_gradients(self, free, active, right):
         rows, full = self.J[active], np.zeros_like(self.x)
@@ -152,4 +174,4 @@ def prox_of(form, v, step):
 
 
 def _squares(J):
-    return np.asarray(J.multiply(J).toarray() if sparse.issparse(J) else J * J)
+    return sparse.csr_array(J.multiply(J)) if sparse.issparse(J) else J * J
