@@ -67,9 +67,9 @@ class PenalisedQuadratic:
             z = prox_of(self.form, self.x + d - step * slope, step)
             if np.max(np.abs(z - self.x - d) / step, initial=0.0) <= tol:
                 break
-            found = self._shorten(d, height, self._newton(d, slope, active, z))
+            found = self._shorten(d, height, self._newton(d, slope, active, z), 1)
             if found is None:
-                found = self._shorten(d, height, z - self.x)
+                found = self._bend(d, height, slope, active)
             if found is None:
                 safe = 1.0 / float(np.sum(base) + np.sum(squares[active].T @ self.rho[active]))
                 found = self._shorten(d, height, prox_of(self.form, self.x + d - safe * slope, safe) - self.x)
@@ -100,6 +100,29 @@ class PenalisedQuadratic:
             aim[crosses] = 0.0
             aim = np.minimum(np.maximum(aim, form.lower), form.upper)
         return aim - self.x
+
+    def _bend(self, d, height, slope, active):
+        """A Newton step on what no bound and no kink holds at its place, bent along these (Bertsekas, 1982); None for none."""
+        form, u = self.form, self.x + d
+        sign = np.where(u == 0.0, -np.sign(slope), np.sign(u))
+        slope = slope + form.a * sign + form.b * u
+        held = (u == 0.0) & (form.a > 0.0) & (slope * sign >= 0.0)
+        held |= ((u <= form.lower) & (slope >= 0.0)) | ((u >= form.upper) & (slope <= 0.0))
+        free = np.flatnonzero(~held)
+        if free.size == 0:
+            return None
+        step = self._solve(free, active, -slope[free])
+        for halving in range(2 * _HALVINGS):
+            aim = u.copy()
+            aim[free] += 0.5**halving * step
+            aim[(form.a > 0.0) & (aim * sign < 0.0)] = 0.0
+            aim = np.minimum(np.maximum(aim, form.lower), form.upper)
+            new = aim - self.x
+            excess, bent = self._excess(new), self._bent(new)
+            there = self.value(new, excess, bent)
+            if there < height:
+                return new, excess, bent, there
+        return None
 
     def _solve(self, free, active, right):
         rank = active.size + self.curvature.rank
@@ -149,9 +172,9 @@ class PenalisedQuadratic:
         operator = scipy.sparse.linalg.LinearOperator((free.size, free.size), matvec=product, dtype=np.float64)
         return scipy.sparse.linalg.cg(operator, right, rtol=1e-8, maxiter=_CG_STEPS)[0]
 
-    def _shorten(self, d, height, aim):
+    def _shorten(self, d, height, aim, halvings=_HALVINGS):
         """The first point on the way to `aim` that is lower, with what is known of it; None for none."""
-        for halving in range(_HALVINGS):
+        for halving in range(halvings):
             new = d + 0.5**halving * (aim - d)
             excess, bent = self._excess(new), self._bent(new)
             there = self.value(new, excess, bent)
