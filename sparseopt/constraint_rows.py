@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sparseopt.constraints import Box, LinearConstraint, NonlinearConstraint, Simplex
+from sparseopt.constraints import Box, LinearConstraint, NonlinearConstraint, Projectable, Simplex
+from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
 
 
@@ -19,7 +20,9 @@ class ConstraintRows:
 
     @classmethod
     def of(cls, problem):
-        """The rows of a problem."""
+        """The rows of a problem; none where a projection keeps w in a set for which duality has a bound."""
+        if problem.loss.is_compiled and isinstance(problem.proximal, Projectable):
+            return cls(())
         kinds = LinearConstraint | NonlinearConstraint | Simplex
         return cls(tuple(part for part in parts_of(problem.constraint) if isinstance(part, kinds)))
 
@@ -41,7 +44,11 @@ class ConstraintRows:
 
 
 def bounds_of(problem):
-    """The smallest box that holds all boxes and simplices of a problem's constraint: two vectors."""
+    """The intersection of all boxes of a problem's constraint, a simplex being in one: two vectors, not to be changed."""
+    return kept(problem, "_bounds", lambda: _bounds(problem))
+
+
+def _bounds(problem):
     p = problem.n_features
     lower, upper = np.full(p, -np.inf), np.full(p, np.inf)
     for part in parts_of(problem.constraint):

@@ -253,14 +253,19 @@ def as_constraint(given):
                 raise ValueError(
                     f'jac of NonlinearConstraint is {given.jac!r}, which is not known here; give a function, "2-point" or "3-point".'
                 )
-            return NonlinearConstraint(given.fun, given.lb, given.ub, given.jac)
+            return NonlinearConstraint(given.fun, _number(given.lb), _number(given.ub), given.jac)
         case optimize.LinearConstraint():
-            return LinearConstraint(given.A, given.lb, given.ub)
+            return LinearConstraint(given.A, _number(given.lb), _number(given.ub))
         case optimize.Bounds():
-            return Box(given.lb, given.ub)
+            return Box(_number(given.lb), _number(given.ub))
         case list() | tuple():
             return Intersection(*given)
     return given
+
+
+def _number(side):
+    """A side that SciPy has made a vector of one entry as the number that it stands for."""
+    return np.asarray(side).ravel()[0] if np.size(side) == 1 else side
 
 
 def violation(constraint, w):

@@ -49,6 +49,10 @@ PROBLEMS = {
     "`Quadratic`, `LinearConstraint` and `Box`": so.Problem(
         so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
     ),
+    "`Logistic` + `L1`, `NonlinearConstraint`": so.Problem(
+        so.Logistic(X, LABELS), so.L1(0.1), so.NonlinearConstraint(lambda w: w @ w, -np.inf, 1.0)
+    ),
+    "`Smooth` + `L1`": so.Problem(so.Smooth(lambda w: w @ w, n_features=5), so.L1(0.1)),
 }
 SOLVERS = (
     so.ProximalGradient(),
@@ -70,6 +74,7 @@ SOLVERS = (
     so.Splitting(),
     so.RowDescent(),
     so.CoupledNewton(),
+    so.AugmentedLagrangian(),
 )
 
 

@@ -27,13 +27,16 @@ from sparseopt.solvers.quasi_newton import QuasiNewton
 from sparseopt.solvers.support_trials import SupportTrials
 from sparseopt.stationary_points import bound_pulls
 
+# A residual this many times the distance to the rows is small enough for an update of the multipliers.
+_LOOSER = 10.0
 # Multipliers beyond are no use: no constraint qualification holds, or nothing is feasible.
 _LARGEST_MULTIPLIER = 1e12
 _LARGEST_RHO = 1e12
 # Part of the distance to the rows that may be left after an update of the multipliers, lest rho grows.
 _NEARER = 0.1
-# Steps without an update of the multipliers after which rho grows: the augmented Lagrangian may have no minimum.
-_STEPS = 20
+# Steps without an update of the multipliers after which rho grows where the rows are this far, over the residual: the
+# augmented Lagrangian may have no minimum.
+_STEPS, _FAR = 20, 0.01
 # Searches for a step in vain after which the run has stalled.
 _PATIENCE = 6
 # A violation is stationary where its slope is less than this part of it, for so many updates, and where it is no rounding.
@@ -105,8 +108,8 @@ class AugmentedLagrangian(Solver):
         check_start(here)
         differentiate(problem, rows, here)
         lower, upper = rows.sides(here.values)
-        J = here.J.toarray() if sparse.issparse(here.J) else here.J
-        weights = 1.0 / np.maximum(np.sqrt(np.sum(J * J, axis=1)), 1.0) ** 2
+        steep = (here.J.multiply(here.J) if sparse.issparse(here.J) else here.J * here.J).sum(axis=1)
+        weights = 1.0 / np.maximum(np.asarray(steep).ravel(), 1.0)
         excess = here.rows - np.clip(here.rows, lower, upper)
         rho = 10.0 * max(1.0, abs(here.loss)) / max(1.0, float(weights @ excess**2) / 2)
         theta = max(_largest(here.slope) / max(1.0, _largest(w)), 1.0)
@@ -146,12 +149,12 @@ class AugmentedLagrangian(Solver):
         elif trials is not None and trials.best is not None and state.iterations >= trials.began + _TRIAL_STEPS:
             self._try_next(problem, state)
             return state
-        if pull.size and residual <= max(0.1 * tol, min(0.5 * state.merit, distance)):
+        if pull.size and residual <= max(0.1 * tol, min(0.5 * state.merit, _LOOSER * distance)):
             self._set_multipliers(problem, state, pull, residual, distance, tol)
             return state
         state.iterations += 1
         state.steps += 1
-        if pull.size and state.steps > _STEPS and distance > tol:
+        if pull.size and state.steps > _STEPS and distance > max(tol, _FAR * residual):
             state.rho, state.steps = min(self.growth * state.rho, _LARGEST_RHO), 0
         elif not move(problem, state, slope, residual):
             self._restart(problem, state, pull, residual, distance, tol)

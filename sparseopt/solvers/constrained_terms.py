@@ -14,7 +14,7 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraint_rows import bounds_of
-from sparseopt.constraints import Box, Cardinality, L1Ball, LinearConstraint, NonlinearConstraint, Simplex
+from sparseopt.constraints import Box, Cardinality, L1Ball, LinearConstraint, NonlinearConstraint, Projectable, Simplex
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import L0, L0L1, Penalty, ProximalTerm, Ridged, Zero, concavity, straightened
@@ -178,6 +178,8 @@ def constrained_term(problem):
     penalty, p = problem.penalty, problem.n_features
     if not isinstance(penalty, ProximalTerm):
         return "the penalty has no prox of its own: it is one of a linear map"
+    if problem.loss.is_compiled and isinstance(problem.proximal, Projectable):
+        return WholeTerm(problem.proximal.private(p), penalty)
     rows = LinearConstraint | NonlinearConstraint
     others = [part for part in parts_of(problem.constraint) if not isinstance(part, rows)]
     lower, upper = bounds_of(problem)

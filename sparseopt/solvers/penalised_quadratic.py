@@ -20,7 +20,8 @@ from sparseopt.forms import SeparableForm
 from sparseopt.solvers.quasi_newton import QuasiNewton
 
 _ROUNDS = 60
-_HALVINGS = 12
+_HALVINGS = 10
+_ROUNDING = 1e-15
 # Free coefficients beyond which a Newton system is solved by conjugate gradients.
 _LARGEST = 1500
 _CG_STEPS = 100
@@ -46,9 +47,9 @@ class PenalisedQuadratic:
         """The model at x + d."""
         excess = self._excess(d) if excess is None else excess
         bent = self._bent(d) if bent is None else bent
-        smooth = self.slope @ d + d @ bent / 2 + self.rho @ excess**2 / 2
+        smooth = self.slope @ d + d @ bent / 2 + self.rho @ (excess * excess) / 2
         u = self.x + d
-        return float(smooth + np.sum(self.form.a * np.abs(u) + self.form.b * u * u / 2))
+        return float(smooth + self.form.a @ np.abs(u) + self.form.b @ (u * u) / 2)
 
     def minimise(self, tol):
         """The minimiser to a tolerance on the slope, or the best point after some rounds."""
@@ -58,23 +59,27 @@ class PenalisedQuadratic:
         squares = _squares(self.J)
         excess, bent = self._excess(d), self._bent(d)
         height = self.value(d, excess, bent)
+        flat = 0
         for _ in range(_ROUNDS):
             slope = self.slope + bent + self.J.T @ (self.rho * excess)
             active = np.flatnonzero((excess != 0.0) | equal)
-            step = 1.0 / np.maximum(base + self.rho[active] @ squares[active], 1e-300)
+            step = 1.0 / np.maximum(base + squares[active].T @ self.rho[active], 1e-300)
             z = prox_of(self.form, self.x + d - step * slope, step)
             if np.max(np.abs(z - self.x - d) / step, initial=0.0) <= tol:
                 break
-            aim = self._newton(d, slope, active, z)
-            found = self._shorten(d, height, aim)
+            found = self._shorten(d, height, self._newton(d, slope, active, z), 1)
             if found is None:
-                found = self._shorten(d, height, z - self.x)
+                found = self._bend(d, height, slope, active)
             if found is None:
-                safe = 1.0 / float(np.sum(base) + np.sum(self.rho[active] @ squares[active]))
+                safe = 1.0 / float(np.sum(base) + np.sum(squares[active].T @ self.rho[active]))
                 found = self._shorten(d, height, prox_of(self.form, self.x + d - safe * slope, safe) - self.x)
             if found is None:
                 break
+            # where rounding hides the fall there is little left to find
+            flat = flat + 1 if found[3] >= height - _ROUNDING * abs(height) else 0
             d, excess, bent, height = found
+            if flat > 1:
+                break
         return d
 
     def _newton(self, d, slope, active, z):
@@ -93,10 +98,36 @@ class PenalisedQuadratic:
             aim[free] = u[free] + self._solve(free, active, right)
             crosses = is_free & (form.a > 0.0) & (aim * z < 0.0)
             aim[crosses] = 0.0
-            aim = np.clip(aim, form.lower, form.upper)
+            aim = np.minimum(np.maximum(aim, form.lower), form.upper)
         return aim - self.x
 
+    def _bend(self, d, height, slope, active):
+        """A Newton step on what no bound and no kink holds at its place, bent along these (Bertsekas, 1982); None for none."""
+        form, u = self.form, self.x + d
+        sign = np.where(u == 0.0, -np.sign(slope), np.sign(u))
+        slope = slope + form.a * sign + form.b * u
+        held = (u == 0.0) & (form.a > 0.0) & (slope * sign >= 0.0)
+        held |= ((u <= form.lower) & (slope >= 0.0)) | ((u >= form.upper) & (slope <= 0.0))
+        free = np.flatnonzero(~held)
+        if free.size == 0:
+            return None
+        step = self._solve(free, active, -slope[free])
+        for halving in range(2 * _HALVINGS):
+            aim = u.copy()
+            aim[free] += 0.5**halving * step
+            aim[(form.a > 0.0) & (aim * sign < 0.0)] = 0.0
+            aim = np.minimum(np.maximum(aim, form.lower), form.upper)
+            new = aim - self.x
+            excess, bent = self._excess(new), self._bent(new)
+            there = self.value(new, excess, bent)
+            if there < height:
+                return new, excess, bent, there
+        return None
+
     def _solve(self, free, active, right):
+        rank = active.size + self.curvature.rank
+        if 2 * rank < free.size:
+            return self._solve_low_rank(free, active, right)
         if free.size > _LARGEST:
             return self._conjugate_gradients(free, active, right)
         H = self.curvature.block(free)
@@ -112,6 +143,25 @@ class PenalisedQuadratic:
                 return scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0]
         return right / np.max(np.abs(H.diagonal()))
 
+    def _solve_low_rank(self, free, active, right):
+        """The same where all but few directions curve like a diagonal (Woodbury's formula, refined once)."""
+        diagonal = self.curvature.theta + self.shift + self.form.b[free]
+        W, middle = self.curvature.low_rank(free)
+        rows = self.J[active][:, free]
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        U = np.hstack([W, rows.T])
+        inner = scipy.linalg.block_diag(-middle, np.diag(1.0 / self.rho[active])) + U.T @ (U / diagonal[:, None])
+        factor = scipy.linalg.lu_factor(inner, check_finite=False)
+
+        def solved(part):
+            return (part - U @ scipy.linalg.lu_solve(factor, U.T @ (part / diagonal))) / diagonal
+
+        found = solved(right)
+        bent = (
+            diagonal * found - W @ np.linalg.solve(middle, W.T @ found) + rows.T @ (self.rho[active] * (rows @ found))
+        )
+        return found + solved(right - bent)
+
     def _conjugate_gradients(self, free, active, right):
         rows, full = self.J[active], np.zeros_like(self.x)
 
@@ -122,19 +172,19 @@ class PenalisedQuadratic:
         operator = scipy.sparse.linalg.LinearOperator((free.size, free.size), matvec=product, dtype=np.float64)
         return scipy.sparse.linalg.cg(operator, right, rtol=1e-8, maxiter=_CG_STEPS)[0]
 
-    def _shorten(self, d, height, aim):
+    def _shorten(self, d, height, aim, halvings=_HALVINGS):
         """The first point on the way to `aim` that is lower, with what is known of it; None for none."""
-        for halving in range(_HALVINGS):
+        for halving in range(halvings):
             new = d + 0.5**halving * (aim - d)
             excess, bent = self._excess(new), self._bent(new)
             there = self.value(new, excess, bent)
-            if there < height:
+            if there < height or (halving == 0 and there <= height + _ROUNDING * abs(height)):
                 return new, excess, bent, there
         return None
 
     def _excess(self, d):
         t = self.t + self.J @ d
-        return t - np.clip(t, self.lower, self.upper)
+        return t - np.minimum(np.maximum(t, self.lower), self.upper)
 
     def _bent(self, d):
         return self.curvature.product(d) + self.shift * d
@@ -143,8 +193,8 @@ class PenalisedQuadratic:
 def prox_of(form, v, step):
     """Prox of a separable convex form."""
     shrunk = np.maximum(np.abs(v) - step * form.a, 0.0) * np.sign(v)
-    return np.clip(shrunk / (1.0 + step * form.b), form.lower, form.upper)
+    return np.minimum(np.maximum(shrunk / (1.0 + step * form.b), form.lower), form.upper)
 
 
 def _squares(J):
-    return np.asarray(J.multiply(J).toarray() if sparse.issparse(J) else J * J)
+    return sparse.csr_array(J.multiply(J)) if sparse.issparse(J) else J * J

@@ -59,6 +59,19 @@ class QuasiNewton:
             block -= W @ np.linalg.solve(self.middle, W.T)
         return block
 
+    @property
+    def rank(self):
+        """How many directions curve otherwise than by theta; all where the matrix is kept as it is."""
+        if self.matrix is not None:
+            return self.p
+        return 0 if self.W is None else self.W.shape[1]
+
+    def low_rank(self, features):
+        """W and M of theta I - W M^-1 W' on some coefficients."""
+        if self.W is None:
+            return np.zeros((features.size, 0)), np.zeros((0, 0))
+        return self.W[features], self.middle
+
     def update(self, move, change):
         """Learn that the gradient changes by `change` along a move; a damped change where it says too little."""
         bent = self.product(move)

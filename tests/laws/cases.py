@@ -198,6 +198,8 @@ CONSTRAINTS = [
     so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
     so.LinearConstraint(sparse.csc_array(np.eye(P)), 0.0, np.inf),
     so.Intersection(so.Box(0.0, 1.0), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0)),
+    so.NonlinearConstraint(np.sum, -1.0, 1.0),
+    so.Intersection(so.Box(0.0, 1.0), so.NonlinearConstraint(np.sum, -1.0, 1.0)),
 ]
 
 SOLVERS = [
@@ -220,6 +222,7 @@ SOLVERS = [
     so.BlockDescent(),
     so.BlockDescent(continuation=False, accelerated=False),
     so.Splitting(),
+    so.AugmentedLagrangian(),
 ]
 
 
