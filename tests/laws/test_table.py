@@ -60,6 +60,7 @@ TABLE = {
     "logistic on rows": "----------------",
     "SLOPE": "-d-------dd-----",
     "fused lasso": "-d--------d-----",
+    "worst of groups": "----------------",
     "trend": "----------d-----",
 }
 PROOFS = {"d": "duality", "k": "kkt", "s": "stationarity"}
