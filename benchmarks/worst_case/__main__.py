@@ -8,6 +8,7 @@ CVXPY is timed twice: from the problem as it is written to the solution, and aga
 """
 
 import argparse
+import json
 import warnings
 
 import cvxpy as cp
@@ -16,13 +17,15 @@ import sparseopt as so
 from sparseopt.worst_bound import form_of
 
 from benchmarks.measure import race
-from benchmarks.report import markdown, save
+from benchmarks.report import RESULTS, markdown, save
 
 # samples, features, groups
 CONVEX = ((300, 10, 4), (300, 100, 10), (2000, 50, 5), (2000, 200, 10), (100, 1000, 4), (10_000, 100, 20))
 SUBSETS = ((200, 15, 3, 4), (300, 20, 4, 5), (300, 30, 4, 5), (500, 40, 4, 8), (500, 60, 4, 6))
 # Bounds of coefficients that SCIP needs, in multiples of the largest one of the best subset.
 BIG = 3.0
+# Samples up to which there is a logistic loss, too: CVXPY takes minutes beyond.
+LARGEST = 300
 LIMIT = 60.0
 
 
@@ -52,7 +55,7 @@ def as_cvxpy(problem, X, y, groups, kind):
 def convex_rows(shapes, rounds):
     """One row for each solver on each convex problem."""
     for shape in shapes:
-        for kind in (so.LeastSquares, so.Logistic):
+        for kind in (so.LeastSquares, so.Logistic) if shape[0] <= LARGEST else (so.LeastSquares,):
             for penalty in (so.L1(0.05), so.Ridged(so.Zero(), 0.1)):
                 X, y, groups = drawn(*shape, seed=0, kind=kind)
                 loss = so.WorstCase.over_groups(kind, X, y, groups, intercept=True)
@@ -82,7 +85,7 @@ def convex_rows(shapes, rounds):
                 }
                 for call in calls.values():
                     call()
-                times = race(calls, rounds, budget=10.0)
+                times = race(calls, rounds, budget=5.0)
                 first, bound = min(times["Minimax 1e-9"]), so.certify(problem, found["Minimax 1e-9"]).lower_bound
                 for name, seconds in times.items():
                     objective = problem.objective(found[name])
@@ -177,25 +180,42 @@ def subset_rows(shapes, limit):
             print(n, p, count, k, noise, flush=True)
 
 
+def chosen(shapes, options):
+    """The problems that were asked for."""
+    if options.quick:
+        return shapes[:1]
+    return shapes if options.shape is None else [shapes[i] for i in options.shape]
+
+
+def saved(title, rows):
+    """Rows of the saved table that are about other problems than these rows."""
+    file, (first, *_) = RESULTS / f"worst_case-{title}.json", rows[0]
+    if not file.exists():
+        return []
+    new = {row[first] for row in rows}
+    return [row for row in json.loads(file.read_text())["tables"][title] if row[first] not in new]
+
+
 def main():
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worst_case", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="runs of each, which take turns (default 5)")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a proof (default 60)")
     parser.add_argument("--part", choices=("convex", "subsets"), default=None, help="one of the two tables")
+    parser.add_argument("--shape", type=int, nargs="+", help="numbers of the problems; others keep their saved rows")
     parser.add_argument("--quick", action="store_true", help="the smallest problems, saves nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # Clarabel's accuracy is in the table
     tables = {}
     if options.part != "subsets":
-        tables["convex"] = list(convex_rows(CONVEX[:1] if options.quick else CONVEX, options.rounds))
+        tables["convex"] = list(convex_rows(chosen(CONVEX, options), options.rounds))
     if options.part != "convex":
-        tables["subsets"] = list(subset_rows(SUBSETS[:1] if options.quick else SUBSETS, options.limit))
+        tables["subsets"] = list(subset_rows(chosen(SUBSETS, options), options.limit))
     for rows in tables.values():
         print(markdown(rows))
     if not options.quick:
         for title, rows in tables.items():
-            save(f"worst_case-{title}", {title: rows})
+            save(f"worst_case-{title}", {title: saved(title, rows) + rows})
 
 
 if __name__ == "__main__":
