@@ -155,3 +155,13 @@ def test_what_is_no_subset_of_a_worst_case_is_refused(solver):
     for problem in refused:
         with pytest.raises(so.UnsupportedProblem):
             so.solve(problem, solver)
+
+
+def test_a_bound_without_a_proof_is_not_believed():
+    X, y = np.random.default_rng(9).standard_normal((30, 4)), np.arange(30.0)
+    problem = so.Problem(
+        so.WorstCase.over_groups(so.LeastSquares, X, y, np.arange(30) % 2), constraint=so.Cardinality(1)
+    )
+    solution = so.solve(problem, so.MinimaxBranchAndBound())
+    with pytest.raises(so.CertificateError, match="MinimaxBranchAndBound"):
+        solution.certificate.verify(problem)

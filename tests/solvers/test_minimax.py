@@ -198,3 +198,16 @@ def test_what_is_no_convex_worst_case_is_refused(solver):
     for problem in refused:
         with pytest.raises(so.UnsupportedProblem):
             so.solve(problem, solver)
+
+
+def test_a_path_begins_where_nothing_is_chosen():
+    X, y, groups = data(13)
+    problem = so.Problem(so.WorstCase.over_groups(so.LeastSquares, X, y, groups, intercept=True))
+    grid = so.alpha_grid(problem.loss, 4, ratio=0.1)
+    found = so.path(problem, [so.L1(1.001 * alpha) for alpha in grid], tol=1e-8)
+    assert found[0].support.size == 0
+    assert found[-1].support.size > 0
+    sizes = [solution.support.size for solution in so.path(problem, [so.Cardinality(k) for k in range(3)])]
+    assert sizes == [0, 1, 2]
+    with pytest.raises(TypeError, match="alpha_max"):
+        so.alpha_max(problem.loss, so.L0(1.0))
