@@ -146,6 +146,10 @@ class Certificate:
 
     def _checked_bound(self, problem):
         """The bound that the tree proves for the problem."""
+        if not isinstance(problem.loss, Loss):
+            raise CertificateError(
+                "the bound was brought by MinimaxBranchAndBound, which keeps no proof; solve again and compare."
+            )
         if self.tree is None:
             raise CertificateError(
                 "the bound was brought by a solver without its proof, and cannot be checked from w; "

@@ -16,6 +16,7 @@ from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
+from sparseopt.losses import Loss
 from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
@@ -85,10 +86,10 @@ def alpha_max(loss, penalty=None) -> float:
 
     Parameters
     ----------
-    loss : Loss
+    loss : LossTerm
     penalty : Penalty, default L1(1.0)
         The result is the factor by which its alpha must be multiplied; for L1(1.0), MCP(1.0)
-        and SCAD(1.0) that is alpha itself.
+        and SCAD(1.0) that is alpha itself. Of a loss that is not smooth, a strength from which on it is.
 
     Returns
     -------
@@ -97,7 +98,9 @@ def alpha_max(loss, penalty=None) -> float:
     penalty = L1(1.0) if penalty is None else penalty
     p = loss.n_features
     slope = np.asarray(loss.gradient(np.zeros(p)), dtype=np.float64)
-    bends = np.asarray(loss.curvatures_near(np.zeros(p)), dtype=np.float64)
+    if not isinstance(loss, Loss) and not penalty.is_convex:
+        raise TypeError(f"alpha_max knows no formula for {type(penalty).__name__} with {type(loss).__name__}; give L1.")
+    bends = loss.curvatures_near(np.zeros(p)).astype(np.float64) if isinstance(loss, Loss) else np.zeros(p)
     gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
     match penalty:
         case MCP(alpha, gamma):

@@ -31,6 +31,8 @@ from sparseopt.problem import Problem, parts_of, without_price
 # Of the row that makes weights sum to one, relative to the others.
 _HEAVY = 1e4
 _ROUNDING = 1e-14
+# Of the largest coefficient.
+_NEARLY = 1e-6
 
 
 def bound_by_weights(problem, w, weights, dual_bound):
@@ -97,7 +99,8 @@ def weights_at(problem, w):
         return np.eye(values.size)[np.argmax(values)]
     # what the penalty pulls with, where that is one number; elsewhere it may be anything in a range
     is_bound = (w <= form.lower) | (w >= form.upper)
-    is_exact = ~is_bound & ((w != 0.0) | (form.a == 0.0))
+    # in a point that is not quite solved, what is nearly zero says nothing
+    is_exact = ~is_bound & ((np.abs(w) > _NEARLY * np.max(np.abs(w), initial=0.0)) | (form.a == 0.0))
     if problem.chooses_support:
         is_exact &= w != 0.0
     rows = slopes[is_exact]

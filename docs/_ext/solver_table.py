@@ -10,6 +10,7 @@ import sparseopt as so
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((20, 5)), RNG.standard_normal(20)
 SQUARES, LABELS = so.LeastSquares(X, Y), np.sign(Y)
+WORST = so.WorstCase.over_groups(so.LeastSquares, X, Y, np.arange(20) % 2)
 SUM_TO_ONE = so.LinearConstraint(np.ones((1, 5)), 1.0, 1.0)
 
 PROBLEMS = {
@@ -45,6 +46,9 @@ PROBLEMS = {
     "`MultiResponse` + `GroupLasso` of rows": so.Problem(so.LeastSquares(X, X[:, :2]), so.GroupLasso(0.1, 2)),
     "`Multinomial` + `L1`": so.Problem(so.Multinomial(X, LABELS), so.L1(0.1)),
     "`Cox` + `L1`": so.Problem(so.Cox(X, np.abs(Y), Y > 0), so.L1(0.1)),
+    "`WorstCase` + `L1`": so.Problem(WORST, so.L1(0.1)),
+    "`WorstCase`, `Cardinality`": so.Problem(WORST, constraint=so.Cardinality(2)),
+    "`Perturbed`": so.Problem(so.Perturbed(SQUARES, 0.1)),
     "`Quadratic` + `L1`": so.Problem(so.Quadratic(X.T @ X, X.T @ Y), so.L1(0.1)),
     "`Quadratic`, `LinearConstraint` and `Box`": so.Problem(
         so.Quadratic(X.T @ X, X.T @ Y), constraint=so.Intersection(SUM_TO_ONE, so.Box(0.0, np.inf))
@@ -75,6 +79,10 @@ SOLVERS = (
     so.RowDescent(),
     so.CoupledNewton(),
     so.AugmentedLagrangian(),
+    so.Minimax(),
+    so.SmoothedMinimax(),
+    so.MinimaxSearch(),
+    so.MinimaxBranchAndBound(),
 )
 
 

@@ -241,7 +241,10 @@ def polished(epigraph, steps=6):
         if not np.isfinite(size):
             return best
         if size < least:
+            # a coefficient whose sign is not that of its slope is best at zero
+            turned = free[signs * x[free] < 0.0]
             best, least = (x.copy(), weights.copy()), size
+            best[0][turned] = 0.0
         elif size > 1e-14 * epigraph.scale * len(worst):
             return best
         else:

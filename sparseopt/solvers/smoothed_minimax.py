@@ -22,6 +22,8 @@ from sparseopt.worst_bound import form_of
 _CHUNK = 0.05
 # The smoothing begins at this part of the loss at zero and is divided by this number where it dominates the gap.
 _FIRST, _LESS = 0.1, 3.0
+# With less smoothing than the gap asks for, iterations take longer than with too much: it is waited for so many.
+_LATE = 500
 # Iterations between two looks at the gap, at first; and by how much a step grows each time.
 _LOOK, _GROWTH = 20, 1.1
 
@@ -41,7 +43,8 @@ class SmoothedState(State):
     length: float = 1.0
     look: int = _LOOK
     gap: float = np.inf
-    seen: float = np.inf
+    #: When the smoothing is lowered at the latest.
+    late: int = _LATE
 
     def account(self):
         return f"smoothed to {self.smoothing:.1e}"
@@ -140,14 +143,13 @@ class SmoothedMinimax(Solver):
             state.status = Status.CONVERGED
             return
         blur = state.smoothing * np.log(loss.n_groups) if loss.n_groups > 1 else 0.0
-        if abs(found.gap) <= 2.0 * blur or abs(found.gap) > 0.9 * state.seen:
+        # at the minimiser of the smoothed loss the gap is no more than the blur
+        if abs(found.gap) <= 2.0 * blur or state.iterations >= state.late:
             if state.smoothing < 1e-3 * state.tolerance * found.reference:
                 state.status = Status.STALLED
             state.smoothing /= _LESS
             state.momentum, state.v, state.images = 1.0, state.x.copy(), (state.images[0], state.images[0].copy())
-            state.seen = np.inf
-        else:
-            state.seen = abs(found.gap)
+            state.late = 2 * state.iterations + _LATE
         state.look = state.iterations + max(_LOOK, state.iterations // 5)
 
 

@@ -260,6 +260,7 @@ PROBLEMS = {
     "logistic on rows": so.Problem(so.Logistic(X, LABELS), so.L1(0.1), ROWS),
     "SLOPE": so.Problem(so.LeastSquares(X, Y), so.SLOPE.oscar(0.1, 0.01, P)),
     "fused lasso": so.Problem(so.LeastSquares(X, Y), so.FusedLasso(0.05, 0.1)),
+    "worst of groups": so.Problem(so.WorstCase.over_groups(so.LeastSquares, X, Y, np.arange(N) % 3), so.L1(0.1)),
     "trend": so.Problem(so.LeastSquares(X, Y), so.TrendFiltering(0.1)),
 }
 
