@@ -38,8 +38,8 @@ from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
-from sparseopt.row_subsets import RowSubset
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
+from sparseopt.row_subsets import RowSubset
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14

@@ -5,7 +5,6 @@ from the portfolio and the bound that each returns. A run that came to its limit
 """
 
 import argparse
-from itertools import groupby
 from statistics import median
 
 from benchmarks.cardinality_portfolios.portfolios import large, small
@@ -26,8 +25,8 @@ def runs(portfolios, names, gap, seconds):
 def summary(rows):
     """Medians over the draws, and the time over ours."""
     found = []
-    for kind, group in groupby(sorted(rows, key=lambda row: row["portfolio"]), key=lambda row: row["portfolio"]):
-        group = list(group)
+    for kind in dict.fromkeys(row["portfolio"] for row in rows):
+        group = [row for row in rows if row["portfolio"] == kind]
         ours = {row["draw"]: row["seconds"] for row in group if row["solver"] == "sparseopt"}
         for name in dict.fromkeys(row["solver"] for row in group):
             own = [row for row in group if row["solver"] == name]

@@ -6,7 +6,6 @@ minimise  w'Qw / 2   subject to   sum w = 1,  mu'w >= target,  at most k nonzero
 from dataclasses import dataclass
 
 import numpy as np
-
 import sparseopt as so
 
 

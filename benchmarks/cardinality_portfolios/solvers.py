@@ -4,15 +4,17 @@ HiGHS solves mixed-integer programs that are linear, and knows no quadratic obje
 """
 
 import numpy as np
-
 import sparseopt as so
+
 from benchmarks.measure import cpu_seconds
 
 
 def ours(portfolio, gap, seconds):
     """Branch and bound."""
     found = []
-    took = cpu_seconds(lambda: found.append(so.solve(portfolio.problem, so.BranchAndBound(), tol=gap, time_limit=seconds)))
+    took = cpu_seconds(
+        lambda: found.append(so.solve(portfolio.problem, so.BranchAndBound(), tol=gap, time_limit=seconds))
+    )
     solution = found[0]
     return {
         "seconds": took, "solved": solution.status is so.Status.CONVERGED, "nodes": solution.iterations,
@@ -23,6 +25,8 @@ def ours(portfolio, gap, seconds):
 def _scip(portfolio, gap, seconds, moved):
     import pyscipopt as peer
 
+    # its tolerances are absolute: risks are scaled until the objective is near one
+    scale = 10.0 / float(np.mean(portfolio.Q.diagonal()))
     n, k, (lower, upper) = portfolio.mu.size, portfolio.k, (portfolio.lower, portfolio.upper)
     model = peer.Model()
     model.hideOutput()
@@ -39,7 +43,7 @@ def _scip(portfolio, gap, seconds, moved):
     model.addCons(peer.quicksum(z) <= k)
     model.addCons(peer.quicksum(w) == 1.0)
     model.addCons(peer.quicksum(float(m) * wj for m, wj in zip(portfolio.mu, w, strict=True)) >= portfolio.target)
-    R = 0.5 * (portfolio.Q - np.diag(moved))
+    R = 0.5 * scale * (portfolio.Q - np.diag(moved))
     risk = model.addVar(lb=None)
     terms = [float(R[i, j]) * w[i] * w[j] for i in range(n) for j in range(n) if R[i, j]]
     model.addCons(peer.quicksum(terms) <= risk)
@@ -48,13 +52,13 @@ def _scip(portfolio, gap, seconds, moved):
         own = [model.addVar(lb=0.0) for _ in range(n)]
         for wj, zj, sj in zip(w, z, own, strict=True):
             model.addCons(wj * wj <= sj * zj)
-        rest = peer.quicksum(0.5 * float(d) * sj for d, sj in zip(moved, own, strict=True))
+        rest = peer.quicksum(0.5 * scale * float(d) * sj for d, sj in zip(moved, own, strict=True))
     model.setObjective(risk + rest)
     took = cpu_seconds(model.optimize)
     found = np.array([model.getVal(wj) for wj in w]) if model.getNSols() else np.zeros(n)
     return {
         "seconds": took, "solved": model.getStatus() in ("optimal", "gaplimit"), "nodes": model.getNNodes(),
-        **portfolio.graded(found, model.getDualbound()),
+        **portfolio.graded(found, model.getDualbound() / scale),
     }  # fmt: skip
 
 
