@@ -13,8 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.bound_blocks import block_fault, block_terms, has_blocks
-from sparseopt.bound_rows import RowPoint, RowRay, row_fault, row_terms
 from sparseopt.bound_losses import balanced, conjugate, slope_errors, slopes
+from sparseopt.bound_rows import RowPoint, RowRay, row_fault, row_terms
 from sparseopt.constraints import Box, LinearConstraint, SemiContinuous, Simplex
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
@@ -207,7 +207,7 @@ def _prices(penalty):
 
 def _read(problem, prices, parts, model):
     p, shape = problem.n_features, problem.shape
-    lower, upper = np.full(p, -np.inf), np.full(p, np.inf)
+    lower, upper, held_lower, held_upper = _bounds(parts, p)
     rows = np.arange(p) // (p // shape[0])
     never, required = np.zeros(p, dtype=bool), np.zeros(p, dtype=bool)
     # with rows as units, features are rows; otherwise every coefficient is one, or there are groups
@@ -221,23 +221,8 @@ def _read(problem, prices, parts, model):
         n_units = groups.groups.count(p)
         unit = groups.groups.spread(np.arange(n_units), p).astype(np.intp)
     k, hierarchies = n_units, []
-    held_lower, held_upper = lower.copy(), upper.copy()
-    matrices, sides = [], []
     for part in parts:
         match part:
-            case Box():
-                low, high = part.bounds(p)
-                lower, upper = np.maximum(lower, low), np.minimum(upper, high)
-            case SemiContinuous():
-                low, high = part.bounds(p)
-                held_lower, held_upper = np.maximum(held_lower, low), np.minimum(held_upper, high)
-            case Simplex(total):
-                lower, upper = np.maximum(lower, 0.0), np.minimum(upper, total)
-                matrices.append(np.ones((1, p)))
-                sides.append((np.full(1, total), np.full(1, total)))
-            case LinearConstraint(A, low, high):
-                matrices.append(A.toarray() if sparse.issparse(A) else A)
-                sides.append((low, high))
             case Forbidden(features):
                 never |= np.isin(rows, features)
             case Required(features):
@@ -263,10 +248,36 @@ def _read(problem, prices, parts, model):
     data = ProblemData(
         model, k, alpha, l1, ridge, lower, upper, unit, n_units, np.unique(units_in), always, never, tuple(hierarchies)
     )
-    data.A = np.concatenate([np.zeros((0, p)), *matrices])
-    low, high = zip(*sides, strict=True) if sides else ((), ())
-    data.row_lower, data.row_upper = (np.concatenate([np.zeros(0), *side]) for side in (low, high))
+    data.A, data.row_lower, data.row_upper = _rows(parts, p)
     return data
+
+
+def _bounds(parts, p):
+    """Bounds of all coefficients, and those of nonzero ones."""
+    bounds = np.full((4, p), np.inf) * np.array([-1.0, 1.0, -1.0, 1.0])[:, None]
+    for part in parts:
+        match part:
+            case Box() | SemiContinuous():
+                first = 0 if isinstance(part, Box) else 2
+                low, high = part.bounds(p)
+            case Simplex(total):
+                first, low, high = 0, np.zeros(p), np.full(p, total)
+            case _:
+                continue
+        bounds[first], bounds[first + 1] = np.maximum(bounds[first], low), np.minimum(bounds[first + 1], high)
+    return bounds
+
+
+def _rows(parts, p):
+    """The rows of all parts, and their sides."""
+    rows = [(np.zeros((0, p)), np.zeros(0), np.zeros(0))]
+    for part in parts:
+        match part:
+            case Simplex(total):
+                rows.append((np.ones((1, p)), np.full(1, total), np.full(1, total)))
+            case LinearConstraint(A, low, high):
+                rows.append((A.toarray() if sparse.issparse(A) else A, low, high))
+    return [np.concatenate(blocks) for blocks in zip(*rows, strict=True)]
 
 
 def _model(loss):

@@ -71,7 +71,7 @@ def row_terms(data, point):
     indices, values = np.asarray(point.indices, dtype=np.intp), np.asarray(point.values, dtype=np.float64)
     base, t, more = data.model.base_and_slopes(indices, values, 0.0, diagonal)
     if not np.isfinite(allowed):
-        return -np.inf, np.zeros(diagonal.size), size + more
+        return -np.inf, np.zeros(diagonal.size), more
     left, curvature = t - pulled, diagonal + data.ridge
     # a pull that is rounding of its terms is zero where nothing limits what it gains
     parts = np.abs(data.A).T @ np.abs(y) + np.abs(data.model.pull.ravel()) + np.abs(t)

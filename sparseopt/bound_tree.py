@@ -208,7 +208,12 @@ class _Bound:
 
     def _with_each(self, status, units, side):
         """The bounds with each one of some units on a side; the others stay as they are."""
-        if self.is_ray or units.size < 5 or np.any(status[units] != _FREE) or not np.isfinite(self.gains[status != _OUT]).all():
+        if (
+            self.is_ray
+            or units.size < 5
+            or np.any(status[units] != _FREE)
+            or not np.isfinite(self.gains[status != _OUT]).all()
+        ):
             return np.array([self._with(status, unit, side) for unit in units.tolist()])
         free = np.flatnonzero(status == _FREE)
         inside = self.gains[status == _IN]

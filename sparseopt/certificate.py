@@ -38,9 +38,9 @@ from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
-from sparseopt.row_subsets import RowSubset
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
 from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
+from sparseopt.row_subsets import RowSubset
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14

@@ -115,7 +115,9 @@ class Problem:
     def chooses_support(self):
         """Whether a support is to be chosen, and the best coefficients on it: nonzeros are counted or priced, in a box or under rows perhaps."""
         parts = parts_of(self.constraint)
-        if not all(isinstance(part, SupportConstraint | SemiContinuous | Box | LinearConstraint | Simplex) for part in parts):
+        if not all(
+            isinstance(part, SupportConstraint | SemiContinuous | Box | LinearConstraint | Simplex) for part in parts
+        ):
             return False
         return is_priced(self.penalty) or any(isinstance(part, SupportConstraint | SemiContinuous) for part in parts)
 

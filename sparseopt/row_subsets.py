@@ -1,7 +1,7 @@
 """Best subsets under linear rows, as their solvers read them.
 
-    minimise  f(w) + beta |w|**2 / 2 + l1 |w|_1 + alpha (number of nonzeros)
-    subject to  row_lower <= A w <= row_upper,  and each w_j zero or lower_j <= w_j <= upper_j,  at most k of them nonzero
+minimise  f(w) + beta |w|**2 / 2 + l1 |w|_1 + alpha (number of nonzeros)
+subject to  row_lower <= A w <= row_upper,  and each w_j zero or lower_j <= w_j <= upper_j,  at most k of them nonzero
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class RowSubset:
         for part in parts:
             if isinstance(part, GroupCardinality | StrongHierarchy):
                 return f"under linear rows it counts single features, without {type(part).__name__}"
-        if not (is_priced(problem.penalty) or any(not isinstance(part, Box | LinearConstraint | Simplex) for part in parts)):
+        if not (
+            is_priced(problem.penalty) or any(not isinstance(part, Box | LinearConstraint | Simplex) for part in parts)
+        ):
             return "nothing asks for few nonzeros; add Cardinality(k) or L0(alpha)"
         return _read(problem.n_features, prices, parts)
 
@@ -94,7 +96,9 @@ class RowSubset:
             return w
         w, least = np.array(w), float(np.finfo(np.float32).tiny)
         empty = self.named[w[self.named] == 0.0]
-        w[empty] = np.where(self.upper[empty] > 0.0, np.minimum(least, self.upper[empty]), np.maximum(-least, self.lower[empty]))
+        w[empty] = np.where(
+            self.upper[empty] > 0.0, np.minimum(least, self.upper[empty]), np.maximum(-least, self.lower[empty])
+        )
         return w
 
 

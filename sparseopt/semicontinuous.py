@@ -57,9 +57,14 @@ class SemiContinuous(Constraint):
             raise ValueError(
                 f"SemiContinuous has {self.lower.size} lower and {self.upper.size} upper bounds; their lengths must match."
             )
-        crossed = np.flatnonzero(np.atleast_1d((self.lower > self.upper) | (self.lower == np.inf) | (self.upper == -np.inf)))
+        crossed = np.flatnonzero(
+            np.atleast_1d((self.lower > self.upper) | (self.lower == np.inf) | (self.upper == -np.inf))
+        )
         if crossed.size:
-            low, up = (np.broadcast_to(bound, crossed[0] + 1)[crossed[0]] if bound.ndim == 0 else bound[crossed[0]] for bound in (self.lower, self.upper))
+            low, up = (
+                np.broadcast_to(bound, crossed[0] + 1)[crossed[0]] if bound.ndim == 0 else bound[crossed[0]]
+                for bound in (self.lower, self.upper)
+            )
             raise ValueError(
                 f"SemiContinuous is zero alone: lower {low:g} exceeds upper {up:g} in entry {crossed[0]}; "
                 "swap them, or use Forbidden."
@@ -80,5 +85,7 @@ class SemiContinuous(Constraint):
     def rejects_size(self, p):
         for name, bound in (("lower", self.lower), ("upper", self.upper)):
             if bound.ndim and bound.size != p:
-                return f"{name} of SemiContinuous has {bound.size} entries for {p} coefficients; their lengths must match"
+                return (
+                    f"{name} of SemiContinuous has {bound.size} entries for {p} coefficients; their lengths must match"
+                )
         return None

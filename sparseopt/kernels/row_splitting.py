@@ -89,7 +89,7 @@ def price_of(force, metric, price, alpha, curve, l1, lower, upper, status, room)
     return price
 
 
-def split(
+def split(  # noqa: PLR0912 (one iteration in one piece)
     count, inverse, metric, A, weight, row_lower, row_upper, linear, curve, l1, lower, upper, status, room, alpha, relax,
     price, w, v, u, z, y, r, rhs
 ):  # fmt: skip

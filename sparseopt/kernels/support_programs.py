@@ -16,7 +16,7 @@ _MET = 1e-12
 _DEPENDENT = 1e-11
 
 
-def invert(H, s, factor, inverse):
+def invert(H, s, factor, inverse):  # noqa: PLR0912 (two triangular loops)
     """The inverse of the leading s rows and columns of H into `inverse`; False where they are not positive definite."""
     for i in range(s):
         for j in range(i + 1):
@@ -107,7 +107,7 @@ def most_violated(A, row_lower, row_upper, lower, upper, s, w, is_active):
     return found
 
 
-def solve_active(active, count, A, m, s, curved, gram, right, out):
+def solve_active(active, count, A, m, s, curved, gram, right, out):  # noqa: PLR0912 (two triangular loops)
     """(N'H^-1 N)^-1 of the active sides times N' `right`, into `out`; gram is scratch. False where they depend on each other."""
     for i in range(count):
         for j in range(i + 1):
@@ -140,7 +140,7 @@ def solve_active(active, count, A, m, s, curved, gram, right, out):
     return True
 
 
-def minimise_dual(
+def minimise_dual(  # noqa: PLR0912 (a famous algorithm in one piece)
     H, q, A, row_lower, row_upper, lower, upper, s, most, factor, inverse, w, active, is_active, multipliers, curved, gram, z, step, direction
 ):  # fmt: skip
     """The minimiser into w, active sides and their multipliers; returns how many are active.

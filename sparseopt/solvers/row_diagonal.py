@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 # Newton steps, what the weight of the barrier falls by once they are short, and the part that may be missing in the end.
-_STEPS, _FALL, _MISSING = 60, 0.15, 3e-3
+_STEPS, _FALL, _MISSING = 60, 0.15, 0.1
 # Of the worths, what each coefficient has at least: those that are zero now may be in the way later.
 _LEAST = 0.02
 # Eigenvalues below are zero.

@@ -20,9 +20,9 @@ from sparseopt.solvers.tree import OUT
 # Up to so many features the matrix of the quadratic is formed.
 _LARGEST = 5000
 # Rounds of the diagonal at the root of a tree.
-_ROUNDS = 3
+_ROUNDS = 1
 # Exchanges at random before a tree.
-_KICKS = 10
+_KICKS = 2
 # Seconds of a step.
 _CHUNK = 0.05
 
@@ -46,9 +46,7 @@ def row_model(loss):
     """The model of a loss, in parts: a generator that returns it."""
     if isinstance(loss, LeastSquares):
         found = yield from whole_gram(loss)
-        return RowModel(
-            np.ascontiguousarray(found.gram), found.linear, found.constant, found.sizes, found.rounding
-        )
+        return RowModel(np.ascontiguousarray(found.gram), found.linear, found.constant, found.sizes, found.rounding)
     gram = np.ascontiguousarray(loss.Q.to_array(), dtype=np.float64)
     yield
     return RowModel(gram, -np.asarray(loss.c, dtype=np.float64), 0.0, np.sqrt(gram.diagonal()), rounding_of(1))
@@ -122,9 +120,11 @@ def _unbounded(relaxation):
 
 def point_of(search):
     """The best coefficients of a search, where the rows are met as well as the numbers allow."""
-    w = np.zeros(search.subset.n_features)
-    w[search.support] = search.programs.solve(search.support, refine=True)[1]
-    return w
+    if search.point is None or search.point[0] is not search.support:
+        w = np.zeros(search.subset.n_features)
+        w[search.support] = search.programs.solve(search.support, refine=True)[1]
+        search.point = search.support, w
+    return search.point[1]
 
 
 def as_data(point, dtype, subset):

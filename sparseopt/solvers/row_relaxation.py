@@ -190,14 +190,17 @@ class RowRelaxation(Relaxation):
     def _leaf(self, node, status, points):
         """The value of a node that leaves no choice, proven by the multipliers of its program."""
         S = np.flatnonzero(status == IN)
-        value, w, y = self.programs.solve(S)
+        _, w, y = self.programs.solve(S)
         if w is None:
             if y is None:
                 return -np.inf
             points.append((RowRay(y), _NOTHING, _NOTHING))
             return np.inf
-        points.append((RowPoint(S, w, y, node.system.moved), _NOTHING, _NOTHING))
-        return value
+        node.best_w[:] = 0.0
+        node.best_w[node.system.place[S]] = w
+        node.best_y[:] = y
+        node.judge(np.inf, points)
+        return node.bound
 
 
 class _Returned:
@@ -288,9 +291,9 @@ class _Node:
             self.v[out] = self.z[out] = self.u[out] = 0.0
         if of.keep_points and bound > -np.inf:
             new = before != self.status
-            points.append((
-                self._point(), s.features[new & (self.status == OUT)], s.features[new & (self.status == IN)]
-            ))
+            points.append(
+                (self._point(), s.features[new & (self.status == OUT)], s.features[new & (self.status == IN)])
+            )
 
     def _point(self):
         used = np.flatnonzero(self.best_w)
@@ -303,9 +306,7 @@ class _Node:
         return np.where((self.z > 0.0) & (self.status == FREE), np.maximum(worth, 0.0), 0.0)
 
     def leave(self):
-        return _Start(
-            self.system.features, self.v, self.u, self.w, self.z, self.y, self.r, self.price, self.worths()
-        )
+        return _Start(self.system.features, self.v, self.u, self.w, self.z, self.y, self.r, self.price, self.worths())
 
     def branch(self):
         """The free feature whose part is nearest to a half, and of those that are none the largest gain."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.kernels.perspective import best_response
-
 # Features outside that are tried in place of each inside: those that promise most.
 _TRIED = 24
 # Features inside that may leave in one move.
 _LEAVING = 30
 # Part of the values that a move must gain.
-_GAIN = 1e-10
+_GAIN = 1e-9
 # Features of a kick.
 _KICK = 3
 
@@ -35,7 +33,10 @@ class RowSearch:
     def __init__(self, programs, first, *, kicks, seed):
         self.programs, self.subset = programs, programs.subset
         self.first, self.kicks, self.random = first, kicks, np.random.default_rng(seed)
-        self.moves, self.value, self.support = 0, np.inf, None
+        # values below this part of the curvature's are rounding
+        q = programs.linear[self.subset.lower <= self.subset.upper]
+        self.scale = float(np.max(np.abs(q), initial=0.0)) * 1e-3
+        self.moves, self.value, self.support, self.point = 0, np.inf, None, None
         subset = self.subset
         self.bends = programs.H.diagonal() + subset.ridge
         is_open = subset.lower <= subset.upper
@@ -102,9 +103,10 @@ class RowSearch:
             support, here = better
             self.moves += 1
 
-    @staticmethod
-    def _gains(found, here):
-        return found[0] < here[0] * (1.0 - 1e-9) or (found[0] == here[0] and found[1] < here[1] - _GAIN * abs(here[1]))
+    def _gains(self, found, here):
+        return found[0] < here[0] * (1.0 - 1e-9) or (
+            found[0] == here[0] and found[1] < here[1] - _GAIN * (abs(here[1]) + self.scale)
+        )
 
     def _moves(self, support):
         """Supports that one move leads to, in matrices of one size each: one more, one less, and exchanges."""
@@ -127,16 +129,16 @@ class RowSearch:
 
     def _promise(self, support, features):
         """What features would gain alone at the multipliers of a support; of one without a point, a random order."""
-        value, w, y = self.programs.solve(support)
+        _, w, y = self.programs.solve(support)
         if w is None:
             return self.random.random(features.size) + np.abs(self.subset.A[:, features]).sum(axis=0) * 1e-3
         pull = self.programs.linear[features] - self.programs.H[np.ix_(features, support)] @ w
         pull -= y @ self.subset.A[:, features]
-        gains = np.empty(features.size)
-        for i, j in enumerate(features.tolist()):
-            t, bend = float(pull[i]), float(self.bends[j])
-            size = best_response(t, bend, self.subset.l1, self.subset.lower[j], self.subset.upper[j])
-            gains[i] = t * size - self.subset.l1 * abs(size) - 0.5 * bend * size * size
+        lower, upper, bends = self.subset.lower[features], self.subset.upper[features], self.bends[features]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            best = np.sign(pull) * np.maximum(np.abs(pull) - self.subset.l1, 0.0) / bends
+            best = np.clip(np.nan_to_num(best), lower, upper)
+            gains = pull * best - self.subset.l1 * np.abs(best) - 0.5 * bends * best * best
         return np.nan_to_num(gains, posinf=np.finfo(float).max)
 
     def _kicked(self, support):
@@ -155,6 +157,6 @@ def rounded(z, status, subset):
     free = np.flatnonzero(status == 0)
     order = free[np.argsort(-z[free], kind="stable")]
     most = max(min(subset.k - held.size, free.size), 0)
-    counts = {most, min(most, int(round(z[free].sum())))}
+    counts = {most, min(most, round(float(z[free].sum())))}
     counts |= {min(most, int(np.count_nonzero(z[free] > level))) for level in (0.05, 0.3, 0.5, 0.9)}
     return [np.sort(np.concatenate([held, order[:count]])) for count in sorted(counts, reverse=True)]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 # The metric, as a part of the curvature of the prices, and the least it is, as a part of the diagonal of G.
-_METRIC, _LEAST = 1.0, 1e-3
+_METRIC, _LEAST = 10.0, 1e-3
 # Weights of equalities, and of other rows, in units of the curvature across them.
 _EQUAL, _SIDED = 1e3, 1.0
 

@@ -8,6 +8,9 @@ from sparseopt.constraints import Box, Intersection, LinearConstraint
 from sparseopt.kernels.support_programs import minimise_on_support, value_supports
 from sparseopt.losses import Quadratic
 from sparseopt.penalties import L1
+from sparseopt.problem import Problem
+from sparseopt.solution import Status
+from sparseopt.solvers.interior_point import InteriorPoint
 
 # A ridge, relative to the diagonal, where the curvature on a support is singular.
 _RIDGE = 1e-9
@@ -15,6 +18,10 @@ _RIDGE = 1e-9
 _MET = 1e-9
 # A product that is this small beside its terms is zero; and what a proof is larger than.
 _ZERO, _PROOF = 1e-12, 1e-10
+# Part of the largest coefficient below which one is zero, where the L1 norm may make it so.
+_NOTHING = 1e-6
+# Residual and iterations of an interior-point method.
+_CLOSE, _STEPS = 1e-10, 200
 # Supports of one call of a kernel.
 _AT_ONCE = 256
 # Rounds of refinement of the last linear system.
@@ -34,7 +41,7 @@ class SupportPrograms:
     def __init__(self, gram, linear, constant, subset):
         self.H, self.linear, self.constant, self.subset = gram, linear, constant, subset
         self.solved = 0
-        self._room = 0
+        self._room, self._known = 0, {}
         self._grow(min(subset.k, 16))
         # with an L1 norm, where bounds leave one sign; otherwise it is no part of the linear term
         signs = np.where(subset.lower >= 0.0, 1.0, np.where(subset.upper <= 0.0, -1.0, 0.0))
@@ -90,19 +97,34 @@ class SupportPrograms:
         values = np.empty(count)
         self.solved += count
         if not self.is_smooth:
-            return np.array([self.solve(support)[0] for support in supports])
+            return np.array([self._remembered(support) for support in supports])
         if s > self._room:
             self._grow(max(s, 2 * self._room))
         sides = subset.row_lower, subset.row_upper, subset.lower, subset.upper
         for first in range(0, count, _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
             value_supports(
-                self.H, subset.ridge, self._signed, subset.A, *sides, supports[part], values[part], *self._part, *self._scratch
+                self.H,
+                subset.ridge,
+                self._signed,
+                subset.A,
+                *sides,
+                supports[part],
+                values[part],
+                *self._part,
+                *self._scratch,
             )
         values += self.constant + subset.alpha * s
         for t in np.flatnonzero(np.isnan(values)):
             values[t] = self.solve(supports[t])[0]
         return values
+
+    def _remembered(self, support):
+        """The least objective on a support where each takes an interior-point method, which is not run twice."""
+        key = np.sort(support).tobytes()
+        if key not in self._known:
+            self._known[key] = self.solve(support)[0]
+        return self._known[key]
 
     def missed(self, support):
         """Half the squared distance by which the rows are missed at least on a support, each row in units of its length."""
@@ -134,7 +156,9 @@ class SupportPrograms:
         """The objective of coefficients on a support: its price counts all that is in."""
         H = self.H[np.ix_(S, S)]
         subset = self.subset
-        smooth = self.constant - float(self.linear[S] @ w) + 0.5 * float(w @ (H @ w)) + 0.5 * subset.ridge * float(w @ w)
+        smooth = (
+            self.constant - float(self.linear[S] @ w) + 0.5 * float(w @ (H @ w)) + 0.5 * subset.ridge * float(w @ w)
+        )
         return smooth + subset.l1 * float(np.abs(w).sum()) + subset.alpha * S.size
 
     def _active(self, H, q, A, lower, upper, refine):
@@ -207,29 +231,38 @@ class SupportPrograms:
 
     def _by_interior_point(self, S, lower, upper):
         """The same by an interior-point method, which knows the L1 norm."""
-        from sparseopt.solution import Status
-        from sparseopt.solve import solve
-        from sparseopt.problem import Problem
-        from sparseopt.solvers.interior_point import InteriorPoint
-
         subset = self.subset
         if S.size == 0:
             return self.constant, np.zeros(0), np.zeros(len(subset.A))
         H = self.H[np.ix_(S, S)] + subset.ridge * np.eye(S.size)
-        parts = [Box(lower, upper)]
-        if len(subset.A):
-            parts.append(LinearConstraint(subset.A[:, S], subset.row_lower, subset.row_upper))
-        problem = Problem(Quadratic(H, -self.linear[S]), L1(subset.l1), Intersection(*parts))
-        found = solve(problem, InteriorPoint(), tol=1e-10)
-        m = len(subset.A)
-        if found.status is Status.INFEASIBLE:
-            ray = None if found.certificate.ray is None else np.array(found.certificate.ray[:m])
+        rows = LinearConstraint(subset.A[:, S], subset.row_lower, subset.row_upper)
+        problem = Problem(Quadratic(H, -self.linear[S]), L1(subset.l1), Intersection(Box(lower, upper), rows))
+        solver, m = InteriorPoint(), len(subset.A)
+        state = solver.init(problem, np.zeros(S.size))
+        state.tolerance = _CLOSE
+        while state.status is None and state.iterations < _STEPS:
+            state = solver.step(problem, state, _CLOSE, 1)
+        if state.status is Status.INFEASIBLE:
+            ray = None if state.ray is None else np.array(state.ray[:m])
             sides = subset.row_lower, subset.row_upper, lower, upper
             return np.inf, None, ray if ray is not None and proves_empty(subset.A[:, S], ray, *sides) else None
-        w = np.clip(found.w, lower, upper)
+        w = np.clip(state.w, lower, upper)
+        # the same again with the signs that were found, which leaves a smooth program
+        sign = np.where(np.abs(w) > _NOTHING * np.max(np.abs(w), initial=0.0), np.sign(w), 0.0)
+        on = np.flatnonzero(sign)
+        low, high = (
+            np.where(sign > 0.0, np.maximum(lower, 0.0), lower)[on],
+            np.where(sign < 0.0, np.minimum(upper, 0.0), upper)[on],
+        )
+        A = np.ascontiguousarray(subset.A[:, S[on]])
+        q = self.linear[S[on]] - subset.l1 * sign[on]
+        again = self._active(np.ascontiguousarray(H[np.ix_(on, on)]), q, A, low, high, True)
+        if again is not None and again[2] and np.all((lower <= 0.0) & (upper >= 0.0) | (sign != 0.0)):
+            w = np.zeros(S.size)
+            w[on] = again[0]
         if self._excess(w, subset.A[:, S], (subset.row_lower, subset.row_upper)) > 1e-8:
             return np.inf, None, None
-        y = np.array(found.duals.rows) if m else np.zeros(0)
+        y = np.zeros(m) if state.duals is None else np.array(state.duals.rows)
         y[np.isinf(np.where(y > 0.0, subset.row_upper, subset.row_lower))] = 0.0
         return self.objective(S, w), w, y
 

@@ -1,0 +1,1 @@
+"""Portfolios of at most k assets: seconds to a proven gap, beside SCIP."""
