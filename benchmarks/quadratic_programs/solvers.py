@@ -34,7 +34,7 @@ def _ours(program, eps, is_dense, method="InteriorPoint"):
             parts.append(so.Box(program.lower, program.upper))
         problem = so.Problem(so.Quadratic(P, program.q), constraint=so.Intersection(*parts))
         limit = 500 if method == "InteriorPoint" else 20_000
-        return so.solve(problem, getattr(so, method)(), tol=eps, max_iter=limit, time_limit=10.0)
+        return so.solve(problem, getattr(so, method)(), tol=eps, max_iter=limit, time_limit=60.0)
 
     def read(solution):
         duals = solution.duals
@@ -163,7 +163,7 @@ def osqp(program, eps):
         run = peer.OSQP()
         run.setup(
             P, program.q, A, low, high, verbose=False, eps_abs=eps, eps_rel=0.0, polishing=True, max_iter=200_000,
-            time_limit=10.0,
+            time_limit=60.0,
         )  # fmt: skip
         return run.solve(raise_error=False)
 
