@@ -14,13 +14,13 @@ import warnings
 import numpy as np
 
 from benchmarks.measure import race
-from benchmarks.quadratic_programs.programs import generated, residuals, stored
+from benchmarks.quadratic_programs.programs import generated, large, residuals, stored
 from benchmarks.quadratic_programs.solvers import SOLVERS
 from benchmarks.report import markdown, save
 
 FAILED = 10.0
 SHIFT = 1e-3
-OURS = ("ours_dense", "ours_sparse")
+OURS = ("ours_dense", "ours_sparse", "ours_splitting", "ours_structure")
 # These see the programs of the dense subset only.
 DENSE = ("ours_dense", "piqp_dense", "daqp")
 
@@ -90,6 +90,8 @@ def main():
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quadratic_programs", description=__doc__.split("\n")[0])
     parser.add_argument("--data", help="folder of .mat files in the layout of Maros and Meszaros; generated ones else")
+    parser.add_argument("--large", action="store_true", help="generated programs with up to 100,000 variables")
+    parser.add_argument("--only", default="", help="programs whose name contains this")
     parser.add_argument("--all-sizes", action="store_true", help="also programs beyond the dense subset")
     parser.add_argument("--eps", type=float, nargs="+", default=[1e-3, 1e-6, 1e-9])
     parser.add_argument("--solver", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
@@ -98,7 +100,11 @@ def main():
     parser.add_argument("--quick", action="store_true", help="tiny programs, saves nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # peers warn of their own failures, which the table shows
-    programs = list(stored(options.data) if options.data else generated(1 if options.quick else 4))
+    if options.data:
+        programs = stored(options.data)
+    else:
+        programs = large() if options.large else generated(1 if options.quick else 4)
+    programs = [program for program in programs if options.only in program.name]
     rows = []
     for program in programs:
         if options.all_sizes or not options.data or program.is_small:

@@ -72,8 +72,10 @@ def _support(multipliers, lower, upper):
 def stored(folder):
     """Programs of the .mat files of a folder, in the layout of Maros and Meszaros as OSQP's benchmarks keep them.
 
-    Their A ends with a row for each bound.
+    Their A ends with a row for each bound. Of .npz files `_from_arrays` says what they hold.
     """
+    for file in sorted(Path(folder).glob("*.npz")):
+        yield _from_arrays(file)
     for file in sorted(Path(folder).glob("*.mat")):
         content = io.loadmat(file)
         q = content["q"].ravel().astype(float)
@@ -85,6 +87,21 @@ def stored(folder):
             file.stem, sparse.csc_matrix(content["P"].astype(float)), q, A[:m],
             lower[:m], upper[:m], lower[m:], upper[m:],
         )  # fmt: skip
+
+
+def _from_arrays(file):
+    """Sides l and u of rows, lb and ub of coefficients, and the matrices P and A by their CSC arrays."""
+    content = np.load(file)
+    m, n = content["shape"]
+    P, A = (
+        sparse.csc_matrix(tuple(content[f"{name}_{part}"] for part in ("data", "indices", "indptr")), shape=(rows, n))
+        for name, rows in (("P", n), ("A", m))
+    )
+    sides = (
+        np.where(np.abs(content[side]) > INFINITE, np.copysign(np.inf, content[side]), content[side]) for side in "lu"
+    )
+    bounds = (content[side].astype(float) for side in ("lb", "ub"))
+    return _program(file.stem, P, content["q"].astype(float), A, *sides, *bounds)
 
 
 def _program(name, P, q, A, row_lower, row_upper, lower=-np.inf, upper=np.inf):
@@ -107,12 +124,57 @@ def generated(scale=1):
         yield _huber(size // 4, rng)
 
 
+def large():
+    """The same kinds with up to 100,000 variables, and the control of linear systems."""
+    rng = np.random.default_rng(1)
+    yield _random(300, rng)
+    yield _equalities(2000, rng)
+    yield _portfolio(10_000, 100, rng)
+    yield _portfolio(100_000, 20, rng)
+    yield _lasso(50, rng)
+    yield _lasso(300, rng)
+    yield _support_vectors(50, rng)
+    yield _support_vectors(300, rng)
+    yield _huber(50, rng)
+    yield _huber(300, rng)
+    yield _control(20, 100, rng)
+    yield _control(40, 1000, rng)
+
+
 def _random(n, rng):
     M = sparse.random_array((n, n), density=0.15, rng=rng, data_sampler=rng.standard_normal)
     A = sparse.random_array((10 * n, n), density=0.15, rng=rng, data_sampler=rng.standard_normal)
     upper = A @ rng.standard_normal(n) + rng.random(10 * n)
     return _program(
         f"random {n}", M @ M.T + 1e-2 * sparse.eye(n), rng.standard_normal(n), A, np.full(10 * n, -np.inf), upper
+    )
+
+
+def _equalities(n, rng):
+    M = sparse.random_array((n, n), density=5 / n, rng=rng, data_sampler=rng.standard_normal)
+    A = sparse.random_array((n // 2, n), density=5 / n, rng=rng, data_sampler=rng.standard_normal)
+    side = A @ rng.standard_normal(n)
+    return _program(f"equalities {n}", M @ M.T + 1e-2 * sparse.eye(n), rng.standard_normal(n), A, side, side)
+
+
+def _control(n, horizon, rng):
+    """States x_0 .. x_T and inputs u_0 .. u_{T-1} of x_{t+1} = F x_t + G u_t from a given x_0, in boxes."""
+    inputs = n // 2
+    F = np.eye(n) + 0.1 * rng.standard_normal((n, n))
+    F /= max(1.0, 1.01 * np.max(np.abs(np.linalg.eigvals(F))))
+    G = rng.standard_normal((n, inputs))
+    cost = np.where(rng.random(n) < 0.7, 10 * rng.random(n), 0.0)
+    P = sparse.block_diag([
+        sparse.kron(sparse.eye(horizon + 1), sparse.diags_array(cost)), 0.1 * sparse.eye(horizon * inputs)
+    ])  # fmt: skip
+    shifted = sparse.eye(horizon + 1, k=-1)
+    states = sparse.kron(shifted, F) - sparse.eye((horizon + 1) * n)
+    moved = sparse.kron(sparse.vstack([sparse.csc_array((1, horizon)), sparse.eye(horizon)]), G)
+    start = rng.uniform(-0.5, 0.5, n)
+    side = np.append(-start, np.zeros(horizon * n))
+    upper = np.append(np.full((horizon + 1) * n, 1.0 + rng.random()), np.full(horizon * inputs, 0.1))
+    return _program(
+        f"control {n} x {horizon}", P, np.zeros(upper.size), sparse.hstack([states, moved]), side, side, -upper, upper
     )
 
 

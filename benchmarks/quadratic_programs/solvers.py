@@ -23,7 +23,7 @@ def _parts(program):
     return np.flatnonzero(equal), np.flatnonzero(sided)
 
 
-def _ours(program, eps, is_dense):
+def _ours(program, eps, is_dense, method="InteriorPoint"):
     import sparseopt as so
 
     P, A = (program.P.toarray(), program.A.toarray()) if is_dense else (program.P, program.A)
@@ -33,7 +33,8 @@ def _ours(program, eps, is_dense):
         if np.isfinite(program.lower).any() or np.isfinite(program.upper).any():
             parts.append(so.Box(program.lower, program.upper))
         problem = so.Problem(so.Quadratic(P, program.q), constraint=so.Intersection(*parts))
-        return so.solve(problem, so.InteriorPoint(), tol=eps, max_iter=500)
+        limit = 500 if method == "InteriorPoint" else 20_000
+        return so.solve(problem, getattr(so, method)(), tol=eps, max_iter=limit, time_limit=60.0)
 
     def read(solution):
         duals = solution.duals
@@ -53,6 +54,20 @@ def ours_dense(program, eps):
 def ours_sparse(program, eps):
     """Interior point method on sparse matrices."""
     return _ours(program, eps, is_dense=False)
+
+
+@solver
+def ours_splitting(program, eps):
+    """Operator splitting on sparse matrices."""
+    return _ours(program, eps, is_dense=False, method="OperatorSplitting")
+
+
+@solver
+def ours_structure(program, eps):
+    """The same problem as a loss and a penalty, where it is one (see structure.py)."""
+    from benchmarks.quadratic_programs.structure import structured
+
+    return structured(program, eps)
 
 
 def _piqp(program, eps, is_dense):
@@ -148,7 +163,7 @@ def osqp(program, eps):
         run = peer.OSQP()
         run.setup(
             P, program.q, A, low, high, verbose=False, eps_abs=eps, eps_rel=0.0, polishing=True, max_iter=200_000,
-            time_limit=10.0,
+            time_limit=60.0,
         )  # fmt: skip
         return run.solve(raise_error=False)
 

@@ -259,7 +259,9 @@ class ConstrainedWorkingSet(Solver):
         scaled = run.scaled
         x, y = w[state.features] / run.columns, run.cost * rows / run.rows
         pull = -(scaled.curve(x) + scaled.q + y @ scaled.A)
-        for better, pulls in run.active.points(x, y, np.append(scaled.A @ x + y, x + pull), np.ones(m + x.size), _LEAPS):
+        for better, pulls in run.active.points(
+            x, y, np.append(scaled.A @ x + y, x + pull), np.ones(m + x.size), _LEAPS
+        ):
             program = run.program
             here, rows = np.clip(run.columns * better, program.lower, program.upper), run.rows * pulls / run.cost
             *found, rows, _ = measure(program, here, rows)

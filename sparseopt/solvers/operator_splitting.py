@@ -26,6 +26,8 @@ from sparseopt.solvers.rays import descent_ray, separating_ray
 
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-4
+# Relative error of the terms of a gap.
+_ROUNDING = 1e-14
 
 
 @dataclass(kw_only=True)
@@ -177,7 +179,9 @@ def _keep_if_better(state, problem, x, y):
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
     w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
     violation, stationarity, gap, rows, box = measure(program, w, state.rows * y / state.cost)
-    residual = max(violation, stationarity, gap / max(1.0, abs(program.q @ w) / 2))
+    # a gap that the rounding of its terms explains is none
+    gap = gap if gap > _ROUNDING * (np.abs(program.q) @ np.abs(w) + np.abs(rows) @ np.abs(program.A @ w)) else 0.0
+    residual = max(violation, stationarity, gap)
     if residual < state.residual:
         p = problem.n_features
         state.w, state.duals, state.residual = w[:p].copy(), Duals(rows, box[:p]), float(residual)
