@@ -23,13 +23,13 @@ from sparseopt.certificate import needs_multipliers
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.solution import Duals, Status
-from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
-from sparseopt.solvers.newton_systems import systems
+from sparseopt.solvers.newton_systems import newton_system
 from sparseopt.solvers.presolve import presolve
 from sparseopt.solvers.quadratic_measure import excess
-from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
+from sparseopt.solvers.quadratic_products import Products
+from sparseopt.solvers.quadratic_program import equilibrated, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
@@ -38,6 +38,8 @@ _LARGE = 1e3
 _MET = 1e-6
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# Regularisation of the system of an active set, undone by refinement, and steps of that.
+_RIDGE, _STEPS = 1e-9, 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -92,30 +94,29 @@ class InteriorPoint(Solver):
         whole = quadratic_program(problem)
         presolved = presolve(whole)
         program = presolved.program
-        columns, rows, cost = equilibrate(program)
-        scaled = program.scaled(columns, rows, cost)
-        sides, m = Sides.of(scaled, columns, rows, cost), program.row_lower.size
-        system, active = systems(scaled, np.flatnonzero(sides.kind[:m] & EQUAL))
+        products = Products.of(program)
+        columns, rows, cost = scales = equilibrated(program, products)
+        (sides, ridge), m = Sides.of(program, *scales), rows.size
+        system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
         V, W, R, S = memory(sides, self.regularisation)
         state = Interior(
             w=w,
             presolved=presolved,
             program=program,
-            scaled=scaled,
+            products=products,
             columns=columns,
             rows=rows,
             cost=cost,
             has_rows=needs_multipliers(problem),
             sides=sides,
             system=system,
-            active=ActiveSets(scaled, active),
             V=V,
             W=W,
             R=R,
             S=S,
             chunk=_chunk(system),
         )
-        if np.any(program.lower > program.upper):
+        if np.logical_or.reduce(program.lower > program.upper):
             # bounds that cross are their own proof
             state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
         elif presolved.ray is not None:
@@ -134,8 +135,6 @@ class InteriorPoint(Solver):
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
-        if state.status is None:
-            _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
         state.residual = state.lowest if final else np.inf
@@ -158,20 +157,20 @@ def _look(solver, problem, state, tol, event):
     elif event == kernels.SOLVED:
         _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
-        state.active.forget()
+        state.tried.clear()
         if solver.polish:
             # the exact point costs one factorisation more
             _polish(state, problem, tol)
-        if state.lowest <= tol:
-            state.status = Status.CONVERGED if state.has_rows else None
     elif event == kernels.POLISH:
         _polish(state, problem, tol)
-        if state.lowest <= tol:
-            state.status = Status.CONVERGED if state.has_rows else None
     elif event == kernels.RAY:
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
+    else:
+        _show(problem, state)
+    if state.has_rows and state.status is None and state.lowest <= tol:
+        state.status = Status.CONVERGED
 
 
 def _multipliers(state):
@@ -191,13 +190,19 @@ def _box(state):
     return z[size + m : 2 * size] - z[m:size]
 
 
-def _polish(state, problem, tol):
+def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest."""
-    scaled, x = state.scaled, state.x.copy()
-    rows, bounds = _multipliers(state)
-    for w, y in state.active.points(x, rows, np.append(scaled.A @ x + rows, x + bounds), 1.0):
+    p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
+    V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
+    for _ in range(rounds):
+        code = kernels.guess(state.system, state.sides, V, W, R)
+        if code in state.tried:
+            return
+        state.tried.add(code)
+        if not kernels.polish(state.system, state.sides, V, W, R, _RIDGE, _STEPS) < np.inf:
+            return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, w, y, None, enough=tol) <= tol:
+        if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
 
 
@@ -217,7 +222,7 @@ def _show(problem, state):
         program, p = state.program, problem.n_features
         w = np.clip(state.columns * state.x, program.lower, program.upper)
         y, v = state.rows * _multipliers(state)[0] / state.cost, _box(state) / (state.cost * state.columns)
-        *exact, w, y, v = state.presolved.measured(w, y, v)
+        *exact, w, y, v = state.presolved.measured(state.products, w, y, v)
         if max(exact) < state.lowest:
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
@@ -239,13 +244,14 @@ def _look_for_rays(state, rows, p):
 
 def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     """Take the scaled point for the result where it lowers the residual, or that is `enough`; returns the residual."""
-    program, scaled, p = state.program, state.scaled, problem.n_features
+    program, sides, p = state.program, state.sides, problem.n_features
     w = np.clip(state.columns * x, program.lower, program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
-    w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
+    low, high = sides.low[state.rows.size :], sides.high[state.rows.size :]
+    w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
     y = state.rows * rows / state.cost
     v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, w, y, v = state.presolved.measured(w, y, v)
+    violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         objective = abs(state.presolved.objective(w))

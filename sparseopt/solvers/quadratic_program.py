@@ -16,6 +16,7 @@ from scipy import sparse
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.forms import SeparableForm
+from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
@@ -179,6 +180,14 @@ def equilibrate(program, rounds=10):
     columns = np.clip(columns, middle / _SPREAD, middle * _SPREAD)
     cost = max(np.sqrt(curvature()).mean(), np.max(np.abs(program.q * columns), initial=0.0))
     return columns, rows, 1.0 / float(_positive(cost))
+
+
+def equilibrated(program, products, rounds=10):
+    """The scales of `equilibrate`, from the products of the program."""
+    p, m = program.q.size, program.row_lower.size
+    columns, rows = np.empty(p), np.empty(m)
+    cost = kernels.equilibrate(products, program.q, rounds, columns, rows, np.empty((4, p)), np.empty(m))
+    return columns, rows, cost
 
 
 def negative_curvature(matrix):

@@ -193,14 +193,14 @@ def solve_with(factor, x):
 
 
 def joined(blocks, size):
-    """Both halves of a symmetric matrix of CSC blocks, each given with the number of rows it stands under the first."""
+    """Both halves of a symmetric matrix of blocks: the number of rows each stands under the first, and its CSC arrays."""
     counts, starts = np.zeros(size, dtype=np.int64), np.empty(size + 1, dtype=np.int64)
-    for below, block in blocks:
-        patterns.count_block(block.indptr, block.indices, below, counts)
+    for below, indptr, indices, _ in blocks:
+        patterns.count_block(indptr, indices, below, counts)
     patterns.add_up(counts, starts)
     indices, data = np.empty(starts[-1], dtype=np.int64), np.empty(starts[-1])
-    for below, block in blocks:
-        patterns.place_block(block.indptr, block.indices, block.data, below, counts, indices, data)
+    for below, indptr, rows, values in blocks:
+        patterns.place_block(indptr, rows, values, below, counts, indices, data)
     return starts, indices, data
 
 
