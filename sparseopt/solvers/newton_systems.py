@@ -12,7 +12,6 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
 
 from sparseopt._jit import Term
 from sparseopt.kernels.lapack import (
@@ -315,7 +314,9 @@ class SparseNewtonSystem(NewtonSystem):
         """The system of a sparse program, from its products in scaled units."""
         p, n, m = program.q.size, products.F.height, products.A.height
         size = p + n + m
-        blocks = [(below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))]
+        blocks = [
+            (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
+        ]
         own = np.empty(size)
         ldl = SparseLDL(*joined(blocks, size))
         own_diagonal(products.P.starts, products.P.rows, products.P.values, products.ridge, n, own)
@@ -332,7 +333,7 @@ class SparseNewtonSystem(NewtonSystem):
         if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
             return False
         pivots = self.factor.pivots
-        for k in range(size):
+        for k in range(size):  # noqa: SIM110 (no generators in compiled code)
             if not math.isfinite(pivots[k]):
                 return False
         return True

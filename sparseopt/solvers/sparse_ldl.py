@@ -17,6 +17,8 @@ from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 _THICK = 40.0
 # Operations of one call, a few hundredths of a second.
 _PIECE = 50_000_000
+# What a field that is changed in place has.
+_MEMORY: dict = {"repr": False, "metadata": {"memory": True}}
 # Variables eliminated in one call of the ordering.
 _ROUND = 5000
 
@@ -72,10 +74,6 @@ class SparseLDL:
         return x[self.place]
 
 
-def _memory():
-    return field(repr=False, metadata={"memory": True})
-
-
 class LDLFactor(Term):
     """A factor whose memory stays, for kernels: rows and columns in the order of elimination."""
 
@@ -98,13 +96,13 @@ class RowFactor(LDLFactor):
     matrix_values: np.ndarray
     parent: np.ndarray
     starts: np.ndarray
-    rows: np.ndarray = _memory()
-    values: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    filled: np.ndarray = _memory()
-    row: np.ndarray = _memory()
-    path: np.ndarray = _memory()
-    marks: np.ndarray = _memory()
+    rows: np.ndarray = field(**_MEMORY)
+    values: np.ndarray = field(**_MEMORY)
+    pivots: np.ndarray = field(**_MEMORY)
+    filled: np.ndarray = field(**_MEMORY)
+    row: np.ndarray = field(**_MEMORY)
+    path: np.ndarray = field(**_MEMORY)
+    marks: np.ndarray = field(**_MEMORY)
 
     @classmethod
     def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
@@ -142,13 +140,13 @@ class FrontFactor(LDLFactor):
     panels: np.ndarray
     children: np.ndarray
     kin: np.ndarray
-    values: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    local: np.ndarray = _memory()
-    relative: np.ndarray = _memory()
-    stack: np.ndarray = _memory()
-    end: np.ndarray = _memory()
-    column: np.ndarray = _memory()
+    values: np.ndarray = field(**_MEMORY)
+    pivots: np.ndarray = field(**_MEMORY)
+    local: np.ndarray = field(**_MEMORY)
+    relative: np.ndarray = field(**_MEMORY)
+    stack: np.ndarray = field(**_MEMORY)
+    end: np.ndarray = field(**_MEMORY)
+    column: np.ndarray = field(**_MEMORY)
 
     @classmethod
     def of(cls, starts, rows, lower, parent, counts):
