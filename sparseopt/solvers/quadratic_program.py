@@ -18,6 +18,7 @@ from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.solvers.sparse_ldl import SparseLDL, joined
 
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
@@ -200,12 +201,21 @@ def negative_curvature(matrix):
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))
+        if _is_definite(matrix, shift):
+            return 0.0
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
     shifted = np.array(matrix, order="F")
     shifted.flat[:: matrix.shape[0] + 1] += shift
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def _is_definite(matrix, shift):
+    """Whether all pivots of a sparse symmetric matrix are positive once `shift` is added to its diagonal."""
+    block = (0, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
+    ldl = SparseLDL(*joined([block], matrix.shape[0]))
+    return ldl.factorise(matrix.diagonal() + shift) and bool(np.all(ldl.factor.pivots > 0))
 
 
 def fills_up(matrix):
