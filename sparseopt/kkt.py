@@ -18,6 +18,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
+from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 
@@ -43,7 +44,7 @@ class Residuals:
         Value of the dual, a lower bound up to `dual` times the L1 distance of w to a solution.
     lower_bound : float
         Proven lower bound on the optimal value, residual and rounding allowed for; -inf where
-        an unbounded coefficient without curvature leaves the residual unpaid.
+        an unbounded coefficient without curvature leaves the residual unpaid, and where the loss is not convex.
     """
 
     objective: float
@@ -108,7 +109,9 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     terms = np.array([problem.loss.evaluate(w), -(slope @ w), -(form.ridge @ w**2) / 2, -supports[0], -supports[1]])
     dual_objective = float(terms.sum())
     magnitude = np.abs(terms).sum() + np.abs(slope) @ np.abs(w) + np.abs(objective)
-    lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+    lower_bound = -np.inf
+    if _is_convex(problem.loss):
+        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
     return Residuals(
         objective=float(objective),
         violation=_violation(form, w),
@@ -260,7 +263,7 @@ def _least_of(problem, form, w, rest, objective):
     paid = (rest != 0) & ~unpaid
     total = float(rest[paid] @ side[paid])
     if not unpaid.any():
-        return total if _is_convex(problem.loss) else -np.inf
+        return total
     # unpaid . d + d'Hd / 2 >= -unpaid' H^-1 unpaid / 2 for d = z - w
     rest = np.where(unpaid, rest, 0.0)
     return float(total + rest @ w - _quadratic_cost(problem, form, rest))
@@ -298,25 +301,8 @@ def _hessian(loss):
 
 
 def _is_convex(loss):
-    """Whether the loss is convex, to rounding; a quadratic too large to tell counts as not."""
-    if not isinstance(loss, Quadratic):
-        return True
-    Q = loss.Q.matrix
-    if sparse.issparse(Q) and Q.nnz == np.count_nonzero(Q.diagonal()):
-        return bool(np.min(Q.diagonal(), initial=0.0) >= 0)
-    shift = max(1e-9, 50 * np.finfo(Q.dtype).eps) * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
-    if sparse.issparse(Q) and Q.nnz > 30 * Q.shape[0] and Q.shape[0] <= _LARGEST_CHOLESKY:
-        Q = Q.toarray()
-    if sparse.issparse(Q):
-        # pivots on the diagonal in any order have the signs of the eigenvalues
-        shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
-        lu = sparse.linalg.splu(
-            shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-        return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
-    shifted = np.array(Q, dtype=np.float64, order="F")
-    shifted.flat[:: Q.shape[0] + 1] += shift
-    return scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1] == 0
+    """Whether the loss is convex, to rounding."""
+    return not isinstance(loss, Quadratic) or least_curvature(loss) == 0.0
 
 
 def _bounds_of_solutions(problem, form, objective):

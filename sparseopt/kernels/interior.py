@@ -36,9 +36,10 @@ IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
 # Numbers: proximal weights and their floor, what is added after a factorisation failed, refinements that ended
 # far from exact; residuals of the point; the residual and violation a tenth below which counts as progress and
 # the iteration that made the last; the residual of the best point; the shorter of the last steps; the guess of
-# an active set, for how many iterations it stood, and the last that was returned.
+# an active set, for how many iterations it stood, and the last that was returned; what the proximal weight of
+# coefficients does not fall below where P has a little negative curvature, to be more than that.
 (MU, RHO, DELTA, FLOOR, EXTRA, POOR, VIOLATION, STATIONARITY, GAP, MARK, LEAST_VIOLATION, MARKED, LEAST, STRIDE,
- ITERATIONS, GUESS, STOOD, POLISHED, NUMBERS) = range(19)  # fmt: skip
+ ITERATIONS, GUESS, STOOD, POLISHED, LEAST_RHO, NUMBERS) = range(20)  # fmt: skip
 # Why a call ended.
 GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
 
@@ -139,7 +140,7 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         point[i] += primal * found[i]
     for i in range(dual_from, point.size - s.size):
         point[i] += dual * found[i]
-    S[RHO] = max(S[FLOOR], (1.0 - rate) * S[RHO])
+    S[RHO] = max(max(S[FLOOR], S[LEAST_RHO]), (1.0 - rate) * S[RHO])
     S[DELTA] = max(S[FLOOR], (1.0 - rate) * S[DELTA])
     S[EXTRA] *= 0.3
     return True

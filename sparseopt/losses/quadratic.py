@@ -129,6 +129,8 @@ def quadratic_model(Q, c):
 
 
 def _is_symmetric(matrix):
+    if not sparse.issparse(matrix) and np.array_equal(matrix, matrix.T):
+        return True
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)
     return difference.max() <= 100 * np.finfo(matrix.dtype).eps * largest

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
+from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
@@ -37,6 +39,9 @@ _LARGE = 1e3
 _MET = 1e-6
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
+# and the proximal weight over it.
+_SLIGHT, _CONVEX = 1e-4, 2.0
 # Regularisation of the system of an active set, undone by refinement, and steps of that.
 _RIDGE, _STEPS = 1e-9, 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -51,6 +56,10 @@ class InteriorPoint(Solver):
     under linear rows, boxes and simplices; P may be singular, A rank-deficient. Dense programs go
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
+
+    A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
+    one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
+    optimality, and its certificate has no lower bound and says why.
 
     Parameters
     ----------
@@ -86,7 +95,8 @@ class InteriorPoint(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        return unfit(problem)
+        # a gap by duality, which ends runs without rows, needs a convex loss
+        return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities."""
@@ -96,6 +106,9 @@ class InteriorPoint(Solver):
         (sides, ridge), m = Sides.of(program, *scales), rows.size
         system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
         V, W, R, S = memory(sides, self.regularisation)
+        if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+            # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
+            S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
         state = Interior(
             w=w,
             program=program,

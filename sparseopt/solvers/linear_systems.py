@@ -19,9 +19,10 @@ import scipy
 from scipy import sparse
 
 from sparseopt._jit import Term
+from sparseopt.curvature import entries_of, factorised
 from sparseopt.kernels import ldl
 from sparseopt.kernels.ldl import solve_in_place
-from sparseopt.solvers.quadratic_program import QuadraticProgram, entries_of, factorised
+from sparseopt.solvers.quadratic_program import QuadraticProgram
 
 # Stands for an infinite diagonal entry: it takes a row or column out of a sparse system whose pattern stays.
 _OUT = 1e12

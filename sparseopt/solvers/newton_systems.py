@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term
+from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
     cholesky,
@@ -26,7 +27,6 @@ from sparseopt.kernels.lapack import (
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 from sparseopt.solvers import linear_systems
 from sparseopt.solvers.quadratic_products import Matrix, Products
-from sparseopt.solvers.quadratic_program import fills_up
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
 _ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
