@@ -289,30 +289,35 @@ def _certify_composed(problem, w, duals):
 
 def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
-    objective, start = problem.objective(w), objective_at_zero(problem)
+    covered, found = kkt.covers(problem), None
+    if covered and ray is None:
+        found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
+    objective = problem.objective(w) if found is None else found.objective
+    start = objective_at_zero(problem)
     unproven = Certificate(
         objective=objective,
         lower_bound=-np.inf,
-        violation=problem.violation(w),
-        stationarity=np.nan,
+        violation=problem.violation(w) if found is None else found.violation,
+        stationarity=np.nan if found is None else found.dual,
         proof="stationarity",
         reference=max(abs(objective), _FLOOR * abs(start) if np.isfinite(start) else 0.0),
+        dual_residual=np.nan if found is None else found.dual,
         w=w,
         duals=duals,
         ray=ray,
     )
-    if not kkt.covers(problem):
+    if not covered:
         return unproven
-    # whichever of the two a ray was meant for: what it proves, it proves
-    if ray is not None and kkt.check_primal_ray(problem, ray).holds:
-        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
-    if ray is not None and kkt.check_dual_ray(problem, ray).holds:
-        return replace(unproven, proof="unbounded ray")
-    found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
-    known = replace(unproven, stationarity=found.dual, dual_residual=found.dual)
+    if ray is not None:
+        # whichever of the two a ray was meant for: what it proves, it proves
+        if kkt.check_primal_ray(problem, ray).holds:
+            return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
+        if kkt.check_dual_ray(problem, ray).holds:
+            return replace(unproven, proof="unbounded ray")
+        return replace(_certify_rows(problem, w, duals, None), ray=ray)
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
-        return replace(known, remark=f"Q has negative curvature {curvature:.2g}")
-    return replace(known, lower_bound=found.lower_bound, proof="kkt")
+        return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
+    return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
 
 
 def needs_multipliers(problem):

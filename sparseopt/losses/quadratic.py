@@ -28,7 +28,10 @@ class Quadratic(Loss):
     intercept: bool = field(init=False, default=False, repr=False)
 
     def __post_init__(self):
-        Q = as_design(self.Q, "Q")
+        Q = self.Q
+        if type(Q) is np.ndarray and Q.ndim == 2 and Q.shape[0] == Q.shape[1] and Q.flags.c_contiguous:
+            Q = Q.T  # the same matrix, in the order of designs
+        Q = as_design(Q, "Q")
         if Q.shape[0] != Q.shape[1]:
             raise ValueError(f"Q must be square, got shape {Q.shape}.")
         if not _is_symmetric(Q.matrix):

@@ -99,7 +99,7 @@ class Interior(State):
     def account(self) -> str:
         """The factorisation in use."""
         mu, rho, delta = self.S[[kernels.MU, kernels.RHO, kernels.DELTA]]
-        return f"{type(self.system).__name__}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+        return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
 
 
 def memory(sides, floor):

@@ -65,6 +65,11 @@ class NewtonSystem(Term):
         """The product A'y, into `out`."""
         self.products.A.transposed_times(y, out)
 
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return type(self).__name__.removesuffix("System")
+
     @abstractmethod
     def factorise(self, D, E):
         """Factorise for these diagonals; whether that went well."""
@@ -129,6 +134,8 @@ class CholeskySystem(NewtonSystem):
                 F = math.sqrt(cost) * program.factor * columns
             G, inner_rows = Matrix.of(np.vstack([F, A[outer]])), Matrix.of(A[inner].T)
         P = program.matrix if k == p else program.matrix[np.ix_(block, block)] if k else np.zeros((0, 0))
+        if P is None:
+            P = np.zeros((p, p))
         P = P * (cost * columns[block, None] * columns[block])
         diagonal = products.ridge
         if program.matrix is not None:
@@ -145,14 +152,22 @@ class CholeskySystem(NewtonSystem):
         )  # fmt: skip
 
     def harder(self):
-        program, scales = self.program
-        size = sum(program.A.shape)
+        (program, scales), (m, p) = self.program, self.program[0].A.shape
+        size = p + m
+        if self.block.size < p and self.outer.size == m and program.factor is None and not self.is_pivoting:
+            equal = np.flatnonzero(program.row_lower == program.row_upper)
+            return CholeskySystem.of(program, scales, self.products, np.arange(p), equal)
         if self.is_pivoting or size > _LARGEST_INDEFINITE:
             return None
         return replace(
             self, work=size**3 / 3, is_pivoting=True, P=_whole(program.scaled(*scales)), S=np.empty((size, size)),
             both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=_NONE,
         )  # fmt: skip
+
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return "Pivoting" if self.is_pivoting else "Cholesky"
 
     def factorise(self, D, E):
         for i in range(E.size):

@@ -7,6 +7,7 @@ P = matrix + F'F + diag(ridge). F is the weighted data of a least squares loss w
 matrix would cost more than the data themselves; either part may be absent.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,8 +145,8 @@ def linear_terms(constraint, p):
                 _stacked([A for A in matrices if A.shape[0]] or [nothing[0]]),
                 np.concatenate(row_lower),
                 np.concatenate(row_upper),
-                np.max(lower, axis=0),
-                np.min(upper, axis=0),
+                functools.reduce(np.maximum, lower),
+                functools.reduce(np.minimum, upper),
             )
     raise ValueError(f"{constraint!r} is no polyhedron with rows; choose a solver that takes it.")
 
@@ -230,6 +231,8 @@ def _dense(matrix):
 
 
 def _stacked(matrices):
+    if len(matrices) == 1:
+        return matrices[0]
     if any(sparse.issparse(matrix) for matrix in matrices):
         return sparse.csc_array(sparse.vstack([sparse.csc_array(matrix) for matrix in matrices]))
     return np.vstack(matrices)
