@@ -152,11 +152,8 @@ class CholeskySystem(NewtonSystem):
         )  # fmt: skip
 
     def harder(self):
-        (program, scales), (m, p) = self.program, self.program[0].A.shape
-        size = p + m
-        if self.block.size < p and self.outer.size == m and program.factor is None and not self.is_pivoting:
-            equal = np.flatnonzero(program.row_lower == program.row_upper)
-            return CholeskySystem.of(program, scales, self.products, np.arange(p), equal)
+        program, scales = self.program
+        size = sum(program.A.shape)
         if self.is_pivoting or size > _LARGEST_INDEFINITE:
             return None
         return replace(
