@@ -29,6 +29,7 @@ from sparseopt.conjugates import (
     slope_scale,
 )
 from sparseopt.constraints import Box, Cardinality
+from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
@@ -78,6 +79,8 @@ class Certificate:
         Residual of the dual equations, for problems with linear rows; nan elsewhere.
     ray : array or None
         The ray that proves infeasibility or unboundedness.
+    remark : str
+        Why there is no lower bound, where that is for more than a residual.
     reference : float
         What the relative gap is relative to.
     """
@@ -93,6 +96,7 @@ class Certificate:
     duals: object = field(default=None, repr=False)
     ray: np.ndarray | None = field(default=None, repr=False)
     tree: BoundTree | None = field(default=None, repr=False)
+    remark: str = ""
 
     @property
     def gap(self) -> float:
@@ -109,7 +113,8 @@ class Certificate:
         """The proof in a few words."""
         match self.proof:
             case "stationarity":
-                return f"stationary to {self.stationarity:.1e}, no bound"
+                reason = f": {self.remark}" if self.remark else ""
+                return f"stationary to {self.stationarity:.1e}, no bound{reason}"
             case "kkt":
                 return f"residuals {self.violation:.0e} and {self.dual_residual:.0e}, gap {self.gap:.0e} by KKT"
             case "infeasible ray" | "unbounded ray":
@@ -284,29 +289,35 @@ def _certify_composed(problem, w, duals):
 
 def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
-    objective, start = problem.objective(w), objective_at_zero(problem)
+    covered, found = kkt.covers(problem), None
+    if covered and ray is None:
+        found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
+    objective = problem.objective(w) if found is None else found.objective
+    start = objective_at_zero(problem)
     unproven = Certificate(
         objective=objective,
         lower_bound=-np.inf,
-        violation=problem.violation(w),
-        stationarity=np.nan,
+        violation=problem.violation(w) if found is None else found.violation,
+        stationarity=np.nan if found is None else found.dual,
         proof="stationarity",
         reference=max(abs(objective), _FLOOR * abs(start) if np.isfinite(start) else 0.0),
+        dual_residual=np.nan if found is None else found.dual,
         w=w,
         duals=duals,
         ray=ray,
     )
-    if not kkt.covers(problem):
+    if not covered:
         return unproven
-    # whichever of the two a ray was meant for: what it proves, it proves
-    if ray is not None and kkt.check_primal_ray(problem, ray).holds:
-        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
-    if ray is not None and kkt.check_dual_ray(problem, ray).holds:
-        return replace(unproven, proof="unbounded ray")
-    found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
-    return replace(
-        unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual
-    )
+    if ray is not None:
+        # whichever of the two a ray was meant for: what it proves, it proves
+        if kkt.check_primal_ray(problem, ray).holds:
+            return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
+        if kkt.check_dual_ray(problem, ray).holds:
+            return replace(unproven, proof="unbounded ray")
+        return replace(_certify_rows(problem, w, duals, None), ray=ray)
+    if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+        return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
+    return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
 
 
 def needs_multipliers(problem):

@@ -15,13 +15,16 @@ conditions; where that fails a slower, more accurate factorisation takes over.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
+from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
@@ -36,8 +39,15 @@ from sparseopt.solvers.rays import descent_ray, separating_ray
 _LARGE = 1e3
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-6
+# Residual from which a more accurate factorisation is tried before giving up.
+_NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# Seconds after which the point is made the result again.
+_SHOWN = 0.05
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
+# and the proximal weight over it.
+_SLIGHT, _CONVEX = 1e-4, 2.0
 # Regularisation of the system of an active set, undone by refinement, and steps of that.
 _RIDGE, _STEPS = 1e-9, 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -52,6 +62,10 @@ class InteriorPoint(Solver):
     under linear rows, boxes and simplices; P may be singular, A rank-deficient. Dense programs go
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
+
+    A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
+    one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
+    optimality, and its certificate has no lower bound and says why.
 
     Parameters
     ----------
@@ -87,7 +101,8 @@ class InteriorPoint(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        return unfit(problem)
+        # a gap by duality, which ends runs without rows, needs a convex loss
+        return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities."""
@@ -99,6 +114,9 @@ class InteriorPoint(Solver):
         (sides, ridge), m = Sides.of(program, *scales), rows.size
         system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
         V, W, R, S = memory(sides, self.regularisation)
+        if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+            # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
+            S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
         state = Interior(
             w=w,
             presolved=presolved,
@@ -115,6 +133,7 @@ class InteriorPoint(Solver):
             R=R,
             S=S,
             chunk=_chunk(system),
+            shown=time.perf_counter(),
         )
         if np.logical_or.reduce(program.lower > program.upper):
             # bounds that cross are their own proof
@@ -129,16 +148,28 @@ class InteriorPoint(Solver):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
+        before = state.iterations
         event = kernels.iterate(
             state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
             self.refinements, self.step_fraction, self.polish, False,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
+        if state.status is None and (state.iterations - before >= max_iterations or _is_long_ago(state)):
+            _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
         state.residual = state.lowest if final else np.inf
         return state
+
+
+def _is_long_ago(state):
+    """Whether the point has not been made the result for a while, in which a time limit may have passed."""
+    now = time.perf_counter()
+    if now - state.shown < _SHOWN:
+        return False
+    state.shown = now
+    return True
 
 
 def _chunk(system):
@@ -149,11 +180,8 @@ def _chunk(system):
 def _look(solver, problem, state, tol, event):
     """What follows from the reason why the kernel stopped."""
     if event == kernels.HARDER:
-        harder = state.system.harder()
-        if harder is None:
+        if not _is_harder(state):
             state.S[kernels.POOR] = -np.inf
-        else:
-            state.system, state.chunk = harder, _chunk(harder)
     elif event == kernels.SOLVED:
         _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
@@ -167,10 +195,17 @@ def _look(solver, problem, state, tol, event):
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
-    else:
-        _show(problem, state)
     if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
+
+
+def _is_harder(state):
+    """Whether there is a system that solves more accurately, which takes over."""
+    harder = state.system.harder()
+    if harder is None:
+        return False
+    state.system, state.chunk = harder, _chunk(harder)
+    return True
 
 
 def _multipliers(state):
@@ -210,10 +245,19 @@ def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
     V = state.V
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
-    _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
+    rows = _multipliers(state)[0]
+    _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
         _polish(state, problem, tol)
-    state.status = Status.CONVERGED if state.has_rows and state.relative <= tol else Status.STALLED
+    if state.lowest > tol and state.S[kernels.MARK] < _NEAR and _is_harder(state):
+        # what is missing may be what the factors have lost
+        state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
+        return
+    is_solved = state.has_rows and state.relative <= tol
+    state.status = Status.CONVERGED if is_solved else None
+    if not is_solved:
+        _look_for_rays(state, rows, problem.n_features)
+        state.status = state.status or Status.STALLED
 
 
 def _show(problem, state):

@@ -76,8 +76,9 @@ class Interior(State):
     W: np.ndarray = field(repr=False)
     R: np.ndarray = field(repr=False)
     S: np.ndarray = field(repr=False)
-    #: Iterations of one call.
+    #: Iterations of one call, and when the point was last made the result.
     chunk: int = 1
+    shown: float = 0.0
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
@@ -101,7 +102,7 @@ class Interior(State):
     def account(self) -> str:
         """The factorisation in use."""
         mu, rho, delta = self.S[[kernels.MU, kernels.RHO, kernels.DELTA]]
-        return f"{type(self.system).__name__}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+        return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
 
 
 def memory(sides, floor):
@@ -113,6 +114,7 @@ def memory(sides, floor):
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
     S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
     S[[kernels.GUESS, kernels.POLISHED]] = np.nan
+    S[[kernels.ROUGH, kernels.DRIFT]] = np.inf
     return V, W, R, S
 
 

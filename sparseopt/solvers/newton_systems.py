@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sparseopt._jit import Term
+from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
     cholesky,
@@ -25,7 +26,6 @@ from sparseopt.kernels.lapack import (
 from sparseopt.kernels.patterns import own_diagonal
 from sparseopt.solvers import linear_systems
 from sparseopt.solvers.quadratic_products import Matrix, Products
-from sparseopt.solvers.quadratic_program import fills_up
 from sparseopt.solvers.sparse_ldl import LDLFactor, SparseLDL, joined
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
@@ -64,6 +64,11 @@ class NewtonSystem(Term):
     def pull(self, y, out):
         """The product A'y, into `out`."""
         self.products.A.transposed_times(y, out)
+
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return type(self).__name__.removesuffix("System")
 
     @abstractmethod
     def factorise(self, D, E):
@@ -129,6 +134,8 @@ class CholeskySystem(NewtonSystem):
                 F = math.sqrt(cost) * program.factor * columns
             G, inner_rows = Matrix.of(np.vstack([F, A[outer]])), Matrix.of(A[inner].T)
         P = program.matrix if k == p else program.matrix[np.ix_(block, block)] if k else np.zeros((0, 0))
+        if P is None:
+            P = np.zeros((p, p))
         P = P * (cost * columns[block, None] * columns[block])
         diagonal = products.ridge
         if program.matrix is not None:
@@ -153,6 +160,11 @@ class CholeskySystem(NewtonSystem):
             self, work=size**3 / 3, is_pivoting=True, P=_whole(program.scaled(*scales)), S=np.empty((size, size)),
             both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=_NONE,
         )  # fmt: skip
+
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return "Pivoting" if self.is_pivoting else "Cholesky"
 
     def factorise(self, D, E):
         for i in range(E.size):
