@@ -12,9 +12,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, typed
 from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
@@ -26,7 +25,7 @@ from sparseopt.kernels.lapack import (
 )
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_products import Matrix, Products
+from sparseopt.solvers.quadratic_products import Matrix, Products, scaled_products
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
 _ADVANTAGE, _LARGEST_DENSE = 1 / 15, 8000
@@ -37,12 +36,7 @@ _BLAS = 8.0
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-def _memory():
-    return field(repr=False, metadata={"memory": True})
-
-
-def _unread():
-    return field(repr=False, metadata={"compiled": False})
+_MEMORY, _UNREAD = {"memory": True}, {"compiled": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +45,7 @@ class NewtonSystem(Term):
 
     products: Products
     #: Operations of one factorisation.
-    work: float = field(metadata={"compiled": False})
+    work: float = field(metadata=_UNREAD)
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -94,7 +88,7 @@ class CholeskySystem(NewtonSystem):
     """
 
     #: The program and its scales, for a system that solves more accurately.
-    program: tuple = _unread()
+    program: tuple = field(repr=False, metadata=_UNREAD)
     is_pivoting: bool
     #: Diagonal of P, coefficients of the block and the position in it of each, or -1; outer rows of A and inner ones.
     diagonal: np.ndarray = field(repr=False)
@@ -107,18 +101,18 @@ class CholeskySystem(NewtonSystem):
     G: Matrix = field(repr=False)
     G_block: np.ndarray = field(repr=False)
     inner_rows: Matrix = field(repr=False)
-    H: np.ndarray = _memory()
-    V: np.ndarray = _memory()
-    S: np.ndarray = _memory()
+    H: np.ndarray = field(repr=False, metadata=_MEMORY)
+    V: np.ndarray = field(repr=False, metadata=_MEMORY)
+    S: np.ndarray = field(repr=False, metadata=_MEMORY)
     #: Space for scaled rows and columns; D and E; and vectors of the block, of outer rows, and for pivoting.
-    root: np.ndarray = _memory()
-    D: np.ndarray = _memory()
-    E: np.ndarray = _memory()
-    part: np.ndarray = _memory()
-    pulled: np.ndarray = _memory()
-    both: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    space: np.ndarray = _memory()
+    root: np.ndarray = field(repr=False, metadata=_MEMORY)
+    D: np.ndarray = field(repr=False, metadata=_MEMORY)
+    E: np.ndarray = field(repr=False, metadata=_MEMORY)
+    part: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pulled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    both: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    space: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, program, scales, products, block, outer):
@@ -144,12 +138,13 @@ class CholeskySystem(NewtonSystem):
         place = np.full(p, -1)
         place[block] = np.arange(k)
         space = max(0 if inner_rows.is_sparse else p * inner.size, 0 if G.is_sparse else p * size)
-        return cls(
+        made = cls(
             products, elimination_work(G, inner_rows, k), (program, scales), False, diagonal, block, place, outer,
             inner, np.ascontiguousarray(P), G, np.ascontiguousarray(G.columns(block)), inner_rows, np.empty((k, k)),
             np.empty((size, k)), np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k),
-            np.empty(size), np.empty(0), _NONE, np.empty(0),
+            np.empty(size), np.empty(0), _NONE.copy(), np.empty(0),
         )  # fmt: skip
+        return typed(made)
 
     def harder(self):
         program, scales = self.program
@@ -249,7 +244,7 @@ class CholeskySystem(NewtonSystem):
         for b in range(self.block.size):
             w[self.block[b]] = self.part[b]
 
-    def solve(self, r, t, w, nu):
+    def solve(self, r, t, w, nu):  # noqa: PLR0912 (inner rows, outer rows and coefficients, one after the other)
         if self.is_pivoting:
             self.solve_whole(r, t, w, nu)
             return
@@ -314,22 +309,22 @@ class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
     #: The program and its scales, for a system that solves more accurately.
-    program: tuple = _unread()
+    program: tuple = field(repr=False, metadata=_UNREAD)
     own: np.ndarray = field(repr=False)
     at: np.ndarray = field(repr=False)
     place: np.ndarray = field(repr=False)
     indptr: np.ndarray = field(repr=False)
     indices: np.ndarray = field(repr=False)
-    data: np.ndarray = _memory()
-    parent: np.ndarray = _memory()
-    starts: np.ndarray = _memory()
-    entries: np.ndarray = _memory()
-    values: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    row: np.ndarray = _memory()
-    filled: np.ndarray = _memory()
-    path: np.ndarray = _memory()
-    marks: np.ndarray = _memory()
+    data: np.ndarray = field(repr=False, metadata=_MEMORY)
+    parent: np.ndarray = field(repr=False, metadata=_MEMORY)
+    starts: np.ndarray = field(repr=False, metadata=_MEMORY)
+    entries: np.ndarray = field(repr=False, metadata=_MEMORY)
+    values: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    row: np.ndarray = field(repr=False, metadata=_MEMORY)
+    filled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    path: np.ndarray = field(repr=False, metadata=_MEMORY)
+    marks: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, program, scales, products, system):
@@ -352,7 +347,7 @@ class SparseNewtonSystem(NewtonSystem):
         )  # fmt: skip
         if done < size:
             return False
-        for k in range(size):
+        for k in range(size):  # noqa: SIM110 (kernels have no generators)
             if not math.isfinite(self.pivots[k]):
                 return False
         return True
@@ -382,10 +377,10 @@ def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
         is_wide = program.matrix is not None and fills_up(program.matrix)
         system = None if is_wide else linear_systems.SparseSystem(program.scaled(*scales), 0.0, None)
         if system is not None and not _fills_up(program, system):
-            return SparseNewtonSystem.of(program, scales, products.scaled(*scales, ridge), system)
+            return SparseNewtonSystem.of(program, scales, scaled_products(products, scales, ridge), system)
         program = _in_full(program)
         products = Products.of(program)
-    return dense_system(program, scales, products.scaled(*scales, ridge), equal)
+    return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
 
 
 def active_system(scaled) -> linear_systems.System:
