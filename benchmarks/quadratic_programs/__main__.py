@@ -96,7 +96,9 @@ def main():
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quadratic_programs", description=__doc__.split("\n")[0])
     parser.add_argument("--data", help="folder of .mat files in the layout of Maros and Meszaros; generated ones else")
-    parser.add_argument("--set", default="dense", choices=list(SETS), help="programs of --data to solve (default dense)")
+    parser.add_argument(
+        "--set", default="dense", choices=list(SETS), help="programs of --data to solve (default dense)"
+    )
     parser.add_argument("--eps", type=float, nargs="+", default=[1e-3, 1e-6, 1e-9])
     parser.add_argument("--solver", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, which take turns (default 3)")

@@ -160,7 +160,7 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         point[i] += primal * found[i]
     for i in range(dual_from, point.size - s.size):
         point[i] += dual * found[i]
-    S[RHO] = max(max(S[FLOOR], S[LEAST_RHO]), (1.0 - rate) * S[RHO])
+    S[RHO] = max(S[FLOOR], S[LEAST_RHO], (1.0 - rate) * S[RHO])
     S[DELTA] = max(S[FLOOR], (1.0 - rate) * S[DELTA])
     S[EXTRA] *= 0.3
     return True
@@ -177,7 +177,7 @@ def measured(system, sides, V, W, R, S):
         sides, V[POINT], parts(sides, V[SLACKS])[3], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
     )
     S[VIOLATION], S[STATIONARITY], S[GAP] = violation, stationarity, gap
-    return max(violation, max(stationarity, gap)) if math.isfinite(gap + stationarity) else math.inf
+    return max(violation, stationarity, gap) if math.isfinite(gap + stationarity) else math.inf
 
 
 def copy_point(V, to, to_slacks, origin, origin_slacks):
@@ -295,7 +295,7 @@ def guess(system, sides, V, W, R):
             held[i] = sides.high[i]
         elif threshold > 0.0 and v == 0.0:
             held[i] = 0.0
-        if held[i] == held[i]:
+        if not math.isnan(held[i]):
             code = (code * _FACTOR + 3 * i + (1 if v <= sides.low[i] else 2)) & _MASK
         elif v > 0.0 and threshold > 0.0:
             code = (code * _FACTOR + 3 * i + 3) & _MASK
@@ -310,11 +310,11 @@ def continue_from(x, y, to_x, to_y):
         to_y[i] = y[i]
 
 
-def held_diagonals(sides, held, ridge, D, E):
+def held_diagonals(held, ridge, D, E):
     """Diagonals that hold what is held, and hardly touch what is free, into D and E."""
     m = E.size
     for i in range(held.size):
-        is_held = held[i] == held[i]
+        is_held = not math.isnan(held[i])
         if i < m:
             E[i] = ridge if is_held else OUT
         else:
@@ -328,11 +328,11 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
     system.image(x, R[IMAGE])
     system.pull(y, W[PULLED])
     for i in range(m):
-        is_held = held[i] == held[i]
+        is_held = not math.isnan(held[i])
         R[SPACE_R, i] = held[i] - R[IMAGE, i] if is_held else 0.0
         size = max(size, abs(R[SPACE_R, i]))
     for j in range(x.size):
-        is_free = not held[m + j] == held[m + j]
+        is_free = math.isnan(held[m + j])
         rest = W[CURVED, j] + sides.q[j] + W[PULLED, j] + sign[j] * sides.alpha[j]
         W[SPACE_W, j] = -rest if is_free else 0.0
         size = max(size, abs(W[SPACE_W, j]))
@@ -348,13 +348,13 @@ def polish(system, sides, V, W, R, ridge, rounds):
     p, m = sides.q.size, R[ROWS].size
     x, y, held, sign = V[BETTER, :p], R[ROWS], V[ERROR, : m + p], V[CHANGES, :p]
     for i in range(m + p):
-        is_held = held[i] == held[i]
+        is_held = not math.isnan(held[i])
         if i < m:
             y[i] = y[i] if is_held else 0.0
         else:
             x[i - m] = held[i] if is_held else x[i - m]
             sign[i - m] = 0.0 if is_held else (1.0 if x[i - m] > 0.0 else -1.0)
-    held_diagonals(sides, held, ridge, W[DIAGONAL], R[LOOSE])
+    held_diagonals(held, ridge, W[DIAGONAL], R[LOOSE])
     if not system.factorise(W[DIAGONAL], R[LOOSE]):
         return math.inf
     last = math.inf
@@ -370,52 +370,42 @@ def polish(system, sides, V, W, R, ridge, rounds):
         continue_from(x, y, best_x, best_y)
         system.solve(W[SPACE_W], R[SPACE_R], W[DW], R[DNU])
         for j in range(p):
-            x[j] += W[DW, j] if not held[m + j] == held[m + j] else 0.0
+            x[j] += W[DW, j] if math.isnan(held[m + j]) else 0.0
         for i in range(m):
-            y[i] += R[DNU, i] if held[i] == held[i] else 0.0
+            y[i] += R[DNU, i] if not math.isnan(held[i]) else 0.0
     continue_from(best_x, best_y, x, y)
     return last
 
 
-@kernel
-def begin(system, sides, V, W, R, S, refinements):
-    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+def pull_of_springs(system, sides, V, W, R):
+    """Right-hand side of a start at the coefficients that are held, with all other conditions at zero, into V[RIGHT]."""
     kind, low, high = sides.kind, sides.low, sides.high
-    p, size = sides.q.size, kind.size
+    p, size, held = sides.q.size, kind.size, W[SPACE_W]
     m = size - p
-    point, right, found = V[POINT], V[RIGHT], V[FOUND]
-    x, t, y, z = parts(sides, point)
-    on_w, on_t, on_rows, h = parts(sides, right)
-    s, held = parts(sides, V[SLACKS])[3], W[SPACE_W]
+    on_w, on_t, on_rows, h = parts(sides, V[RIGHT])
     for j in range(p):
         held[j] = low[m + j] if kind[m + j] & EQUAL else 0.0
     system.image(held, R[IMAGE])
     system.curve(held, W[CURVED])
-    for i in range(s.size):
-        s[i], z[i] = 1.0, 1.0
     for j in range(p):
-        on_w[j], x[j] = -(sides.q[j] + W[CURVED, j]), held[j]
+        on_w[j], V[POINT, j] = -(sides.q[j] + W[CURVED, j]), held[j]
     for i in range(size):
         at = R[IMAGE, i] if i < m else held[i - m]
         h[i] = low[i] - at if kind[i] & LOWER else 0.0
         h[size + i] = at - high[i] if kind[i] & UPPER else 0.0
         if i < m:
             on_rows[i] = low[i] - at if kind[i] & EQUAL else 0.0
-    for k in range(t.size):
+    for k in range(on_t.size):
         on_t[k] = -sides.alpha[sides.sloped[k]]
-        h[2 * size + k], h[2 * size + t.size + k] = 0.0, 0.0
-    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements, 0.0)):
-        return False
-    for i in range(p):
-        x[i] += found[i]
-    for i in range(p, point.size - s.size):
-        point[i] = found[i]
-    dz = parts(sides, found)[3]
-    lift_s, lift_z = 0.0, 0.0
+        h[2 * size + k], h[2 * size + on_t.size + k] = 0.0, 0.0
+
+
+def moved_inside(sides, s, z, dz, S):
+    """Slacks and multipliers from what springs gave, symmetric around it and positive, in place."""
+    lift_s, lift_z, total = 0.0, 0.0, 0.0
     for i in range(s.size):
         if sides.active[i]:
             lift_s, lift_z = max(lift_s, dz[i]), max(lift_z, -dz[i])
-    total = 0.0
     for i in range(s.size):
         if sides.active[i]:
             total += (lift_s - dz[i]) * (dz[i] + lift_z)
@@ -424,6 +414,23 @@ def begin(system, sides, V, W, R, S, refinements):
     for i in range(s.size):
         z[i] = max((dz[i] + math.sqrt(dz[i] * dz[i] + 4.0 * S[MU])) / 2.0, 1e-12) if sides.active[i] else 0.0
         s[i] = S[MU] / z[i] if sides.active[i] else 0.0
+
+
+@kernel
+def begin(system, sides, V, W, R, S, refinements):
+    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+    point, found, p = V[POINT], V[FOUND], sides.q.size
+    s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
+    for i in range(s.size):
+        s[i], z[i] = 1.0, 1.0
+    pull_of_springs(system, sides, V, W, R)
+    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements, 0.0)):
+        return False
+    for i in range(p):
+        point[i] += found[i]
+    for i in range(p, point.size - s.size):
+        point[i] = found[i]
+    moved_inside(sides, s, z, parts(sides, found)[3], S)
     return True
 
 

@@ -11,32 +11,32 @@ from sparseopt._jit import strict_kernel
 
 
 @strict_kernel
-def column_products(is_sparse, full, starts, rows, values, x, out):
+def column_products(matrix, x, out):
     """The product M x into `out`, column by column."""
     for i in range(out.size):
         out[i] = 0.0
     for j in range(x.size):
         if x[j] == 0.0:
             continue
-        if is_sparse:
-            for k in range(starts[j], starts[j + 1]):
-                out[rows[k]] += values[k] * x[j]
+        if matrix.is_sparse:
+            for k in range(matrix.starts[j], matrix.starts[j + 1]):
+                out[matrix.rows[k]] += matrix.values[k] * x[j]
         else:
             for i in range(out.size):
-                out[i] += full[j, i] * x[j]
+                out[i] += matrix.full[j, i] * x[j]
 
 
 @strict_kernel
-def row_products(is_sparse, full, starts, rows, values, y, out):
+def row_products(matrix, y, out):
     """The product M'y into `out`, each entry a sum over a column."""
     for j in range(out.size):
         total = 0.0
-        if is_sparse:
-            for k in range(starts[j], starts[j + 1]):
-                total += values[k] * y[rows[k]]
+        if matrix.is_sparse:
+            for k in range(matrix.starts[j], matrix.starts[j + 1]):
+                total += matrix.values[k] * y[matrix.rows[k]]
         else:
             for i in range(y.size):
-                total += full[j, i] * y[i]
+                total += matrix.full[j, i] * y[i]
         out[j] = total
 
 
@@ -48,9 +48,9 @@ def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curv
     """
     violation, rest = 0.0, 0.0
     for i in range(y.size):
-        violation = max(violation, max(image[i] - row_upper[i], row_lower[i] - image[i]))
+        violation = max(violation, image[i] - row_upper[i], row_lower[i] - image[i])
     for j in range(w.size):
-        violation = max(violation, max(w[j] - upper[j], lower[j] - w[j]))
+        violation = max(violation, w[j] - upper[j], lower[j] - w[j])
         slope = curved[j] + q[j] + pulled[j]
         a, is_fixed = alpha[j], lower[j] == upper[j]
         if not is_given:
@@ -64,5 +64,5 @@ def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curv
         if is_fixed:
             v[j] -= left
             left = 0.0
-        rest = max(rest, abs(left)) if left == left else math.inf
+        rest = math.inf if math.isnan(left) else max(rest, abs(left))
     return violation, rest

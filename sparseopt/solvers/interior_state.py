@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, typed
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.equilibration import scale
@@ -43,7 +43,12 @@ class Sides(Term):
         """Sides of a program in units of these scales, and its ridge in the same."""
         p, m = columns.size, rows.size
         size, vectors = m + p, np.empty((3, p))
-        both, kind, active, units = np.empty((2, size)), np.empty(size, np.int64), np.empty(2 * size, bool), np.empty(size)
+        both, kind, active, units = (
+            np.empty((2, size)),
+            np.empty(size, np.int64),
+            np.empty(2 * size, bool),
+            np.empty(size),
+        )
         count, slopes = scale(
             program.q, program.ridge, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper,
             columns, rows, cost, vectors, both, kind, active, units,
@@ -52,7 +57,7 @@ class Sides(Term):
         sloped = np.flatnonzero((alpha > 0) & (kind[m:] & EQUAL == 0)) if slopes else _NONE
         if slopes:
             active = np.append(active, np.ones(2 * slopes, dtype=bool))
-        return cls(*both, kind, sloped, active, count + 2 * slopes, q, alpha, units, cost), ridge
+        return typed(cls(*both, kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
 
 
 @dataclass(kw_only=True)

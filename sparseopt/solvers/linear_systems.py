@@ -214,7 +214,9 @@ class SparseSystem(System):
         self.own = np.concatenate([diagonal + program.ridge, np.full(self.n, -1.0), np.zeros(m)])
         blocks = ((0, program.matrix), (p, program.factor), (p + self.n, program.A))
         parts = [
-            (below, M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data) for below, M in blocks if M is not None
+            (below, M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data)
+            for below, M in blocks
+            if M is not None
         ]
         self.ldl = SparseLDL(*joined(parts, self.size), firmness is not None)
         self.place = self.ldl.place

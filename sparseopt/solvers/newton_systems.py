@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, typed
 from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
@@ -25,7 +25,7 @@ from sparseopt.kernels.lapack import (
 )
 from sparseopt.kernels.patterns import own_diagonal
 from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_products import Matrix, Products
+from sparseopt.solvers.quadratic_products import Matrix, Products, scaled_products
 from sparseopt.solvers.sparse_ldl import LDLFactor, SparseLDL, joined
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
@@ -37,12 +37,7 @@ _BLAS = 8.0
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-def _memory():
-    return field(repr=False, metadata={"memory": True})
-
-
-def _unread():
-    return field(repr=False, metadata={"compiled": False})
+_MEMORY, _UNREAD = {"memory": True}, {"compiled": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +46,7 @@ class NewtonSystem(Term):
 
     products: Products
     #: Operations of one factorisation.
-    work: float = field(metadata={"compiled": False})
+    work: float = field(metadata=_UNREAD)
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -94,7 +89,7 @@ class CholeskySystem(NewtonSystem):
     """
 
     #: The program and its scales, for a system that solves more accurately.
-    program: tuple = _unread()
+    program: tuple = field(repr=False, metadata=_UNREAD)
     is_pivoting: bool
     #: Diagonal of P, coefficients of the block and the position in it of each, or -1; outer rows of A and inner ones.
     diagonal: np.ndarray = field(repr=False)
@@ -107,18 +102,18 @@ class CholeskySystem(NewtonSystem):
     G: Matrix = field(repr=False)
     G_block: np.ndarray = field(repr=False)
     inner_rows: Matrix = field(repr=False)
-    H: np.ndarray = _memory()
-    V: np.ndarray = _memory()
-    S: np.ndarray = _memory()
+    H: np.ndarray = field(repr=False, metadata=_MEMORY)
+    V: np.ndarray = field(repr=False, metadata=_MEMORY)
+    S: np.ndarray = field(repr=False, metadata=_MEMORY)
     #: Space for scaled rows and columns; D and E; and vectors of the block, of outer rows, and for pivoting.
-    root: np.ndarray = _memory()
-    D: np.ndarray = _memory()
-    E: np.ndarray = _memory()
-    part: np.ndarray = _memory()
-    pulled: np.ndarray = _memory()
-    both: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    space: np.ndarray = _memory()
+    root: np.ndarray = field(repr=False, metadata=_MEMORY)
+    D: np.ndarray = field(repr=False, metadata=_MEMORY)
+    E: np.ndarray = field(repr=False, metadata=_MEMORY)
+    part: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pulled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    both: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    space: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, program, scales, products, block, outer):
@@ -144,12 +139,13 @@ class CholeskySystem(NewtonSystem):
         place = np.full(p, -1)
         place[block] = np.arange(k)
         space = max(0 if inner_rows.is_sparse else p * inner.size, 0 if G.is_sparse else p * size)
-        return cls(
+        made = cls(
             products, elimination_work(G, inner_rows, k), (program, scales), False, diagonal, block, place, outer,
             inner, np.ascontiguousarray(P), G, np.ascontiguousarray(G.columns(block)), inner_rows, np.empty((k, k)),
             np.empty((size, k)), np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k),
-            np.empty(size), np.empty(0), _NONE, np.empty(0),
+            np.empty(size), np.empty(0), _NONE.copy(), np.empty(0),
         )  # fmt: skip
+        return typed(made)
 
     def harder(self):
         program, scales = self.program
@@ -249,7 +245,7 @@ class CholeskySystem(NewtonSystem):
         for b in range(self.block.size):
             w[self.block[b]] = self.part[b]
 
-    def solve(self, r, t, w, nu):
+    def solve(self, r, t, w, nu):  # noqa: PLR0912 (inner rows, outer rows and coefficients, one after the other)
         if self.is_pivoting:
             self.solve_whole(r, t, w, nu)
             return
@@ -314,12 +310,12 @@ class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
     #: The program and its scales, for a system that solves more accurately.
-    program: tuple = _unread()
+    program: tuple = field(repr=False, metadata=_UNREAD)
     factor: LDLFactor = field(repr=False)
     own: np.ndarray = field(repr=False)
     place: np.ndarray = field(repr=False)
-    diagonal: np.ndarray = _memory()
-    x: np.ndarray = _memory()
+    diagonal: np.ndarray = field(repr=False, metadata=_MEMORY)
+    x: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, program, scales, products):
@@ -345,7 +341,7 @@ class SparseNewtonSystem(NewtonSystem):
         if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
             return False
         pivots = self.factor.pivots
-        for k in range(size):  # noqa: SIM110 (no generators in compiled code)
+        for k in range(size):  # noqa: SIM110 (no generators in kernels)
             if not math.isfinite(pivots[k]):
                 return False
         return True
@@ -373,12 +369,12 @@ def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
     """The cheapest Newton system for a program in scaled units, whose products in the user's are given."""
     if program.is_sparse:
         if program.matrix is None or not fills_up(program.matrix):
-            system = SparseNewtonSystem.of(program, scales, products.scaled(*scales, ridge))
+            system = SparseNewtonSystem.of(program, scales, scaled_products(products, scales, ridge))
             if not _fills_up(program, system):
                 return system
         program = _in_full(program)
         products = Products.of(program)
-    return dense_system(program, scales, products.scaled(*scales, ridge), equal)
+    return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
 
 
 def active_system(scaled) -> linear_systems.System:

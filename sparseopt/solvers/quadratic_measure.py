@@ -15,9 +15,8 @@ def measure(program, products, w, y, v=None):
     y = _pulling(y, program.row_lower, program.row_upper)
     p, m = w.size, y.size
     image, (curved, pulled, box) = np.empty(m), np.empty((3, p))
-    storage = (A.is_sparse, A.full, A.starts, A.rows, A.values)
-    column_products(*storage, w, image)
-    row_products(*storage, y, pulled)
+    column_products(A, w, image)
+    row_products(A, y, pulled)
     _curve(program, products, w, curved)
     if v is not None:
         box[:] = v
@@ -36,8 +35,7 @@ def _curve(program, products, w, out):
     if products.F.height:
         out[:] = program.curve(w)
         return
-    P = products.P
-    column_products(P.is_sparse, P.full, P.starts, P.rows, P.values, w, out)
+    column_products(products.P, w, out)
     if program.ridge.any():
         out += program.ridge * w
 

@@ -1,11 +1,11 @@
 """Products with the matrices of a quadratic program, for kernels: by BLAS, or column by column where most entries are zero."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
 
-from sparseopt._jit import Term, kernel
+from sparseopt._jit import Term, kernel, typed
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -88,12 +88,6 @@ class Matrix(Term):
                     total += self.full[j, i] * self.full[j, i] * row_squares[i]
             out[j] += total * squares[j]
 
-    def scaled(self, rows, columns, factor):
-        """The matrix with these scales of rows (None for ones) and columns, times a factor."""
-        full, values = np.empty_like(self.full), np.empty_like(self.values)
-        scale(self, np.ones(self.height) if rows is None else rows, columns, factor, full, values)
-        return replace(self, full=full, values=values)
-
     def columns(self, chosen):
         """Some columns in full."""
         out = np.zeros((chosen.size, self.height))
@@ -141,13 +135,7 @@ class Products(Term):
         p = program.q.size
         F = Matrix.of(np.zeros((0, p)) if program.factor is None else program.factor)
         P = Matrix.of(np.zeros((p, p)) if program.matrix is None else program.matrix)
-        return cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p))
-
-    def scaled(self, columns, rows, cost, ridge):
-        """The products in scaled units, with the ridge in these."""
-        F = self.F.scaled(None, columns, np.sqrt(cost)) if self.F.height else self.F
-        P, A = self.P.scaled(columns, columns, cost), self.A.scaled(rows, columns, 1.0)
-        return Products(P, F, ridge, A, self.fitted, self.added)
+        return typed(cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p)))
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -164,3 +152,27 @@ class Products(Term):
         """Coefficients in whose row the matrix has entries off the diagonal."""
         rows, columns, _ = self.P.entries()
         return np.unique(columns[rows != columns])
+
+
+def scaled_products(products, scales, ridge):
+    """The products in scaled units, with the ridge in these."""
+    columns, rows, cost = scales
+    F = products.F
+    if F.height:
+        F = _scaled(F, np.ones(F.height), columns, float(np.sqrt(cost)))
+    P, A = _scaled(products.P, columns, columns, cost), _scaled(products.A, rows, columns, 1.0)
+    return _changed(products, P=P, F=F, A=A, ridge=ridge)
+
+
+def _scaled(matrix, rows, columns, factor):
+    """The matrix with these scales of rows and columns, times a factor."""
+    full, values = np.empty_like(matrix.full), np.empty_like(matrix.values)
+    scale(matrix, rows, columns, factor, full, values)
+    return _changed(matrix, full=full, values=values)
+
+
+def _changed(term, **changes):
+    """A copy of a term with other arrays of the same types, so that it has the same type."""
+    copy = object.__new__(type(term))
+    copy.__dict__.update(term.__dict__, **changes)
+    return copy

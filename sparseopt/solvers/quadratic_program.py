@@ -132,13 +132,11 @@ def linear_terms(constraint, p):
         case None:
             return nothing
         case Box(lower=lower, upper=upper):
-            wide = (np.broadcast_to(bound, p).astype(np.float64) for bound in (lower, upper))
-            return *nothing[:3], *wide
+            return *nothing[:3], *(bound.copy() if bound.ndim else np.full(p, bound) for bound in (lower, upper))
         case Simplex(total=total):
             return np.ones((1, p)), np.full(1, total), np.full(1, total), np.zeros(p), nothing[4]
         case LinearConstraint(A=A, lower=lower, upper=upper):
-            sides = (np.broadcast_to(side, A.shape[0]).astype(np.float64) for side in (lower, upper))
-            return _double(A), *sides, *nothing[3:]
+            return _double(A), lower.copy(), upper.copy(), *nothing[3:]
         case Intersection(parts=parts):
             matrices, row_lower, row_upper, lower, upper = zip(*(linear_terms(part, p) for part in parts), strict=True)
             return (

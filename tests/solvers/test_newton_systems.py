@@ -21,7 +21,8 @@ def solved(system, D, E, r, t, w, nu):
 def program_of(rng, p=12, m=7, coupled=4, is_sparse=False, factor=None):
     """A program whose matrix couples the first coefficients only."""
     M = np.zeros((p, p))
-    M[:coupled, :coupled] = (lambda B: B @ B.T)(rng.standard_normal((coupled, coupled)))
+    B = rng.standard_normal((coupled, coupled))
+    M[:coupled, :coupled] = B @ B.T
     A = np.where(rng.random((m, p)) < 0.4, rng.standard_normal((m, p)), 0.0)
     matrix = None if factor is not None else M
     if is_sparse:
@@ -66,3 +67,12 @@ def test_a_system_solves_the_matrix_it_stands_for(kind):
     expected = np.linalg.solve(whole_matrix(program, scales, D, E), np.append(r, t))
     assert solved(system, D, E, r.copy(), t.copy(), w, nu)
     assert np.append(w, nu) == pytest.approx(expected, rel=1e-9, abs=1e-10)
+
+
+def test_what_a_program_lends_is_not_scaled_in_place():
+    program = program_of(np.random.default_rng(1))
+    before = program.matrix.copy(), program.A.copy()
+    products = Products.of(program)
+    newton_system(program, products, (np.full(12, 2.0), np.full(7, 3.0), 0.5), program.ridge, np.arange(3))
+    assert np.array_equal(program.matrix, before[0])
+    assert np.array_equal(program.A, before[1])
