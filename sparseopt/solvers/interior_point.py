@@ -30,7 +30,7 @@ from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
 from sparseopt.solvers.newton_systems import newton_system
 from sparseopt.solvers.presolve import presolve
-from sparseopt.solvers.quadratic_measure import excess
+from sparseopt.solvers.quadratic_measure import excess, measure
 from sparseopt.solvers.quadratic_products import Products
 from sparseopt.solvers.quadratic_program import equilibrated, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
@@ -268,13 +268,15 @@ def _settle(state, tol):
 
     A gap of terms of millions is known to some units in their last place, and these multipliers are all as good.
     """
-    if not (tol < state.lowest and state.relative <= _ROUNDING) or state.w.size != state.columns.size:
+    whole = state.presolved.whole
+    if not (tol < state.lowest and state.relative <= _ROUNDING) or state.w.size != whole.q.size:
         return
-    program, w, y = state.program, np.asarray(state.w, dtype=np.float64), state.duals.rows
+    products = state.presolved.products or state.products
+    w, y = np.asarray(state.w, dtype=np.float64), state.duals.rows
     rng = np.random.default_rng(0)
     for _ in range(_TRIES):
         nearby = y * (1.0 + _EPS * rng.integers(-1, 2, y.size))
-        *exact, rows, box = measure(program, state.products, w, nearby)
+        *exact, rows, box = measure(whole, products, w, nearby)
         if max(exact) < state.lowest:
             state.duals, state.lowest = Duals(rows, box), float(max(exact))
             y = rows
