@@ -18,7 +18,7 @@ _THICK = 40.0
 # Operations of one call, a few hundredths of a second.
 _PIECE = 50_000_000
 # What a field that is changed in place has.
-_MEMORY: dict = {"repr": False, "metadata": {"memory": True}}
+_MEMORY = {"memory": True}
 # Variables eliminated in one call of the ordering.
 _ROUND = 5000
 
@@ -96,13 +96,13 @@ class RowFactor(LDLFactor):
     matrix_values: np.ndarray
     parent: np.ndarray
     starts: np.ndarray
-    rows: np.ndarray = field(**_MEMORY)
-    values: np.ndarray = field(**_MEMORY)
-    pivots: np.ndarray = field(**_MEMORY)
-    filled: np.ndarray = field(**_MEMORY)
-    row: np.ndarray = field(**_MEMORY)
-    path: np.ndarray = field(**_MEMORY)
-    marks: np.ndarray = field(**_MEMORY)
+    rows: np.ndarray = field(repr=False, metadata=_MEMORY)
+    values: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    filled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    row: np.ndarray = field(repr=False, metadata=_MEMORY)
+    path: np.ndarray = field(repr=False, metadata=_MEMORY)
+    marks: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
@@ -140,13 +140,13 @@ class FrontFactor(LDLFactor):
     panels: np.ndarray
     children: np.ndarray
     kin: np.ndarray
-    values: np.ndarray = field(**_MEMORY)
-    pivots: np.ndarray = field(**_MEMORY)
-    local: np.ndarray = field(**_MEMORY)
-    relative: np.ndarray = field(**_MEMORY)
-    stack: np.ndarray = field(**_MEMORY)
-    end: np.ndarray = field(**_MEMORY)
-    column: np.ndarray = field(**_MEMORY)
+    values: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    local: np.ndarray = field(repr=False, metadata=_MEMORY)
+    relative: np.ndarray = field(repr=False, metadata=_MEMORY)
+    stack: np.ndarray = field(repr=False, metadata=_MEMORY)
+    end: np.ndarray = field(repr=False, metadata=_MEMORY)
+    column: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, starts, rows, lower, parent, counts):
