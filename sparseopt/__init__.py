@@ -93,8 +93,8 @@ from sparseopt.solution import Status as Status
 from sparseopt.solution import UnsupportedProblem as UnsupportedProblem
 from sparseopt.solve import default_solver as default_solver
 from sparseopt.solve import solve as solve
-from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian as AugmentedLagrangian
 from sparseopt.solvers.active_set import ActiveSet as ActiveSet
+from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian as AugmentedLagrangian
 from sparseopt.solvers.base import Solver as Solver
 from sparseopt.solvers.base import State as State
 from sparseopt.solvers.block_descent import BlockDescent as BlockDescent

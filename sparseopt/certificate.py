@@ -29,6 +29,7 @@ from sparseopt.conjugates import (
     slope_scale,
 )
 from sparseopt.constraints import Box, Cardinality, Intersection, LinearConstraint
+from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.gram import fixed_point_distances
@@ -39,8 +40,8 @@ from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Penalty, ProximalTerm
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
-from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 from sparseopt.row_subsets import RowSubset
+from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 _ROUNDING = 1e-14
@@ -83,6 +84,8 @@ class Certificate:
         nan elsewhere.
     ray : array or None
         The ray that proves infeasibility or unboundedness.
+    remark : str
+        Why there is no lower bound, where that is for more than a residual.
     reference : float
         What the relative gap is relative to.
     """
@@ -99,6 +102,7 @@ class Certificate:
     duals: object = field(default=None, repr=False)
     ray: np.ndarray | None = field(default=None, repr=False)
     tree: BoundTree | None = field(default=None, repr=False)
+    remark: str = ""
 
     @property
     def gap(self) -> float:
@@ -117,7 +121,8 @@ class Certificate:
             case "stationarity" if not np.isnan(self.complementarity):
                 return f"stationary to {self.stationarity:.1e}, violation {self.violation:.1e}, no bound"
             case "stationarity":
-                return f"stationary to {self.stationarity:.1e}, no bound"
+                reason = f": {self.remark}" if self.remark else ""
+                return f"stationary to {self.stationarity:.1e}, no bound{reason}"
             case "kkt":
                 return f"residuals {self.violation:.0e} and {self.dual_residual:.0e}, gap {self.gap:.0e} by KKT"
             case "infeasible ray" | "unbounded ray":
@@ -321,27 +326,33 @@ def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
     if not kkt.covers(problem):
         return _certify_first_order(problem, w, duals)
-    objective, start = problem.objective(w), objective_at_zero(problem)
+    found = None
+    if ray is None:
+        found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
+    objective = problem.objective(w) if found is None else found.objective
+    start = objective_at_zero(problem)
     unproven = Certificate(
         objective=objective,
         lower_bound=-np.inf,
-        violation=problem.violation(w),
-        stationarity=np.nan,
+        violation=problem.violation(w) if found is None else found.violation,
+        stationarity=np.nan if found is None else found.dual,
         proof="stationarity",
         reference=max(abs(objective), _FLOOR * abs(start) if np.isfinite(start) else 0.0),
+        dual_residual=np.nan if found is None else found.dual,
         w=w,
         duals=duals,
         ray=ray,
     )
-    # whichever of the two a ray was meant for: what it proves, it proves
-    if ray is not None and kkt.check_primal_ray(problem, ray).holds:
-        return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
-    if ray is not None and kkt.check_dual_ray(problem, ray).holds:
-        return replace(unproven, proof="unbounded ray")
-    found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
-    return replace(
-        unproven, lower_bound=found.lower_bound, stationarity=found.dual, proof="kkt", dual_residual=found.dual
-    )
+    if ray is not None:
+        # whichever of the two a ray was meant for: what it proves, it proves
+        if kkt.check_primal_ray(problem, ray).holds:
+            return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
+        if kkt.check_dual_ray(problem, ray).holds:
+            return replace(unproven, proof="unbounded ray")
+        return replace(_certify_rows(problem, w, duals, None), ray=ray)
+    if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+        return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
+    return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
 
 
 def _certify_worst(problem, w, lower_bound, duals):

@@ -290,14 +290,14 @@ def _set_bounds(constraint, name, rows=None):
     for side in ("lower", "upper"):
         # a private copy, in which -0.0 is 0.0
         bound = np.array(as_floats(getattr(constraint, side), f"{side} of {name}") + 0.0, dtype=np.float64)
-        if np.any(np.isnan(bound)):
+        if np.isnan(bound).any():
             raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
         if rows is not None:
             if bound.ndim and bound.shape != (rows,):
                 raise ValueError(
                     f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row."
                 )
-            bound = np.broadcast_to(bound, rows).copy()
+            bound = bound if bound.ndim else np.full(rows, bound)
         elif bound.ndim > 1:
             raise ValueError(f"{side} of {name} must be a number or a vector, got shape {bound.shape}.")
         bounds.append(bound)
@@ -306,7 +306,7 @@ def _set_bounds(constraint, name, rows=None):
     lower, upper = bounds
     if lower.ndim and upper.ndim and lower.size != upper.size:
         raise ValueError(f"{name} has {lower.size} lower and {upper.size} upper bounds; their lengths must match.")
-    if np.any(lower > upper) or np.any(lower == np.inf) or np.any(upper == -np.inf):
+    if ((lower > upper) | (lower == np.inf) | (upper == -np.inf)).any():
         shape = np.broadcast_shapes(lower.shape, upper.shape)
         low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()
         i = int(np.flatnonzero((low > up) | (low == np.inf) | (up == -np.inf))[0])

@@ -10,6 +10,7 @@ upper side pulls. At a solution grad f(w) + ridge w + s + A'y + v = 0 with a slo
 L1 term, |s_j| <= alpha_j. Nothing here is shared with a solver.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,10 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
+from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
+from sparseopt.losses.base import kept
 
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
@@ -43,7 +46,7 @@ class Residuals:
         Value of the dual, a lower bound up to `dual` times the L1 distance of w to a solution.
     lower_bound : float
         Proven lower bound on the optimal value, residual and rounding allowed for; -inf where
-        an unbounded coefficient without curvature leaves the residual unpaid.
+        an unbounded coefficient without curvature leaves the residual unpaid, and where the loss is not convex.
     """
 
     objective: float
@@ -99,24 +102,40 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     form, w = _form(problem), np.asarray(w, dtype=np.float64)
     y = _pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
     v = _pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
-    slope = problem.loss.gradient(w).astype(np.float64)
+    loss, slope = _value_and_slope(problem.loss, w)
     unbalanced = slope + form.ridge * w + y @ form.A + v
-    rest = unbalanced - np.clip(unbalanced, -form.alpha, form.alpha)
-    objective = problem.loss.evaluate(w) + form.alpha @ np.abs(w) + form.ridge @ w**2 / 2
-    supports = _support(y, form.row_lower, form.row_upper), _support(v, form.lower, form.upper)
+    rest = unbalanced - np.minimum(np.maximum(unbalanced, -form.alpha), form.alpha)
+    ridge = float(form.ridge @ w**2) / 2
+    objective = loss + float(form.alpha @ np.abs(w)) + ridge
     # f(z) >= f(w) + slope . (z - w), and the same of the ridge at w
-    terms = np.array([problem.loss.evaluate(w), -(slope @ w), -(form.ridge @ w**2) / 2, -supports[0], -supports[1]])
-    dual_objective = float(terms.sum())
-    magnitude = np.abs(terms).sum() + np.abs(slope) @ np.abs(w) + np.abs(objective)
-    lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+    terms = (
+        loss, -float(slope @ w), -ridge,
+        -_support(y, form.row_lower, form.row_upper), -_support(v, form.lower, form.upper),
+    )  # fmt: skip
+    dual_objective = math.fsum(terms)
+    lower_bound = -np.inf
+    if _is_convex(problem.loss):
+        magnitude = sum(map(abs, terms)) + float(np.abs(slope) @ np.abs(w)) + abs(objective)
+        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
     return Residuals(
-        objective=float(objective),
+        objective=objective,
         violation=_violation(form, w),
         dual=_largest(rest),
-        gap=float(abs(objective - dual_objective)),
+        gap=abs(objective - dual_objective),
         dual_objective=dual_objective,
         lower_bound=float(min(lower_bound, objective)),
     )
+
+
+def _value_and_slope(loss, w):
+    """The loss and its gradient at w."""
+    slope = loss.gradient(w)
+    if slope.dtype != np.float64:
+        slope = slope.astype(np.float64)
+    if isinstance(loss, Quadratic):
+        # w'Qw / 2 + c'w, by the product that the slope Qw + c has taken
+        return float(w @ slope + loss.c @ w) / 2, slope
+    return float(loss.evaluate(w)), slope
 
 
 def recover_duals(problem, w, *, activity=1e-6) -> Duals:
@@ -187,6 +206,10 @@ def check_dual_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
 
 
 def _form(problem):
+    return kept(problem, "_rows_and_bounds", lambda: _form_of(problem))
+
+
+def _form_of(problem):
     p = problem.n_features
     separable = convex_form(problem.penalty, p)
     rows, bounds = [], [(separable.lower, separable.upper)]
@@ -200,20 +223,25 @@ def _form(problem):
                 bounds.append((np.zeros(p), np.full(p, np.inf)))
             case Box():
                 bounds.append(part.bounds(p))
-    matrices = [A for A, _, _ in rows] or [np.zeros((0, p))]
+    A, row_lower, row_upper = rows[0] if len(rows) == 1 else _stacked(rows, p)
+    if sparse.issparse(A):
+        A = sparse.csr_array(A)
+    lower, upper = bounds[0]
+    for low, high in bounds[1:]:
+        lower, upper = np.maximum(lower, low), np.minimum(upper, high)
+    return _Form(separable.a, separable.b, A, row_lower, row_upper, lower, upper)
+
+
+def _stacked(rows, p):
+    """Several groups of rows, or none, as one."""
+    if not rows:
+        return np.zeros((0, p)), np.zeros(0), np.zeros(0)
+    matrices, lower, upper = zip(*rows, strict=True)
     if any(sparse.issparse(A) for A in matrices):
-        A = sparse.csr_array(sparse.vstack([sparse.csr_array(A) for A in matrices]))
+        A = sparse.vstack([sparse.csr_array(A) for A in matrices])
     else:
         A = np.vstack(matrices)
-    return _Form(
-        separable.a,
-        separable.b,
-        A,
-        np.concatenate([lower for _, lower, _ in rows] or [np.zeros(0)]),
-        np.concatenate([upper for _, _, upper in rows] or [np.zeros(0)]),
-        np.max([lower for lower, _ in bounds], axis=0),
-        np.min([upper for _, upper in bounds], axis=0),
-    )
+    return A, np.concatenate(lower), np.concatenate(upper)
 
 
 def _is_polyhedron(constraint):
@@ -232,8 +260,9 @@ def _pulling(multipliers, lower, upper):
 
 def _support(multipliers, lower, upper):
     """Largest multipliers . z over lower <= z <= upper."""
-    used = multipliers != 0
-    return float(multipliers[used] @ np.where(multipliers > 0, upper, lower)[used])
+    used = multipliers.nonzero()[0]
+    multipliers = multipliers[used]
+    return float(multipliers @ np.where(multipliers > 0, upper[used], lower[used]))
 
 
 def _blocked(direction, lower, upper):
@@ -244,7 +273,7 @@ def _blocked(direction, lower, upper):
 def _violation(form, w):
     rows = form.A @ w
     excess = (rows - form.row_upper, form.row_lower - rows, w - form.upper, form.lower - w)
-    return float(max(np.max(part, initial=0.0) for part in excess))
+    return float(max(np.maximum.reduce(part, initial=0.0) for part in excess))
 
 
 def _least_of(problem, form, w, rest, objective):
@@ -255,14 +284,16 @@ def _least_of(problem, form, w, rest, objective):
     objective at w is itself a bound, which the caller takes.
     """
     lower, upper = form.lower, form.upper
-    if not np.all(np.isfinite(np.where(rest > 0, lower, upper)[rest != 0])):
-        lower, upper = _bounds_of_solutions(problem, form, objective)
+    left = rest.nonzero()[0]
     side = np.where(rest > 0, lower, upper)
+    if not np.logical_and.reduce(np.isfinite(side[left])):
+        lower, upper = _bounds_of_solutions(problem, form, objective)
+        side = np.where(rest > 0, lower, upper)
     unpaid = (rest != 0) & ~np.isfinite(side)
     paid = (rest != 0) & ~unpaid
     total = float(rest[paid] @ side[paid])
-    if not unpaid.any():
-        return total if _is_convex(problem.loss) else -np.inf
+    if not np.logical_or.reduce(unpaid):
+        return total
     # unpaid . d + d'Hd / 2 >= -unpaid' H^-1 unpaid / 2 for d = z - w
     rest = np.where(unpaid, rest, 0.0)
     return float(total + rest @ w - _quadratic_cost(problem, form, rest))
@@ -273,8 +304,12 @@ def _quadratic_cost(problem, form, unpaid):
     loss, p = problem.loss, unpaid.size
     if not isinstance(loss, Quadratic | LeastSquares) or p > _LARGEST_CHOLESKY:
         return np.inf
-    if np.any(loss.curvatures()[unpaid != 0] + form.ridge[unpaid != 0] <= 0):
+    diagonal = loss.curvatures() + form.ridge
+    at = unpaid.nonzero()[0]
+    if np.any(diagonal[at] <= 0):
         return np.inf
+    if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
+        return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
     H = _hessian(loss) + np.diag(form.ridge)
     # What rounding may have added to the smallest eigenvalue is taken off before.
     margin = 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
@@ -284,6 +319,13 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     # a factor 2 is far more than the rounding of the solve
     return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
+
+
+def _stand_alone(Q, at):
+    """Whether rows of a matrix have no entries but on the diagonal, so that what is there is exact."""
+    rows = Q[at]
+    count = rows.count_nonzero() if sparse.issparse(rows) else np.count_nonzero(rows)
+    return count == at.size
 
 
 def _hessian(loss):
@@ -300,25 +342,8 @@ def _hessian(loss):
 
 
 def _is_convex(loss):
-    """Whether the loss is convex, to rounding; a quadratic too large to tell counts as not."""
-    if not isinstance(loss, Quadratic):
-        return True
-    Q = loss.Q.matrix
-    if sparse.issparse(Q) and Q.nnz == np.count_nonzero(Q.diagonal()):
-        return bool(np.min(Q.diagonal(), initial=0.0) >= 0)
-    shift = max(1e-9, 50 * np.finfo(Q.dtype).eps) * np.max(Q.diagonal(), initial=0.0) + np.finfo(np.float64).tiny
-    if sparse.issparse(Q) and Q.nnz > 30 * Q.shape[0] and Q.shape[0] <= _LARGEST_CHOLESKY:
-        Q = Q.toarray()
-    if sparse.issparse(Q):
-        # pivots on the diagonal in any order have the signs of the eigenvalues
-        shifted = sparse.csc_array(Q.astype(np.float64) + shift * sparse.eye_array(Q.shape[0]))
-        lu = sparse.linalg.splu(
-            shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-        return bool(np.array_equal(lu.perm_r, lu.perm_c) and np.all(lu.U.diagonal() > 0))
-    shifted = np.array(Q, dtype=np.float64, order="F")
-    shifted.flat[:: Q.shape[0] + 1] += shift
-    return scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1] == 0
+    """Whether the loss is convex, to rounding."""
+    return not isinstance(loss, Quadratic) or least_curvature(loss) == 0.0
 
 
 def _bounds_of_solutions(problem, form, objective):

@@ -19,7 +19,7 @@ import numpy as np
 from sparseopt.inputs import as_coefficients
 from sparseopt.losses import LeastSquares
 from sparseopt.solution import Status, UnsupportedProblem
-from sparseopt.solvers.newton_systems import systems
+from sparseopt.solvers.newton_systems import active_system
 from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
 
 # A multiplier or slack this small, relative to the largest of its kind, is rounding.
@@ -147,11 +147,10 @@ def _solved(program, g, free, rows):
     """w and nu of the system of an active set with g and zero on the right, refined in scaled units."""
     columns, scales, cost = equilibrate(program)
     scaled = program.scaled(columns, scales, cost)
-    equal = np.flatnonzero(program.row_lower == program.row_upper)
     x, nu = np.zeros(program.q.size), np.zeros(program.row_lower.size)
     right = cost * columns * g
     if free.size:
-        solve = systems(scaled, equal)[1].active(free, rows)
+        solve = active_system(scaled).active(free, rows)
         for _ in range(_REFINEMENTS):
             r, t = (right - scaled.curve(x) - nu @ scaled.A)[free], -(scaled.A @ x)[rows]
             size = max(np.max(np.abs(r), initial=0.0), np.max(np.abs(t), initial=0.0))

@@ -33,6 +33,11 @@ class Program:
         sides = np.isfinite(self.row_lower).sum() + np.isfinite(self.row_upper).sum() - equal.sum()
         return self.q.size <= 1000 and self.q.size + int(sides) <= 1000
 
+    @property
+    def is_medium(self):
+        """Whether it is beyond the dense subset, with at most 6,000 coefficients and rows together."""
+        return not self.is_small and self.q.size + self.row_lower.size <= 6000
+
 
 def residuals(program, x, y, z):
     """Violation, stationarity and gap in absolute terms (as qpbenchmark has them), and in relative ones.

@@ -196,3 +196,42 @@ def daqp(program, eps):
         return flag == 1, np.array(x), np.array(info["lam"][n:]), np.array(info["lam"][:n])
 
     return call, read
+
+
+@solver
+def highs(program, eps):
+    """HiGHS's active set method for quadratic programs, with a limit of 60 seconds."""
+    import highspy as peer
+
+    A, lower_half = program.A.tocsc(), sparse.tril(program.P, format="csc")
+    model = peer.HighsModel()
+    lp, hessian = model.lp_, model.hessian_
+    lp.num_col_, lp.num_row_, lp.col_cost_ = program.q.size, program.row_lower.size, program.q
+    lp.col_lower_, lp.col_upper_, lp.row_lower_, lp.row_upper_ = (
+        program.lower, program.upper, program.row_lower, program.row_upper,
+    )  # fmt: skip
+    lp.a_matrix_.format_ = peer.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = A.indptr, A.indices, A.data
+    if lower_half.nnz:
+        hessian.dim_, hessian.format_ = program.q.size, peer.HessianFormat.kTriangular
+        hessian.start_, hessian.index_, hessian.value_ = lower_half.indptr, lower_half.indices, lower_half.data
+
+    def call():
+        run = peer.Highs()
+        tolerance = max(eps, 1e-10)  # the least that it takes
+        options = {
+            "output_flag": False, "threads": 1, "time_limit": 60.0, "primal_feasibility_tolerance": tolerance,
+            "dual_feasibility_tolerance": tolerance,
+        }  # fmt: skip
+        for name, value in options.items():
+            run.setOptionValue(name, value)
+        run.passModel(model)
+        run.run()
+        return run
+
+    def read(run):
+        found = run.getSolution()
+        x, y, z = np.array(found.col_value), -np.array(found.row_dual), -np.array(found.col_dual)
+        return run.getModelStatus() == peer.HighsModelStatus.kOptimal, x, y, z
+
+    return call, read

@@ -77,7 +77,11 @@ def nodes(parent, counts, first, node, zeros):
     for s in range(1, last):
         first[to + 1], zeros[to + 1] = first[s], 0
         to += 1
-        while to > 0 and parent[first[to] - 1] == first[to] and _pays(first[to - 1], first[to], first[s + 1], counts, zeros, to):
+        while (
+            to > 0
+            and parent[first[to] - 1] == first[to]
+            and _pays(first[to - 1], first[to], first[s + 1], counts, zeros, to)
+        ):
             to -= 1
     if last > 0:
         first[to + 1] = n

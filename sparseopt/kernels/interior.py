@@ -12,6 +12,7 @@ from sparseopt._jit import kernel
 from sparseopt.kernels.conditions import (
     EQUAL,
     LOWER,
+    OUT,
     UPPER,
     advance,
     condense,
@@ -35,9 +36,11 @@ IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
 # Numbers: proximal weights and their floor, what is added after a factorisation failed, refinements that ended
 # far from exact; residuals of the point; the residual and violation a tenth below which counts as progress and
 # the iteration that made the last; the residual of the best point; the shorter of the last steps; the guess of
-# an active set, for how many iterations it stood, and the last that was returned.
+# an active set, for how many iterations it stood, and the last that was returned; what the proximal weight of
+# coefficients does not fall below where P has a little negative curvature, to be more than that; what the last
+# unrefined solution left of its system, relative to it; how far from a proof the last ray was that was returned.
 (MU, RHO, DELTA, FLOOR, EXTRA, POOR, VIOLATION, STATIONARITY, GAP, MARK, LEAST_VIOLATION, MARKED, LEAST, STRIDE,
- ITERATIONS, GUESS, STOOD, POLISHED, NUMBERS) = range(19)  # fmt: skip
+ ITERATIONS, GUESS, STOOD, POLISHED, LEAST_RHO, ROUGH, DRIFT, NUMBERS) = range(22)  # fmt: skip
 # Why a call ended.
 GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
 
@@ -47,8 +50,13 @@ _PATIENCE, _LONG_PATIENCE = 12, 60
 _HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
+# What the solution of a system may leave of it, relative to what is missing from the conditions; and relative to
+# the right-hand side, for a factorisation that needs no refinement to predict.
+_ALLOWED, _ROUGH = 1e-3, 1e-8
 # A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
 _DRIFT, _MET = 1e-3, 1e-6
+# Of a hash of active sets (a linear congruence in whole numbers that a float holds).
+_FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
 
 def factorised(system, sides, V, W, R, S):
@@ -85,27 +93,39 @@ def left_over(system, sides, V, W, R, rho, delta, right, found, less):
     return size if math.isfinite(largest(found)) else math.inf
 
 
-def direction(system, sides, V, W, R, S, refinements):
-    """Solution for V[RIGHT] into V[FOUND], refined; whether it is finite."""
+def direction(system, sides, V, W, R, S, refinements, allowed):
+    """Solution for V[RIGHT] into V[FOUND], refined until it leaves no more than `allowed`; whether it is finite.
+
+    With an infinite allowance it is not even looked at what the solution leaves, unless the last one left much.
+    """
     right, found, better, error = V[RIGHT], V[FOUND], V[BETTER], V[ERROR]
     rho, delta, scale = S[RHO], S[DELTA], 1.0 + largest(right)
-    solved(system, sides, V, W, R, rho, right, found)
-    size = left_over(system, sides, V, W, R, rho, delta, right, found, error)
-    for _ in range(refinements):
-        if not size > 1e-13 * scale:
+    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH
+    goal = max(1e-13 * scale, min(allowed, _ROUGH * scale))
+    size, rounds = math.inf, 0
+    while True:
+        solved(system, sides, V, W, R, rho, error if rounds > 0 else right, better)
+        if rounds > 0:
+            for i in range(found.size):
+                better[i] += found[i]
+        if is_trusted:
+            size = 0.0 if math.isfinite(largest(better)) else math.inf
             break
-        solved(system, sides, V, W, R, rho, error, better)
-        for i in range(found.size):
-            better[i] += found[i]
         there = left_over(system, sides, V, W, R, rho, delta, right, better, error)
-        if not there < size:
+        if rounds == 0:
+            S[ROUGH] = there / scale
+        elif not there < size:
             break
         for i in range(found.size):
             found[i] = better[i]
         is_slow, size = there > 0.3 * size, there
-        if is_slow:
+        rounds += 1
+        if is_slow or size <= goal or rounds > refinements:
             break
-    if size > 1e-7 * scale:
+    if is_trusted:
+        for i in range(found.size):
+            found[i] = better[i]
+    if size > max(goal, 1e-7 * scale):
         S[POOR] += 1.0
     return math.isfinite(size)
 
@@ -120,14 +140,16 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         right[i] = lack[i]
     for i in range(s.size):
         h[i] -= s[i]
-    if not direction(system, sides, V, W, R, S, refinements):
-        return False
     primal, dual, rate, count = 1.0, 1.0, 0.9, sides.count
+    # the first direction only says how the second is to be corrected
+    allowed = _ALLOWED * largest(lack)
+    if not direction(system, sides, V, W, R, S, refinements, math.inf if count > 0 else allowed):
+        return False
     if count > 0:
         ahead = predict(sides, s, z, dz, products) / (count * S[MU])
         target = min(1.0, max(0.0, ahead)) ** 3 * S[MU]
         correct(sides, s, z, products, dz, target, on_slacks, h)
-        if not direction(system, sides, V, W, R, S, refinements):
+        if not direction(system, sides, V, W, R, S, refinements, allowed):
             return False
         primal, dual, total = advance(sides, s, z, products, dz, fraction)
         mu = total / count
@@ -138,7 +160,7 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         point[i] += primal * found[i]
     for i in range(dual_from, point.size - s.size):
         point[i] += dual * found[i]
-    S[RHO] = max(S[FLOOR], (1.0 - rate) * S[RHO])
+    S[RHO] = max(S[FLOOR], S[LEAST_RHO], (1.0 - rate) * S[RHO])
     S[DELTA] = max(S[FLOOR], (1.0 - rate) * S[DELTA])
     S[EXTRA] *= 0.3
     return True
@@ -155,7 +177,7 @@ def measured(system, sides, V, W, R, S):
         sides, V[POINT], parts(sides, V[SLACKS])[3], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
     )
     S[VIOLATION], S[STATIONARITY], S[GAP] = violation, stationarity, gap
-    return max(violation, max(stationarity, gap)) if math.isfinite(gap + stationarity) else math.inf
+    return max(violation, stationarity, gap) if math.isfinite(gap + stationarity) else math.inf
 
 
 def copy_point(V, to, to_slacks, origin, origin_slacks):
@@ -168,19 +190,19 @@ def copy_point(V, to, to_slacks, origin, origin_slacks):
 def guess_stood(sides, V, S):
     """For how many iterations the active set that multipliers and slacks suggest has stood; kept as a hash."""
     s, z = parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3]
-    guess = 0.0
+    code = 0
     for i in range(s.size):
         if sides.active[i] and z[i] > s[i]:
-            guess += math.sin(i + 1.0)
-    if abs(guess - S[GUESS]) < 1e-9:
+            code = (code * _FACTOR + i + 1) & _MASK
+    if code == S[GUESS]:
         S[STOOD] += 1.0
     else:
-        S[GUESS], S[STOOD] = guess, 0.0
+        S[GUESS], S[STOOD] = float(code), 0.0
     return S[STOOD]
 
 
 def separates(sides, W, R):
-    """Whether the multipliers look like a proof that nothing satisfies the constraints."""
+    """How far, relative to it, the multipliers are from a proof that nothing satisfies the constraints."""
     kind, low, high, rows, pulled = sides.kind, sides.low, sides.high, R[ROWS], W[PULLED]
     m, support, rest = rows.size, 0.0, 0.0
     for i in range(kind.size):
@@ -191,11 +213,11 @@ def separates(sides, W, R):
             support += pull * low[i]
         elif i >= m:
             rest = max(rest, abs(pull) / sides.units[i])
-    return rest <= -_DRIFT * support
+    return rest / -support if support < 0.0 else math.inf
 
 
 def descends(sides, x, W, R):
-    """Whether the point looks like a direction in which the objective falls for ever, and satisfies the rows."""
+    """How far the point is from a direction in which the objective falls for ever, where it satisfies the rows."""
     kind, low, high, units = sides.kind, sides.low, sides.high, sides.units
     m, fall, rest = R[IMAGE].size, 0.0, 0.0
     for j in range(x.size):
@@ -204,10 +226,10 @@ def descends(sides, x, W, R):
     for i in range(kind.size):
         at = R[IMAGE, i] if i < m else x[i - m]
         if i < m and max(at - high[i], low[i] - at) * units[i] > _MET * (1.0 + abs(at) * units[i]):
-            return False
+            return math.inf
         if (at > 0.0 and kind[i] & (UPPER | EQUAL)) or (at < 0.0 and kind[i] & (LOWER | EQUAL)):
             rest = max(rest, abs(at) * units[i] * sides.cost)
-    return rest < -_DRIFT * fall
+    return rest / -fall if fall < 0.0 else math.inf
 
 
 def judged(system, sides, V, W, R, S, tol, is_polishing):
@@ -238,52 +260,152 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
         return POLISH
     x, _, _, z = parts(sides, V[POINT])
     if S[ITERATIONS] >= 3.0:
-        if max(largest(R[ROWS]), largest(z)) > _LARGE and separates(sides, W, R):
-            return RAY
-        if largest(x) > _LARGE and descends(sides, x, W, R):
+        drift = separates(sides, W, R) if max(largest(R[ROWS]), largest(z)) > _LARGE else math.inf
+        if largest(x) > _LARGE:
+            drift = min(drift, descends(sides, x, W, R))
+        # a look costs more than some iterations, and is worth it where much has changed
+        if drift <= _DRIFT and drift < 0.1 * S[DRIFT]:
+            S[DRIFT] = drift
             return RAY
     return GOING
 
 
 @kernel
-def begin(system, sides, V, W, R, S, refinements):
-    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+def guess(system, sides, V, W, R):
+    """Where rows and coefficients are held, by what multipliers and slacks suggest; returns a hash of the guess.
+
+    From the coefficients in V[BETTER] and multipliers of rows in R[ROWS] on, whose products are left in W and R.
+    The values held go to V[ERROR], first the rows, and NaN where there is none; see active_sets.py.
+    """
+    p, m = sides.q.size, R[ROWS].size
+    x, held, code = V[BETTER, :p], V[ERROR], 0
+    system.curve(x, W[CURVED])
+    system.image(x, R[IMAGE])
+    system.pull(R[ROWS], W[PULLED])
+    for i in range(m + p):
+        at = R[IMAGE, i] if i < m else x[i - m]
+        pull = R[ROWS, i] if i < m else -(W[CURVED, i - m] + sides.q[i - m] + W[PULLED, i - m])
+        threshold = 0.0 if i < m else sides.alpha[i - m]
+        v = at + pull
+        v -= min(max(v, -threshold), threshold)
+        held[i] = math.nan
+        if v <= sides.low[i]:
+            held[i] = sides.low[i]
+        elif v >= sides.high[i]:
+            held[i] = sides.high[i]
+        elif threshold > 0.0 and v == 0.0:
+            held[i] = 0.0
+        if not math.isnan(held[i]):
+            code = (code * _FACTOR + 3 * i + (1 if v <= sides.low[i] else 2)) & _MASK
+        elif v > 0.0 and threshold > 0.0:
+            code = (code * _FACTOR + 3 * i + 3) & _MASK
+    return code
+
+
+def continue_from(x, y, to_x, to_y):
+    """Copy coefficients and multipliers of rows."""
+    for j in range(x.size):
+        to_x[j] = x[j]
+    for i in range(y.size):
+        to_y[i] = y[i]
+
+
+def held_diagonals(held, ridge, D, E):
+    """Diagonals that hold what is held, and hardly touch what is free, into D and E."""
+    m = E.size
+    for i in range(held.size):
+        is_held = not math.isnan(held[i])
+        if i < m:
+            E[i] = ridge if is_held else OUT
+        else:
+            D[i - m] = OUT if is_held else ridge
+
+
+def gap_of_held(system, sides, x, y, held, sign, W, R):
+    """What x and y leave of the conditions of the active set, into W[SPACE_W] and R[SPACE_R]; its size."""
+    m, size = y.size, 0.0
+    system.curve(x, W[CURVED])
+    system.image(x, R[IMAGE])
+    system.pull(y, W[PULLED])
+    for i in range(m):
+        is_held = not math.isnan(held[i])
+        R[SPACE_R, i] = held[i] - R[IMAGE, i] if is_held else 0.0
+        size = max(size, abs(R[SPACE_R, i]))
+    for j in range(x.size):
+        is_free = math.isnan(held[m + j])
+        rest = W[CURVED, j] + sides.q[j] + W[PULLED, j] + sign[j] * sides.alpha[j]
+        W[SPACE_W, j] = -rest if is_free else 0.0
+        size = max(size, abs(W[SPACE_W, j]))
+    return size
+
+
+@kernel
+def polish(system, sides, V, W, R, ridge, rounds):
+    """Minimiser on the active set of `guess`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
+
+    Returns what it leaves of the conditions of this set; infinite where the factorisation failed.
+    """
+    p, m = sides.q.size, R[ROWS].size
+    x, y, held, sign = V[BETTER, :p], R[ROWS], V[ERROR, : m + p], V[CHANGES, :p]
+    for i in range(m + p):
+        is_held = not math.isnan(held[i])
+        if i < m:
+            y[i] = y[i] if is_held else 0.0
+        else:
+            x[i - m] = held[i] if is_held else x[i - m]
+            sign[i - m] = 0.0 if is_held else (1.0 if x[i - m] > 0.0 else -1.0)
+    held_diagonals(held, ridge, W[DIAGONAL], R[LOOSE])
+    if not system.factorise(W[DIAGONAL], R[LOOSE]):
+        return math.inf
+    last = math.inf
+    best_x, best_y = V[FOUND, :p], V[FOUND, V.shape[1] - m :]
+    for _ in range(rounds):
+        size = gap_of_held(system, sides, x, y, held, sign, W, R)
+        if not size < last / 2.0:
+            if size < last:
+                last = size
+                continue_from(x, y, best_x, best_y)
+            break
+        last = size
+        continue_from(x, y, best_x, best_y)
+        system.solve(W[SPACE_W], R[SPACE_R], W[DW], R[DNU])
+        for j in range(p):
+            x[j] += W[DW, j] if math.isnan(held[m + j]) else 0.0
+        for i in range(m):
+            y[i] += R[DNU, i] if not math.isnan(held[i]) else 0.0
+    continue_from(best_x, best_y, x, y)
+    return last
+
+
+def pull_of_springs(system, sides, V, W, R):
+    """Right-hand side of a start at the coefficients that are held, with all other conditions at zero, into V[RIGHT]."""
     kind, low, high = sides.kind, sides.low, sides.high
-    p, size = sides.q.size, kind.size
+    p, size, held = sides.q.size, kind.size, W[SPACE_W]
     m = size - p
-    point, right, found = V[POINT], V[RIGHT], V[FOUND]
-    x, t, y, z = parts(sides, point)
-    on_w, on_t, on_rows, h = parts(sides, right)
-    s, held = parts(sides, V[SLACKS])[3], W[SPACE_W]
+    on_w, on_t, on_rows, h = parts(sides, V[RIGHT])
     for j in range(p):
         held[j] = low[m + j] if kind[m + j] & EQUAL else 0.0
     system.image(held, R[IMAGE])
     system.curve(held, W[CURVED])
-    for i in range(s.size):
-        s[i], z[i] = 1.0, 1.0
     for j in range(p):
-        on_w[j], x[j] = -(sides.q[j] + W[CURVED, j]), held[j]
+        on_w[j], V[POINT, j] = -(sides.q[j] + W[CURVED, j]), held[j]
     for i in range(size):
         at = R[IMAGE, i] if i < m else held[i - m]
         h[i] = low[i] - at if kind[i] & LOWER else 0.0
         h[size + i] = at - high[i] if kind[i] & UPPER else 0.0
         if i < m:
             on_rows[i] = low[i] - at if kind[i] & EQUAL else 0.0
-    for k in range(t.size):
+    for k in range(on_t.size):
         on_t[k] = -sides.alpha[sides.sloped[k]]
-        h[2 * size + k], h[2 * size + t.size + k] = 0.0, 0.0
-    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements)):
-        return False
-    for i in range(p):
-        x[i] += found[i]
-    for i in range(p, point.size - s.size):
-        point[i] = found[i]
-    dz = parts(sides, found)[3]
-    lift_s, lift_z = 0.0, 0.0
+        h[2 * size + k], h[2 * size + on_t.size + k] = 0.0, 0.0
+
+
+def moved_inside(sides, s, z, dz, S):
+    """Slacks and multipliers from what springs gave, symmetric around it and positive, in place."""
+    lift_s, lift_z, total = 0.0, 0.0, 0.0
     for i in range(s.size):
         if sides.active[i]:
             lift_s, lift_z = max(lift_s, dz[i]), max(lift_z, -dz[i])
-    total = 0.0
     for i in range(s.size):
         if sides.active[i]:
             total += (lift_s - dz[i]) * (dz[i] + lift_z)
@@ -292,6 +414,23 @@ def begin(system, sides, V, W, R, S, refinements):
     for i in range(s.size):
         z[i] = max((dz[i] + math.sqrt(dz[i] * dz[i] + 4.0 * S[MU])) / 2.0, 1e-12) if sides.active[i] else 0.0
         s[i] = S[MU] / z[i] if sides.active[i] else 0.0
+
+
+@kernel
+def begin(system, sides, V, W, R, S, refinements):
+    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+    point, found, p = V[POINT], V[FOUND], sides.q.size
+    s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
+    for i in range(s.size):
+        s[i], z[i] = 1.0, 1.0
+    pull_of_springs(system, sides, V, W, R)
+    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements, 0.0)):
+        return False
+    for i in range(p):
+        point[i] += found[i]
+    for i in range(p, point.size - s.size):
+        point[i] = found[i]
+    moved_inside(sides, s, z, parts(sides, found)[3], S)
     return True
 
 

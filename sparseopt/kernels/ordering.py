@@ -47,7 +47,7 @@ def _tidy(start, length, lists, spare, state):
     state[_END] = end
 
 
-def _joined(me, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state):
+def _joined(me, start, length, elements, weight, degree, mark, head, after, before, lists, state):
     """Write the variables that the elimination of `me` joins at the end of the lists; returns where they begin."""
     begin = end = state[_END]
     size = 0
@@ -119,7 +119,7 @@ def _is_same(i, j, start, length, elements, mark, lists, stamp):
     """Whether j has the list of i, whose entries are marked with the stamp in `mark`."""
     if length[i] != length[j] or elements[i] != elements[j]:
         return False
-    for s in range(start[j] + 1, start[j] + length[j]):
+    for s in range(start[j] + 1, start[j] + length[j]):  # noqa: SIM110 (no generators in compiled code)
         if mark[lists[s]] != stamp:
             return False
     return True
@@ -235,7 +235,7 @@ def eliminate(start, length, elements, weight, degree, owner, mark, head, after,
         if state[_END] + n > lists.size:
             _tidy(start, length, lists, spare, state)
         weight[me] = -weight[me]
-        begin = _joined(me, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state)
+        begin = _joined(me, start, length, elements, weight, degree, mark, head, after, before, lists, state)
         _examine(me, begin, start, length, elements, weight, degree, owner, mark, after, before, bucket, lists, state)
         end = begin + length[me]
         _merge(begin, end, start, length, elements, weight, owner, mark, after, before, bucket, lists, state)

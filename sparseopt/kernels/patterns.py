@@ -63,3 +63,15 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
             if sign * place[indices[t]] < sign * place[j]:
                 rows[to], values[to] = place[indices[t]], data[t]
                 to += 1
+
+
+@kernel
+def own_diagonal(indptr, indices, data, ridge, n, own):
+    """Diagonal of [P F' A'; F -I 0; A 0 0] into `own`, where F has n rows; P is its entries and a ridge."""
+    p = ridge.size
+    for k in range(own.size):
+        own[k] = ridge[k] if k < p else (-1.0 if k < p + n else 0.0)
+    for j in range(indptr.size - 1):
+        for t in range(indptr[j], indptr[j + 1]):
+            if indices[t] == j:
+                own[j] += data[t]

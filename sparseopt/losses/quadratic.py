@@ -28,7 +28,10 @@ class Quadratic(Loss):
     intercept: bool = field(init=False, default=False, repr=False)
 
     def __post_init__(self):
-        Q = as_design(self.Q, "Q")
+        Q = self.Q
+        if type(Q) is np.ndarray and Q.ndim == 2 and Q.shape[0] == Q.shape[1] and Q.flags.c_contiguous:
+            Q = Q.T  # the same matrix, in the order of designs
+        Q = as_design(Q, "Q")
         if Q.shape[0] != Q.shape[1]:
             raise ValueError(f"Q must be square, got shape {Q.shape}.")
         if not _is_symmetric(Q.matrix):
@@ -129,6 +132,8 @@ def quadratic_model(Q, c):
 
 
 def _is_symmetric(matrix):
+    if not sparse.issparse(matrix) and np.array_equal(matrix, matrix.T):
+        return True
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)
     return difference.max() <= 100 * np.finfo(matrix.dtype).eps * largest

@@ -15,29 +15,43 @@ conditions; where that fails a slower, more accurate factorisation takes over.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
+from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
-from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
-from sparseopt.solvers.newton_systems import systems
+from sparseopt.solvers.newton_systems import newton_system
 from sparseopt.solvers.presolve import presolve
-from sparseopt.solvers.quadratic_measure import excess
-from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
+from sparseopt.solvers.quadratic_measure import excess, measure
+from sparseopt.solvers.quadratic_products import Products
+from sparseopt.solvers.quadratic_program import equilibrated, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-6
+# Residual from which a more accurate factorisation is tried before giving up.
+_NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# Relative residual that may be rounding alone, the last place, and how many multipliers nearby are tried then.
+_ROUNDING, _EPS, _TRIES = 1e-12, float(np.finfo(np.float64).eps), 60
+# Seconds after which the point is made the result again.
+_SHOWN = 0.05
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
+# and the proximal weight over it.
+_SLIGHT, _CONVEX = 1e-4, 2.0
+# Regularisation of the system of an active set, undone by refinement, and steps of that.
+_RIDGE, _STEPS = 1e-9, 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -50,6 +64,10 @@ class InteriorPoint(Solver):
     under linear rows, boxes and simplices; P may be singular, A rank-deficient. Dense programs go
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
+
+    A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
+    one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
+    optimality, and its certificate has no lower bound and says why.
 
     Parameters
     ----------
@@ -85,37 +103,41 @@ class InteriorPoint(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        return unfit(problem)
+        # a gap by duality, which ends runs without rows, needs a convex loss
+        return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities."""
         whole = quadratic_program(problem)
         presolved = presolve(whole)
         program = presolved.program
-        columns, rows, cost = equilibrate(program)
-        scaled = program.scaled(columns, rows, cost)
-        sides, m = Sides.of(scaled, columns, rows, cost), program.row_lower.size
-        system, active = systems(scaled, np.flatnonzero(sides.kind[:m] & EQUAL))
+        products = Products.of(program)
+        columns, rows, cost = scales = equilibrated(program, products)
+        (sides, ridge), m = Sides.of(program, *scales), rows.size
+        system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
         V, W, R, S = memory(sides, self.regularisation)
+        if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+            # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
+            S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
         state = Interior(
             w=w,
             presolved=presolved,
             program=program,
-            scaled=scaled,
+            products=products,
             columns=columns,
             rows=rows,
             cost=cost,
             has_rows=needs_multipliers(problem),
             sides=sides,
             system=system,
-            active=ActiveSets(scaled, active),
             V=V,
             W=W,
             R=R,
             S=S,
             chunk=_chunk(system),
+            shown=time.perf_counter(),
         )
-        if np.any(program.lower > program.upper):
+        if np.logical_or.reduce(program.lower > program.upper):
             # bounds that cross are their own proof
             state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
         elif presolved.ray is not None:
@@ -128,18 +150,28 @@ class InteriorPoint(Solver):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
+        before = state.iterations
         event = kernels.iterate(
             state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
             self.refinements, self.step_fraction, self.polish, False,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
-        if state.status is None:
+        if state.status is None and (state.iterations - before >= max_iterations or _is_long_ago(state)):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
         state.residual = state.lowest if final else np.inf
         return state
+
+
+def _is_long_ago(state):
+    """Whether the point has not been made the result for a while, in which a time limit may have passed."""
+    now = time.perf_counter()
+    if now - state.shown < _SHOWN:
+        return False
+    state.shown = now
+    return True
 
 
 def _chunk(system):
@@ -150,28 +182,32 @@ def _chunk(system):
 def _look(solver, problem, state, tol, event):
     """What follows from the reason why the kernel stopped."""
     if event == kernels.HARDER:
-        harder = state.system.harder()
-        if harder is None:
+        if not _is_harder(state):
             state.S[kernels.POOR] = -np.inf
-        else:
-            state.system, state.chunk = harder, _chunk(harder)
     elif event == kernels.SOLVED:
         _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
-        state.active.forget()
+        state.tried.clear()
         if solver.polish:
             # the exact point costs one factorisation more
             _polish(state, problem, tol)
-        if state.lowest <= tol:
-            state.status = Status.CONVERGED if state.has_rows else None
     elif event == kernels.POLISH:
         _polish(state, problem, tol)
-        if state.lowest <= tol:
-            state.status = Status.CONVERGED if state.has_rows else None
     elif event == kernels.RAY:
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
+    if state.has_rows and state.status is None and state.lowest <= tol:
+        state.status = Status.CONVERGED
+
+
+def _is_harder(state):
+    """Whether there is a system that solves more accurately, which takes over."""
+    harder = state.system.harder()
+    if harder is None:
+        return False
+    state.system, state.chunk = harder, _chunk(harder)
+    return True
 
 
 def _multipliers(state):
@@ -191,13 +227,19 @@ def _box(state):
     return z[size + m : 2 * size] - z[m:size]
 
 
-def _polish(state, problem, tol):
+def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest."""
-    scaled, x = state.scaled, state.x.copy()
-    rows, bounds = _multipliers(state)
-    for w, y in state.active.points(x, rows, np.append(scaled.A @ x + rows, x + bounds), 1.0):
+    p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
+    V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
+    for _ in range(rounds):
+        code = kernels.guess(state.system, state.sides, V, W, R)
+        if code in state.tried:
+            return
+        state.tried.add(code)
+        if not kernels.polish(state.system, state.sides, V, W, R, _RIDGE, _STEPS) < np.inf:
+            return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, w, y, None, enough=tol) <= tol:
+        if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
 
 
@@ -205,10 +247,41 @@ def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
     V = state.V
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
-    _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
+    rows = _multipliers(state)[0]
+    _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
         _polish(state, problem, tol)
-    state.status = Status.CONVERGED if state.has_rows and state.relative <= tol else Status.STALLED
+    if state.lowest > tol and state.S[kernels.MARK] < _NEAR and _is_harder(state):
+        # what is missing may be what the factors have lost
+        state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
+        return
+    _settle(state, tol)
+    is_solved = state.has_rows and state.relative <= tol
+    state.status = Status.CONVERGED if is_solved else None
+    if not is_solved:
+        _look_for_rays(state, rows, problem.n_features)
+        state.status = state.status or Status.STALLED
+
+
+def _settle(state, tol):
+    """Where no more than rounding is left of the gap, take multipliers that differ in the last place and round better.
+
+    A gap of terms of millions is known to some units in their last place, and these multipliers are all as good.
+    """
+    whole = state.presolved.whole
+    if not (tol < state.lowest and state.relative <= _ROUNDING) or state.w.size != whole.q.size:
+        return
+    products = state.presolved.products or state.products
+    w, y = np.asarray(state.w, dtype=np.float64), state.duals.rows
+    rng = np.random.default_rng(0)
+    for _ in range(_TRIES):
+        nearby = y * (1.0 + _EPS * rng.integers(-1, 2, y.size))
+        *exact, rows, box = measure(whole, products, w, nearby)
+        if max(exact) < state.lowest:
+            state.duals, state.lowest = Duals(rows, box), float(max(exact))
+            y = rows
+            if state.lowest <= tol:
+                return
 
 
 def _show(problem, state):
@@ -217,7 +290,7 @@ def _show(problem, state):
         program, p = state.program, problem.n_features
         w = np.clip(state.columns * state.x, program.lower, program.upper)
         y, v = state.rows * _multipliers(state)[0] / state.cost, _box(state) / (state.cost * state.columns)
-        *exact, w, y, v = state.presolved.measured(w, y, v)
+        *exact, w, y, v = state.presolved.measured(state.products, w, y, v)
         if max(exact) < state.lowest:
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
@@ -239,13 +312,14 @@ def _look_for_rays(state, rows, p):
 
 def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     """Take the scaled point for the result where it lowers the residual, or that is `enough`; returns the residual."""
-    program, scaled, p = state.program, state.scaled, problem.n_features
+    program, sides, p = state.program, state.sides, problem.n_features
     w = np.clip(state.columns * x, program.lower, program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
-    w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
+    low, high = sides.low[state.rows.size :], sides.high[state.rows.size :]
+    w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
     y = state.rows * rows / state.cost
     v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, w, y, v = state.presolved.measured(w, y, v)
+    violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         objective = abs(state.presolved.objective(w))

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, typed
 from sparseopt.kernels import interior as kernels
-from sparseopt.kernels.conditions import EQUAL, LOWER, UPPER
-from sparseopt.solvers.active_sets import ActiveSets
+from sparseopt.kernels.conditions import EQUAL
+from sparseopt.kernels.equilibration import scale
 from sparseopt.solvers.base import State
 from sparseopt.solvers.newton_systems import NewtonSystem
 from sparseopt.solvers.presolve import Presolved
+from sparseopt.solvers.quadratic_products import Products
 from sparseopt.solvers.quadratic_program import QuadraticProgram
 
-# Beyond this a side is as good as absent: what stands for infinity in most files of problems.
-_INFINITE = 1e20
+_NONE = np.zeros(0, dtype=np.int64)
 # Proximal weights of coefficients and multipliers at the start.
 _RHO, _DELTA = 1e-6, 1e-4
 
@@ -39,17 +39,25 @@ class Sides(Term):
     cost: float
 
     @classmethod
-    def of(cls, program, columns, rows, cost) -> Sides:
-        """Sides of a program that has been scaled by these."""
-        low, high = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
-        equal = low == high
-        lower, upper = (low > -_INFINITE) & ~equal, (high < _INFINITE) & ~equal
-        kind = lower * LOWER + upper * UPPER + equal * EQUAL
-        sloped = np.flatnonzero((program.alpha > 0) & ~equal[program.row_lower.size :])
-        active = np.concatenate([lower, upper, np.ones(2 * sloped.size, dtype=bool)])
-        units = np.append(1.0 / rows, columns)
-        count = int(np.count_nonzero(active))
-        return cls(low, high, kind.astype(np.int64), sloped, active, count, program.q, program.alpha, units, cost)
+    def of(cls, program, columns, rows, cost) -> tuple[Sides, np.ndarray]:
+        """Sides of a program in units of these scales, and its ridge in the same."""
+        p, m = columns.size, rows.size
+        size, vectors = m + p, np.empty((3, p))
+        both, kind, active, units = (
+            np.empty((2, size)),
+            np.empty(size, np.int64),
+            np.empty(2 * size, bool),
+            np.empty(size),
+        )
+        count, slopes = scale(
+            program.q, program.ridge, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper,
+            columns, rows, cost, vectors, both, kind, active, units,
+        )  # fmt: skip
+        q, ridge, alpha = vectors
+        sloped = np.flatnonzero((alpha > 0) & (kind[m:] & EQUAL == 0)) if slopes else _NONE
+        if slopes:
+            active = np.append(active, np.ones(2 * slopes, dtype=bool))
+        return typed(cls(*both, kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
 
 
 @dataclass(kw_only=True)
@@ -58,21 +66,24 @@ class Interior(State):
 
     presolved: Presolved
     program: QuadraticProgram
-    scaled: QuadraticProgram
+    #: Products in the user's units.
+    products: Products
     columns: np.ndarray
     rows: np.ndarray
     cost: float
     has_rows: bool
     sides: Sides
     system: NewtonSystem
-    active: ActiveSets
+    #: Active sets that were solved for, so that none is tried twice.
+    tried: set = field(default_factory=set)
     #: Vectors of all conditions, of coefficients and of rows, and numbers: see kernels/interior.py.
     V: np.ndarray = field(repr=False)
     W: np.ndarray = field(repr=False)
     R: np.ndarray = field(repr=False)
     S: np.ndarray = field(repr=False)
-    #: Iterations of one call.
+    #: Iterations of one call, and when the point was last made the result.
     chunk: int = 1
+    shown: float = 0.0
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
@@ -96,7 +107,7 @@ class Interior(State):
     def account(self) -> str:
         """The factorisation in use."""
         mu, rho, delta = self.S[[kernels.MU, kernels.RHO, kernels.DELTA]]
-        return f"{type(self.system).__name__}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+        return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
 
 
 def memory(sides, floor):
@@ -108,6 +119,7 @@ def memory(sides, floor):
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
     S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
     S[[kernels.GUESS, kernels.POLISHED]] = np.nan
+    S[[kernels.ROUGH, kernels.DRIFT]] = np.inf
     return V, W, R, S
 
 

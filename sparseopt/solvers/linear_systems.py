@@ -213,7 +213,12 @@ class SparseSystem(System):
         diagonal = np.zeros(p) if program.matrix is None else program.matrix.diagonal()
         self.own = np.concatenate([diagonal + program.ridge, np.full(self.n, -1.0), np.zeros(m)])
         blocks = ((0, program.matrix), (p, program.factor), (p + self.n, program.A))
-        self.ldl = SparseLDL(*joined([b for b in blocks if b[1] is not None], self.size), firmness is not None)
+        parts = [
+            (below, M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data)
+            for below, M in blocks
+            if M is not None
+        ]
+        self.ldl = SparseLDL(*joined(parts, self.size), firmness is not None)
         self.place = self.ldl.place
 
     def factor(self, rho):

@@ -12,9 +12,9 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, typed
+from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
     cholesky,
@@ -23,10 +23,10 @@ from sparseopt.kernels.lapack import (
     solve_indefinite,
     solve_lower_columns,
 )
+from sparseopt.kernels.patterns import own_diagonal
 from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_products import Matrix, Products
-from sparseopt.solvers.quadratic_program import fills_up
-from sparseopt.solvers.sparse_ldl import LDLFactor
+from sparseopt.solvers.quadratic_products import Matrix, Products, scaled_products
+from sparseopt.solvers.sparse_ldl import LDLFactor, SparseLDL, joined
 
 # Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
 _ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
@@ -34,14 +34,10 @@ _ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 _LARGEST_INDEFINITE = 2000
 # Operations of BLAS that take the time of one with sparse columns.
 _BLAS = 8.0
+_NONE = np.zeros(0, dtype=np.int64)
 
 
-def _memory():
-    return field(repr=False, metadata={"memory": True})
-
-
-def _unread():
-    return field(repr=False, metadata={"compiled": False})
+_MEMORY, _UNREAD = {"memory": True}, {"compiled": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +46,7 @@ class NewtonSystem(Term):
 
     products: Products
     #: Operations of one factorisation.
-    work: float = field(metadata={"compiled": False})
+    work: float = field(metadata=_UNREAD)
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -63,6 +59,11 @@ class NewtonSystem(Term):
     def pull(self, y, out):
         """The product A'y, into `out`."""
         self.products.A.transposed_times(y, out)
+
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return type(self).__name__.removesuffix("System")
 
     @abstractmethod
     def factorise(self, D, E):
@@ -87,7 +88,8 @@ class CholeskySystem(NewtonSystem):
     or the block is what P couples and all rows are outer ones (low rank).
     """
 
-    program: object = _unread()
+    #: The program and its scales, for a system that solves more accurately.
+    program: tuple = field(repr=False, metadata=_UNREAD)
     is_pivoting: bool
     #: Diagonal of P, coefficients of the block and the position in it of each, or -1; outer rows of A and inner ones.
     diagonal: np.ndarray = field(repr=False)
@@ -100,51 +102,65 @@ class CholeskySystem(NewtonSystem):
     G: Matrix = field(repr=False)
     G_block: np.ndarray = field(repr=False)
     inner_rows: Matrix = field(repr=False)
-    H: np.ndarray = _memory()
-    V: np.ndarray = _memory()
-    S: np.ndarray = _memory()
+    H: np.ndarray = field(repr=False, metadata=_MEMORY)
+    V: np.ndarray = field(repr=False, metadata=_MEMORY)
+    S: np.ndarray = field(repr=False, metadata=_MEMORY)
     #: Space for scaled rows and columns; D and E; and vectors of the block, of outer rows, and for pivoting.
-    root: np.ndarray = _memory()
-    D: np.ndarray = _memory()
-    E: np.ndarray = _memory()
-    part: np.ndarray = _memory()
-    pulled: np.ndarray = _memory()
-    both: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    space: np.ndarray = _memory()
+    root: np.ndarray = field(repr=False, metadata=_MEMORY)
+    D: np.ndarray = field(repr=False, metadata=_MEMORY)
+    E: np.ndarray = field(repr=False, metadata=_MEMORY)
+    part: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pulled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    both: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    space: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
-    def of(cls, program, products, block, outer):
-        """The system of a program whose matrices are in full, by the block and the outer rows."""
-        (m, p), k = program.A.shape, block.size
-        F = np.zeros((0, p)) if program.factor is None else program.factor
-        G = np.vstack([F, program.A[outer]])
-        inner = np.setdiff1d(np.arange(m), outer)
-        P = np.zeros((k, k))
-        if program.matrix is not None and k:
-            P = program.matrix[np.ix_(block, block)] if k < p else program.matrix.copy(order="C")
-            P.flat[:: k + 1] += program.ridge[block]
-        diagonal = program.ridge + (0.0 if program.matrix is None else program.matrix.diagonal())
+    def of(cls, program, scales, products, block, outer):
+        """The system of a program whose matrices are in full, from its products in scaled units."""
+        (m, p), k, size = program.A.shape, block.size, products.F.height + outer.size
+        columns, rows, cost = scales
+        if size == m:
+            inner, G, inner_rows = _NONE, products.A, Matrix.of(np.zeros((p, 0)))
+        else:
+            A = program.A * (rows[:, None] * columns)
+            inner, F = np.delete(np.arange(m), outer), np.zeros((0, p))
+            if products.F.height:
+                F = math.sqrt(cost) * program.factor * columns
+            G, inner_rows = Matrix.of(np.vstack([F, A[outer]])), Matrix.of(A[inner].T)
+        P = program.matrix if k == p else program.matrix[np.ix_(block, block)] if k else np.zeros((0, 0))
+        if P is None:
+            P = np.zeros((p, p))
+        P = P * (cost * columns[block, None] * columns[block])
+        diagonal = products.ridge
+        if program.matrix is not None:
+            diagonal = diagonal + cost * program.matrix.diagonal() * columns**2
+        P.flat[:: k + 1] = diagonal[block]
         place = np.full(p, -1)
         place[block] = np.arange(k)
-        size, rows = G.shape[0], Matrix.of(program.A[inner].T)
-        columns = Matrix.of(G)
-        space = max(0 if rows.is_sparse else p * inner.size, 0 if columns.is_sparse else p * size)
-        return cls(
-            products, elimination_work(columns, rows, k), program, False, diagonal, block, place, outer, inner, P,
-            columns, np.ascontiguousarray(G[:, block]), rows, np.empty((k, k)), np.empty((size, k)),
-            np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k), np.empty(size),
-            np.empty(0), np.zeros(0, dtype=np.int64), np.empty(0),
+        space = max(0 if inner_rows.is_sparse else p * inner.size, 0 if G.is_sparse else p * size)
+        made = cls(
+            products, elimination_work(G, inner_rows, k), (program, scales), False, diagonal, block, place, outer,
+            inner, np.ascontiguousarray(P), G, np.ascontiguousarray(G.columns(block)), inner_rows, np.empty((k, k)),
+            np.empty((size, k)), np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k),
+            np.empty(size), np.empty(0), _NONE.copy(), np.empty(0),
         )  # fmt: skip
+        return typed(made)
 
     def harder(self):
-        size, nothing = sum(self.program.A.shape), np.zeros(0, dtype=np.int64)
+        program, scales = self.program
+        size = sum(program.A.shape)
         if self.is_pivoting or size > _LARGEST_INDEFINITE:
             return None
         return replace(
-            self, work=size**3 / 3, is_pivoting=True, P=_whole(self.program), S=np.empty((size, size)),
-            both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=nothing,
+            self, work=size**3 / 3, is_pivoting=True, P=_whole(program.scaled(*scales)), S=np.empty((size, size)),
+            both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=_NONE,
         )  # fmt: skip
+
+    @property
+    def name(self):
+        """What the factorisation is called."""
+        return "Pivoting" if self.is_pivoting else "Cholesky"
 
     def factorise(self, D, E):
         for i in range(E.size):
@@ -229,7 +245,7 @@ class CholeskySystem(NewtonSystem):
         for b in range(self.block.size):
             w[self.block[b]] = self.part[b]
 
-    def solve(self, r, t, w, nu):
+    def solve(self, r, t, w, nu):  # noqa: PLR0912 (inner rows, outer rows and coefficients, one after the other)
         if self.is_pivoting:
             self.solve_whole(r, t, w, nu)
             return
@@ -293,19 +309,27 @@ def add_square(columns, j, weight, out):
 class SparseNewtonSystem(NewtonSystem):
     """LDL' of the sparse matrix, whose order and pattern are found once."""
 
-    program: object = _unread()
+    #: The program and its scales, for a system that solves more accurately.
+    program: tuple = field(repr=False, metadata=_UNREAD)
     factor: LDLFactor = field(repr=False)
     own: np.ndarray = field(repr=False)
     place: np.ndarray = field(repr=False)
-    diagonal: np.ndarray = _memory()
-    x: np.ndarray = _memory()
+    diagonal: np.ndarray = field(repr=False, metadata=_MEMORY)
+    x: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
-    def of(cls, program, products, system):
-        """The system of a sparse program, which has been ordered and analysed."""
-        ldl, size = system.ldl, system.size
+    def of(cls, program, scales, products):
+        """The system of a sparse program, from its products in scaled units."""
+        p, n, m = program.q.size, products.F.height, products.A.height
+        size = p + n + m
+        blocks = [
+            (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
+        ]
+        own = np.empty(size)
+        ldl = SparseLDL(*joined(blocks, size))
+        own_diagonal(products.P.starts, products.P.rows, products.P.values, products.ridge, n, own)
         return cls(
-            products, ldl.operations, program, ldl.factor, system.own, ldl.place, np.empty(size), np.empty(size)
+            products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
         )
 
     def factorise(self, D, E):
@@ -317,7 +341,7 @@ class SparseNewtonSystem(NewtonSystem):
         if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
             return False
         pivots = self.factor.pivots
-        for k in range(size):
+        for k in range(size):  # noqa: SIM110 (no generators in kernels)
             if not math.isfinite(pivots[k]):
                 return False
         return True
@@ -337,38 +361,46 @@ class SparseNewtonSystem(NewtonSystem):
         # a factorisation without pivoting has no remedy but one with it
         if self.place.size > _LARGEST_INDEFINITE:
             return None
-        program = _in_full(self.program)
-        return dense_system(program, Products.of(program), np.zeros(0, dtype=np.int64)).harder()
+        program, scales = self.program
+        return dense_system(_in_full(program), scales, self.products, _NONE).harder()
 
 
-def systems(program, equal) -> tuple[NewtonSystem, linear_systems.System]:
-    """The cheapest Newton system for a program, and a system of its active sets."""
+def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
+    """The cheapest Newton system for a program in scaled units, whose products in the user's are given."""
     if program.is_sparse:
-        is_wide = program.matrix is not None and fills_up(program.matrix)
-        system = None if is_wide else linear_systems.SparseSystem(program, 0.0, None)
-        if system is not None and not _fills_up(program, system):
-            return SparseNewtonSystem.of(program, Products.of(program), system), system
+        if program.matrix is None or not fills_up(program.matrix):
+            system = SparseNewtonSystem.of(program, scales, scaled_products(products, scales, ridge))
+            if not _fills_up(program, system):
+                return system
         program = _in_full(program)
-    products, nothing = Products.of(program), np.zeros(0)  # the full systems of a splitting method are not asked for
-    if program.matrix is None:
-        active = linear_systems.LowRankSystem(program, 0.0, nothing)
-    else:
-        active = linear_systems.DenseSystem(program, nothing, nothing, nothing)
-    return dense_system(program, products, equal), active
+        products = Products.of(program)
+    return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
 
 
-def dense_system(program, products, equal):
+def active_system(scaled) -> linear_systems.System:
+    """A system of the active sets of a scaled program."""
+    if scaled.is_sparse:
+        return linear_systems.SparseSystem(scaled, 0.0, None)
+    nothing = np.zeros(0)  # the full systems of a splitting method are not asked for
+    if scaled.matrix is None:
+        return linear_systems.LowRankSystem(scaled, 0.0, nothing)
+    return linear_systems.DenseSystem(scaled, nothing, nothing, nothing)
+
+
+def dense_system(program, scales, products, equal):
     """The one of two eliminations that takes fewer operations: rows by coefficients, or coefficients by rows."""
-    (m, p), block = program.A.shape, products.coupled()
-    everything, G = np.arange(p), products.A
-    if program.matrix is None:
-        return CholeskySystem.of(program, products, np.zeros(0, dtype=np.int64), np.arange(m))
-    rows = Matrix.of(np.delete(program.A, equal, axis=0).T)
-    by_coefficients = elimination_work(Matrix.of(program.A[equal]), rows, p)
-    by_rows = elimination_work(G, None, block.size)
-    if block.size < p and by_rows < by_coefficients:
-        return CholeskySystem.of(program, products, block, np.arange(m))
-    return CholeskySystem.of(program, products, everything, equal)
+    m, p = program.A.shape
+    block = products.coupled() if program.matrix is not None else _NONE
+    if program.matrix is None or (block.size < p and _is_quicker_by_rows(products.A, block.size, equal)):
+        return CholeskySystem.of(program, scales, products, block, np.arange(m))
+    return CholeskySystem.of(program, scales, products, np.arange(p), equal)
+
+
+def _is_quicker_by_rows(A, k, equal):
+    """Whether all rows as outer ones with a block of k coefficients take fewer operations than only the equalities."""
+    m, p, e = A.height, A.width, equal.size
+    added = _BLAS * (A.values.size / max(m, 1)) ** 2 * (m - e) if A.is_sparse else p * p * (m - e)
+    return elimination_work(A, None, k) < p**3 / 3 + p * p * e + p * e * e + e**3 / 3 + added
 
 
 def elimination_work(G, rows, k):
@@ -401,7 +433,7 @@ def _whole(program):
 def _fills_up(program, system):
     """Whether the factor of a sparse matrix has so many entries that a dense one is made in less time."""
     p = program.q.size
-    return p <= _LARGEST_DENSE and system.ldl.operations > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
+    return p <= _LARGEST_DENSE and system.work > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
 
 
 def _in_full(program):

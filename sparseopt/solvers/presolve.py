@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic_measure import measure
+from sparseopt.solvers.quadratic_products import Products
 from sparseopt.solvers.quadratic_program import QuadraticProgram
 from sparseopt.solvers.rays import separating_ray
 
@@ -38,22 +39,24 @@ class Presolved:
     log: np.ndarray | None = None
     forced_by: np.ndarray | None = None
     ray: np.ndarray | None = None
+    #: Products of the whole program, where there is less left.
+    products: Products | None = None
 
     def objective(self, w):
         """Objective of the whole program."""
         program = self.whole
         return float(w @ program.curve(w) / 2 + program.q @ w + program.alpha @ np.abs(w))
 
-    def measured(self, w, y, v=None):
+    def measured(self, products, w, y, v=None):
         """Violation, stationarity and gap of the whole program, its w and the multipliers that attain them.
 
-        `w`, `y` and `v` are those of the rest; `v` is found where it is not given.
+        `w`, `y` and `v` are those of the rest, as are `products`; `v` is found where it is not given.
         """
-        found = measure(self.program, w, y, v)
+        found = measure(self.program, products, w, y, v)
         if self.program is self.whole:
             return *found[:3], w, *found[3:]
         w = self.w(w)
-        *found, y, v = measure(self.whole, w, *self.multipliers(w, *found[3:]))
+        *found, y, v = measure(self.whole, self.products, w, *self.multipliers(w, *found[3:]))
         return *found, w, y, v
 
     def w(self, w):
@@ -143,7 +146,7 @@ def presolve(program) -> Presolved:
     # a program with nothing left is as well solved in full
     if kept.size == 0 or all(map(np.array_equal, sides, before)):
         return nothing
-    return replace(found, program=_rest(program, kept, rows, found.values, *sides))
+    return replace(found, program=_rest(program, kept, rows, found.values, *sides), products=Products.of(program))
 
 
 def _has_something(program):

@@ -2,37 +2,42 @@
 
 import numpy as np
 
+from sparseopt.kernels.optimality import column_products, row_products, settle
 
-def measure(program, w, y, v=None):
+
+def measure(program, products, w, y, v=None):
     """Violation, stationarity and gap of w, with the multipliers that attain them.
 
     Multipliers `v` of the bounds are taken as given, but for those that pull on an infinite side
     and those of fixed coefficients; without them, those of coefficients on a bound are the best.
     """
+    A = products.A
     y = _pulling(y, program.row_lower, program.row_upper)
-    rows = program.A @ w
-    curved = program.curve(w)
-    slope = curved + program.q + y @ program.A
-    fixed = program.lower == program.upper
-    if v is None:
-        pull = -(slope + np.where(w == 0, np.clip(-slope, -program.alpha, program.alpha), np.sign(w) * program.alpha))
-        v = np.where(w >= program.upper, np.maximum(pull, 0.0), 0.0) + np.where(
-            w <= program.lower, np.minimum(pull, 0.0), 0.0
-        )
-    rest = slope + _pulling(v, program.lower, program.upper)
-    held = np.clip(rest, -program.alpha, program.alpha)
-    v = np.where(fixed, v - (rest - held), v)
-    v = _pulling(v, program.lower, program.upper)
-    rest = np.where(fixed, 0.0, rest - held)
-    violation = max(
-        np.max(rows - program.row_upper, initial=0.0),
-        np.max(program.row_lower - rows, initial=0.0),
-        np.max(w - program.upper, initial=0.0),
-        np.max(program.lower - w, initial=0.0),
-    )
-    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
-    gap = abs(float(w @ curved + program.q @ w + program.alpha @ np.abs(w)) + supports)
-    return violation, _largest(rest), gap, y, v
+    p, m = w.size, y.size
+    image, (curved, pulled, box) = np.empty(m), np.empty((3, p))
+    column_products(A, w, image)
+    row_products(A, y, pulled)
+    _curve(program, products, w, curved)
+    if v is not None:
+        box[:] = v
+    violation, rest = settle(
+        program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
+        v is not None, curved, image, pulled,
+    )  # fmt: skip
+    supports = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
+    slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
+    gap = abs(float(w @ curved + program.q @ w) + slopes + supports)
+    return violation, rest, gap, y, box
+
+
+def _curve(program, products, w, out):
+    """The product P w, by columns as far as P is a matrix."""
+    if products.F.height:
+        out[:] = program.curve(w)
+        return
+    column_products(products.P, w, out)
+    if program.ridge.any():
+        out += program.ridge * w
 
 
 def excess(program, w):
@@ -50,7 +55,3 @@ def _pulling(multipliers, lower, upper):
 def _support(multipliers, lower, upper):
     used = multipliers != 0
     return float(multipliers[used] @ np.where(multipliers > 0, upper, lower)[used])
-
-
-def _largest(vector):
-    return float(np.max(np.abs(vector), initial=0.0))

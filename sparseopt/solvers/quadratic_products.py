@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, kernel, typed
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -64,12 +64,58 @@ class Matrix(Term):
                 total += self.values[k] * y[self.rows[k]]
             out[j] = total
 
+    def row_squares(self, squares, out):
+        """Sums over each row of squared entries times the squared scales of columns, into `out`."""
+        for i in range(self.height):
+            out[i] = 0.0
+        for j in range(self.width):
+            if self.is_sparse:
+                for k in range(self.starts[j], self.starts[j + 1]):
+                    out[self.rows[k]] += self.values[k] * self.values[k] * squares[j]
+            else:
+                for i in range(self.height):
+                    out[i] += self.full[j, i] * self.full[j, i] * squares[j]
+
+    def add_squares_to_columns(self, squares, row_squares, out):
+        """Add to `out` the sums over each column of squared entries times the squared scales of both."""
+        for j in range(self.width):
+            total = 0.0
+            if self.is_sparse:
+                for k in range(self.starts[j], self.starts[j + 1]):
+                    total += self.values[k] * self.values[k] * row_squares[self.rows[k]]
+            else:
+                for i in range(self.height):
+                    total += self.full[j, i] * self.full[j, i] * row_squares[i]
+            out[j] += total * squares[j]
+
+    def columns(self, chosen):
+        """Some columns in full."""
+        out = np.zeros((chosen.size, self.height))
+        if not self.is_sparse:
+            return self.full[chosen].T
+        for k, j in enumerate(chosen):
+            part = slice(self.starts[j], self.starts[j + 1])
+            out[k, self.rows[part]] = self.values[part]
+        return out.T
+
     def entries(self):
         """Row, column and value of each entry that is not zero."""
         if not self.is_sparse:
             columns, rows = np.nonzero(self.full)
             return rows, columns, self.full[columns, rows]
         return self.rows, np.repeat(np.arange(self.width), np.diff(self.starts)), self.values
+
+
+@kernel
+def scale(matrix, rows, columns, factor, full, values):
+    """The scaled matrix into its two storages, the last arguments."""
+    for j in range(matrix.width):
+        if matrix.is_sparse:
+            for k in range(matrix.starts[j], matrix.starts[j + 1]):
+                values[k] = factor * rows[matrix.rows[k]] * matrix.values[k] * columns[j]
+        else:
+            for i in range(matrix.height):
+                full[j, i] = factor * rows[i] * matrix.full[j, i] * columns[j]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +135,7 @@ class Products(Term):
         p = program.q.size
         F = Matrix.of(np.zeros((0, p)) if program.factor is None else program.factor)
         P = Matrix.of(np.zeros((p, p)) if program.matrix is None else program.matrix)
-        return cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p))
+        return typed(cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p)))
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -106,3 +152,27 @@ class Products(Term):
         """Coefficients in whose row the matrix has entries off the diagonal."""
         rows, columns, _ = self.P.entries()
         return np.unique(columns[rows != columns])
+
+
+def scaled_products(products, scales, ridge):
+    """The products in scaled units, with the ridge in these."""
+    columns, rows, cost = scales
+    F = products.F
+    if F.height:
+        F = _scaled(F, np.ones(F.height), columns, float(np.sqrt(cost)))
+    P, A = _scaled(products.P, columns, columns, cost), _scaled(products.A, rows, columns, 1.0)
+    return _changed(products, P=P, F=F, A=A, ridge=ridge)
+
+
+def _scaled(matrix, rows, columns, factor):
+    """The matrix with these scales of rows and columns, times a factor."""
+    full, values = np.empty_like(matrix.full), np.empty_like(matrix.values)
+    scale(matrix, rows, columns, factor, full, values)
+    return _changed(matrix, full=full, values=values)
+
+
+def _changed(term, **changes):
+    """A copy of a term with other arrays of the same types, so that it has the same type."""
+    copy = object.__new__(type(term))
+    copy.__dict__.update(term.__dict__, **changes)
+    return copy

@@ -7,21 +7,19 @@ P = matrix + F'F + diag(ridge). F is the weighted data of a least squares loss w
 matrix would cost more than the data themselves; either part may be absent.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.curvature import entries_of, least_curvature
 from sparseopt.forms import SeparableForm
+from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
 
-# Up to this size all eigenvalues of a matrix are worth the name of the smallest.
-_LARGEST_SPECTRUM = 1000
-# Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
-_LARGEST_FULL, _MANY = 6000, 30
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
 
@@ -101,8 +99,8 @@ def quadratic_program(problem) -> QuadraticProgram:
     )
 
 
-def unfit(problem) -> str | None:
-    """Why the problem is no convex quadratic program, or None."""
+def unfit(problem, slight=0.0) -> str | None:
+    """Why the problem is no convex quadratic program, or None; curvature down to -slight times the diagonal passes."""
     if not isinstance(problem.loss, (Quadratic, LeastSquares)):
         return f"{type(problem.loss).__name__} is no quadratic loss"
     if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
@@ -111,8 +109,8 @@ def unfit(problem) -> str | None:
     if reason := _unfit_constraint(problem.constraint):
         return reason
     if isinstance(problem.loss, Quadratic):
-        curvature = negative_curvature(problem.loss.Q.matrix)
-        if curvature < 0:
+        curvature = least_curvature(problem.loss)
+        if curvature < -slight * np.max(problem.loss.curvatures(), initial=0.0):
             return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
     return None
 
@@ -134,21 +132,19 @@ def linear_terms(constraint, p):
         case None:
             return nothing
         case Box(lower=lower, upper=upper):
-            wide = (np.broadcast_to(bound, p).astype(np.float64) for bound in (lower, upper))
-            return *nothing[:3], *wide
+            return *nothing[:3], *(bound.copy() if bound.ndim else np.full(p, bound) for bound in (lower, upper))
         case Simplex(total=total):
             return np.ones((1, p)), np.full(1, total), np.full(1, total), np.zeros(p), nothing[4]
         case LinearConstraint(A=A, lower=lower, upper=upper):
-            sides = (np.broadcast_to(side, A.shape[0]).astype(np.float64) for side in (lower, upper))
-            return _double(A), *sides, *nothing[3:]
+            return _double(A), lower.copy(), upper.copy(), *nothing[3:]
         case Intersection(parts=parts):
             matrices, row_lower, row_upper, lower, upper = zip(*(linear_terms(part, p) for part in parts), strict=True)
             return (
                 _stacked([A for A in matrices if A.shape[0]] or [nothing[0]]),
                 np.concatenate(row_lower),
                 np.concatenate(row_upper),
-                np.max(lower, axis=0),
-                np.min(upper, axis=0),
+                functools.reduce(np.maximum, lower),
+                functools.reduce(np.minimum, upper),
             )
     raise ValueError(f"{constraint!r} is no polyhedron with rows; choose a solver that takes it.")
 
@@ -181,67 +177,12 @@ def equilibrate(program, rounds=10):
     return columns, rows, 1.0 / float(_positive(cost))
 
 
-def negative_curvature(matrix):
-    """A number clearly below zero that some direction d attains as d'Qd / d'd, or 0.0 where Q is convex."""
-    scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
-    shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
-    matrix = _double(matrix)
-    if sparse.issparse(matrix) and fills_up(matrix):
-        matrix = matrix.toarray()
-    if sparse.issparse(matrix):
-        if matrix.nnz == np.count_nonzero(matrix.diagonal()):
-            return float(np.min(matrix.diagonal(), initial=0.0))
-        return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
-    shifted = np.array(matrix, order="F")
-    shifted.flat[:: matrix.shape[0] + 1] += shift
-    if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
-        return float(np.linalg.eigvalsh(matrix)[0])
-    return 0.0
-
-
-def fills_up(matrix):
-    """Whether the Cholesky factor of a sparse symmetric matrix may be expected to be nearly full.
-
-    Matrices of many entries a row do so, but for those that have a narrow profile in some order
-    (Cuthill and McKee, 1969).
-    """
-    p = matrix.shape[0]
-    if 10 * matrix.nnz > p * p:
-        return True
-    if p > _LARGEST_FULL or matrix.nnz < _MANY * p:
-        return False
-    order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
-    place = np.empty(p, dtype=np.int64)
-    place[order] = np.arange(p)
-    i, j = entries_of(sparse.csc_array(matrix))
-    first = np.arange(p)
-    np.minimum.at(first, place[i], place[j])
-    return bool(np.sum(np.arange(p) - first) > p * p / 8)
-
-
-def _sparse_curvature(matrix):
-    """The curvature of a sparse matrix along the direction that its first negative pivot gives, or 0.0."""
-    lu = factorised(matrix)
-    pivots, is_symmetric = lu.U.diagonal(), np.array_equal(lu.perm_r, lu.perm_c)
-    if is_symmetric and np.all(pivots > 0):
-        return 0.0
-    if not is_symmetric or pivots.size <= _LARGEST_SPECTRUM:
-        return float(np.linalg.eigvalsh(matrix.toarray())[0])
-    # Without row exchanges U = D L', and d with L'd = e_k has d'Qd = D_k.
-    k = int(np.argmax(pivots < 0))
-    unit = sparse.csr_array(lu.U.T / pivots).T.tocsr()
-    d = sparse.linalg.spsolve_triangular(unit, np.eye(1, pivots.size, k)[0], lower=False)
-    return float(pivots[k] / (d @ d))
-
-
-def factorised(matrix, ordering="MMD_AT_PLUS_A"):
-    """LU of a symmetric quasi-definite CSC matrix, which needs no pivoting (Vanderbei, 1995)."""
-    try:
-        return sparse.linalg.splu(
-            matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
-        )
-    except RuntimeError:  # rounding made a pivot zero: only row exchanges help
-        return sparse.linalg.splu(matrix, permc_spec="COLAMD")
+def equilibrated(program, products, rounds=10):
+    """The scales of `equilibrate`, from the products of the program."""
+    p, m = program.q.size, program.row_lower.size
+    columns, rows = np.empty(p), np.empty(m)
+    cost = kernels.equilibrate(products, program.q, rounds, columns, rows, np.empty((4, p)), np.empty(m))
+    return columns, rows, cost
 
 
 def _least_squares(loss, ridge, n_rows, keeps_zeros):
@@ -288,14 +229,11 @@ def _dense(matrix):
 
 
 def _stacked(matrices):
+    if len(matrices) == 1:
+        return matrices[0]
     if any(sparse.issparse(matrix) for matrix in matrices):
         return sparse.csc_array(sparse.vstack([sparse.csc_array(matrix) for matrix in matrices]))
     return np.vstack(matrices)
-
-
-def entries_of(matrix):
-    """Row and column of each stored entry of a CSC matrix."""
-    return matrix.indices, np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
 
 
 def _rescaled(matrix, rows, columns):

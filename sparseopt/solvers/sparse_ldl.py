@@ -17,6 +17,8 @@ from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 _THICK = 40.0
 # Operations of one call, a few hundredths of a second.
 _PIECE = 50_000_000
+# What a field that is changed in place has.
+_MEMORY = {"memory": True}
 # Variables eliminated in one call of the ordering.
 _ROUND = 5000
 
@@ -72,10 +74,6 @@ class SparseLDL:
         return x[self.place]
 
 
-def _memory():
-    return field(repr=False, metadata={"memory": True})
-
-
 class LDLFactor(Term):
     """A factor whose memory stays, for kernels: rows and columns in the order of elimination."""
 
@@ -98,13 +96,13 @@ class RowFactor(LDLFactor):
     matrix_values: np.ndarray
     parent: np.ndarray
     starts: np.ndarray
-    rows: np.ndarray = _memory()
-    values: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    filled: np.ndarray = _memory()
-    row: np.ndarray = _memory()
-    path: np.ndarray = _memory()
-    marks: np.ndarray = _memory()
+    rows: np.ndarray = field(repr=False, metadata=_MEMORY)
+    values: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    filled: np.ndarray = field(repr=False, metadata=_MEMORY)
+    row: np.ndarray = field(repr=False, metadata=_MEMORY)
+    path: np.ndarray = field(repr=False, metadata=_MEMORY)
+    marks: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
@@ -142,13 +140,13 @@ class FrontFactor(LDLFactor):
     panels: np.ndarray
     children: np.ndarray
     kin: np.ndarray
-    values: np.ndarray = _memory()
-    pivots: np.ndarray = _memory()
-    local: np.ndarray = _memory()
-    relative: np.ndarray = _memory()
-    stack: np.ndarray = _memory()
-    end: np.ndarray = _memory()
-    column: np.ndarray = _memory()
+    values: np.ndarray = field(repr=False, metadata=_MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
+    local: np.ndarray = field(repr=False, metadata=_MEMORY)
+    relative: np.ndarray = field(repr=False, metadata=_MEMORY)
+    stack: np.ndarray = field(repr=False, metadata=_MEMORY)
+    end: np.ndarray = field(repr=False, metadata=_MEMORY)
+    column: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
     def of(cls, starts, rows, lower, parent, counts):
@@ -193,14 +191,14 @@ def solve_with(factor, x):
 
 
 def joined(blocks, size):
-    """Both halves of a symmetric matrix of CSC blocks, each given with the number of rows it stands under the first."""
+    """Both halves of a symmetric matrix of blocks: the number of rows each stands under the first, and its CSC arrays."""
     counts, starts = np.zeros(size, dtype=np.int64), np.empty(size + 1, dtype=np.int64)
-    for below, block in blocks:
-        patterns.count_block(block.indptr, block.indices, below, counts)
+    for below, indptr, indices, _ in blocks:
+        patterns.count_block(indptr, indices, below, counts)
     patterns.add_up(counts, starts)
     indices, data = np.empty(starts[-1], dtype=np.int64), np.empty(starts[-1])
-    for below, block in blocks:
-        patterns.place_block(block.indptr, block.indices, block.data, below, counts, indices, data)
+    for below, indptr, rows, values in blocks:
+        patterns.place_block(indptr, rows, values, below, counts, indices, data)
     return starts, indices, data
 
 

@@ -6,6 +6,8 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 import sparseopt as so
+from sparseopt.kernels.optimality import column_products, row_products
+from sparseopt.solvers.quadratic_products import Matrix
 
 
 def small_program(seed):
@@ -89,3 +91,45 @@ def test_a_dense_factor_is_made_where_a_sparse_one_would_be_full():
     solution = so.solve(problem, so.InteriorPoint(), tol=1e-9)
     assert solution.status is so.Status.CONVERGED
     assert "Cholesky" in solution.account
+
+
+def rounded_correlations(rng, p=12, digits=3):
+    """Correlations of few samples, which rounding has made slightly indefinite."""
+    return np.round(np.corrcoef(rng.standard_normal((p, p // 2))), digits)
+
+
+def test_curvature_that_rounding_made_negative_is_no_obstacle_and_leaves_no_bound():
+    rng = np.random.default_rng(0)
+    Q = rounded_correlations(rng, digits=5)
+    assert -1e-4 < np.linalg.eigvalsh(Q)[0] < -1e-7
+    constraint = so.Intersection(so.LinearConstraint(np.ones((1, 12)), 1.0, 1.0), so.Box(0.0, 1.0))
+    problem = so.Problem(so.Quadratic(Q, -rng.random(12)), constraint=constraint)
+    solution = so.solve(problem, so.InteriorPoint(), tol=1e-9)
+    certificate = solution.certificate
+    assert solution.status is so.Status.CONVERGED
+    assert max(certificate.violation, certificate.dual_residual) <= 1e-9
+    assert certificate.lower_bound == -np.inf
+    assert "negative curvature" in certificate.summary
+    certificate.verify(problem)
+
+
+@pytest.mark.parametrize("curvature", [-1.0, -0.01])
+def test_a_truly_indefinite_matrix_is_refused_by_its_curvature(curvature):
+    rows = so.LinearConstraint(np.ones((1, 3)), 1.0, 1.0)
+    Q = np.array([[1.0, 1.0 - curvature, 0.0], [1.0 - curvature, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    problem = so.Problem(so.Quadratic(Q, np.zeros(3)), constraint=rows)
+    with pytest.raises(so.UnsupportedProblem, match=f"negative curvature {curvature:.3g}"):
+        so.solve(problem, so.InteriorPoint())
+
+
+def test_residuals_are_summed_in_the_order_of_the_indices():
+    """A program of millions that cancel has residuals of one unit in the last place, which depend on the order."""
+    rng = np.random.default_rng(2)
+    M = sparse.random_array((40, 30), density=0.6, rng=rng, data_sampler=lambda size: 1e6 * rng.standard_normal(size))
+    M, x, y = sparse.csc_array(M), rng.standard_normal(30), rng.standard_normal(40)
+    for matrix in (Matrix.of(M), Matrix.of(M.toarray())):
+        out, back = np.empty(40), np.empty(30)
+        column_products(matrix, x, out)
+        row_products(matrix, y, back)
+        assert np.array_equal(out, M @ x)
+        assert np.array_equal(back, M.T @ y)

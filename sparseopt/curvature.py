@@ -1,0 +1,93 @@
+"""Curvature of quadratic functions: whether a matrix is positive semidefinite, and what says that it is not."""
+
+import numpy as np
+import scipy
+from scipy import sparse
+
+from sparseopt.losses.base import kept
+
+# Up to this size all eigenvalues of a matrix are worth the name of the smallest.
+_LARGEST_SPECTRUM = 1000
+# Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
+_LARGEST_FULL, _MANY = 6000, 30
+
+
+def least_curvature(loss) -> float:
+    """A number clearly below zero that some direction d attains as d'Qd / d'd, or 0.0 where the quadratic is convex.
+
+    From the data of a `Quadratic` alone, and found once for each.
+    """
+    return kept(loss, "_least_curvature", lambda: _negative_curvature(loss.Q.matrix))
+
+
+def _negative_curvature(matrix):
+    scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
+    shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
+    matrix = _double(matrix)
+    if sparse.issparse(matrix) and fills_up(matrix):
+        matrix = matrix.toarray()
+    if sparse.issparse(matrix):
+        if matrix.nnz == np.count_nonzero(matrix.diagonal()):
+            return float(np.min(matrix.diagonal(), initial=0.0))
+        return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
+    shifted = np.array(matrix, order="F")
+    shifted.flat[:: matrix.shape[0] + 1] += shift
+    if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
+        return float(np.linalg.eigvalsh(matrix)[0])
+    return 0.0
+
+
+def fills_up(matrix):
+    """Whether the Cholesky factor of a sparse symmetric matrix may be expected to be nearly full.
+
+    Matrices of many entries a row do so, but for those that have a narrow profile in some order
+    (Cuthill and McKee, 1969).
+    """
+    p = matrix.shape[0]
+    if 10 * matrix.nnz > p * p:
+        return True
+    if p > _LARGEST_FULL or matrix.nnz < _MANY * p:
+        return False
+    order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
+    place = np.empty(p, dtype=np.int64)
+    place[order] = np.arange(p)
+    i, j = entries_of(sparse.csc_array(matrix))
+    first = np.arange(p)
+    np.minimum.at(first, place[i], place[j])
+    return bool(np.sum(np.arange(p) - first) > p * p / 8)
+
+
+def _sparse_curvature(matrix):
+    """The curvature of a sparse matrix along the direction that its first negative pivot gives, or 0.0."""
+    lu = factorised(matrix)
+    pivots, is_symmetric = lu.U.diagonal(), np.array_equal(lu.perm_r, lu.perm_c)
+    if is_symmetric and np.all(pivots > 0):
+        return 0.0
+    if not is_symmetric or pivots.size <= _LARGEST_SPECTRUM:
+        return float(np.linalg.eigvalsh(matrix.toarray())[0])
+    # Without row exchanges U = D L', and d with L'd = e_k has d'Qd = D_k.
+    k = int(np.argmax(pivots < 0))
+    unit = sparse.csr_array(lu.U.T / pivots).T.tocsr()
+    d = sparse.linalg.spsolve_triangular(unit, np.eye(1, pivots.size, k)[0], lower=False)
+    return float(pivots[k] / (d @ d))
+
+
+def factorised(matrix, ordering="MMD_AT_PLUS_A"):
+    """LU of a symmetric quasi-definite CSC matrix, which needs no pivoting (Vanderbei, 1995)."""
+    try:
+        return sparse.linalg.splu(
+            matrix, permc_spec=ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
+        )
+    except RuntimeError:  # rounding made a pivot zero: only row exchanges help
+        return sparse.linalg.splu(matrix, permc_spec="COLAMD")
+
+
+def entries_of(matrix):
+    """Row and column of each stored entry of a CSC matrix."""
+    return matrix.indices, np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+
+
+def _double(matrix):
+    if sparse.issparse(matrix):
+        return sparse.csc_array(matrix, dtype=np.float64)
+    return np.asarray(matrix, dtype=np.float64)

@@ -1,0 +1,78 @@
+"""Newton systems: each solves the matrix it stands for, whatever it eliminates first."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sparseopt._jit import kernel
+from sparseopt.solvers.newton_systems import CholeskySystem, newton_system
+from sparseopt.solvers.quadratic_products import Products
+from sparseopt.solvers.quadratic_program import QuadraticProgram
+
+
+@kernel
+def solved(system, D, E, r, t, w, nu):
+    """Solution for these diagonals, in place; whether the factorisation went well."""
+    went_well = system.factorise(D, E)
+    system.solve(r, t, w, nu)
+    return went_well
+
+
+def program_of(rng, p=12, m=7, coupled=4, is_sparse=False, factor=None):
+    """A program whose matrix couples the first coefficients only."""
+    M = np.zeros((p, p))
+    B = rng.standard_normal((coupled, coupled))
+    M[:coupled, :coupled] = B @ B.T
+    A = np.where(rng.random((m, p)) < 0.4, rng.standard_normal((m, p)), 0.0)
+    matrix = None if factor is not None else M
+    if is_sparse:
+        matrix, A = sparse.csc_array(M), sparse.csc_array(A)
+    low = rng.standard_normal(m)
+    high = np.where(np.arange(m) < 3, low, low + 1.0)
+    bound = np.full(p, np.inf)
+    return QuadraticProgram(
+        matrix, factor, rng.random(p), rng.standard_normal(p), A, low, high, -bound, bound, np.zeros(p)
+    )
+
+
+def whole_matrix(program, scales, D, E):
+    """[P + D, A'; A, -E] of the scaled program."""
+    scaled = program.scaled(*scales)
+    P = np.diag(scaled.ridge + D)
+    for part in (scaled.matrix, None if scaled.factor is None else scaled.factor.T @ scaled.factor):
+        P = P + (0.0 if part is None else part.toarray() if sparse.issparse(part) else part)
+    A = scaled.A.toarray() if sparse.issparse(scaled.A) else scaled.A
+    return np.block([[P, A.T], [A, -np.diag(E)]])
+
+
+KINDS = ("rows", "coefficients", "low rank", "pivoting", "sparse")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_system_solves_the_matrix_it_stands_for(kind):
+    rng = np.random.default_rng(0)
+    factor = rng.standard_normal((2, 12)) if kind == "low rank" else None
+    program = program_of(rng, is_sparse=kind == "sparse", factor=factor)
+    scales = np.exp(rng.standard_normal(12) / 3), np.exp(rng.standard_normal(7) / 3), 0.7
+    products, equal = Products.of(program), np.arange(3)
+    ridge = scales[2] * program.ridge * scales[0] ** 2
+    if kind == "coefficients":
+        system = CholeskySystem.of(program, scales, products.scaled(*scales, ridge), np.arange(12), equal)
+    else:
+        system = newton_system(program, products, scales, ridge, equal)
+    if kind == "pivoting":
+        system = system.harder()
+    D, E = rng.random(12), rng.random(7)
+    r, t, w, nu = rng.standard_normal(12), rng.standard_normal(7), np.empty(12), np.empty(7)
+    expected = np.linalg.solve(whole_matrix(program, scales, D, E), np.append(r, t))
+    assert solved(system, D, E, r.copy(), t.copy(), w, nu)
+    assert np.append(w, nu) == pytest.approx(expected, rel=1e-9, abs=1e-10)
+
+
+def test_what_a_program_lends_is_not_scaled_in_place():
+    program = program_of(np.random.default_rng(1))
+    before = program.matrix.copy(), program.A.copy()
+    products = Products.of(program)
+    newton_system(program, products, (np.full(12, 2.0), np.full(7, 3.0), 0.5), program.ridge, np.arange(3))
+    assert np.array_equal(program.matrix, before[0])
+    assert np.array_equal(program.A, before[1])

@@ -1,0 +1,97 @@
+"""LDL' of sparse matrices: in any order, row by row or from fronts, it solves the matrix, and its order keeps L sparse."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from sparseopt.solvers import sparse_ldl
+from sparseopt.solvers.sparse_ldl import FrontFactor, RowFactor, SparseLDL, fill_reducing, joined
+
+
+def quasi_definite(rng, p, m, density):
+    """Blocks P and A, and a diagonal, of a matrix [P + D, A'; A, -E]."""
+    M = sparse.random_array((p, p), density=density / 3, rng=rng, data_sampler=rng.standard_normal)
+    A = sparse.random_array((m, p), density=density, rng=rng, data_sampler=rng.standard_normal, format="csc")
+    P = sparse.csc_array(M @ M.T)
+    for matrix in (P, A):
+        matrix.sort_indices()
+    return P, A, np.append(P.diagonal() + rng.uniform(0.1, 2.0, p), -rng.uniform(0.1, 2.0, m))
+
+
+def factor_of(P, A, **options):
+    blocks = [
+        (below, M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data) for below, M in ((0, P), (P.shape[0], A))
+    ]
+    return SparseLDL(*joined(blocks, sum(A.shape)), **options)
+
+
+@pytest.mark.parametrize(("thick", "kind"), [(np.inf, RowFactor), (-np.inf, FrontFactor)])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_factor_solves_its_matrix(thick, kind, seed):
+    rng = np.random.default_rng(seed)
+    p, m = int(rng.integers(1, 60)), int(rng.integers(0, 40))
+    P, A, diagonal = quasi_definite(rng, p, m, rng.choice([0.03, 0.1, 0.4]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse_ldl, "_THICK", thick)
+        ldl = factor_of(P, A)
+    assert isinstance(ldl.factor, kind)
+    K = np.block([[P.toarray(), A.toarray().T], [A.toarray(), np.zeros((m, m))]])
+    np.fill_diagonal(K, diagonal)
+    for _ in range(2):  # the second time in the memory of the first
+        right = rng.standard_normal(p + m)
+        assert ldl.factorise(K.diagonal())
+        assert K @ ldl.solve(right) == pytest.approx(right, abs=1e-9)
+        np.fill_diagonal(K, K.diagonal() * 2)
+    signs = np.sign(ldl.factor.pivots)
+    # quasi-definite: as many positive pivots as P has rows, in any order
+    assert np.count_nonzero(signs > 0) == p
+    assert np.count_nonzero(signs < 0) == m
+
+
+def test_a_zero_pivot_is_told():
+    P, A = sparse.csc_array(np.zeros((2, 2))), sparse.csc_array(np.ones((1, 2)))
+    assert not factor_of(P, A).factorise(np.zeros(3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_an_order_is_a_permutation(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 120))
+    M = sparse.random_array((n, n), density=rng.choice([0.0, 0.01, 0.05, 0.3]), rng=rng)
+    pattern = sparse.csc_array(M + M.T)
+    pattern.setdiag(0)
+    pattern.eliminate_zeros()
+    place = fill_reducing(pattern.indptr.astype(np.int64), pattern.indices.astype(np.int64))
+    assert np.array_equal(np.sort(place), np.arange(n))
+
+
+def test_a_tree_has_no_fill():
+    """A tree is eliminated from its leaves without new entries, which the order has to find."""
+    rng = np.random.default_rng(0)
+    n = 500
+    parent = np.array([rng.integers(0, k) for k in range(1, n)])
+    T = sparse.csc_array((np.ones(n - 1), (np.arange(1, n), parent)), shape=(n, n))
+    ldl = factor_of(sparse.csc_array(T + T.T), sparse.csc_array((0, n)))
+    assert ldl.entries == n - 1
+
+
+def test_a_row_that_meets_all_others_comes_last():
+    n = 400
+    arrow = np.zeros((n, n))
+    arrow[0], arrow[:, 0] = 1.0, 1.0
+    ldl = factor_of(sparse.csc_array(arrow), sparse.csc_array((0, n)))
+    assert ldl.place[0] == n - 1
+    assert ldl.entries == n - 1
+
+
+def test_a_grid_fills_up_no_more_than_nested_dissection_would_by_much():
+    """31 n log2 n / 4 is the leading term of nested dissection for n points (George, 1973)."""
+    side = 40
+    line = sparse.diags_array([np.ones(side - 1), np.ones(side - 1)], offsets=[-1, 1])
+    grid = sparse.csc_array(sparse.kronsum(line, line))
+    ldl = factor_of(grid, sparse.csc_array((0, side * side)))
+    assert ldl.entries <= 31 * side**2 * np.log2(side**2) / 4 / 2
