@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sparseopt.curvature import least_curvature
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.gram_models import rounding_of, whole_gram
-from sparseopt.solvers.quadratic_program import negative_curvature
 from sparseopt.solvers.row_relaxation import RowRelaxation
 from sparseopt.solvers.row_search import RowSearch, rounded
 from sparseopt.solvers.tree import OUT
@@ -59,7 +59,7 @@ def rejects_rows(problem):
         return subset
     if problem.n_features > _LARGEST:
         return f"under linear rows it forms the matrix of the quadratic, for up to {_LARGEST} features"
-    if isinstance(problem.loss, Quadratic) and (curvature := negative_curvature(problem.loss.Q.matrix)) < 0.0:
+    if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
     return None
 
