@@ -127,7 +127,7 @@ class QuadraticSequence:
     ----------
     problem : Problem
         What `ActiveSet` takes: `Quadratic` or `LeastSquares`, Zero or L1 terms, linear rows, boxes and simplices,
-        at most 3,000 rows and coefficients.
+        at most 2,000 rows and coefficients.
     tol : float, default 1e-6
         Largest absolute residual; a gap that rounding keeps above it counts relative to the objective.
 

@@ -25,7 +25,7 @@ from sparseopt.solvers.dual_program import DualProgram
 from sparseopt.solvers.quadratic_program import QuadraticProgram, quadratic_program, unfit
 
 # Rows and coefficients up to which a square matrix of products is kept.
-_LARGEST = 3000
+_LARGEST = 2000
 # Directions without an end that may turn out to prove nothing.
 _DOUBTS = 10
 
@@ -55,7 +55,7 @@ class Ascent(State):
 class ActiveSet(Solver):
     """Dual active set method for small dense convex quadratic programs, L1 terms included.
 
-    Takes what `InteriorPoint` takes, up to 3,000 rows and coefficients: `Quadratic` and `LeastSquares` with Zero
+    Takes what `InteriorPoint` takes, up to 2,000 rows and coefficients: `Quadratic` and `LeastSquares` with Zero
     or L1 penalties (weighted, nonnegative, ridged) under linear rows, boxes and simplices. Where P is singular, as
     in linear programs, proximal points are solved for, one after the other. A start that lies on sides has these
     held from the beginning, so that a solution of a similar problem is a good one; `QuadraticSequence` also keeps

@@ -33,8 +33,8 @@ from sparseopt.solvers.rays import descent_ray, separating_ray
 _SINGULAR = 1e-11
 # Weight of the proximal term in the equilibrated program, and in a second attempt.
 _WEIGHT, _HEAVY = 1e-6, 1e-3
-# Work of one call, some hundredths of a second, and refinements of a point.
-_WORK, _ROUNDS = 2e7, 4
+# Work of one call, less than a tenth of a second, and refinements of a point.
+_WORK, _ROUNDS = 1e8, 4
 # Part of the sum of its terms that the support of a ray must exceed, or it may be rounding.
 _SIGNIFICANT = 1e-11
 
@@ -119,6 +119,8 @@ class DualProgram:
         states[:] = np.where(sides.alpha > 0.0, ZERO, POSITIVE)
         states[sides.low == sides.high] = EQUAL
         self.objective.centre[:] = 0.0 if w is None else w
+        count, p = self.metric.normals.shape
+        self.is_new = True
         if w is not None:
             values = np.append(self.A @ w, w)
             is_open = (states != EQUAL) & (values != 0.0)
@@ -126,7 +128,10 @@ class DualProgram:
             is_open = np.abs(states) == POSITIVE
             states[is_open & (values <= sides.low)] = LOWER
             states[is_open & (values >= sides.high)] = UPPER
-        self.is_new = True
+        if np.count_nonzero(np.abs(states) != POSITIVE) * count * p > _WORK:
+            # one call of BLAS instead of a row at a time
+            np.matmul(self.metric.normals, self.metric.normals.T, out=self.metric.products)
+            self.metric.known[:] = True
 
     def retry(self):
         """Prepare another attempt, where rounding has spoilt one: a new factor, and heavier proximal weights."""
@@ -164,7 +169,7 @@ class DualProgram:
         if ray is None:
             return None
         used = ray != 0
-        terms = (ray * np.where(ray > 0, self.sides.high, self.sides.low))[used]
+        terms = ray[used] * np.where(ray > 0, self.sides.high, self.sides.low)[used]
         # a sum of sides that rounding may have made negative proves nothing
         return ray if -terms.sum() > _SIGNIFICANT * np.abs(terms).sum() else None
 
