@@ -130,10 +130,11 @@ class AugmentedLagrangian(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         here, trials = state.here, state.trials
-        pull = state.pull(here.rows)
+        excess = state.excess(here.rows)
+        pull = state.penalties * excess
         slope = here.slope + here.J.T @ pull
         residual = _largest(state.term.slope_distance(here.w, slope))
-        distance = _largest(here.rows - np.clip(here.rows + state.y / state.penalties, state.lower, state.upper))
+        distance = _largest(excess - state.y / state.penalties)
         if trials is None or trials.best is None:
             state.w = here.w
             # with supports the run ends itself
