@@ -421,3 +421,18 @@ def test_without_a_relaxed_beginning_the_start_chooses_the_support():
     first = so.solve(problem, so.AugmentedLagrangian(relaxed=False, swaps=0), w0=np.array([0.5, 0.0, 0.0, 0.0]))
     assert first.support.tolist() in ([0], [3])
     assert so.solve(problem).support.tolist() == [3]
+
+
+def test_a_support_on_which_nothing_is_feasible_leads_to_others():
+    """The two cheapest coefficients cannot fill the budget within their bounds; the first and the last can."""
+    price = np.array([-3.0, -2.0, 1.0, 1.0])
+    loss = so.Smooth(lambda w: float(price @ w), lambda w: price, n_features=4)
+    budget = so.NonlinearConstraint(lambda w: np.sum(w + 0.1 * w**2), 1.0, 1.0, lambda w: 1.0 + 0.2 * w)
+    problem = so.Problem(loss, constraint=[budget, so.Box(0.0, [0.4, 0.4, 0.3, 0.9]), so.Cardinality(2)])
+    solution = so.solve(problem, w0=np.full(4, 0.3))
+    last = (np.sqrt(1.0 + 0.4 * (1.0 - 0.416)) - 1.0) / 0.2  # what the first, at its bound, leaves
+    assert solution.status is so.Status.CONVERGED
+    assert solution.support.tolist() == [0, 3]
+    assert solution.certificate.objective == pytest.approx(last - 1.2, abs=1e-5)
+    nowhere = so.solve(so.Problem(loss, constraint=[budget, so.Box(0.0, 0.4), so.Cardinality(2)]), w0=np.full(4, 0.3))
+    assert nowhere.status is so.Status.LOCALLY_INFEASIBLE
