@@ -171,7 +171,7 @@ def solve(
     tol : float, default 1e-6
         The relative duality gap to reach where the problem is convex and its dual is known;
         the largest residual, relative to the slope at zero, where there is no dual; the
-        absolute residuals for a problem with linear rows.
+        absolute residuals for a problem with rows, or with a loss that is a function of yours: stationarity and violation.
     max_iter : int, optional
         Epochs or iterations; by default the solver's `usual_limit`: 10,000, and no limit on the nodes of
         `BranchAndBound`, whose number says nothing of what is still to come.

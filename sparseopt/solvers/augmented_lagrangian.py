@@ -112,6 +112,9 @@ class AugmentedLagrangian(Solver):
         weights = 1.0 / np.maximum(np.asarray(steep).ravel(), 1.0)
         excess = here.rows - np.clip(here.rows, lower, upper)
         rho = 10.0 * max(1.0, abs(here.loss)) / max(1.0, float(weights @ excess**2) / 2)
+        rho = float(np.clip(rho, 1.0, 100.0)) if self.rho is None else self.rho
+        if trials is not None:
+            trials.rho = rho
         theta = max(_largest(here.slope) / max(1.0, _largest(w)), 1.0)
         return LagrangianState(
             w=w,
@@ -122,7 +125,7 @@ class AugmentedLagrangian(Solver):
             upper=upper,
             y=np.zeros(here.rows.size),
             weights=weights,
-            rho=float(np.clip(rho, 1.0, 100.0)) if self.rho is None else self.rho,
+            rho=rho,
             curvature=QuasiNewton(w.size, theta),
             prox_step=1.0 / theta,
             trials=trials,
@@ -130,10 +133,11 @@ class AugmentedLagrangian(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         here, trials = state.here, state.trials
-        pull = state.pull(here.rows)
+        excess = state.excess(here.rows)
+        pull = state.penalties * excess
         slope = here.slope + here.J.T @ pull
         residual = _largest(state.term.slope_distance(here.w, slope))
-        distance = _largest(here.rows - np.clip(here.rows + state.y / state.penalties, state.lower, state.upper))
+        distance = _largest(excess - state.y / state.penalties)
         if trials is None or trials.best is None:
             state.w = here.w
             # with supports the run ends itself
@@ -199,11 +203,17 @@ class AugmentedLagrangian(Solver):
             self._set_multipliers(problem, state, pull, residual, distance, tol)
 
     def _give_up(self, problem, state, status):
-        """The end, or that of a trial of another support."""
-        if state.trials is not None and state.trials.best is not None:
-            self._try_next(problem, state)
-        else:
+        """The end, or that of one support among several; where none was good yet, others may be."""
+        trials = state.trials
+        if trials is None or not trials.is_counting:
             state.status = status
+            return
+        if trials.best is None:
+            pull = state.pull(state.here.rows)
+            trials.best, trials.failure, trials.y = state.here, status, np.zeros_like(state.y)
+            trials.seen.add(tuple(np.flatnonzero(state.here.w).tolist()))
+            trials.propose(state, state.here.slope + state.here.J.T @ pull, self.swaps)
+        self._try_next(problem, state)
 
     def _count(self, problem, state):
         """Begin with the price or the count of nonzeros, from where the problem without it has led."""
@@ -222,9 +232,11 @@ class AugmentedLagrangian(Solver):
             state.status = Status.CONVERGED
             return
         objective = state.here.loss + trials.term.value(state.here.w)
-        if objective < trials.objective - 1e-9 * max(1.0, abs(trials.objective)) or trials.best is None:
+        is_first = trials.objective == np.inf
+        if is_first or objective < trials.objective - 1e-9 * max(1.0, abs(trials.objective)):
             trials.best, trials.objective, trials.y, trials.rho = state.here, objective, pull, state.rho
             state.w, state.duals = state.here.w, Duals(pull, bound_pulls(problem, state.here.w, slope))
+            trials.failure = None
             trials.seen.add(tuple(np.flatnonzero(state.w).tolist()))
             trials.propose(state, slope, self.swaps)
         self._try_next(problem, state)
@@ -243,7 +255,8 @@ class AugmentedLagrangian(Solver):
                 state.term, state.y, state.rho, trials.began = term, trials.y, trials.rho, state.iterations
                 state.go(there)
                 return
-        state.status, state.residual = Status.CONVERGED, 0.0
+        state.status = trials.failure or Status.CONVERGED
+        state.residual = np.inf if trials.failure else 0.0
 
 
 def _largest(vector):

@@ -65,7 +65,7 @@ class ConvexTerm(ConstrainedTerm):
     is_convex = True
 
     def value(self, w):
-        return float(np.sum(self.form.a * np.abs(w) + self.form.b * w * w / 2))
+        return float(self.form.a @ np.abs(w) + self.form.b @ (w * w) / 2)
 
     def prox(self, v, step):
         return prox_of(self.form, v, step)

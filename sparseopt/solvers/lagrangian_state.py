@@ -70,7 +70,7 @@ class LagrangianState(State):
     def excess(self, rows):
         """Distance of the rows, shifted by their multipliers, to their sides, with its sign."""
         shifted = rows + self.y / self.penalties
-        return shifted - np.clip(shifted, self.lower, self.upper)
+        return shifted - np.minimum(np.maximum(shifted, self.lower), self.upper)
 
     def pull(self, rows):
         """The multipliers that the rows pull with."""
@@ -79,7 +79,7 @@ class LagrangianState(State):
     def height(self, there):
         """The augmented Lagrangian at a point; infinite beyond the domain of the functions."""
         excess = self.excess(there.rows)
-        height = there.loss + float(self.penalties @ excess**2) / 2 + self.term.value(there.w)
+        height = there.loss + float(self.penalties @ (excess * excess)) / 2 + self.term.value(there.w)
         return height if np.isfinite(height) else np.inf
 
     def model(self, piece):

@@ -11,8 +11,8 @@ _SUFFICIENT = 1e-4
 _HALVINGS = 30
 # Relative error that sums of the user's functions may come with.
 _ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
-# Steps that rounding hides, one after the other.
-_FLAT = 6
+# Steps that rounding hides, one after the other; the fall promised by them, in units of rounding.
+_FLAT, _HIDDEN = 6, 1e3
 # Heights that a proximal step is compared with (Grippo, Lampariello and Lucidi, 1986).
 _MEMORY = 5
 # Residual of the model, over that of the problem.
@@ -46,13 +46,15 @@ def _search_line(problem, state, d, promised):
     if not promised < 0.0:
         return False
     height = state.height(here)
+    rounding = _ROUNDING * (abs(here.loss) + abs(height - here.loss))
     # near a solution the fall is less than the rounding of the values
-    rounding = _ROUNDING * (abs(here.loss) + abs(height - here.loss)) if state.flat < _FLAT else 0.0
+    is_hidden = -promised <= _HIDDEN * rounding and state.flat < _FLAT
     length = 1.0
     for _ in range(_HALVINGS):
         there = _look(problem, state, here.w + length * d)
         new = state.height(there)
-        if new <= height + _SUFFICIENT * length * promised + rounding:
+        is_lower = new < height and new <= height + _SUFFICIENT * length * promised
+        if is_lower or (is_hidden and new <= height + rounding):
             state.flat = state.flat + 1 if new >= height else 0
             arrive(problem, state, there)
             return True

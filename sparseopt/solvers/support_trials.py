@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sparseopt.solution import Status
 from sparseopt.solvers.constrained_terms import CountedTerm
 
 # Features that may enter and leave, of which all pairs are looked at by the model.
@@ -22,8 +23,10 @@ class SupportTrials:
 
     #: The term whose price or count of nonzeros makes the supports.
     term: CountedTerm
-    #: None until the run has come to the term itself.
+    #: Where the best support has led; None until the run has come to the term itself.
     best: object = None
+    #: Why no support has led to a solution yet.
+    failure: Status | None = None
     objective: float = np.inf
     y: np.ndarray | None = None
     rho: float = 1.0

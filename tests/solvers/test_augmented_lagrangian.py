@@ -392,3 +392,47 @@ def test_options_are_checked():
     for options in ({"rho": 0.0}, {"growth": 1.0}, {"swaps": -1}):
         with pytest.raises(ValueError, match=next(iter(options))):
             so.AugmentedLagrangian(**options)
+
+
+def test_a_wrong_gradient_stalls():
+    """No step lowers the loss, so that nothing is claimed."""
+    loss = so.Smooth(lambda w: w @ w, lambda w: -2 * w, n_features=3)
+    solution = so.solve(so.Problem(loss), w0=np.ones(3))
+    assert solution.status is so.Status.STALLED
+
+
+def test_a_limit_within_a_trial_returns_the_best_support():
+    """The run stands on a trial of another support, whose point is not handed out."""
+    value, gradient, _, rows = portfolio()
+    problem = so.Problem(so.Smooth(value, gradient, 8), constraint=[*rows, so.Cardinality(3)])
+    whole = so.solve(problem, w0=np.full(8, 1 / 8), tol=1e-7)
+    short = so.solve(problem, w0=np.full(8, 1 / 8), tol=1e-7, max_iter=whole.iterations - 1)
+    assert short.status is so.Status.ITERATION_LIMIT
+    assert short.w.tobytes() == whole.w.tobytes()
+    assert (
+        so.solve(problem, so.AugmentedLagrangian(swaps=0), w0=np.full(8, 1 / 8), tol=1e-7).iterations < whole.iterations
+    )
+
+
+def test_without_a_relaxed_beginning_the_start_chooses_the_support():
+    loss = so.Quadratic(np.eye(4), -np.array([1.0, 2.0, 3.0, 4.0]))
+    ball = so.NonlinearConstraint(lambda w: w @ w, -np.inf, 1.0, lambda w: 2 * w)
+    problem = so.Problem(loss, constraint=[ball, so.Cardinality(1)])
+    first = so.solve(problem, so.AugmentedLagrangian(relaxed=False, swaps=0), w0=np.array([0.5, 0.0, 0.0, 0.0]))
+    assert first.support.tolist() in ([0], [3])
+    assert so.solve(problem).support.tolist() == [3]
+
+
+def test_a_support_on_which_nothing_is_feasible_leads_to_others():
+    """The two cheapest coefficients cannot fill the budget within their bounds; the first and the last can."""
+    price = np.array([-3.0, -2.0, 1.0, 1.0])
+    loss = so.Smooth(lambda w: float(price @ w), lambda w: price, n_features=4)
+    budget = so.NonlinearConstraint(lambda w: np.sum(w + 0.1 * w**2), 1.0, 1.0, lambda w: 1.0 + 0.2 * w)
+    problem = so.Problem(loss, constraint=[budget, so.Box(0.0, [0.4, 0.4, 0.3, 0.9]), so.Cardinality(2)])
+    solution = so.solve(problem, w0=np.full(4, 0.3))
+    last = (np.sqrt(1.0 + 0.4 * (1.0 - 0.416)) - 1.0) / 0.2  # what the first, at its bound, leaves
+    assert solution.status is so.Status.CONVERGED
+    assert solution.support.tolist() == [0, 3]
+    assert solution.certificate.objective == pytest.approx(last - 1.2, abs=1e-5)
+    nowhere = so.solve(so.Problem(loss, constraint=[budget, so.Box(0.0, 0.4), so.Cardinality(2)]), w0=np.full(4, 0.3))
+    assert nowhere.status is so.Status.LOCALLY_INFEASIBLE
