@@ -23,6 +23,7 @@ from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares
 from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
+from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.block_descent import BlockDescent
@@ -60,6 +61,7 @@ def default_solver(problem):
     problem                           solver
     ================================  =================
     a best subset of least squares    LocalSearch
+    a support under linear rows       LocalSearch
     at most k nonzeros otherwise      HardThresholding
     several responses                 RowDescent
     Cox or Multinomial                CoupledNewton
@@ -78,7 +80,8 @@ def default_solver(problem):
     if _FEW.rejects(problem) is None:  # it takes none that chooses a support
         return _FEW
     if problem.chooses_support:
-        if _SUBSETS.rejects(problem) is None:
+        # under rows no other solver chooses a support, and this one says what it takes
+        if _SUBSETS.rejects(problem) is None or RowSubset.has_rows(problem):
             return _SUBSETS
         if problem.proximal is None:
             return HardThresholding()

@@ -81,6 +81,11 @@ class BranchAndBound(Solver):
     coefficients of one response; the last few rows of a node may be enumerated, but not where the proof is kept. Up to 128
     single features under a quadratic loss are taken for such rows. Hierarchies are kept by branching.
 
+    Under linear rows and buy-in limits (`LinearConstraint`, `Simplex`, `SemiContinuous`), of least squares and quadratics,
+    nodes minimise the perspective relaxation by operator splitting (Stellato et al., 2020) with a diagonal that a semidefinite
+    program finds for it (Zheng, Sun and Li, 2014), and their bounds are proven by multipliers of the rows. That no support
+    has a point is proven as well: INFEASIBLE.
+
     Parameters
     ----------
     keep_proof : bool, default False
