@@ -24,6 +24,7 @@ from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import L1, Penalty
 from sparseopt.problem import Problem
+from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.active_set import ActiveSet, n_sides
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
@@ -72,6 +73,7 @@ def default_solver(problem):
     problem                           solver
     ================================  =================
     a best subset of least squares    LocalSearch
+    a support under linear rows       LocalSearch
     at most k nonzeros otherwise      HardThresholding
     the worst of several losses       Minimax
     the same, a best subset           MinimaxSearch
@@ -121,7 +123,9 @@ def _for_supports(problem):
     """The solver of a problem that chooses a support; None where another rule knows one."""
     if not problem.loss.is_compiled:
         return None
-    if _SUBSETS.rejects(problem) is None:
+    is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares)
+    # of a quadratic under rows it says itself what it does not take
+    if _SUBSETS.rejects(problem) is None or (is_quadratic and RowSubset.has_rows(problem)):
         return _SUBSETS
     if problem.proximal is None:
         return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), _THRESHOLDS[0])

@@ -30,6 +30,9 @@ PROBLEMS = {
     "`LeastSquares`, `Cardinality` and `StrongHierarchy`": so.Problem(
         SQUARES, constraint=so.Intersection(so.Cardinality(2), so.StrongHierarchy({4: (0, 1)}))
     ),
+    "`LeastSquares` or `Quadratic`, `Cardinality` and `LinearConstraint`": so.Problem(
+        SQUARES, constraint=so.Intersection(so.Cardinality(2), SUM_TO_ONE)
+    ),
     "`MultiResponse`, `RowCardinality`": so.Problem(so.LeastSquares(X, X[:, :2]), constraint=so.RowCardinality(2)),
     "`LeastSquares`, `Box`": so.Problem(SQUARES, constraint=so.Box(0.0, 1.0)),
     "`LeastSquares`, `Simplex` or `L1Ball`": so.Problem(SQUARES, constraint=so.Simplex()),

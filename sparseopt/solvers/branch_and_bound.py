@@ -83,6 +83,11 @@ class BranchAndBound(Solver):
     single features with a ridge, a second tree with that bound goes on beside the first once that has proven hard; the
     one that closes more of its tree for its work has most of the work. Hierarchies are kept by branching.
 
+    Under linear rows and buy-in limits (`LinearConstraint`, `Simplex`, `SemiContinuous`), of least squares and quadratics,
+    nodes minimise the perspective relaxation by operator splitting (Stellato et al., 2020) with a diagonal that a semidefinite
+    program finds for it (Zheng, Sun and Li, 2014), and their bounds are proven by multipliers of the rows. That no support
+    has a point is proven as well: INFEASIBLE.
+
     Parameters
     ----------
     keep_proof : bool, default False

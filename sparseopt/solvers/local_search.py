@@ -52,6 +52,9 @@ class LocalSearch(Solver):
     grows beyond k and shrinks back in the same way. The values of all k (p - k) swaps come from one pass over
     k p numbers, which a move updates.
 
+    Under linear rows and buy-in limits the search begins from the largest parts of a relaxation, refits the exchanges that
+    promise most, and keeps only what meets the rows. Where it finds none that does, it ends as STALLED, at the start.
+
     Under another loss on samples swaps are valued by its quadratic model at the present fit, and those that promise most
     are made where a refit confirms them; `overshoot` has no effect there. Where the support separates the samples and
     nothing holds the coefficients back, there is no minimiser: the run ends as STALLED and its account says so.

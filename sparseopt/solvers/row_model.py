@@ -19,8 +19,8 @@ from sparseopt.solvers.tree import OUT
 
 # Up to so many features the matrix of the quadratic is formed.
 _LARGEST = 5000
-# Rounds of the diagonal at the root of a tree.
-_ROUNDS = 1
+# Rounds of the diagonal at the root of a tree: of few features, where the tree is small anyhow, and of many.
+_ROUNDS, _MANY_ROUNDS, _MANY = 1, 3, 100
 # Exchanges at random before a tree.
 _KICKS = 2
 # Seconds of a step.
@@ -90,7 +90,8 @@ def prepare_rows(problem, w, *, keep_proof):
 
     It yields None, or a function that gives the best coefficients so far.
     """
-    preparing = begin_rows(problem, w, _ROUNDS, keep_points=keep_proof, kicks=_KICKS, seed=0)
+    rounds = _MANY_ROUNDS if problem.n_features > _MANY else _ROUNDS
+    preparing = begin_rows(problem, w, rounds, keep_points=keep_proof, kicks=_KICKS, seed=0)
     while True:
         try:
             search = next(preparing)

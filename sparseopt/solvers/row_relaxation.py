@@ -190,7 +190,7 @@ class RowRelaxation(Relaxation):
     def _leaf(self, node, status, points):
         """The value of a node that leaves no choice, proven by the multipliers of its program."""
         S = np.flatnonzero(status == IN)
-        _, w, y = self.programs.solve(S)
+        _, w, y = self.programs.solve(S, refine=True)
         if w is None:
             if y is None:
                 return -np.inf

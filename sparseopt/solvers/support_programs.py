@@ -82,8 +82,9 @@ class SupportPrograms:
         A = np.ascontiguousarray(subset.A[:, S])
         found = self._active(H, q, A, lower, upper, refine)
         if found is None:
+            exact = H.copy()
             H[np.diag_indices(S.size)] += _RIDGE * np.maximum(H.diagonal(), H.diagonal().max(initial=0.0))
-            found = self._active(H, q, A, lower, upper, True)
+            found = self._active(H, q, A, lower, upper, True, exact)
         if found is None:
             return self._by_interior_point(S, lower, upper)
         w, y, is_point = found
@@ -161,7 +162,7 @@ class SupportPrograms:
         )
         return smooth + subset.l1 * float(np.abs(w).sum()) + subset.alpha * S.size
 
-    def _active(self, H, q, A, lower, upper, refine):
+    def _active(self, H, q, A, lower, upper, refine, exact=None):
         """w, multipliers of the rows, and whether w is a point or the multipliers prove that there is none."""
         s, m = q.size, len(A)
         if s > self._room:
@@ -184,16 +185,16 @@ class SupportPrograms:
             return (None, y, False) if proves_empty(A, y, *sides) else None
         w = np.clip(w[:s], lower, upper)
         if refine:
-            w = self._refined(H, q, A, sides, active[:size], w)
+            w, y = self._refined(H if exact is None else exact, q, A, sides, active[:size], w, y)
         terms = np.abs(A) @ np.abs(w) + np.where(np.isfinite(sides[0]), np.abs(sides[0]), 0.0)
         # numbers that the method could not work with
         return (w, y, True) if self._excess(w, A, sides) <= _MET * max(1.0, terms.max(initial=0.0)) else None
 
-    def _refined(self, H, q, A, sides, active, w):
-        """The point again, as the solution of the linear system of its active sides, where that meets the others too."""
+    def _refined(self, H, q, A, sides, active, w, y):
+        """The point and its multipliers again, as the solution of the linear system of its active sides, where that meets the others too."""
         s, m = w.size, len(A)
         if s == 0:
-            return w
+            return w, y
         row_lower, row_upper, lower, upper = sides
         N, b = np.zeros((active.size, s)), np.zeros(active.size)
         for i, c in enumerate(active.tolist()):
@@ -210,7 +211,7 @@ class SupportPrograms:
         w[on % s] = np.where(on < s, lower[on % s], upper[on % s])
         free, rows = np.flatnonzero(~fixed), active < 2 * m
         if free.size == 0:
-            return w
+            return w, y
         C, target = N[rows][:, free], b[rows] - N[rows][:, fixed] @ w[fixed]
         K = np.block([[H[np.ix_(free, free)], C.T], [C, np.zeros((len(C), len(C)))]])
         right = np.concatenate([q[free] - H[np.ix_(free, fixed)] @ w[fixed], target])
@@ -219,10 +220,15 @@ class SupportPrograms:
             for _ in range(_REFINEMENTS):
                 x += np.linalg.solve(K, right - K @ x)
         except np.linalg.LinAlgError:
-            return w
+            return w, y
         better = w.copy()
         better[free] = np.clip(x[: free.size], lower[free], upper[free])
-        return better if self._excess(better, A, sides) <= max(self._excess(w, A, sides), 1e-13) else w
+        if self._excess(better, A, sides) > max(self._excess(w, A, sides), 1e-13):
+            return w, y
+        again = np.zeros(m)
+        again[active[rows] % max(m, 1)] = x[free.size :]
+        is_pulling = np.isfinite(np.where(again > 0.0, row_upper, row_lower)) | (again == 0.0)
+        return better, again if np.all(is_pulling) else y
 
     @staticmethod
     def _excess(w, A, sides):

@@ -10,6 +10,7 @@ from sparseopt.constraints import (
     Forbidden,
     GroupCardinality,
     Projectable,
+    SemiContinuous,
     SupportConstraint,
 )
 from sparseopt.testing.comparisons import check_frozen, compiled, copied, prox_and_value
@@ -45,7 +46,7 @@ def check_constraint(constraint, p, *, seed=0) -> None:
             raise AssertionError(f"{constraint!r}: violation({w}) is {violation!r}; it must be a float of at least 0.")
     if isinstance(constraint, SupportConstraint):
         _check_support(constraint, points)
-    if not isinstance(constraint, Projectable | Box | Cardinality | GroupCardinality | Forbidden):
+    if not isinstance(constraint, Projectable | Box | Cardinality | GroupCardinality | Forbidden | SemiContinuous):
         return
     again = copied(constraint)
     inside = [constraint.project(w) for w in points]

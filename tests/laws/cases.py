@@ -193,6 +193,8 @@ CONSTRAINTS = [
     so.Box(0.2, 0.2),
     so.Simplex(),
     so.Simplex(3.0),
+    so.SemiContinuous(0.2, 0.6),
+    so.SemiContinuous(-0.5, np.linspace(-0.4, 0.2, P)),
     so.L1Ball(),
     so.L1Ball(0.01),
     so.LinearConstraint(np.ones((1, P)), -1.0, 1.0),
