@@ -105,5 +105,6 @@ from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingS
 from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
+from sparseopt.splitting_sequence import SplittingSequence as SplittingSequence
 
 __version__ = "0.1.0"
