@@ -96,6 +96,7 @@ from sparseopt.solvers.gram_descent import GramDescent as GramDescent
 from sparseopt.solvers.hard_thresholding import HardThresholding as HardThresholding
 from sparseopt.solvers.interior_point import InteriorPoint as InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch as LocalSearch
+from sparseopt.solvers.monotone import MonotoneWorkingSet as MonotoneWorkingSet
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton

@@ -33,6 +33,7 @@ from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from
 from sparseopt.solvers.hard_thresholding import HardThresholding
 from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
+from sparseopt.solvers.monotone import MonotoneWorkingSet
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
@@ -49,7 +50,7 @@ _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_FEW, _SORTED, _SUBSETS = GramDescent(), SlopeWorkingSet(), LocalSearch()
+_FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
 _FEW_NAME = repr(_FEW)
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
 
@@ -67,6 +68,7 @@ def default_solver(problem):
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
     few linear rows and an L1 term    ConstrainedWorkingSet
+    monotone least squares            MonotoneWorkingSet
     linear rows otherwise             InteriorPoint
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
@@ -89,7 +91,7 @@ def default_solver(problem):
     if _SORTED.rejects(problem) is None:
         return _SORTED
     if needs_multipliers(problem):
-        return ConstrainedWorkingSet() if ConstrainedWorkingSet.pays(problem) else InteriorPoint()
+        return _under_rows(problem)
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:
@@ -100,6 +102,13 @@ def default_solver(problem):
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+
+
+def _under_rows(problem):
+    """The solver for a problem whose rows need multipliers."""
+    if _MONOTONE.rejects(problem) is None:
+        return _MONOTONE
+    return ConstrainedWorkingSet() if ConstrainedWorkingSet.pays(problem) else InteriorPoint()
 
 
 def _is_little(problem):
