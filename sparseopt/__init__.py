@@ -109,6 +109,7 @@ from sparseopt.solvers.local_search import LocalSearch as LocalSearch
 from sparseopt.solvers.minimax import Minimax as Minimax
 from sparseopt.solvers.minimax_branch_and_bound import MinimaxBranchAndBound as MinimaxBranchAndBound
 from sparseopt.solvers.minimax_search import MinimaxSearch as MinimaxSearch
+from sparseopt.solvers.monotone import MonotoneWorkingSet as MonotoneWorkingSet
 from sparseopt.solvers.operator_splitting import OperatorSplitting as OperatorSplitting
 from sparseopt.solvers.orthogonal_matching_pursuit import OrthogonalMatchingPursuit as OrthogonalMatchingPursuit
 from sparseopt.solvers.prox_newton import ProxNewton as ProxNewton
@@ -119,5 +120,6 @@ from sparseopt.solvers.smoothed_minimax import SmoothedMinimax as SmoothedMinima
 from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
+from sparseopt.splitting_sequence import SplittingSequence as SplittingSequence
 
 __version__ = "0.1.0"

@@ -39,6 +39,7 @@ from sparseopt.solvers.interior_point import InteriorPoint
 from sparseopt.solvers.local_search import LocalSearch
 from sparseopt.solvers.minimax import Minimax
 from sparseopt.solvers.minimax_search import MinimaxSearch
+from sparseopt.solvers.monotone import MonotoneWorkingSet
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 from sparseopt.solvers.row_descent import RowDescent
@@ -59,7 +60,7 @@ _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Solvers are frozen, so that one of each serves all runs.
-_FEW, _SORTED, _SUBSETS = GramDescent(), SlopeWorkingSet(), LocalSearch()
+_FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
 _FEW_NAME = repr(_FEW)
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
@@ -83,6 +84,7 @@ def default_solver(problem):
     a penalty of a linear map         Splitting
     least squares and SLOPE           SlopeWorkingSet
     few linear rows and an L1 term    ConstrainedWorkingSet
+    monotone least squares            MonotoneWorkingSet
     linear rows of a quadratic        InteriorPoint
     the same, few rows and bounds     ActiveSet
     other rows, functions of yours    AugmentedLagrangian
@@ -134,6 +136,8 @@ def _for_supports(problem):
 
 def _under_rows(problem):
     """The solver of a problem with linear rows, or with functions of the user's."""
+    if _MONOTONE.rejects(problem) is None:
+        return _MONOTONE
     if ConstrainedWorkingSet.pays(problem):
         return ConstrainedWorkingSet()
     # of a quadratic it says itself why it does not take it: for negative curvature, say

@@ -57,6 +57,9 @@ OURS = [
     ("CoordinateDescent", "Huber", "MCP", (DENSE,)),
     ("HardThresholding", "LeastSquares", "Cardinality", (DENSE,)),
     ("HardThresholding", "Logistic", "Cardinality", (DENSE,)),
+    ("InteriorPoint", "Quadratic", "rows and box", (DENSE, CSC)),
+    ("OperatorSplitting", "Quadratic", "rows and box", (DENSE, CSC)),
+    ("ConstrainedWorkingSet", "LeastSquares", "L1, rows", (DENSE, CSC)),
 ]
 CASES = [
     *(("sparseopt", *combination, storage) for *combination, storages in OURS for storage in storages),

@@ -33,14 +33,21 @@ def ours(solver, loss, penalty, storage):
 
     from benchmarks.combinations import loss_of, penalty_of
 
-    constraints = {"Cardinality": so.Cardinality(5), "Simplex": so.Simplex()}
+    row = so.LinearConstraint(np.ones((1, 50)), 0.0, 1.0)
+    constraints = {
+        "Cardinality": so.Cardinality(5),
+        "Simplex": so.Simplex(),
+        "rows and box": so.Intersection(row, so.Box(-1.0, 1.0)),
+        "L1, rows": row,
+    }
     loss, _, intercept = loss.partition(" + ")
     X, score = data(storage)
     options = {"intercept": True} if intercept else {}
 
     def call():
-        term = penalty_of(penalty, 0.1, X.shape[1])
-        problem = so.Problem(loss_of(loss, X, score, **options), term or so.Zero(), constraints.get(penalty))
+        term = penalty_of(penalty.removesuffix(", rows"), 0.1, X.shape[1])
+        made = _quadratic(X, score) if loss == "Quadratic" else loss_of(loss, X, score, **options)
+        problem = so.Problem(made, term or so.Zero(), constraints.get(penalty))
         if solver == "path":
             alphas = np.geomspace(1.0, 0.1, 10)
             so.path(problem, [penalty_of(penalty, alpha, X.shape[1]) for alpha in alphas], tol=1e-4)
@@ -48,6 +55,17 @@ def ours(solver, loss, penalty, storage):
             so.solve(problem, getattr(so, solver)(), tol=1e-4)
 
     return call
+
+
+def _quadratic(X, score):
+    """The quadratic of X, or one with three entries a row for sparse data, whose square would be full."""
+    import sparseopt as so
+
+    p = X.shape[1]
+    if sparse.issparse(X):
+        bands = [np.full(p - 1, -1.0), np.full(p, 2.5), np.full(p - 1, -1.0)]
+        return so.Quadratic(sparse.diags_array(bands, offsets=[-1, 0, 1]).tocsc(), X.T @ score)
+    return so.Quadratic(X.T @ X, -(X.T @ score))
 
 
 def skglm(solver, loss, penalty, storage):

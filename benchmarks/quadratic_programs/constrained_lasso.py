@@ -12,6 +12,7 @@ import time
 import warnings
 
 import numpy as np
+from scipy import sparse
 
 from benchmarks.measure import cpu_seconds
 from benchmarks.report import markdown, save
@@ -20,19 +21,22 @@ LIMIT = 150.0
 
 
 def data(n, p, kind):
-    """X, y, rows A w = b (of differences: at least b), and the least alpha of an empty support without rows."""
+    """X, y, rows A w = b (A w >= b for monotone coefficients), and the least alpha of an empty support without rows."""
     rng = np.random.default_rng(3)
     X = np.asfortranarray(rng.standard_normal((n, p)))
     w = np.zeros(p)
     on = rng.choice(p, 50, replace=False)
     w[on] = rng.standard_normal(50)
-    if kind == "sum-to-zero":
+    if kind == "monotone":
+        w = np.repeat([-0.1, 0.0, 0.05, 0.2], p // 4)
+        A = sparse.diags_array([-np.ones(p - 1), np.ones(p - 1)], offsets=[0, 1], shape=(p - 1, p)).tocsc()
+    elif kind == "sum-to-zero":
         w[on] -= w[on].mean()
         A = np.ones((1, p))
     else:
         A = rng.standard_normal((10, p))
     y = X @ w + np.linalg.norm(w) / 3 * rng.standard_normal(n)
-    return X, y, A, A @ w, float(np.max(np.abs(X.T @ y)) / n)
+    return X, y, A, np.zeros(p - 1) if kind == "monotone" else A @ w, float(np.max(np.abs(X.T @ y)) / n)
 
 
 def settings(name, tol):
@@ -54,7 +58,8 @@ def by_cvxpy(name, X, y, A, b, alpha, tol):
     def call():
         w = cvxpy.Variable(X.shape[1])
         value = cvxpy.sum_squares(X @ w - y) / (2 * y.size) + alpha * cvxpy.norm1(w)
-        problem = cvxpy.Problem(cvxpy.Minimize(value), [A @ w == b])
+        rows = cvxpy.diff(w) >= 0 if len(b) == w.size - 1 else A @ w == b
+        problem = cvxpy.Problem(cvxpy.Minimize(value), [rows])
         try:
             problem.solve(solver=name, **settings(name, tol))
         except cvxpy.SolverError:
@@ -70,21 +75,25 @@ def rows_of(kind, n, p, part, targets, peers):
 
     X, y, A, b, largest = data(n, p, kind)
     alpha = part * largest
-    rows = so.LinearConstraint(A, b, b)
+    is_monotone = kind == "monotone"
+    rows = so.LinearConstraint(A, b, np.inf if is_monotone else b)
 
     def ours(solver, tol):
         return so.solve(so.Problem(so.LeastSquares(X, y), so.L1(alpha), rows), solver, tol=tol)
 
     best = ours(None, 1e-12)
-    ours(so.InteriorPoint(), 1e-6)  # the first call compiles
+    solvers = [so.MonotoneWorkingSet()] if is_monotone else [so.ConstrainedWorkingSet(), so.InteriorPoint()]
+    for solver in solvers:
+        ours(solver, 1e-6)  # the first call compiles
     optimum = best.certificate.lower_bound
 
     def error(w):
         value = float(np.sum((X @ w - y) ** 2) / (2 * n) + alpha * np.abs(w).sum())
-        return float(max(np.max(np.abs(A @ w - b)), abs(value - optimum) / optimum))
+        excess = b - A @ w if is_monotone else np.abs(A @ w - b)
+        return float(max(np.max(excess), abs(value - optimum) / optimum))
 
     for target in targets:
-        for solver in (so.ConstrainedWorkingSet(), so.InteriorPoint()):
+        for solver in solvers:
             times = [cpu_seconds(lambda: ours(solver, target)) for _ in range(3)]  # noqa: B023
             found = ours(solver, target)
             yield _row(kind, part, target, f"ours: {type(solver).__name__}", target, min(times), error(found.w))

@@ -37,6 +37,9 @@ PROBLEMS = {
     "`LeastSquares`, `Box`": so.Problem(SQUARES, constraint=so.Box(0.0, 1.0)),
     "`LeastSquares`, `Simplex` or `L1Ball`": so.Problem(SQUARES, constraint=so.Simplex()),
     "`LeastSquares` + `L1`, `LinearConstraint`": so.Problem(SQUARES, so.L1(0.1), SUM_TO_ONE),
+    "`LeastSquares` + `L1`, `LinearConstraint` of differences": so.Problem(
+        SQUARES, so.L1(0.1), so.LinearConstraint(np.diff(np.eye(5), axis=0), 0.0, np.inf)
+    ),
     "`Logistic` + `L1`": so.Problem(so.Logistic(X, LABELS), so.L1(0.1)),
     "`Logistic`, `Cardinality`": so.Problem(so.Logistic(X, LABELS), constraint=so.Cardinality(2)),
     "`Huber` + `L1`": so.Problem(so.Huber(X, Y, delta=1.0), so.L1(0.1)),
@@ -77,6 +80,7 @@ SOLVERS = (
     so.InteriorPoint(),
     so.OperatorSplitting(),
     so.ConstrainedWorkingSet(),
+    so.MonotoneWorkingSet(),
     so.SlopeWorkingSet(),
     so.Splitting(),
     so.RowDescent(),

@@ -10,7 +10,7 @@ and coordinate by coordinate, so |w_j| costs no extra variable. u is the scaled 
 What prox(v) pins is a guess of the active set, which `ActiveSets` solves for and improves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -124,6 +124,53 @@ class OperatorSplitting(Solver):
             # bounds that cross are their own proof
             state.status, state.ray = Status.INFEASIBLE, np.zeros_like(z)
         return state
+
+    def resume(self, problem, state):
+        """The state where a run ended, for a problem with the same matrices and other vectors.
+
+        Scales and factor are kept (the latter while the same rows and bounds are equalities), and the iterates
+        are the start.
+        """
+        program = quadratic_program(problem)
+        if program.A.shape != state.program.A.shape or program.q.size != state.program.q.size:
+            raise ValueError(
+                f"the problem has {program.A.shape[0]} rows of {program.q.size} coefficients, the last one "
+                f"{state.program.A.shape[0]} of {state.program.q.size}; only their vectors may differ."
+            )
+        scaled = replace(
+            state.scaled,
+            q=state.cost * program.q * state.columns,
+            row_lower=program.row_lower * state.rows,
+            row_upper=program.row_upper * state.rows,
+            lower=program.lower / state.columns,
+            upper=program.upper / state.columns,
+            alpha=state.cost * program.alpha * state.columns,
+        )
+        firmness, system, factor = _firmness(scaled), state.system, state.factor
+        if np.any(firmness != state.firmness):
+            system = linear_system(scaled, self.sigma, firmness)
+            factor = system.factor(state.rho)
+        begun = Splitting(
+            w=state.w.copy(),
+            program=program,
+            scaled=scaled,
+            columns=state.columns,
+            rows=state.rows,
+            cost=state.cost,
+            has_rows=state.has_rows,
+            system=system,
+            active=ActiveSets(scaled, system),
+            firmness=firmness,
+            rho=state.rho,
+            factor=factor,
+            x=state.x.copy(),
+            z=state.z.copy(),
+            u=state.u * (state.firmness / firmness),
+            v=state.v.copy(),
+        )
+        if np.any(program.lower > program.upper):
+            begun.status, begun.ray = Status.INFEASIBLE, np.zeros_like(begun.z)
+        return begun
 
     def step(self, problem, state, tol, max_iterations):
         """Up to 25 iterations, then a look at the residuals, the active set, rays and rho."""

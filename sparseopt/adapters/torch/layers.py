@@ -5,24 +5,17 @@ The backward pass is one linear system on the active set (`solution_slopes`; Amo
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
-from sparseopt.conjugates import convex_form
-from sparseopt.constraints import Box, Intersection, LinearConstraint
-from sparseopt.inputs import as_number, as_targets
-from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.losses.base import rebuilt
-from sparseopt.penalties import L1, Weighted, Zero
-from sparseopt.problem import Problem
+from sparseopt.inputs import as_number
+from sparseopt.new_data import with_data
 from sparseopt.sensitivity import solution_slopes
 from sparseopt.solution import NotCertified, Status, UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.quadratic_program import linear_terms, unfit
+from sparseopt.solvers.quadratic_program import unfit
 
 NAMES = ("linear", "targets", "row_lower", "row_upper", "lower", "upper", "alpha")
 
@@ -125,32 +118,3 @@ class _Solved(torch.autograd.Function):
             slope = slope.sum() if len(shape) == 0 else slope.reshape(shape)
             found.append(torch.as_tensor(slope, dtype=kind, device=device))
         return None, None, *found
-
-
-def with_data(problem, **data):
-    """The problem with some of its data replaced, in float64 arrays under the names of `DataSlopes`."""
-    p, loss, penalty, constraint = problem.n_features, problem.loss, problem.penalty, problem.constraint
-    if "linear" in data:
-        if not isinstance(loss, Quadratic):
-            raise TypeError(f"{type(loss).__name__} has no linear term to give; give targets.")
-        loss = rebuilt(loss, c=as_targets(data["linear"], p, loss.dtype, "linear"))
-    if "targets" in data:
-        if not isinstance(loss, LeastSquares):
-            raise TypeError(f"{type(loss).__name__} has no targets to give; give linear.")
-        loss = replace(loss, y=data["targets"])
-    if "alpha" in data:
-        if not isinstance(penalty, Zero | L1 | Weighted) or not _is_plain(penalty, p):
-            raise TypeError(f"{type(penalty).__name__} is more than an L1 term; alpha is given to L1 and Weighted(L1).")
-        alpha = data["alpha"]
-        penalty = L1(float(alpha)) if alpha.ndim == 0 else Weighted(L1(1.0), alpha)
-    if data.keys() & {"row_lower", "row_upper", "lower", "upper"}:
-        A, *sides = linear_terms(constraint, p)
-        names = ("row_lower", "row_upper", "lower", "upper")
-        row_lower, row_upper, lower, upper = (data.get(name, side) for name, side in zip(names, sides, strict=True))
-        constraint = Intersection(LinearConstraint(A, row_lower, row_upper), Box(lower, upper))
-    return Problem(loss, penalty, constraint)
-
-
-def _is_plain(penalty, p):
-    form = convex_form(penalty, p)
-    return form is not None and form.is_plain
