@@ -50,8 +50,8 @@ _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
 # and the proximal weight over it.
 _SLIGHT, _CONVEX = 1e-4, 2.0
-# Regularisation of the system of an active set, undone by refinement, and steps of that.
-_RIDGE, _STEPS = 1e-9, 15
+# Steps of refinement for the system of an active set.
+_STEPS = 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -236,7 +236,7 @@ def _polish(state, problem, tol, rounds=4):
         if code in state.tried:
             return
         state.tried.add(code)
-        if not kernels.polish(state.system, state.sides, V, W, R, _RIDGE, _STEPS) < np.inf:
+        if not kernels.polish(state.system, state.sides, V, W, R, state.system.ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:

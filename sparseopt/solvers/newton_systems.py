@@ -65,6 +65,11 @@ class NewtonSystem(Term):
         """What the factorisation is called."""
         return type(self).__name__.removesuffix("System")
 
+    @property
+    def ridge(self):
+        """Regularisation of the system of an active set, which refinement undoes."""
+        return 1e-9
+
     @abstractmethod
     def factorise(self, D, E):
         """Factorise for these diagonals; whether that went well."""
@@ -356,6 +361,11 @@ class SparseNewtonSystem(NewtonSystem):
             w[j] = x[self.place[j]]
         for i in range(t.size):
             nu[i] = x[self.place[first + i]]
+
+    @property
+    def ridge(self):
+        """Regularisation of the system of an active set; without pivoting rounding errors are divided by it."""
+        return 1e-7
 
     def harder(self):
         # a factorisation without pivoting has no remedy but one with it
