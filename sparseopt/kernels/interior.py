@@ -101,8 +101,9 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
     """
     right, found, better, error = V[RIGHT], V[FOUND], V[BETTER], V[ERROR]
     rho, delta, scale = S[RHO], S[DELTA], 1.0 + largest(right)
-    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH
-    goal = max(1e-13 * scale, min(allowed, _ROUGH * scale))
+    is_rough = system.is_rough()
+    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH and not is_rough
+    goal = 1e-13 * scale if is_rough else max(1e-13 * scale, min(allowed, _ROUGH * scale))
     size, rounds = math.inf, 0
     while True:
         solved(system, sides, V, W, R, rho, error if rounds > 0 else right, better)

@@ -70,6 +70,10 @@ class NewtonSystem(Term):
         """Regularisation of the system of an active set, which refinement undoes."""
         return 1e-9
 
+    def is_rough(self):
+        """Whether the factorisation is so inaccurate that solutions are always refined as far as they get."""
+        return False
+
     @abstractmethod
     def factorise(self, D, E):
         """Factorise for these diagonals; whether that went well."""
@@ -336,6 +340,10 @@ class SparseNewtonSystem(NewtonSystem):
         return cls(
             products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
         )
+
+    def is_rough(self):
+        # multipliers of linear programs that have been refined less end far from stationary
+        return True
 
     def factorise(self, D, E):
         p, size = D.size, self.place.size
