@@ -55,6 +55,8 @@ _LARGE = 1e3
 _ALLOWED, _ROUGH = 1e-3, 1e-8
 # A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
 _DRIFT, _MET = 1e-3, 1e-6
+# Diagonal of the rows of an active set, undone by refinement.
+_SOFT = 1e-9
 # Of a hash of active sets (a linear congruence in whole numbers that a float holds).
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
@@ -142,7 +144,7 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         h[i] -= s[i]
     primal, dual, rate, count = 1.0, 1.0, 0.9, sides.count
     # the first direction only says how the second is to be corrected
-    allowed = _ALLOWED * largest(lack)
+    allowed = _ALLOWED * min(largest(lack), _ALLOWED)
     if not direction(system, sides, V, W, R, S, refinements, math.inf if count > 0 else allowed):
         return False
     if count > 0:
@@ -316,9 +318,9 @@ def held_diagonals(held, ridge, D, E):
     for i in range(held.size):
         is_held = not math.isnan(held[i])
         if i < m:
-            E[i] = ridge if is_held else OUT
+            E[i] = _SOFT if is_held else OUT
         else:
-            D[i - m] = OUT if is_held else ridge
+            D[i - m] = OUT if is_held else ridge[i - m]
 
 
 def gap_of_held(system, sides, x, y, held, sign, W, R):

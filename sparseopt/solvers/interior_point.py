@@ -42,8 +42,8 @@ _MET = 1e-6
 _NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
-# Relative residual that may be rounding alone, the last place, and how many multipliers nearby are tried then.
-_ROUNDING, _EPS, _TRIES = 1e-12, float(np.finfo(np.float64).eps), 60
+# Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and what part of them is moved.
+_ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 60, 0.2
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
@@ -225,16 +225,25 @@ def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest."""
     p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
     V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
+    # relative to what curvature there is, so that little of it is not lost
+    curvature = state.cost * _diagonal(state) * state.columns**2
+    ridge = _RIDGE * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
     for _ in range(rounds):
         code = kernels.guess(state.system, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not kernels.polish(state.system, state.sides, V, W, R, _RIDGE, _STEPS) < np.inf:
+        if not kernels.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
+
+
+def _diagonal(state):
+    """Diagonal of P without the part of F, in the user's units."""
+    matrix = state.program.matrix
+    return state.program.ridge if matrix is None else state.program.ridge + matrix.diagonal()
 
 
 def _give_up(solver, problem, state, tol):
@@ -250,7 +259,7 @@ def _give_up(solver, problem, state, tol):
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
     _settle(state, tol)
-    is_solved = state.has_rows and state.relative <= tol
+    is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, rows, problem.n_features)
@@ -258,20 +267,24 @@ def _give_up(solver, problem, state, tol):
 
 
 def _settle(state, tol):
-    """Where no more than rounding is left of the gap, take multipliers that differ in the last place and round better.
+    """Where no more than rounding is left of the gap, take a point that differs in the last places and rounds better.
 
-    A gap of terms of millions is known to some units in their last place, and these multipliers are all as good.
+    A gap of terms of millions is known to some units in their last place, and these points are all as good.
     """
-    if not (tol < state.lowest and state.relative <= _ROUNDING) or state.w.size != state.columns.size:
+    if not (tol < state.lowest and max(state.rest) <= tol) or state.w.size != state.columns.size:
         return
     program, w, y = state.program, np.asarray(state.w, dtype=np.float64), state.duals.rows
+    if state.lowest > _ROUNDING * (abs(w @ program.curve(w)) + abs(program.q @ w)):
+        return
     rng = np.random.default_rng(0)
+    is_free = (w > program.lower) & (w < program.upper)
     for _ in range(_TRIES):
-        nearby = y * (1.0 + _EPS * rng.integers(-1, 2, y.size))
-        *exact, rows, box = measure(program, state.products, w, nearby)
+        nearby = y * (1.0 + _EPS * rng.integers(-2, 3, y.size) * (rng.random(y.size) < _FEW))
+        moved = w * (1.0 + _EPS * rng.integers(-2, 3, w.size) * (is_free & (rng.random(w.size) < _FEW)))
+        *exact, rows, box = measure(program, state.products, moved, nearby)
         if max(exact) < state.lowest:
-            state.duals, state.lowest = Duals(rows, box), float(max(exact))
-            y = rows
+            state.w, state.duals, state.lowest = moved, Duals(rows, box), float(max(exact))
+            w, y = moved, rows
             if state.lowest <= tol:
                 return
 
@@ -315,6 +328,6 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         objective = abs(program.q @ w + program.alpha @ np.abs(w)) / 2
-        state.relative = max(violation, stationarity, gap / max(1.0, objective))
+        state.rest, state.relative = (violation, stationarity), max(violation, stationarity, gap / max(1.0, objective))
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

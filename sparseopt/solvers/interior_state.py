@@ -86,6 +86,8 @@ class Interior(State):
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
     relative: float = np.inf
+    #: Its violation and stationarity.
+    rest: tuple = (np.inf, np.inf)
 
     @property
     def x(self):
