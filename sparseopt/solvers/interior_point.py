@@ -6,11 +6,13 @@ multipliers z, each iteration solves the linearised conditions of optimality
 
     P w + q + A_E'y - M_w'z = 0,   alpha - M_t'z = 0,   A_E w = b,   M v - s = least,   s z = sigma mu
 
-(M_w and M_t the columns of w and t) twice, for the direction of sigma = 0 and for the step (Mehrotra, 1992), with the diagonal made
-definite by rho and delta, which fall with mu: a proximal method of multipliers around Newton's
-method (Pougkakiotis and Gondzio, 2021; Schwan, Jiang, Kuhn and Jones, 2023). No rank condition on
-A or P is needed. t and z are eliminated, which leaves a system in w and the rows. What the factorisation loses to rounding is got back by refinement on all
-conditions; where that fails a slower, more accurate factorisation takes over.
+(M_w and M_t the columns of w and t) twice, for the direction of sigma = 0 and for the step (Mehrotra,
+1992), with the diagonal made definite by rho and delta, which fall with mu: a proximal method of
+multipliers around Newton's method (Pougkakiotis and Gondzio, 2021; Schwan, Jiang, Kuhn and Jones,
+2023). No rank condition on A or P is needed. t and z are eliminated, which leaves a system in w and
+the rows. What the factorisation loses to rounding is got back by refinement on all conditions; where
+that fails a slower, more accurate factorisation takes over. The iterations are compiled
+(kernels/interior.py); here is what is looked at between them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from sparseopt.certificate import needs_multipliers
 from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
+from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
@@ -42,7 +45,8 @@ _MET = 1e-6
 _NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
-# Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and what part of them is moved.
+# Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and
+# what part of them is moved.
 _ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 60, 0.2
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
@@ -151,7 +155,9 @@ class InteriorPoint(Solver):
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
-        if state.status is None and (state.iterations - before >= max_iterations or _is_long_ago(state)):
+        if state.status is None and (
+            event == kernels.GOING or state.iterations - before >= max_iterations or _is_long_ago(state)
+        ):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
@@ -229,11 +235,11 @@ def _polish(state, problem, tol, rounds=4):
     curvature = state.cost * _diagonal(state) * state.columns**2
     ridge = _RIDGE * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
     for _ in range(rounds):
-        code = kernels.guess(state.system, state.sides, V, W, R)
+        code = polishing.guess(state.system, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not kernels.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
+        if not polishing.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
