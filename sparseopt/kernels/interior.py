@@ -12,7 +12,6 @@ from sparseopt._jit import kernel
 from sparseopt.kernels.conditions import (
     EQUAL,
     LOWER,
-    OUT,
     UPPER,
     advance,
     condense,
@@ -44,8 +43,9 @@ IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
 # Why a call ended.
 GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
 
-# Iterations without a tenth less residual after which nothing more is expected: near a solution, and far from one.
-_PATIENCE, _LONG_PATIENCE = 12, 60
+# Iterations without a tenth less residual after which nothing more is expected: near a solution where the mean
+# product of slacks and multipliers is so small that only rounding is left, and elsewhere.
+_PATIENCE, _EXHAUSTED, _LONG_PATIENCE = 12, 1e-10, 60
 # The same after which regularisation falls below its floor, and how far.
 _HURRY, _FINEST = 4, 1e-14
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
@@ -100,8 +100,9 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
     """
     right, found, better, error = V[RIGHT], V[FOUND], V[BETTER], V[ERROR]
     rho, delta, scale = S[RHO], S[DELTA], 1.0 + largest(right)
-    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH
-    goal = max(1e-13 * scale, min(allowed, _ROUGH * scale))
+    is_rough = system.is_rough()
+    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH and not is_rough
+    goal = 1e-13 * scale if is_rough else max(1e-13 * scale, min(allowed, _ROUGH * scale))
     size, rounds = math.inf, 0
     while True:
         solved(system, sides, V, W, R, rho, error if rounds > 0 else right, better)
@@ -142,7 +143,7 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
         h[i] -= s[i]
     primal, dual, rate, count = 1.0, 1.0, 0.9, sides.count
     # the first direction only says how the second is to be corrected
-    allowed = _ALLOWED * largest(lack)
+    allowed = _ALLOWED * min(largest(lack), _ALLOWED)
     if not direction(system, sides, V, W, R, S, refinements, math.inf if count > 0 else allowed):
         return False
     if count > 0:
@@ -252,7 +253,7 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
     stood = guess_stood(sides, V, S)
     if found <= tol:
         return SOLVED
-    is_late = waited > (_PATIENCE if S[MARK] < 1e-3 else _LONG_PATIENCE)
+    is_late = waited > (_PATIENCE if S[MARK] < 1e-3 and S[MU] < _EXHAUSTED else _LONG_PATIENCE)
     if is_late or not math.isfinite(found):
         return LATE
     if is_polishing and stood >= 1.0 and S[GUESS] != S[POLISHED] and (S[MU] < 1e-6 or found < 1e3 * tol):
@@ -268,113 +269,6 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
             S[DRIFT] = drift
             return RAY
     return GOING
-
-
-@kernel
-def guess(system, sides, V, W, R):
-    """Where rows and coefficients are held, by what multipliers and slacks suggest; returns a hash of the guess.
-
-    From the coefficients in V[BETTER] and multipliers of rows in R[ROWS] on, whose products are left in W and R.
-    The values held go to V[ERROR], first the rows, and NaN where there is none; see active_sets.py.
-    """
-    p, m = sides.q.size, R[ROWS].size
-    x, held, code = V[BETTER, :p], V[ERROR], 0
-    system.curve(x, W[CURVED])
-    system.image(x, R[IMAGE])
-    system.pull(R[ROWS], W[PULLED])
-    for i in range(m + p):
-        at = R[IMAGE, i] if i < m else x[i - m]
-        pull = R[ROWS, i] if i < m else -(W[CURVED, i - m] + sides.q[i - m] + W[PULLED, i - m])
-        threshold = 0.0 if i < m else sides.alpha[i - m]
-        v = at + pull
-        v -= min(max(v, -threshold), threshold)
-        held[i] = math.nan
-        if v <= sides.low[i]:
-            held[i] = sides.low[i]
-        elif v >= sides.high[i]:
-            held[i] = sides.high[i]
-        elif threshold > 0.0 and v == 0.0:
-            held[i] = 0.0
-        if not math.isnan(held[i]):
-            code = (code * _FACTOR + 3 * i + (1 if v <= sides.low[i] else 2)) & _MASK
-        elif v > 0.0 and threshold > 0.0:
-            code = (code * _FACTOR + 3 * i + 3) & _MASK
-    return code
-
-
-def continue_from(x, y, to_x, to_y):
-    """Copy coefficients and multipliers of rows."""
-    for j in range(x.size):
-        to_x[j] = x[j]
-    for i in range(y.size):
-        to_y[i] = y[i]
-
-
-def held_diagonals(held, ridge, D, E):
-    """Diagonals that hold what is held, and hardly touch what is free, into D and E."""
-    m = E.size
-    for i in range(held.size):
-        is_held = not math.isnan(held[i])
-        if i < m:
-            E[i] = ridge if is_held else OUT
-        else:
-            D[i - m] = OUT if is_held else ridge
-
-
-def gap_of_held(system, sides, x, y, held, sign, W, R):
-    """What x and y leave of the conditions of the active set, into W[SPACE_W] and R[SPACE_R]; its size."""
-    m, size = y.size, 0.0
-    system.curve(x, W[CURVED])
-    system.image(x, R[IMAGE])
-    system.pull(y, W[PULLED])
-    for i in range(m):
-        is_held = not math.isnan(held[i])
-        R[SPACE_R, i] = held[i] - R[IMAGE, i] if is_held else 0.0
-        size = max(size, abs(R[SPACE_R, i]))
-    for j in range(x.size):
-        is_free = math.isnan(held[m + j])
-        rest = W[CURVED, j] + sides.q[j] + W[PULLED, j] + sign[j] * sides.alpha[j]
-        W[SPACE_W, j] = -rest if is_free else 0.0
-        size = max(size, abs(W[SPACE_W, j]))
-    return size
-
-
-@kernel
-def polish(system, sides, V, W, R, ridge, rounds):
-    """Minimiser on the active set of `guess`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
-
-    Returns what it leaves of the conditions of this set; infinite where the factorisation failed.
-    """
-    p, m = sides.q.size, R[ROWS].size
-    x, y, held, sign = V[BETTER, :p], R[ROWS], V[ERROR, : m + p], V[CHANGES, :p]
-    for i in range(m + p):
-        is_held = not math.isnan(held[i])
-        if i < m:
-            y[i] = y[i] if is_held else 0.0
-        else:
-            x[i - m] = held[i] if is_held else x[i - m]
-            sign[i - m] = 0.0 if is_held else (1.0 if x[i - m] > 0.0 else -1.0)
-    held_diagonals(held, ridge, W[DIAGONAL], R[LOOSE])
-    if not system.factorise(W[DIAGONAL], R[LOOSE]):
-        return math.inf
-    last = math.inf
-    best_x, best_y = V[FOUND, :p], V[FOUND, V.shape[1] - m :]
-    for _ in range(rounds):
-        size = gap_of_held(system, sides, x, y, held, sign, W, R)
-        if not size < last / 2.0:
-            if size < last:
-                last = size
-                continue_from(x, y, best_x, best_y)
-            break
-        last = size
-        continue_from(x, y, best_x, best_y)
-        system.solve(W[SPACE_W], R[SPACE_R], W[DW], R[DNU])
-        for j in range(p):
-            x[j] += W[DW, j] if math.isnan(held[m + j]) else 0.0
-        for i in range(m):
-            y[i] += R[DNU, i] if not math.isnan(held[i]) else 0.0
-    continue_from(best_x, best_y, x, y)
-    return last
 
 
 def pull_of_springs(system, sides, V, W, R):

@@ -6,11 +6,13 @@ multipliers z, each iteration solves the linearised conditions of optimality
 
     P w + q + A_E'y - M_w'z = 0,   alpha - M_t'z = 0,   A_E w = b,   M v - s = least,   s z = sigma mu
 
-(M_w and M_t the columns of w and t) twice, for the direction of sigma = 0 and for the step (Mehrotra, 1992), with the diagonal made
-definite by rho and delta, which fall with mu: a proximal method of multipliers around Newton's
-method (Pougkakiotis and Gondzio, 2021; Schwan, Jiang, Kuhn and Jones, 2023). No rank condition on
-A or P is needed. t and z are eliminated, which leaves a system in w and the rows. What the factorisation loses to rounding is got back by refinement on all
-conditions; where that fails a slower, more accurate factorisation takes over.
+(M_w and M_t the columns of w and t) twice, for the direction of sigma = 0 and for the step (Mehrotra,
+1992), with the diagonal made definite by rho and delta, which fall with mu: a proximal method of
+multipliers around Newton's method (Pougkakiotis and Gondzio, 2021; Schwan, Jiang, Kuhn and Jones,
+2023). No rank condition on A or P is needed. t and z are eliminated, which leaves a system in w and
+the rows. What the factorisation loses to rounding is got back by refinement on all conditions; where
+that fails a slower, more accurate factorisation takes over. The iterations are compiled
+(kernels/interior.py); here is what is looked at between them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from sparseopt.certificate import needs_multipliers
 from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
+from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
@@ -43,15 +46,16 @@ _MET = 1e-6
 _NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
-# Relative residual that may be rounding alone, the last place, and how many multipliers nearby are tried then.
-_ROUNDING, _EPS, _TRIES = 1e-12, float(np.finfo(np.float64).eps), 60
+# Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and
+# what part of them is moved.
+_ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 60, 0.2
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
 # and the proximal weight over it.
 _SLIGHT, _CONVEX = 1e-4, 2.0
-# Regularisation of the system of an active set, undone by refinement, and steps of that.
-_RIDGE, _STEPS = 1e-9, 15
+# Steps of refinement for the system of an active set.
+_STEPS = 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -157,7 +161,9 @@ class InteriorPoint(Solver):
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
-        if state.status is None and (state.iterations - before >= max_iterations or _is_long_ago(state)):
+        if state.status is None and (
+            event == kernels.GOING or state.iterations - before >= max_iterations or _is_long_ago(state)
+        ):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
@@ -231,16 +237,25 @@ def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest."""
     p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
     V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
+    # relative to what curvature there is, so that little of it is not lost
+    curvature = state.cost * _diagonal(state) * state.columns**2
+    ridge = state.system.ridge * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
     for _ in range(rounds):
-        code = kernels.guess(state.system, state.sides, V, W, R)
+        code = polishing.guess(state.system, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not kernels.polish(state.system, state.sides, V, W, R, _RIDGE, _STEPS) < np.inf:
+        if not polishing.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
+
+
+def _diagonal(state):
+    """Diagonal of P without the part of F, in the user's units."""
+    matrix = state.program.matrix
+    return state.program.ridge if matrix is None else state.program.ridge + matrix.diagonal()
 
 
 def _give_up(solver, problem, state, tol):
@@ -256,7 +271,7 @@ def _give_up(solver, problem, state, tol):
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
     _settle(state, tol)
-    is_solved = state.has_rows and state.relative <= tol
+    is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, rows, problem.n_features)
@@ -264,22 +279,25 @@ def _give_up(solver, problem, state, tol):
 
 
 def _settle(state, tol):
-    """Where no more than rounding is left of the gap, take multipliers that differ in the last place and round better.
+    """Where no more than rounding is left of the gap, take a point that differs in the last places and rounds better.
 
-    A gap of terms of millions is known to some units in their last place, and these multipliers are all as good.
+    A gap of terms of millions is known to some units in their last place, and these points are all as good.
     """
-    whole = state.presolved.whole
-    if not (tol < state.lowest and state.relative <= _ROUNDING) or state.w.size != whole.q.size:
+    whole, products = state.presolved.whole, state.presolved.products or state.products
+    if not (tol < state.lowest and max(state.rest) <= tol) or state.w.size != whole.q.size:
         return
-    products = state.presolved.products or state.products
     w, y = np.asarray(state.w, dtype=np.float64), state.duals.rows
+    if state.lowest > _ROUNDING * (abs(w @ whole.curve(w)) + abs(whole.q @ w)):
+        return
     rng = np.random.default_rng(0)
+    is_free = (w > whole.lower) & (w < whole.upper)
     for _ in range(_TRIES):
-        nearby = y * (1.0 + _EPS * rng.integers(-1, 2, y.size))
-        *exact, rows, box = measure(whole, products, w, nearby)
+        nearby = y * (1.0 + _EPS * rng.integers(-2, 3, y.size) * (rng.random(y.size) < _FEW))
+        moved = w * (1.0 + _EPS * rng.integers(-2, 3, w.size) * (is_free & (rng.random(w.size) < _FEW)))
+        *exact, rows, box = measure(whole, products, moved, nearby)
         if max(exact) < state.lowest:
-            state.duals, state.lowest = Duals(rows, box), float(max(exact))
-            y = rows
+            state.w, state.duals, state.lowest = moved, Duals(rows, box), float(max(exact))
+            w, y = moved, rows
             if state.lowest <= tol:
                 return
 
@@ -323,6 +341,6 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         objective = abs(state.presolved.objective(w))
-        state.relative = max(violation, stationarity, gap / max(1.0, objective))
+        state.rest, state.relative = (violation, stationarity), max(violation, stationarity, gap / max(1.0, objective))
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

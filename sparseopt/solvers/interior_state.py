@@ -57,7 +57,7 @@ class Sides(Term):
         sloped = np.flatnonzero((alpha > 0) & (kind[m:] & EQUAL == 0)) if slopes else _NONE
         if slopes:
             active = np.append(active, np.ones(2 * slopes, dtype=bool))
-        return typed(cls(*both, kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
+        return typed(cls(both[0], both[1], kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
 
 
 @dataclass(kw_only=True)
@@ -88,6 +88,8 @@ class Interior(State):
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
     relative: float = np.inf
+    #: Its violation and stationarity.
+    rest: tuple = (np.inf, np.inf)
 
     @property
     def x(self):

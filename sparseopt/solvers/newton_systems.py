@@ -65,6 +65,15 @@ class NewtonSystem(Term):
         """What the factorisation is called."""
         return type(self).__name__.removesuffix("System")
 
+    @property
+    def ridge(self):
+        """Regularisation of the system of an active set, which refinement undoes."""
+        return 1e-9
+
+    def is_rough(self):
+        """Whether the factorisation is so inaccurate that solutions are always refined as far as they get."""
+        return False
+
     @abstractmethod
     def factorise(self, D, E):
         """Factorise for these diagonals; whether that went well."""
@@ -332,6 +341,10 @@ class SparseNewtonSystem(NewtonSystem):
             products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
         )
 
+    def is_rough(self):
+        # multipliers of linear programs that have been refined less end far from stationary
+        return True
+
     def factorise(self, D, E):
         p, size = D.size, self.place.size
         first = size - E.size
@@ -356,6 +369,11 @@ class SparseNewtonSystem(NewtonSystem):
             w[j] = x[self.place[j]]
         for i in range(t.size):
             nu[i] = x[self.place[first + i]]
+
+    @property
+    def ridge(self):
+        """Regularisation of the system of an active set; without pivoting rounding errors are divided by it."""
+        return 1e-7
 
     def harder(self):
         # a factorisation without pivoting has no remedy but one with it

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from sparseopt._jit import kernel
 from sparseopt.solvers.newton_systems import CholeskySystem, newton_system
-from sparseopt.solvers.quadratic_products import Products
+from sparseopt.solvers.quadratic_products import Products, scaled_products
 from sparseopt.solvers.quadratic_program import QuadraticProgram
 
 
@@ -57,7 +57,7 @@ def test_a_system_solves_the_matrix_it_stands_for(kind):
     products, equal = Products.of(program), np.arange(3)
     ridge = scales[2] * program.ridge * scales[0] ** 2
     if kind == "coefficients":
-        system = CholeskySystem.of(program, scales, products.scaled(*scales, ridge), np.arange(12), equal)
+        system = CholeskySystem.of(program, scales, scaled_products(products, scales, ridge), np.arange(12), equal)
     else:
         system = newton_system(program, products, scales, ridge, equal)
     if kind == "pivoting":
