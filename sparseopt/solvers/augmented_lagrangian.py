@@ -19,7 +19,7 @@ from sparseopt.constraint_rows import ConstraintRows
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_count, as_number
 from sparseopt.solution import Status
-from sparseopt.solvers.base import Solver
+from sparseopt.solvers.base import Solver, unsmooth
 from sparseopt.solvers.constrained_terms import ConvexTerm, CountedTerm, constrained_term
 from sparseopt.solvers.lagrangian_state import LagrangianState, check_start, differentiate, look
 from sparseopt.solvers.lagrangian_steps import move
@@ -95,6 +95,8 @@ class AugmentedLagrangian(Solver):
         object.__setattr__(self, "swaps", as_count(self.swaps, "swaps"))
 
     def rejects(self, problem):
+        if reason := unsmooth(problem):
+            return reason
         term = constrained_term(problem)
         return term if isinstance(term, str) else None
 

@@ -24,10 +24,12 @@ from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import L1, Weighted
 from sparseopt.problem import Problem, parts_of
 from sparseopt.solution import Status
+from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.quadratic_measure import measure
-from sparseopt.solvers.quadratic_program import linear_terms, unfit
+from sparseopt.solvers.linear_systems import DenseSystem
+from sparseopt.solvers.quadratic_measure import measure_by_products
+from sparseopt.solvers.quadratic_program import equilibrate, linear_terms, quadratic_program, unfit
 
 # Part of the largest alpha to which the first small program is solved, and of the excess outside for the next.
 _ROUGH = 0.1
@@ -204,10 +206,11 @@ class ConstrainedWorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         """One iteration on the features in play, and where they are done a look at all."""
         run, goal = state.inner, tol if state.is_whole else state.goal
-        state.iterations += 1
+        before = run.iterations
         if run.status is None:
             # an active set is solved for once nothing is missing
             InteriorPoint(polish=goal <= tol).step(state.small, run, goal, max_iterations)
+        state.iterations += max(1, run.iterations - before)
         if run.status is None:
             return state
         if state.is_whole:
@@ -230,7 +233,7 @@ class ConstrainedWorkingSet(Solver):
         w = whole.spread(state.features, w)
         slope = whole.q + whole.curve(w) + rows @ whole.A
         excess = np.where(state.is_in, 0.0, whole.excess(slope))
-        violation, stationarity, gap, rows, box = measure(whole, w, rows)
+        violation, stationarity, gap, rows, box = measure_by_products(whole, w, rows)
         residual = max(violation, stationarity, gap)
         if residual <= state.residual:
             state.w, state.duals, state.residual = w, Duals(rows, box), residual
@@ -255,16 +258,15 @@ class ConstrainedWorkingSet(Solver):
 
     def _leap(self, problem, state, w, rows, tol):
         """Newton steps on the active set, from a point that a few new features have hardly changed."""
-        run, m = state.inner, rows.size
-        scaled = run.scaled
-        x, y = w[state.features] / run.columns, run.cost * rows / run.rows
+        program = quadratic_program(state.small)
+        columns, units, cost = equilibrate(program)
+        scaled, m = program.scaled(columns, units, cost), rows.size
+        active = ActiveSets(scaled, DenseSystem(scaled, *np.zeros((3, 0))))
+        x, y = w[state.features] / columns, cost * rows / units
         pull = -(scaled.curve(x) + scaled.q + y @ scaled.A)
-        for better, pulls in run.active.points(
-            x, y, np.append(scaled.A @ x + y, x + pull), np.ones(m + x.size), _LEAPS
-        ):
-            program = run.program
-            here, rows = np.clip(run.columns * better, program.lower, program.upper), run.rows * pulls / run.cost
-            *found, rows, _ = measure(program, here, rows)
+        for better, pulls in active.points(x, y, np.append(scaled.A @ x + y, x + pull), np.ones(m + x.size), _LEAPS):
+            here, rows = np.clip(columns * better, program.lower, program.upper), units * pulls / cost
+            *found, rows, _ = measure_by_products(program, here, rows)
             if max(found) <= tol:
                 self._look(problem, state, here, rows, tol)
                 return

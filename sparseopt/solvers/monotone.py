@@ -29,7 +29,7 @@ from sparseopt.problem import Problem
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.constrained_working_set import WholeProgram
-from sparseopt.solvers.quadratic_measure import measure
+from sparseopt.solvers.quadratic_measure import measure_by_products
 from sparseopt.solvers.working_set import WorkingSet
 
 # Tolerance, as a part of the one asked for, below which steps are all that rounding allows.
@@ -109,7 +109,7 @@ class MonotoneWorkingSet(Solver):
         w[chain.order] = np.cumsum(u) - np.cumsum(v[::-1])[::-1]
         slope = whole.q + whole.curve(w)
         rows = chain.multipliers(slope, whole.alpha)
-        violation, stationarity, gap, rows, box = measure(whole, w, rows)
+        violation, stationarity, gap, rows, box = measure_by_products(whole, w, rows)
         residual = max(violation, stationarity, gap)
         if residual < state.residual:
             state.w, state.duals, state.residual = w, Duals(rows, box), residual

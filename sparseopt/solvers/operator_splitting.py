@@ -20,7 +20,7 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.active_sets import ActiveSets, sides
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.linear_systems import Factor, System, linear_system
-from sparseopt.solvers.quadratic_measure import excess, measure
+from sparseopt.solvers.quadratic_measure import excess, measure_by_products
 from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
 
@@ -225,7 +225,7 @@ def _keep_if_better(state, problem, x, y):
     w = np.clip(state.columns * x, program.lower, program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
     w = np.where(x <= scaled.lower, program.lower, np.where(x >= scaled.upper, program.upper, w))
-    violation, stationarity, gap, rows, box = measure(program, w, state.rows * y / state.cost)
+    violation, stationarity, gap, rows, box = measure_by_products(program, w, state.rows * y / state.cost)
     # a gap that the rounding of its terms explains is none
     gap = gap if gap > _ROUNDING * (np.abs(program.q) @ np.abs(w) + np.abs(rows) @ np.abs(program.A @ w)) else 0.0
     residual = max(violation, stationarity, gap)

@@ -11,13 +11,23 @@ def measure(program, products, w, y, v=None):
     Multipliers `v` of the bounds are taken as given, but for those that pull on an infinite side
     and those of fixed coefficients; without them, those of coefficients on a bound are the best.
     """
-    A = products.A
     y = _pulling(y, program.row_lower, program.row_upper)
-    p, m = w.size, y.size
-    image, (curved, pulled, box) = np.empty(m), np.empty((3, p))
-    column_products(A, w, image)
-    row_products(A, y, pulled)
+    image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
+    column_products(products.A, w, image)
+    row_products(products.A, y, pulled)
     _curve(program, products, w, curved)
+    return _settled(program, (curved, image, pulled), w, y, v)
+
+
+def measure_by_products(program, w, y, v=None):
+    """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
+    y = _pulling(y, program.row_lower, program.row_upper)
+    return _settled(program, (program.curve(w), program.A @ w, np.asarray(y @ program.A)), w, y, v)
+
+
+def _settled(program, products, w, y, v):
+    curved, image, pulled = products
+    box = np.zeros(w.size)
     if v is not None:
         box[:] = v
     violation, rest = settle(
