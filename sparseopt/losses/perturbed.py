@@ -25,6 +25,8 @@ class Perturbed(LossTerm):
     the radius is in the units of the feature, whatever the noise. Of several groups it is the worst group under the worst
     perturbation of its samples.
 
+    Where a group is fitted without a residual its norm has no slope, and the certificate may prove little.
+
     Parameters
     ----------
     loss : LeastSquares or WorstCase of these

@@ -45,6 +45,10 @@ class Terms:
         """Those of some coefficients."""
         return Terms(self.a[columns], self.b[columns], self.lower[columns], self.upper[columns])
 
+    def scaled(self, sizes):
+        """Those of x * sizes."""
+        return Terms(self.a / sizes, self.b / sizes**2, self.lower * sizes, self.upper * sizes)
+
     def value(self, x):
         """The penalty of x."""
         return float(self.a @ np.abs(x) + self.b @ (x * x) / 2)
@@ -103,6 +107,8 @@ class Epigraph:
 
     def step(self):
         """One iteration; returns the length of its step."""
+        slope, _ = self.residual()
+        self.model.sharpen(max(self.gap, slope * _length(self.x)))
         system, slacks, old = _System(self), self.slacks, (self.x, self.t, self.s, self.gap)
         count = self.s.size + sum(slack.size for slack in slacks)
         mu = self.gap / count
@@ -279,8 +285,9 @@ def _newton(model, part, free, worst, slopes, weights, ridge, rest, uneven):
 
 
 def minimise_epigraph(model, terms, x, tol, most=60):
-    """The `Epigraph` of the least worst loss, to a relative gap `tol`, and what `polished` makes of it; at once, for small models."""
-    epigraph = Epigraph(model, terms, x)
+    """x and weights of the least worst loss to a relative gap `tol`, and perhaps what `polished` makes of them; at once."""
+    sizes = model.sizes()
+    epigraph = Epigraph(model.scaled(sizes), terms.scaled(sizes), x * sizes)
     for _ in range(most):
         if not is_open(epigraph, tol):
             break
@@ -288,7 +295,8 @@ def minimise_epigraph(model, terms, x, tol, most=60):
         if not np.all(np.isfinite(epigraph.x)):
             break
     found = polished(epigraph)
-    return epigraph, found
+    points = [(epigraph.x / sizes, epigraph.weights)]
+    return points if found is None else [*points, (found[0] / sizes, found[1])]
 
 
 def is_open(epigraph, tol):

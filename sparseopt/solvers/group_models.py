@@ -19,6 +19,8 @@ _LARGEST = 2e7
 # A norm curves less than the square that it is the root of, by a rank of one; without that part it is bounded by its model,
 # with all of it steps go too far.
 _SAFE = 0.9
+# How much norms are rounded off, in units of the gap.
+_SHARP = 0.1
 # Relative size of what is added to the diagonal of a curvature that is not definite, at first.
 _RIDGE = 1e-13
 
@@ -45,6 +47,18 @@ class GroupModel(ABC):
     @abstractmethod
     def restrict(self, columns):
         """The same losses of some coefficients."""
+
+    @abstractmethod
+    def scaled(self, sizes):
+        """The same losses in x * sizes."""
+
+    @abstractmethod
+    def sizes(self):
+        """Roots of the mean curvature in each coefficient at zero; ones where there is none."""
+
+    @abstractmethod
+    def sharpen(self, gap):
+        """Come nearer to the losses as the gap closes, where they are rounded off."""
 
     @abstractmethod
     def take(self, whole, columns):
@@ -98,6 +112,15 @@ class GramGroups(GroupModel):
     def take(self, whole, columns):
         """Parabolas curve alike everywhere."""
 
+    def sharpen(self, gap):
+        """They are what they are."""
+
+    def scaled(self, sizes):
+        return GramGroups(self.grams / sizes[:, None] / sizes, self.pulls / sizes, self.constants)
+
+    def sizes(self):
+        return _positive(np.sqrt(np.mean(np.diagonal(self.grams, axis1=1, axis2=2), axis=0)))
+
 
 class SampleGroups(GroupModel):
     """Losses by their samples."""
@@ -150,17 +173,29 @@ class SampleGroups(GroupModel):
     def take(self, whole, columns):
         self.curvature = whole.curvature
 
+    def sharpen(self, gap):
+        """They are what they are."""
+
+    def scaled(self, sizes):
+        return SampleGroups(self.loss, self.A / sizes)
+
+    def sizes(self):
+        curvature = self.weights * self.loss.derivatives(np.zeros(len(self.A)))[2] / self.n_groups
+        return _positive(np.sqrt(curvature @ (self.A * self.A)))
+
 
 class NormGroups(GroupModel):
     """The roots of twice the losses of a `GramGroups`: norms of weighted residuals."""
 
-    def __init__(self, inner):
+    def __init__(self, inner, blur=None):
         self.inner, self.n_groups, self.size = inner, inner.n_groups, inner.size
         self.norms = self.slopes = None
+        #: Norms are roots of squares plus that of this, which rounds them off near zero.
+        self.blur = np.sqrt(2.0 * max(float(np.max(inner.constants)), 1e-300)) if blur is None else blur
 
     def move_to(self, x):
         values, slopes = self.inner.move_to(x)
-        self.norms = np.sqrt(np.maximum(2.0 * values, 1e-30 * np.maximum(self.inner.constants, 1e-300)))
+        self.norms = np.sqrt(np.maximum(2.0 * values, 0.0) + self.blur**2)
         self.slopes = slopes / self.norms
         return self.norms, self.slopes
 
@@ -172,10 +207,23 @@ class NormGroups(GroupModel):
         return solver_of(self.inner.hessian(weights / self.norms) - _SAFE * steep @ steep.T, diagonal)
 
     def restrict(self, columns):
-        return NormGroups(self.inner.restrict(columns))
+        return NormGroups(self.inner.restrict(columns), self.blur)
+
+    def scaled(self, sizes):
+        return NormGroups(self.inner.scaled(sizes), self.blur)
+
+    def sizes(self):
+        return self.inner.sizes()
+
+    def sharpen(self, gap):
+        self.blur = min(self.blur, max(_SHARP * gap, 1e-150))
 
     def take(self, whole, columns):
         self.norms, self.slopes = whole.norms, whole.slopes[columns]
+
+
+def _positive(sizes):
+    return np.where(sizes > 0.0, sizes, 1.0)
 
 
 def group_model(loss):

@@ -17,7 +17,7 @@ from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.epigraph import Epigraph, Terms, is_open, polished
 from sparseopt.solvers.group_models import GroupModel, NormGroups, group_model
 from sparseopt.supports import SupportConstraint
-from sparseopt.worst_bound import form_of
+from sparseopt.worst_bound import form_of, weights_at
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05
@@ -38,6 +38,9 @@ class MinimaxState(State):
     epigraph: Epigraph | None = field(default=None, repr=False)
     free: np.ndarray | None = field(default=None, repr=False)
     fixed: np.ndarray | None = field(default=None, repr=False)
+    #: x * sizes is what the interior point moves in.
+    sizes: np.ndarray | None = field(default=None, repr=False)
+    objective: float = np.inf
     goal: float = 0.0
     #: Relative gap of the best point so far.
     gap: float = np.inf
@@ -74,12 +77,20 @@ class Minimax(Solver):
         free = np.flatnonzero(terms.lower < terms.upper)
         if free.size < x.size:
             model, terms = _without_fixed(loss, model, fixed, free), terms.restrict(free)
-        state = MinimaxState(w=np.clip(w.astype(np.float64), form.lower, form.upper), free=free, fixed=fixed)
-        state.epigraph = Epigraph(model, terms, x[free])
-        state.duals = _duals(state.epigraph.weights)
+        sizes = model.sizes()
+        state = MinimaxState(
+            w=np.clip(w.astype(np.float64), form.lower, form.upper), free=free, fixed=fixed, sizes=sizes
+        )
+        state.epigraph = Epigraph(model.scaled(sizes), terms.scaled(sizes), x[free] * sizes)
+        state.duals = _duals(weights_at(problem, state.w))
+        found = certify_private(problem, state.w, duals=state.duals)
+        state.objective, state.gap = found.objective, abs(found.relative_gap)
         return state
 
     def step(self, problem, state, tol, max_iterations):
+        if state.gap <= state.tolerance and state.iterations == 0:  # the start, mostly zero
+            state.status = Status.CONVERGED
+            return state
         state.goal = state.goal or max(_FIRST * state.tolerance, _NEAREST)
         epigraph, until = state.epigraph, time.perf_counter() + _CHUNK
         last = epigraph.iterations + max_iterations
@@ -111,7 +122,7 @@ class Minimax(Solver):
     def _offer(self, problem, state, x, weights):
         """Take a point for the result where its gap is no larger; returns whether it is."""
         full = state.fixed.copy()
-        full[state.free] = x
+        full[state.free] = x / state.sizes
         weights = np.maximum(weights, 0.0)
         if not (np.all(np.isfinite(x)) and weights.sum() > 0.0):
             return False
@@ -120,9 +131,9 @@ class Minimax(Solver):
         found = certify_private(problem, w.astype(problem.dtype).astype(np.float64), duals=duals)
         gap = abs(found.relative_gap)
         # of two that are proven well enough, the second has its zeros
-        is_taken = gap <= max(state.gap, state.tolerance) or not np.isfinite(state.gap)
+        is_taken = gap <= state.tolerance or (state.gap > state.tolerance and found.objective < state.objective)
         if is_taken:
-            state.w, state.duals, state.gap = w, duals, gap
+            state.w, state.duals, state.gap, state.objective = w, duals, gap, found.objective
             state.residual = found.stationarity
         return is_taken
 

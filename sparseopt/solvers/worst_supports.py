@@ -97,8 +97,7 @@ class WorstSupports:
             values = model.move_to(np.zeros(0))[0]
             height = self._worth(float(np.max(values)) + terms.value(x))
             return Fit(support, height + price, x, np.eye(values.size)[np.argmax(values)])
-        epigraph, found = minimise_epigraph(model, terms_free, np.zeros(free.size), _CLOSE)
-        points = [(epigraph.x, epigraph.weights)] + ([] if found is None else [found])
+        points = minimise_epigraph(model, terms_free, np.zeros(free.size), _CLOSE)
         best = None
         for found_point, weights in points:
             point = np.clip(found_point, terms_free.lower, terms_free.upper)
