@@ -167,7 +167,7 @@ class BranchAndBound(Solver):
         if isinstance(loss, LeastSquares | MultiResponse) and not self.keep_proof:
             state.lower_bound = 0.0  # of squares and prices, but it is no part of a kept proof
         if has_rows:
-            relaxation, objective, point = yield from prepare_rows(problem, w, keep_proof=self.keep_proof)
+            relaxation, objective, point = yield from prepare_rows(problem, state, w, keep_proof=self.keep_proof)
             return self._begin(problem, state, relaxation, objective, point)
         prepare = prepare_samples if isinstance(loss, SampleLoss) else _prepare_quadratic
         if _has_blocks(loss, subset):

@@ -75,6 +75,7 @@ def begin_rows(problem, w, rounds, *, keep_points, kicks, seed):
     z = yield from relaxation.prepare(0)
     status = relaxation.first_status()
     search = RowSearch(relaxation.programs, first + rounded(z, status, subset), kicks=kicks, seed=seed)
+    search.bound = relaxation.root_bound
     for _ in search.run():
         yield search
     if rounds:
@@ -85,10 +86,10 @@ def begin_rows(problem, w, rounds, *, keep_points, kicks, seed):
     return relaxation, search
 
 
-def prepare_rows(problem, w, *, keep_proof):
+def prepare_rows(problem, state, w, *, keep_proof):
     """The relaxation, the objective and coefficients of a first support, in parts: a generator.
 
-    It yields None, or a function that gives the best coefficients so far.
+    It yields None, or a function that gives the best coefficients so far; what is proven on the way is told to `state`.
     """
     rounds = _MANY_ROUNDS if problem.n_features > _MANY else _ROUNDS
     preparing = begin_rows(problem, w, rounds, keep_points=keep_proof, kicks=_KICKS, seed=0)
@@ -98,6 +99,8 @@ def prepare_rows(problem, w, *, keep_proof):
         except StopIteration as end:
             relaxation, search = end.value
             break
+        if search is not None and not keep_proof:  # of which it would be no part
+            state.lower_bound = max(state.lower_bound, search.bound)
         yield None if search is None or search.support is None else (lambda of=search: point_of(of))
     if (j := _unbounded(relaxation)) >= 0:
         raise UnsupportedProblem(

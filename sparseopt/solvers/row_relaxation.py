@@ -56,6 +56,8 @@ class RowRelaxation(Relaxation):
         self.programs = SupportPrograms(self.gram, model.linear, model.constant, subset)
         self.systems = []
         self.seen, self.best = set(), np.inf
+        #: What the preparation has proven.
+        self.root_bound = -np.inf
         #: Whether some feature is both required and forbidden, as its bounds may say.
         self.is_void = bool(np.intersect1d(subset.required, subset.forbidden).size)
         self.iterations = 0
@@ -101,7 +103,7 @@ class RowRelaxation(Relaxation):
                 if node.work(_CALL, np.inf) < _CALL:
                     break
                 yield
-            z[features] = node.z
+            z[features], self.root_bound = node.z, max(self.root_bound, node.bound)
             if not more or not diagonal.any():
                 break
             now = node.worths()

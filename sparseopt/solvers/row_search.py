@@ -36,6 +36,7 @@ class RowSearch:
         # values below this part of the curvature's are rounding
         q = programs.linear[self.subset.lower <= self.subset.upper]
         self.scale = float(np.max(np.abs(q), initial=0.0)) * 1e-3
+        self.bound = -np.inf
         self.moves, self.value, self.support, self.point = 0, np.inf, None, None
         subset = self.subset
         self.bends = programs.H.diagonal() + subset.ridge
