@@ -68,6 +68,8 @@ class InteriorPoint(Solver):
     under linear rows, boxes and simplices; P may be singular, A rank-deficient. Dense programs go
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
+    Fixed coefficients and rows that are bounds, are implied by bounds or leave one point only are
+    taken out first; solution, multipliers and rays are those of the whole problem.
 
     A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
     one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
@@ -92,6 +94,7 @@ class InteriorPoint(Solver):
     Pougkakiotis, Gondzio: An interior point-proximal method of multipliers for convex quadratic
     programming. Computational Optimization and Applications 78 (2021).
     Schwan, Jiang, Kuhn, Jones: PIQP: a proximal interior-point quadratic programming solver. CDC (2023).
+    Andersen, Andersen: Presolving in linear programming. Mathematical Programming 71 (1995).
     """
 
     regularisation: float = 1e-10

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import sparse
 
 from sparseopt._jit import Term, typed
 from sparseopt.curvature import fills_up
@@ -35,6 +36,8 @@ _LARGEST_INDEFINITE = 2000
 # Operations of BLAS that take the time of one with sparse columns.
 _BLAS = 8.0
 _NONE = np.zeros(0, dtype=np.int64)
+# Entries of a matrix of few nonzeros from which it is taken apart as a sparse one.
+_LARGE = 100_000
 
 
 _MEMORY, _UNREAD = {"memory": True}, {"compiled": False}
@@ -128,15 +131,12 @@ class CholeskySystem(NewtonSystem):
     def of(cls, program, scales, products, block, outer):
         """The system of a program whose matrices are in full, from its products in scaled units."""
         (m, p), k, size = program.A.shape, block.size, products.F.height + outer.size
-        columns, rows, cost = scales
+        columns, _, cost = scales
         if size == m:
             inner, G, inner_rows = _NONE, products.A, Matrix.of(np.zeros((p, 0)))
         else:
-            A = program.A * (rows[:, None] * columns)
-            inner, F = np.delete(np.arange(m), outer), np.zeros((0, p))
-            if products.F.height:
-                F = math.sqrt(cost) * program.factor * columns
-            G, inner_rows = Matrix.of(np.vstack([F, A[outer]])), Matrix.of(A[inner].T)
+            inner = np.delete(np.arange(m), outer)
+            G, inner_rows = _split_rows(program, scales, products, outer, inner)
         P = program.matrix if k == p else program.matrix[np.ix_(block, block)] if k else np.zeros((0, 0))
         if P is None:
             P = np.zeros((p, p))
@@ -303,6 +303,17 @@ class CholeskySystem(NewtonSystem):
             w[j] = self.both[j]
         for i in range(t.size):
             nu[i] = self.both[p + i]
+
+
+def _split_rows(program, scales, products, outer, inner):
+    """The rows of F and the outer ones of A in scaled units, and the inner ones as columns."""
+    (columns, rows, cost), A = scales, products.A
+    if A.is_sparse and not products.F.height and program.A.size > _LARGE:
+        by_rows = sparse.csc_array((A.values, A.rows, A.starts), shape=program.A.shape).tocsr()
+        return Matrix.of(by_rows[outer].tocsc()), Matrix.of(by_rows[inner].T)
+    scaled = program.A * (rows[:, None] * columns)
+    F = math.sqrt(cost) * program.factor * columns if products.F.height else np.zeros((0, columns.size))
+    return Matrix.of(np.vstack([F, scaled[outer]])), Matrix.of(scaled[inner].T)
 
 
 def add_square(columns, j, weight, out):
