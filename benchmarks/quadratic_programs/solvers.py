@@ -33,7 +33,7 @@ def _ours(program, eps, is_dense, method="InteriorPoint"):
         if np.isfinite(program.lower).any() or np.isfinite(program.upper).any():
             parts.append(so.Box(program.lower, program.upper))
         problem = so.Problem(so.Quadratic(P, program.q), constraint=so.Intersection(*parts))
-        limit = 500 if method == "InteriorPoint" else 4000
+        limit = 500 if method == "InteriorPoint" else 20_000
         return so.solve(problem, getattr(so, method)(), tol=eps, max_iter=limit, time_limit=60.0)
 
     def read(solution):

@@ -10,12 +10,20 @@ import numpy as np
 PART = 1e-3
 
 
+def is_structured(program):
+    """Whether the program is a lasso or Huber's regression, by its name."""
+    return _kind(program) in ("lasso", "huber")
+
+
+def _kind(program):
+    return program.name.replace("_", " ").split()[0]
+
+
 def structured(program, eps):
     """The call and its reading, as those of solvers.py; a ValueError where the program is not one of these."""
-    kind = program.name.replace("_", " ").split()[0]
-    if kind == "lasso":
+    if _kind(program) == "lasso":
         return _lasso(program, eps)
-    if kind == "huber":
+    if _kind(program) == "huber":
         return _huber(program, eps)
     raise ValueError(f"{program.name} has no structure that we know")
 
