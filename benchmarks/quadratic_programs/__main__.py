@@ -128,7 +128,8 @@ def main():
     print(markdown(found))
     unsolved = [row for row in rows if row["solver"] in OURS and not row["solved"]]
     if not options.quick:
-        save(options.name, {"summary": found, "not solved by us": unsolved, "runs": rows}, unread=("runs",))
+        tables = {"summary": found} | ({"not solved by us": unsolved} if unsolved else {}) | {"runs": rows}
+        save(options.name, tables, unread=("runs",))
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_nearly_all_features_are_one_program(monkeypatch):
 def test_it_is_the_default_for_few_rows_and_keeps_the_laws_of_solvers():
     wide = np.hstack([X, X[:, ::-1]])
     few = so.LinearConstraint(np.ones((2, 2 * P)), [0.0, -1.0], [0.0, 1.0])
-    many = so.LinearConstraint(np.eye(2 * P) + np.eye(2 * P, k=1), 0.0, np.inf)
+    many = so.LinearConstraint(np.diff(np.eye(2 * P), 2, axis=0), 0.0, np.inf)
     loss = so.LeastSquares(wide, Y)
     assert isinstance(so.default_solver(so.Problem(loss, so.L1(0.1), few)), so.ConstrainedWorkingSet)
     assert isinstance(so.default_solver(so.Problem(loss, so.L1(0.1), many)), so.InteriorPoint)
