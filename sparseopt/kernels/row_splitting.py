@@ -174,9 +174,6 @@ def pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image):
     return -0.5 * curved - allowed, 0.5 * size + more
 
 
-pull_at = kernel(pull_of)
-
-
 def relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status, row_lower, row_upper):
     """-q'v + v'Rv/2 + h(v, z), for the pull at v, and what the rows that v misses would cost at their multipliers."""
     total = 0.0
