@@ -48,7 +48,7 @@ _NEAR = 1e-3
 _CHUNK = 2e8
 # Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and
 # what part of them is moved.
-_ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 60, 0.2
+_ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 120, 0.2
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
@@ -294,10 +294,13 @@ def _settle(state, tol):
         return
     rng = np.random.default_rng(0)
     is_free = (w > whole.lower) & (w < whole.upper)
-    for _ in range(_TRIES):
-        nearby = y * (1.0 + _EPS * rng.integers(-2, 3, y.size) * (rng.random(y.size) < _FEW))
-        moved = w * (1.0 + _EPS * rng.integers(-2, 3, w.size) * (is_free & (rng.random(w.size) < _FEW)))
-        *exact, rows, box = measure(whole, products, moved, nearby)
+    for number in range(_TRIES):
+        step = _EPS * 4.0 ** (number // 2 % 3)
+        nearby = y * (1.0 + step * rng.integers(-2, 3, y.size) * (rng.random(y.size) < _FEW))
+        moved = w * (1.0 + step * rng.integers(-2, 3, w.size) * (is_free & (rng.random(w.size) < _FEW)))
+        # multipliers of bounds by what is on a bound, or those at hand, which suit a point inside
+        box = state.duals.box if number % 2 else None
+        *exact, rows, box = measure(whole, products, moved, nearby, box)
         if max(exact) < state.lowest:
             state.w, state.duals, state.lowest = moved, Duals(rows, box), float(max(exact))
             w, y = moved, rows
