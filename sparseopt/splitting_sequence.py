@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sparseopt.conjugates import convex_form
 from sparseopt.inputs import as_number
 from sparseopt.new_data import with_data
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.operator_splitting import OperatorSplitting
+from sparseopt.solvers.quadratic_program import unfit
 
 
 class SplittingSequence:
@@ -41,7 +43,7 @@ class SplittingSequence:
     >>> sequence = SplittingSequence(Problem(Quadratic(np.eye(2), [0.0, 0.0]), constraint=row))
     >>> sequence.solve().w.round(6)
     array([0.5, 0.5])
-    >>> sequence.update(linear=[1.0, 0.0])
+    >>> sequence.update(c=[1.0, 0.0])
     >>> sequence.solve().w.round(6)
     array([0., 1.])
     """
@@ -52,28 +54,34 @@ class SplittingSequence:
             raise UnsupportedProblem(f"SplittingSequence: {reason}.")
         self.problem, self.tol = problem, as_number(tol, "tol", least=0.0)
 
-    def update(self, **data):
-        """Give the program other vectors.
+    def update(self, *, c=None, y=None, row_lower=None, row_upper=None, lower=None, upper=None, penalty=None):
+        """Give the program other vectors; what is None stays as it is.
 
         Parameters
         ----------
-        linear : array of shape (p,), optional
+        c : array of shape (p,), optional
             Linear term of a `Quadratic`.
-        targets : array of shape (n,), optional
+        y : array of shape (n,), optional
             Targets of a `LeastSquares`.
         row_lower, row_upper : array of shape (m,), optional
             Sides of the rows.
         lower, upper : array of shape (p,), optional
             Bounds of the coefficients.
-        alpha : float or array of shape (p,), optional
-            Slopes of the L1 term.
+        penalty : Penalty, optional
+            Zero or an L1 term of other weights; a ridge in it must be that of the first problem, which is factorised.
         """
-        for name in data:
-            if name not in ("linear", "targets", "row_lower", "row_upper", "lower", "upper", "alpha"):
-                raise TypeError(
-                    f"a sequence has no data {name!r}; it has linear, targets, sides of rows, bounds and alpha."
-                )
-        self.problem = with_data(self.problem, **data)
+        named = {
+            "linear": c, "targets": y, "row_lower": row_lower, "row_upper": row_upper, "lower": lower, "upper": upper,
+        }  # fmt: skip
+        problem = with_data(self.problem, **{name: vector for name, vector in named.items() if vector is not None})
+        if penalty is not None:
+            problem = replace(problem, penalty=penalty)
+            if reason := unfit(problem):
+                raise TypeError(f"SplittingSequence: {reason}.")
+            ridges = [convex_form(term, problem.n_features).b for term in (penalty, self.problem.penalty)]
+            if not np.array_equal(*ridges):
+                raise ValueError("the ridge of penalty is another one, which needs a factorisation; begin a new sequence.")
+        self.problem = problem
 
     def solve(self, *, max_iter=None, time_limit=np.inf):
         """The `Solution` of the program as it stands, certified as that of `solve`."""

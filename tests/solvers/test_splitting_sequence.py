@@ -34,10 +34,10 @@ def test_each_solution_is_that_of_a_run_from_nothing(storage):
     agrees(sequence, sequence.solve())
     for _ in range(3):
         shift = 0.1 * RNG.standard_normal(M)
-        sequence.update(linear=RNG.standard_normal(P), row_lower=np.r_[SIDES[:6], SIDES[6:] - 0.5] + shift,
+        sequence.update(c=RNG.standard_normal(P), row_lower=np.r_[SIDES[:6], SIDES[6:] - 0.5] + shift,
                         row_upper=np.r_[SIDES[:6], SIDES[6:] + 0.5] + shift)  # fmt: skip
         agrees(sequence, sequence.solve())
-    sequence.update(lower=np.full(P, -1.5), alpha=0.05)
+    sequence.update(lower=np.full(P, -1.5), penalty=so.L1(0.05))
     agrees(sequence, sequence.solve())
     # other rows are equalities: that needs another factor
     sequence.update(row_upper=np.r_[SIDES[:6] + 1.0, SIDES[6:] + 0.5])
@@ -57,16 +57,20 @@ def test_targets_of_least_squares():
     rows = so.LinearConstraint(np.ones((1, P)), 0.0, 0.0)
     sequence = so.SplittingSequence(so.Problem(so.LeastSquares(X, X[:, 0]), so.L1(0.1), rows), tol=1e-7)
     agrees(sequence, sequence.solve())
-    sequence.update(targets=X[:, 1] - X[:, 2])
+    sequence.update(y=X[:, 1] - X[:, 2])
     agrees(sequence, sequence.solve())
 
 
 def test_what_cannot_change_is_said():
     sequence = so.SplittingSequence(problem(sparse.csc_array))
-    with pytest.raises(TypeError, match="no data 'Q'"):
+    with pytest.raises(TypeError, match="'Q'"):
         sequence.update(Q=Q)
+    with pytest.raises(ValueError, match="ridge of penalty"):
+        sequence.update(penalty=so.Ridged(so.L1(0.1), 0.5))
+    with pytest.raises(TypeError, match="MCP"):
+        sequence.update(penalty=so.MCP(0.1))
     with pytest.raises(TypeError, match="targets"):
-        sequence.update(targets=np.zeros(P))
+        sequence.update(y=np.zeros(P))
     solver = so.OperatorSplitting()
     with pytest.raises(ValueError, match="vectors may differ"):
         solver.resume(
