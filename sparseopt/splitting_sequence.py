@@ -80,7 +80,9 @@ class SplittingSequence:
                 raise TypeError(f"SplittingSequence: {reason}.")
             ridges = [convex_form(term, problem.n_features).b for term in (penalty, self.problem.penalty)]
             if not np.array_equal(*ridges):
-                raise ValueError("the ridge of penalty is another one, which needs a factorisation; begin a new sequence.")
+                raise ValueError(
+                    "the ridge of penalty is another one, which needs a factorisation; begin a new sequence."
+                )
         self.problem = problem
 
     def solve(self, *, max_iter=None, time_limit=np.inf):
