@@ -19,7 +19,7 @@ import numpy as np
 from sparseopt.inputs import as_coefficients
 from sparseopt.losses import LeastSquares
 from sparseopt.solution import Status, UnsupportedProblem
-from sparseopt.solvers.newton_systems import active_system
+from sparseopt.solvers.newton_choice import active_system
 from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
 
 # A multiplier or slack this small, relative to the largest of its kind, is rounding.

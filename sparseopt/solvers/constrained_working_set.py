@@ -27,7 +27,7 @@ from sparseopt.solution import Status
 from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.linear_systems import DenseSystem
+from sparseopt.solvers.newton_choice import active_system
 from sparseopt.solvers.quadratic_measure import measure_by_products
 from sparseopt.solvers.quadratic_program import equilibrate, linear_terms, quadratic_program, unfit
 
@@ -261,7 +261,7 @@ class ConstrainedWorkingSet(Solver):
         program = quadratic_program(state.small)
         columns, units, cost = equilibrate(program)
         scaled, m = program.scaled(columns, units, cost), rows.size
-        active = ActiveSets(scaled, DenseSystem(scaled, *np.zeros((3, 0))))
+        active = ActiveSets(scaled, active_system(scaled))
         x, y = w[state.features] / columns, cost * rows / units
         pull = -(scaled.curve(x) + scaled.q + y @ scaled.A)
         for better, pulls in active.points(x, y, np.append(scaled.A @ x + y, x + pull), np.ones(m + x.size), _LEAPS):

@@ -31,7 +31,7 @@ from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
-from sparseopt.solvers.newton_systems import newton_system
+from sparseopt.solvers.newton_choice import newton_system
 from sparseopt.solvers.presolve import presolve
 from sparseopt.solvers.quadratic_measure import excess, measure
 from sparseopt.solvers.quadratic_products import Products

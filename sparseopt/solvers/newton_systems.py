@@ -1,4 +1,4 @@
-"""Newton systems of interior point methods, dense, of low rank or sparse.
+"""Newton systems of interior point methods, dense or of low rank.
 
     [P + diag(D)   A'] [w ]   [r]
     [A       -diag(E)] [nu] = [t]
@@ -15,7 +15,6 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term, typed
-from sparseopt.curvature import fills_up
 from sparseopt.kernels.lapack import (
     add_gram,
     cholesky,
@@ -24,23 +23,18 @@ from sparseopt.kernels.lapack import (
     solve_indefinite,
     solve_lower_columns,
 )
-from sparseopt.kernels.patterns import own_diagonal
-from sparseopt.solvers import linear_systems
-from sparseopt.solvers.quadratic_products import Matrix, Products, scaled_products
-from sparseopt.solvers.sparse_ldl import LDLFactor, SparseLDL, joined
+from sparseopt.solvers.quadratic_products import Matrix, Products
 
-# Sparse operations that take the time of one dense operation, and what a dense matrix may have of coefficients.
-_ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 # Up to this size a sparse matrix may be made full for a factorisation with pivoting.
-_LARGEST_INDEFINITE = 2000
+LARGEST_INDEFINITE = 2000
 # Operations of BLAS that take the time of one with sparse columns.
 _BLAS = 8.0
-_NONE = np.zeros(0, dtype=np.int64)
+NONE = np.zeros(0, dtype=np.int64)
 # Entries of a matrix of few nonzeros from which it is taken apart as a sparse one.
 _LARGE = 100_000
 
 
-_MEMORY, _UNREAD = {"memory": True}, {"compiled": False}
+MEMORY, UNREAD = {"memory": True}, {"compiled": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +43,7 @@ class NewtonSystem(Term):
 
     products: Products
     #: Operations of one factorisation.
-    work: float = field(metadata=_UNREAD)
+    work: float = field(metadata=UNREAD)
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -101,7 +95,7 @@ class CholeskySystem(NewtonSystem):
     """
 
     #: The program and its scales, for a system that solves more accurately.
-    program: tuple = field(repr=False, metadata=_UNREAD)
+    program: tuple = field(repr=False, metadata=UNREAD)
     is_pivoting: bool
     #: Diagonal of P, coefficients of the block and the position in it of each, or -1; outer rows of A and inner ones.
     diagonal: np.ndarray = field(repr=False)
@@ -114,18 +108,18 @@ class CholeskySystem(NewtonSystem):
     G: Matrix = field(repr=False)
     G_block: np.ndarray = field(repr=False)
     inner_rows: Matrix = field(repr=False)
-    H: np.ndarray = field(repr=False, metadata=_MEMORY)
-    V: np.ndarray = field(repr=False, metadata=_MEMORY)
-    S: np.ndarray = field(repr=False, metadata=_MEMORY)
+    H: np.ndarray = field(repr=False, metadata=MEMORY)
+    V: np.ndarray = field(repr=False, metadata=MEMORY)
+    S: np.ndarray = field(repr=False, metadata=MEMORY)
     #: Space for scaled rows and columns; D and E; and vectors of the block, of outer rows, and for pivoting.
-    root: np.ndarray = field(repr=False, metadata=_MEMORY)
-    D: np.ndarray = field(repr=False, metadata=_MEMORY)
-    E: np.ndarray = field(repr=False, metadata=_MEMORY)
-    part: np.ndarray = field(repr=False, metadata=_MEMORY)
-    pulled: np.ndarray = field(repr=False, metadata=_MEMORY)
-    both: np.ndarray = field(repr=False, metadata=_MEMORY)
-    pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
-    space: np.ndarray = field(repr=False, metadata=_MEMORY)
+    root: np.ndarray = field(repr=False, metadata=MEMORY)
+    D: np.ndarray = field(repr=False, metadata=MEMORY)
+    E: np.ndarray = field(repr=False, metadata=MEMORY)
+    part: np.ndarray = field(repr=False, metadata=MEMORY)
+    pulled: np.ndarray = field(repr=False, metadata=MEMORY)
+    both: np.ndarray = field(repr=False, metadata=MEMORY)
+    pivots: np.ndarray = field(repr=False, metadata=MEMORY)
+    space: np.ndarray = field(repr=False, metadata=MEMORY)
 
     @classmethod
     def of(cls, program, scales, products, block, outer):
@@ -133,7 +127,7 @@ class CholeskySystem(NewtonSystem):
         (m, p), k, size = program.A.shape, block.size, products.F.height + outer.size
         columns, _, cost = scales
         if size == m:
-            inner, G, inner_rows = _NONE, products.A, Matrix.of(np.zeros((p, 0)))
+            inner, G, inner_rows = NONE, products.A, Matrix.of(np.zeros((p, 0)))
         else:
             inner = np.delete(np.arange(m), outer)
             G, inner_rows = _split_rows(program, scales, products, outer, inner)
@@ -152,18 +146,18 @@ class CholeskySystem(NewtonSystem):
             products, elimination_work(G, inner_rows, k), (program, scales), False, diagonal, block, place, outer,
             inner, np.ascontiguousarray(P), G, np.ascontiguousarray(G.columns(block)), inner_rows, np.empty((k, k)),
             np.empty((size, k)), np.empty((size, size)), np.empty(space), np.empty(p), np.empty(m), np.empty(k),
-            np.empty(size), np.empty(0), _NONE.copy(), np.empty(0),
+            np.empty(size), np.empty(0), NONE.copy(), np.empty(0),
         )  # fmt: skip
         return typed(made)
 
     def harder(self):
         program, scales = self.program
         size = sum(program.A.shape)
-        if self.is_pivoting or size > _LARGEST_INDEFINITE:
+        if self.is_pivoting or size > LARGEST_INDEFINITE:
             return None
         return replace(
             self, work=size**3 / 3, is_pivoting=True, P=_whole(program.scaled(*scales)), S=np.empty((size, size)),
-            both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=_NONE,
+            both=np.empty(size), pivots=np.zeros(size, dtype=np.int64), space=np.empty(64 * size), block=NONE,
         )  # fmt: skip
 
     @property
@@ -325,101 +319,10 @@ def add_square(columns, j, weight, out):
             out[i, columns.rows[b]] += scaled * columns.values[b]
 
 
-@dataclass(frozen=True, eq=False)
-class SparseNewtonSystem(NewtonSystem):
-    """LDL' of the sparse matrix, whose order and pattern are found once."""
-
-    #: The program and its scales, for a system that solves more accurately.
-    program: tuple = field(repr=False, metadata=_UNREAD)
-    factor: LDLFactor = field(repr=False)
-    own: np.ndarray = field(repr=False)
-    place: np.ndarray = field(repr=False)
-    diagonal: np.ndarray = field(repr=False, metadata=_MEMORY)
-    x: np.ndarray = field(repr=False, metadata=_MEMORY)
-
-    @classmethod
-    def of(cls, program, scales, products):
-        """The system of a sparse program, from its products in scaled units."""
-        p, n, m = program.q.size, products.F.height, products.A.height
-        size = p + n + m
-        blocks = [
-            (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
-        ]
-        own = np.empty(size)
-        ldl = SparseLDL(*joined(blocks, size))
-        own_diagonal(products.P.starts, products.P.rows, products.P.values, products.ridge, n, own)
-        return cls(
-            products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
-        )
-
-    def is_rough(self):
-        # multipliers of linear programs that have been refined less end far from stationary
-        return True
-
-    def factorise(self, D, E):
-        p, size = D.size, self.place.size
-        first = size - E.size
-        for k in range(size):
-            extra = D[k] if k < p else (-E[k - first] if k >= first else 0.0)
-            self.diagonal[self.place[k]] = self.own[k] + extra
-        if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
-            return False
-        pivots = self.factor.pivots
-        for k in range(size):  # noqa: SIM110 (no generators in kernels)
-            if not math.isfinite(pivots[k]):
-                return False
-        return True
-
-    def solve(self, r, t, w, nu):
-        x, size = self.x, self.place.size
-        first = size - t.size
-        for k in range(size):
-            x[self.place[k]] = r[k] if k < r.size else (t[k - first] if k >= first else 0.0)
-        self.factor.solve(x)
-        for j in range(r.size):
-            w[j] = x[self.place[j]]
-        for i in range(t.size):
-            nu[i] = x[self.place[first + i]]
-
-    @property
-    def ridge(self):
-        """Regularisation of the system of an active set; without pivoting rounding errors are divided by it."""
-        return 1e-7
-
-    def harder(self):
-        # a factorisation without pivoting has no remedy but one with it
-        if self.place.size > _LARGEST_INDEFINITE:
-            return None
-        program, scales = self.program
-        return dense_system(_in_full(program), scales, self.products, _NONE).harder()
-
-
-def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
-    """The cheapest Newton system for a program in scaled units, whose products in the user's are given."""
-    if program.is_sparse:
-        if program.matrix is None or not fills_up(program.matrix):
-            system = SparseNewtonSystem.of(program, scales, scaled_products(products, scales, ridge))
-            if not _fills_up(program, system):
-                return system
-        program = _in_full(program)
-        products = Products.of(program)
-    return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
-
-
-def active_system(scaled) -> linear_systems.System:
-    """A system of the active sets of a scaled program."""
-    if scaled.is_sparse:
-        return linear_systems.SparseSystem(scaled, 0.0, None)
-    nothing = np.zeros(0)  # the full systems of a splitting method are not asked for
-    if scaled.matrix is None:
-        return linear_systems.LowRankSystem(scaled, 0.0, nothing)
-    return linear_systems.DenseSystem(scaled, nothing, nothing, nothing)
-
-
 def dense_system(program, scales, products, equal):
     """The one of two eliminations that takes fewer operations: rows by coefficients, or coefficients by rows."""
     m, p = program.A.shape
-    block = products.coupled() if program.matrix is not None else _NONE
+    block = products.coupled() if program.matrix is not None else NONE
     if program.matrix is None or (block.size < p and _is_quicker_by_rows(products.A, block.size, equal)):
         return CholeskySystem.of(program, scales, products, block, np.arange(m))
     return CholeskySystem.of(program, scales, products, np.arange(p), equal)
@@ -459,13 +362,7 @@ def _whole(program):
     return K
 
 
-def _fills_up(program, system):
-    """Whether the factor of a sparse matrix has so many entries that a dense one is made in less time."""
-    p = program.q.size
-    return p <= _LARGEST_DENSE and system.work > _ADVANTAGE * (p**3 / 3 + p * p * program.A.shape[0])
-
-
-def _in_full(program):
+def in_full(program):
     """The same program with dense matrices and no factor."""
     matrix = 0.0 if program.matrix is None else program.matrix.toarray()
     if program.factor is not None:

@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from sparseopt._jit import kernel
-from sparseopt.solvers.newton_systems import CholeskySystem, newton_system
+from sparseopt.solvers.newton_choice import newton_system
+from sparseopt.solvers.newton_systems import CholeskySystem
 from sparseopt.solvers.quadratic_products import Products, scaled_products
 from sparseopt.solvers.quadratic_program import QuadraticProgram
 
