@@ -33,7 +33,7 @@ from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
 from sparseopt.solvers.newton_choice import newton_system
 from sparseopt.solvers.presolve import presolve
-from sparseopt.solvers.quadratic_measure import excess, measure
+from sparseopt.solvers.quadratic_measure import excess
 from sparseopt.solvers.quadratic_products import Products
 from sparseopt.solvers.quadratic_program import equilibrated, quadratic_program, unfit
 from sparseopt.solvers.rays import descent_ray, separating_ray
@@ -46,9 +46,6 @@ _MET = 1e-6
 _NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
-# Gap, relative to its terms, that may be rounding alone, the last place, how many points nearby are tried then, and
-# what part of them is moved.
-_ROUNDING, _EPS, _TRIES, _FEW = 1e-12, float(np.finfo(np.float64).eps), 120, 0.2
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
@@ -273,39 +270,11 @@ def _give_up(solver, problem, state, tol):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
-    _settle(state, tol)
     is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, rows, problem.n_features)
         state.status = state.status or Status.STALLED
-
-
-def _settle(state, tol):
-    """Where no more than rounding is left of the gap, take a point that differs in the last places and rounds better.
-
-    A gap of terms of millions is known to some units in their last place, and these points are all as good.
-    """
-    whole, products = state.presolved.whole, state.presolved.products or state.products
-    if not (tol < state.lowest and max(state.rest) <= tol) or state.w.size != whole.q.size:
-        return
-    w, y = np.asarray(state.w, dtype=np.float64), state.duals.rows
-    if state.lowest > _ROUNDING * (abs(w @ whole.curve(w)) + abs(whole.q @ w)):
-        return
-    rng = np.random.default_rng(0)
-    is_free = (w > whole.lower) & (w < whole.upper)
-    for number in range(_TRIES):
-        step = _EPS * 4.0 ** (number // 2 % 3)
-        nearby = y * (1.0 + step * rng.integers(-2, 3, y.size) * (rng.random(y.size) < _FEW))
-        moved = w * (1.0 + step * rng.integers(-2, 3, w.size) * (is_free & (rng.random(w.size) < _FEW)))
-        # multipliers of bounds by what is on a bound, or those at hand, which suit a point inside
-        box = state.duals.box if number % 2 else None
-        *exact, rows, box = measure(whole, products, moved, nearby, box)
-        if max(exact) < state.lowest:
-            state.w, state.duals, state.lowest = moved, Duals(rows, box), float(max(exact))
-            w, y = moved, rows
-            if state.lowest <= tol:
-                return
 
 
 def _show(problem, state):
