@@ -20,6 +20,7 @@ from sparseopt.certificate import (
     needs_multipliers,
     objective_at_zero,
 )
+from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import L1, Penalty
@@ -136,15 +137,18 @@ def _for_supports(problem):
 
 def _under_rows(problem):
     """The solver of a problem with linear rows, or with functions of the user's."""
+    if not (isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)):
+        return AugmentedLagrangian()
     if _MONOTONE.rejects(problem) is None:
         return _MONOTONE
+    # of a quadratic these say themselves why they do not take it: for negative curvature, say
     if ConstrainedWorkingSet.pays(problem):
         return ConstrainedWorkingSet()
-    # of a quadratic it says itself why it does not take it: for negative curvature, say
-    is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)
-    if not is_quadratic:
-        return AugmentedLagrangian()
-    return ActiveSet() if n_sides(problem) <= _FEW_SIDES else InteriorPoint()
+    if n_sides(problem) > _FEW_SIDES:
+        return InteriorPoint()
+    # a curvature that rounding made is taken by the interior point method only
+    is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
+    return ActiveSet() if is_convex else InteriorPoint()
 
 
 def _is_little(problem):

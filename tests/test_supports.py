@@ -113,7 +113,8 @@ def test_a_required_feature_whose_best_coefficient_is_zero_enters_by_the_smalles
         (so.Ridged(so.L0L1(0.1, 0.1), 0.2), so.Box(0.0, 1.0), True),
         (so.Zero(), so.Required(1), True),
         (so.Zero(), so.Intersection(so.Box(0.0, 1.0), so.GroupCardinality(1, 3)), True),
-        (so.Zero(), so.Intersection(so.LinearConstraint(np.ones((1, 6)), 1.0, 1.0), so.Cardinality(2)), False),
+        (so.Zero(), so.Intersection(so.LinearConstraint(np.ones((1, 6)), 1.0, 1.0), so.Cardinality(2)), True),
+        (so.Zero(), so.LinearConstraint(np.ones((1, 6)), 1.0, 1.0), False),
     ],
     ids=repr,
 )
