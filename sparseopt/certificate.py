@@ -381,6 +381,10 @@ def needs_multipliers(problem):
 
     There are rows, functions of the user's, a penalty of a linear map, or several losses.
     """
+    return kept(problem, "_needs_multipliers", lambda: _has_no_simple_dual(problem))
+
+
+def _has_no_simple_dual(problem):
     if is_composed(problem) or not isinstance(problem.loss, Loss) or stationary_points.covers(problem):
         return True
     return problem.constraint is not None and problem.proximal is None and not problem.chooses_support
