@@ -147,10 +147,11 @@ def _least(call, seconds):
     least, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
         # CPU time: what else runs on the machine does not count. Calls of a few microseconds are timed together.
-        start, calls = time.process_time(), 0
-        while (spent := time.process_time() - start) < 1e-3:
+        start, calls, spent = time.process_time(), 0, 0.0
+        while spent < 1e-3:
             call()
             calls += 1
+            spent = time.process_time() - start
         least = min(least, spent / calls)
     return least
 
