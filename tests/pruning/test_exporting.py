@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -152,6 +153,12 @@ def test_whole_numbers_are_exact_and_zeros_harmless():
 def test_bits_out_of_range_are_refused(bits):
     with pytest.raises(ValueError, match="bits"):
         quantised(network(), bits=bits)
+
+
+def test_a_clock_that_leaps_is_no_division_by_zero(monkeypatch):
+    model = network(dtype=np.float32)
+    monkeypatch.setattr(time, "process_time", itertools.count(0.0, 0.01).__next__)
+    assert size_report(model, None, X, seconds=0.001).forms[0].seconds_one == pytest.approx(0.01)
 
 
 def test_the_report_counts_what_is_stored_and_multiplied():
