@@ -12,7 +12,7 @@ Every w, with multipliers y of the rows and t = q - Rw - A'y, proves the lower b
 """
 
 from sparseopt._jit import kernel
-from sparseopt.kernels.perspective import U, best_response, fix_known, gain, sift_down
+from sparseopt.kernels.perspective import U, fix_known, gain, profits_of
 
 # Steps of the search for the price in one iteration.
 _PRICES = 8
@@ -196,44 +196,11 @@ def relaxed_value(linear, pull, A, y, v, z, curve, l1, alpha, status, row_lower,
     return total
 
 
-def listed_profits(pull, sizes, status, curve, l1, lower, upper, alpha, error, heap, gains):
-    """`profits_of` all features."""
-    total, rounding, count = 0.0, 0.0, heap.size
-    for q in range(count):
-        heap[U(q)] = 0.0
-    for i in range(pull.size):
-        j = U(i)
-        if status[j] == -1:
-            continue
-        w = best_response(pull[j], curve[j], l1, lower[j], upper[j])
-        profit = 1e400 if abs(w) == 1e400 else pull[j] * w - l1 * abs(w) - 0.5 * curve[j] * w * w
-        profit -= alpha
-        gains[j] = profit
-        if status[j] == 1:
-            total += profit
-        elif profit > heap[0]:
-            heap[0] = profit
-            sift_down(heap, count)
-        else:
-            continue
-        rounding += abs(w) * error * sizes[j]
-    last = heap[0]
-    if count == 1:
-        return total, rounding, 0.0, last
-    # the least of the heap is the first that has no room; below it stand its two successors
-    least = heap[1]
-    if count > 2 and heap[2] < least:
-        least = heap[2]
-    for q in range(1, count):
-        total += heap[U(q)]
-    return total, rounding, least, last
-
-
 def bound_of(
-    constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper, status, alpha,
-    w, y, image,
+    features, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper,
+    status, alpha, w, y, image,
 ):  # fmt: skip
-    """The bound that w, without what is out, and y prove; the profits are left in `gains`."""
+    """The bound that w, without what is out, and y prove, the least profit that was chosen and the next; all are left in `gains`."""
     length = 0.0
     for i in range(w.size):
         j = U(i)
@@ -241,42 +208,33 @@ def bound_of(
             w[j] = 0.0
         length += abs(w[j]) * sizes[j]
     base, size = pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image)
-    total, error, _, _ = listed_profits(
-        pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, heap, gains
+    total, error, least, last = profits_of(
+        features, pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, 0.0, heap, gains
     )
     slack = error + rounding * (size + abs(constant)) + 1e-15 * abs(total)
     bound = constant + base - total - slack
-    return bound if abs(bound) < 1e300 else -1e400
+    return bound if abs(bound) < 1e300 else -1e400, least, last
 
 
 @kernel
 def judge_node(
-    threshold, fixes, known, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1,
+    threshold, fixes, features, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1,
     lower, upper, status, alpha, w, y, image,
 ):  # fmt: skip
     """The bound that w and y prove; below the threshold features that it decides are fixed in `status`. Also returns how many."""
-    length = 0.0
-    for i in range(w.size):
-        j = U(i)
-        if status[j] == -1:
-            w[j] = 0.0
-        length += abs(w[j]) * sizes[j]
-    base, size = pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image)
-    total, error, least, last = listed_profits(
-        pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, heap, gains
-    )
-    bound = constant + base - total - error - rounding * (size + abs(constant)) - 1e-15 * abs(total)
-    if not abs(bound) < 1e300:
-        return -1e400, 0
-    if bound >= threshold or heap.size == 1 or not fixes:
+    bound, least, last = bound_of(
+        features, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower,
+        upper, status, alpha, w, y, image,
+    )  # fmt: skip
+    if bound == -1e400 or bound >= threshold or heap.size == 1 or not fixes:
         return bound, 0
-    kept, removed = fix_known(known, gains, status, bound, least, last, threshold)
+    kept, removed = fix_known(features, gains, status, bound, least, last, threshold)
     return bound, kept + removed
 
 
 @kernel
 def work_on_node(
-    most, look, known, exact, threshold, constant, R, sizes, rounding, heap, gains, pull, best, best_w, best_y,
+    most, look, known, exact, threshold, features, constant, R, sizes, rounding, heap, gains, pull, best, best_w, best_y,
     inverse, metric, A, weight, row_lower, row_upper, linear, curve, l1, lower, upper, status, room, alpha, relax,
     price, w, v, u, z, y, r, rhs,
 ):  # fmt: skip
@@ -292,8 +250,8 @@ def work_on_node(
             relax, price, w, v, u, z, y, r, rhs,
         )  # fmt: skip
         done += look
-        bound = bound_of(
-            constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper, status,
+        bound, _, _ = bound_of(
+            features, constant, R, sizes, rounding, heap, gains, pull, A, row_lower, row_upper, linear, curve, l1, lower, upper, status,
             alpha, w, y, rhs,
         )  # fmt: skip
         if bound > best:

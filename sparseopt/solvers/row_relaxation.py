@@ -264,7 +264,7 @@ class _Node:
         goal = threshold if np.isfinite(threshold) else np.finfo(float).max
         known = _KNOWN if np.isfinite(threshold) else 0.0
         self.price, self.bound, self.value, done = work_on_node(
-            most, _LOOK, known, exact, goal, self.of.model.constant, s.R, s.sizes, s.rounding, self._heap(), self.gains,
+            most, _LOOK, known, exact, goal, s.known, self.of.model.constant, s.R, s.sizes, s.rounding, self._heap(), self.gains,
             s.scratch[1], self.bound, self.best_w, self.best_y,
             s.inverse, s.metric, s.A, s.weight, subset.row_lower, subset.row_upper, s.linear, s.curve, subset.l1,
             s.lower, s.upper, self.status, self.room, subset.alpha, _RELAX,
