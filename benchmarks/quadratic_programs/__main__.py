@@ -80,12 +80,12 @@ def summary(rows):
                     "mean ms": 1e3 * float(np.exp(np.log(seconds + SHIFT).mean()) - SHIFT),
                     "median ms": 1e3 * float(np.median(seconds)),
                 }
-                | {f"{ours} / it": _ratio(rows, eps, ours, name) for ours in OURS}
+                | {f"{ours} / it": ratio(rows, eps, ours, name) for ours in OURS}
             )
     return found
 
 
-def _ratio(rows, eps, ours, name):
+def ratio(rows, eps, ours, name):
     """Geometric mean of our time over that of a solver, on the programs that both solve."""
     times = [
         {row["program"]: row["CPU s"] for row in rows if row["eps"] == eps and row["solver"] == who and row["solved"]}
