@@ -49,6 +49,13 @@ def row(problem, solver, objective, best, violation, nonzeros, seconds, calls):
     }
 
 
+def own_row(problem, solution, best, seconds):
+    """The row of a solution of ours."""
+    certificate = solution.certificate
+    nonzeros, calls = solution.support.size, count(solution)
+    return row(problem, "ours", certificate.objective, best, certificate.violation, nonzeros, seconds, calls)
+
+
 def fair_logistic(p):
     """L1 logistic regression, the difference of the groups' mean logits at most 0.1, in a ball."""
     rng = np.random.default_rng(p)
@@ -158,16 +165,7 @@ def principal_components(p, k, seed):
     its_seconds = time.process_time() - start
     title = f"principal component, p = {p}, k = {k}, seed {seed}"
     return [
-        row(
-            title,
-            "ours",
-            mine.certificate.objective,
-            best,
-            mine.certificate.violation,
-            mine.support.size,
-            seconds,
-            count(mine),
-        ),
+        own_row(title, mine, best, seconds),
         row(title, "all supports", best, best, 0.0, k, its_seconds, None),
     ]
 
@@ -215,15 +213,6 @@ def portfolio(n, k, seed):
     its_seconds = time.process_time() - start
     title = f"portfolio, n = {n}, k = {k}, seed {seed}"
     return [
-        row(
-            title,
-            "ours",
-            mine.certificate.objective,
-            best,
-            mine.certificate.violation,
-            mine.support.size,
-            seconds,
-            count(mine),
-        ),
+        own_row(title, mine, best, seconds),
         row(title, "SLSQP on all supports", best, best, 0.0, k, its_seconds, None),
     ]
