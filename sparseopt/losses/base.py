@@ -213,13 +213,6 @@ class DualLoss(Loss):
         return self.hessian(w, columns).astype(dtype)
 
 
-def uncompiled(loss):
-    """Why a solver of compiled loops cannot take the loss, or None."""
-    if loss.is_compiled:
-        return None
-    return "it runs compiled loops, and the loss is made of Python functions; AugmentedLagrangian takes it"
-
-
 def kept(term, name, compute):
     """A derived array, computed once for each instance; the instance is frozen."""
     if name not in term.__dict__:

@@ -48,6 +48,15 @@ def unsmooth(problem) -> str | None:
     return f"{type(problem.loss).__name__} is not smooth; Minimax and SmoothedMinimax take it"
 
 
+def beyond_loops(problem) -> str | None:
+    """Why compiled loops along the slope of the loss cannot take the problem, or None."""
+    if reason := unsmooth(problem):
+        return reason
+    if problem.loss.is_compiled:
+        return None
+    return "it runs compiled loops, and the loss is made of Python functions; AugmentedLagrangian takes it"
+
+
 class Solver(ABC):
     """A method with its options: a frozen dataclass, only mathematics.
 

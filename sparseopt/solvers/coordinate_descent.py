@@ -9,9 +9,8 @@ import numpy as np
 from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.descent import descend
-from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Penalty
-from sparseopt.solvers.base import Solver, State, unsmooth
+from sparseopt.solvers.base import Solver, State, beyond_loops
 from sparseopt.solvers.newton import newton_move
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
@@ -70,12 +69,12 @@ class CoordinateDescent(Solver):
     newton: bool = True
 
     def rejects(self, problem):
-        if reason := unsmooth(problem):
+        if reason := beyond_loops(problem):
             return reason
         term = problem.proximal
         if term is None or not isinstance(term, Penalty):
             return "it moves one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
-        return uncompiled(problem.loss)
+        return None
 
     def init(self, problem, w):
         loss = problem.loss

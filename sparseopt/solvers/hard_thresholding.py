@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.constraints import Cardinality
-from sparseopt.losses.base import uncompiled
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.solution import Status
-from sparseopt.solvers.base import Solver, State, unsmooth
+from sparseopt.solvers.base import Solver, State, beyond_loops
 from sparseopt.solvers.newton import minimise_on
 
 # Of a step, before it is too short to matter.
@@ -95,13 +94,13 @@ class HardThresholding(Solver):
 
 def rejects_refit(problem):
     """Why Newton steps cannot refit the problem on a support of at most k features, or None."""
-    if reason := unsmooth(problem):
+    if reason := beyond_loops(problem):
         return reason
     if not isinstance(problem.constraint, Cardinality):
         return "it needs a Cardinality constraint, which says how many features it may take"
     match problem.penalty:
         case Zero() | Ridged(Zero()):
-            return uncompiled(problem.loss)
+            return None
     return "it refits by Newton steps, which take no penalty but a ridge, Ridged(Zero(), beta)"
 
 

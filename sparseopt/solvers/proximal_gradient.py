@@ -8,8 +8,7 @@ import numpy as np
 
 from sparseopt.inputs import as_number
 from sparseopt.kernels.gradient import descend_along_gradient
-from sparseopt.losses.base import uncompiled
-from sparseopt.solvers.base import Solver, State, unsmooth
+from sparseopt.solvers.base import Solver, State, beyond_loops
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
 _CHUNK = 1e7
@@ -65,11 +64,11 @@ class ProximalGradient(Solver):
             object.__setattr__(self, "step_length", as_number(self.step_length, "step_length", above=0.0))
 
     def rejects(self, problem):
-        if reason := unsmooth(problem):
+        if reason := beyond_loops(problem):
             return reason
         if problem.proximal is None:
             return "no formula is known for the prox of this penalty on this constraint"
-        return uncompiled(problem.loss)
+        return None
 
     def init(self, problem, w):
         loss = problem.loss
