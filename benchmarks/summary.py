@@ -1,4 +1,6 @@
-"""The README's table: on each problem of each suite, ours, the best peer, and how they compare, the losses too.
+"""The tables of races: on each problem of each suite, ours, the best peer, and how they compare, the losses too.
+
+The page of the documentation has all of them; the README has the scores, and the races that are lost or hardly won.
 
 python -m benchmarks.summary [--write]
 """
@@ -12,6 +14,9 @@ from benchmarks.standing import compared, problems, score
 
 #: Results with races, by the name of their files; what else is saved there follows.
 FIRST = ("lasso", "lasso_path", "logreg_l1", "group_lasso", "mcp", "glm_path")
+#: The README shows races in which ours is at most this many times as fast.
+CLOSE = 1.2
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "explanation" / "speed.md"
 BEGIN, END = "<!-- races: written by python -m benchmarks.summary -->\n", "<!-- end of races -->"
 
 
@@ -22,32 +27,42 @@ def races():
     return {name: saved[name] for name in names if saved[name]}
 
 
+def put(page, tables):
+    """Put tables between the two marks of a page."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(
+            f"{page.name} must hold the two marks {BEGIN.strip()!r} and {END!r}; add them where the tables go."
+        )
+    page.write_text(f"{before}{BEGIN}{tables}\n{END}{after}")
+
+
+def is_close(row):
+    """Whether a peer was as fast, or nearly, or alone reached the target."""
+    return not isinstance(row["sparseopt s"], float) or (row["times as fast"] or CLOSE) < CLOSE
+
+
 def main():
-    """Print the tables, or put them between the two marks of the README."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description="The README's table of races.")
-    parser.add_argument("--write", action="store_true", help="put the tables into README.md")
+    """Print the tables, or put them into the README and the page on speed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description="The tables of races.")
+    parser.add_argument("--write", action="store_true", help="put the tables into the README and the page on speed")
     options = parser.parse_args()
     found = races()
     if not found:
         raise SystemExit(
             "benchmarks/results holds no races yet; run a suite first, for example python -m benchmarks.lasso."
         )
-    scores = [{"suite": name, **score(rows)} for name, rows in found.items()]
+    scores = markdown([{"suite": name, **score(rows)} for name, rows in found.items()])
     rows = [
         {"suite": name, **compared(problem, group)}
         for name, races_of_it in found.items()
         for problem, group in problems(races_of_it).items()
     ]
-    tables = f"{markdown(scores)}\n\n{markdown(rows)}"
-    print(tables)
+    print(f"{scores}\n\n{markdown(rows)}")
     if options.write:
-        readme = ROOT / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        if END not in rest:
-            raise SystemExit(
-                f"README.md must hold the two marks {BEGIN.strip()!r} and {END!r}; add them where the table goes."
-            )
-        readme.write_text(f"{before}{BEGIN}{tables}\n{END}{rest.partition(END)[2]}")
+        put(README, f"{scores}\n\n{markdown(list(filter(is_close, rows)))}")
+        put(PAGE, f"{scores}\n\n{markdown(rows)}")
 
 
 if __name__ == "__main__":
