@@ -21,11 +21,7 @@ import enum
 import functools
 import hashlib
 import math
-import os
-import pickle
-import stat
 import sys
-import tempfile
 from abc import ABCMeta
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
@@ -58,6 +54,8 @@ from numba.extending import (
     typeof_impl,
     unbox,
 )
+
+from sparseopt._store import bundle_directories, cache_directory, read, write
 
 # Never nnan or ninf: tests for NaN and infinity must keep their meaning in compiled code.
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
@@ -505,7 +503,7 @@ class Store(_Cache):
         for directory, processor in places:
             if directory is None:
                 continue
-            parts = _read(directory / self._file_name(signature, processor))
+            parts = read(directory / self._file_name(signature, processor))
             if parts is not None:
                 return compiler.CompileResult._rebuild(target_context, *parts)
         return None
@@ -517,7 +515,7 @@ class Store(_Cache):
         if directory is None or compiled.library.has_dynamic_globals or self._is_outdated(signature):
             return
         processor = compiled.library.codegen.magic_tuple()
-        _write(directory / self._file_name(signature, processor), dumps(compiled._reduce()))
+        write(directory / self._file_name(signature, processor), dumps(compiled._reduce()))
 
     def _is_outdated(self, signature):
         """Whether a function was redefined after its digest was taken (in a notebook): the name would lie."""
@@ -557,80 +555,6 @@ def _levels_below(native):
     triple, _, features = native
     present = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
     return [(triple, level, "") for level, needed in _LEVELS.items() if needed <= present]
-
-
-def _read(file):
-    """Contents of one file, or None where it is missing, damaged or not readable."""
-    try:
-        raw = file.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
-        return None
-    try:
-        return pickle.loads(raw[32:])  # noqa: S301 (the directory is this user's alone, see _is_private)
-    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):
-        return None
-
-
-def _write(file, data):
-    """Write a file whole or not at all, whatever else writes it at the same time."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(hashlib.sha256(data).digest() + data)
-        os.replace(temporary, file)
-        _evict(file.parent)
-    except OSError:
-        return  # a full or read-only disk costs the next process a compilation, nothing more
-
-
-def _evict(directory, keep=2000):
-    """Remove the oldest files beyond `keep`: edits of the code leave files that no one asks for again."""
-    files = sorted(directory.glob("*.nbc"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-keep]:
-        file.unlink(missing_ok=True)
-
-
-@functools.cache
-def cache_directory():
-    """Directory of this user's compiled kernels, or None where none is usable."""
-    chosen = os.environ.get("SPARSEOPT_CACHE_DIR")
-    if chosen == "off":
-        return None
-    user = os.getuid() if sys.platform != "win32" else "user"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    candidates = [Path(chosen)] if chosen else [home / "sparseopt", Path(tempfile.gettempdir()) / f"sparseopt-{user}"]
-    return next(filter(_is_usable, candidates), None)
-
-
-def _is_usable(directory):
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _is_private(directory) and os.access(directory, os.W_OK)
-    except (OSError, RuntimeError):  # RuntimeError: no home directory
-        return False
-
-
-def _is_private(directory, trusted=()):
-    """Whether only this user can put files there: they are unpickled, so they must be our own."""
-    if sys.platform == "win32":
-        return True
-    status = directory.lstat()
-    owned = status.st_uid == os.getuid() or status.st_uid in trusted
-    return stat.S_ISDIR(status.st_mode) and owned and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-@functools.cache
-def bundle_directories():
-    """Read-only directories of portable kernels: SPARSEOPT_BUNDLE, then the package sparseopt_bundle."""
-    found = []
-    if os.environ.get("SPARSEOPT_CACHE_DIR") != "off":
-        if chosen := os.environ.get("SPARSEOPT_BUNDLE"):
-            found.append(Path(chosen))
-        found += [Path(entry or ".") / "sparseopt_bundle" for entry in sys.path]
-    # Files of root are trusted: root could replace the interpreter as well.
-    return [directory for directory in found if directory.is_dir() and _is_private(directory, trusted=(0,))]
 
 
 # Kernels

@@ -12,7 +12,7 @@ import numpy as np
 
 import sparseopt as so
 from sparseopt import pruning, report
-from sparseopt._jit import bundle_directories, cache_directory
+from sparseopt._store import bundle_directories, cache_directory
 from sparseopt.reading import Dataset, read
 from sparseopt.warmup import warmup
 

@@ -14,7 +14,7 @@ from numba.core.registry import cpu_target
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt import _jit
+from sparseopt import _jit, _store
 from sparseopt.kernels.descent import descend
 
 RNG = np.random.default_rng(0)
@@ -264,7 +264,7 @@ print(np.concatenate(found).tolist())
 
 def test_without_compilation_the_numbers_are_the_same(run):
     """To the rounding of seven iterations: compiled sums are reassociated."""
-    compiled = np.array(eval(run(COMPARED, SPARSEOPT_CACHE_DIR=str(_jit.cache_directory() or "off"))))
+    compiled = np.array(eval(run(COMPARED, SPARSEOPT_CACHE_DIR=str(_store.cache_directory() or "off"))))
     plain = np.array(eval(run(COMPARED, NUMBA_DISABLE_JIT="1")))
     np.testing.assert_allclose(plain, compiled, rtol=0, atol=1e-12)
 
@@ -484,17 +484,17 @@ def test_the_store_lies_in_the_users_cache_by_default(run, tmp_path):
 
 def test_a_directory_that_others_can_write_is_not_used(tmp_path, monkeypatch):
     directory = tmp_path / "cache"
-    assert _jit._is_usable(directory)
+    assert _store.is_usable(directory)
     for mode in (0o770, 0o702):
         directory.chmod(mode)
-        assert not _jit._is_usable(directory)
+        assert not _store.is_usable(directory)
     directory.chmod(0o700)
     link = tmp_path / "link"
     link.symlink_to(directory)
-    assert not _jit._is_usable(link)
+    assert not _store.is_usable(link)
     owner = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
-    assert not _jit._is_usable(directory)
+    assert not _store.is_usable(directory)
 
 
 def test_a_directory_that_others_can_write_is_not_read(run, tmp_path):
@@ -534,5 +534,5 @@ def test_only_the_newest_files_are_kept(tmp_path):
         file = tmp_path / f"{age}.nbc"
         file.write_bytes(b"")
         os.utime(file, (age, age))
-    _jit._evict(tmp_path, keep=2)
+    _store.evict(tmp_path, keep=2)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["3.nbc", "4.nbc"]
