@@ -202,7 +202,7 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
         return _certify_composed(problem, w, duals)
     if stationary_points.covers(problem):
         return _certify_first_order(problem, w, duals)
-    if needs_multipliers(problem):
+    if needs_multipliers(problem) or (ray is not None and kkt.covers(problem)):
         return _certify_rows(problem, w, duals, ray)
     here = examine(problem, w)
     return _certified(problem, w, here, lower_bound, tree)
@@ -349,7 +349,7 @@ def _certify_rows(problem, w, duals, ray):
             return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
         if kkt.check_dual_ray(problem, ray).holds:
             return replace(unproven, proof="unbounded ray")
-        return replace(_certify_rows(problem, w, duals, None), ray=ray)
+        return replace(certify_private(problem, w, duals=duals), ray=ray)
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
     return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
@@ -412,7 +412,11 @@ def dual_bound(problem, w, slope):
         return -np.inf
     form = convex_form(problem.proximal, w.size)
     if isinstance(problem.loss, Quadratic):
-        return _quadratic_bound(problem.loss, form, w, slope)
+        bound = _quadratic_bound(problem.loss, form, w, slope)
+        if bound == -np.inf and kkt.covers(problem):
+            # a slope that rounding keeps from zero costs little where there is curvature
+            bound = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w)).lower_bound
+        return bound
     if isinstance(problem.loss, DualLoss):
         return _ray_bound(problem.loss, form, w)
     return _sample_bound(problem.loss, form, w, slope)

@@ -37,6 +37,20 @@ def _negative_curvature(matrix):
     return 0.0
 
 
+def is_nearly_flat(loss) -> bool:
+    """Whether some direction of a `Quadratic` has at most a thousandth part of the largest curvature, or none at all.
+
+    Along it coordinate descent takes thousands of epochs, and there may be no minimum.
+    """
+    return kept(loss, "_is_nearly_flat", lambda: _has_small_eigenvalue(loss.Q.matrix))
+
+
+def _has_small_eigenvalue(matrix):
+    matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
+    spectrum = np.linalg.eigvalsh(_double(matrix))
+    return bool(spectrum.size and spectrum[0] <= 1e-3 * spectrum[-1])
+
+
 def fills_up(matrix):
     """Whether the Cholesky factor of a sparse symmetric matrix may be expected to be nearly full.
 

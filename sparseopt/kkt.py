@@ -27,6 +27,8 @@ from sparseopt.losses.base import kept
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
 _LARGEST_CHOLESKY = 4000
+# Up to this many its factor is kept: a run may ask for it several times.
+_KEPT_FACTOR = 1000
 _LARGEST_ROW_SCAN = 20_000_000
 
 
@@ -310,15 +312,22 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
         return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
-    H = _hessian(loss) + np.diag(form.ridge)
-    # What rounding may have added to the smallest eigenvalue is taken off before.
-    margin = 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
-    try:
-        L = np.linalg.cholesky(H - margin * np.eye(p))
-    except np.linalg.LinAlgError:
+    L = kept(problem, "_curvature_factor", lambda: _factor(loss, form)) if p <= _KEPT_FACTOR else _factor(loss, form)
+    if L is None:
         return np.inf
     # a factor 2 is far more than the rounding of the solve
     return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
+
+
+def _factor(loss, form):
+    """Cholesky factor of the Hessian of loss and ridge, or None where it may be singular."""
+    H = _hessian(loss) + np.diag(form.ridge)
+    # What rounding may have added to the smallest eigenvalue is taken off before.
+    margin = 4 * len(H) * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
+    try:
+        return np.linalg.cholesky(H - margin * np.eye(len(H)))
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _stand_alone(Q, at):

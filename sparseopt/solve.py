@@ -20,10 +20,10 @@ from sparseopt.certificate import (
     needs_multipliers,
     objective_at_zero,
 )
-from sparseopt.curvature import least_curvature
+from sparseopt.curvature import is_nearly_flat, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
-from sparseopt.penalties import L1, Penalty
+from sparseopt.penalties import L1, Penalty, Zero
 from sparseopt.problem import Problem
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
@@ -88,6 +88,8 @@ def default_solver(problem):
     monotone least squares            MonotoneWorkingSet
     linear rows of a quadratic        InteriorPoint
     the same, few rows and bounds     ActiveSet
+    a quadratic, no penalty or rows   InteriorPoint
+    few coefficients, almost flat     ActiveSet
     other rows, functions of yours    AugmentedLagrangian
     least squares and a penalty       WorkingSet
     the same, dense, on few features  GramDescent
@@ -110,6 +112,8 @@ def default_solver(problem):
         return _SORTED
     if needs_multipliers(problem):
         return _under_rows(problem)
+    if isinstance(problem.loss, Quadratic) and (solver := _without_rows(problem)):
+        return solver
     if isinstance(problem.loss, DualLoss):
         for solver in _COUPLED:
             if solver.rejects(problem) is None:
@@ -149,6 +153,15 @@ def _under_rows(problem):
     # a curvature that rounding made is taken by the interior point method only
     is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
     return ActiveSet() if is_convex else InteriorPoint()
+
+
+def _without_rows(problem):
+    """The solver of a quadratic that coordinate descent would take long for, or not see to be unbounded; None of another."""
+    if not kkt.covers(problem) or least_curvature(problem.loss) < 0.0:
+        return None
+    if n_sides(problem) <= _FEW_SIDES:
+        return ActiveSet() if is_nearly_flat(problem.loss) else None
+    return InteriorPoint() if isinstance(problem.proximal, Zero) else None
 
 
 def _is_little(problem):
@@ -339,6 +352,8 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
             if not np.logical_and.reduce(np.isfinite(state.w)):
                 state.w, state.status = first, Status.DIVERGED
             status = state.status or watch.judge(state)
+            if status is Status.STALLED and watch.is_met(state):
+                status = Status.CONVERGED  # by the problem's measure, if not by the solver's own
         seconds = time.perf_counter() - start
         if status is None and state.iterations >= limits.iterations:
             status = Status.ITERATION_LIMIT
@@ -391,6 +406,18 @@ class _Watch:
             return None
         if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
             return None
+        if self.is_met(state):
+            return Status.CONVERGED
+        if is_rounding:
+            return Status.STALLED
+        self.next_look = state.iterations + max(1, state.iterations // 4)
+        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
+        return None
+
+    def is_met(self, state):
+        """Whether the gap is within the tolerance, looked at now; False where only a solver can say."""
+        if self.is_blind or not self.has_dual:
+            return False
         # the point that would be returned, which is rounded where the data is float32
         w = np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
         here = examine(self.problem, w)
@@ -399,13 +426,7 @@ class _Watch:
         gap = abs(here.objective - here.bound)
         # at the start both the objective and that at zero may be zero
         self.gap = 0.0 if gap == 0.0 else gap / reference if reference > 0.0 else np.inf
-        if self.gap <= self.tol and self.problem.violation(w) <= self.tol:
-            return Status.CONVERGED
-        if is_rounding:
-            return Status.STALLED
-        self.next_look = state.iterations + max(1, state.iterations // 4)
-        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
-        return None
+        return self.gap <= self.tol and self.problem.violation(w) <= self.tol
 
 
 def _read_only(w):

@@ -51,6 +51,9 @@ SLOW = so.ProximalGradient(accelerated=False)
             ),
             so.InteriorPoint,
         ),
+        (so.Problem(so.Quadratic(np.eye(10), np.ones(10)), so.L1(0.1)), so.CoordinateDescent),
+        (so.Problem(so.Quadratic(np.ones((10, 10)), np.ones(10)), so.L1(0.1)), so.ActiveSet),
+        (so.Problem(so.Quadratic(np.eye(150), np.ones(150))), so.InteriorPoint),
     ],
 )
 def test_each_kind_of_problem_has_a_solver_that_takes_it(problem, solver):
@@ -350,6 +353,31 @@ def test_infeasible_and_unbounded_are_statuses_with_a_ray():
     )
     assert unbounded.status is so.Status.UNBOUNDED
     assert unbounded.certificate.proof == "unbounded ray"
+
+
+@pytest.mark.parametrize("penalty", [so.Zero(), so.L1(0.1), so.Nonnegative(so.Zero())], ids=repr)
+def test_a_quadratic_without_rows_that_falls_for_ever_is_unbounded_by_a_ray(penalty):
+    problem = so.Problem(so.Quadratic(np.diag([1.0, 0.0]), np.array([-1.0, -1.0])), penalty)
+    solution = so.solve(problem)
+    assert solution.status is so.Status.UNBOUNDED
+    assert solution.certificate.proof == "unbounded ray"
+    solution.certificate.verify(problem)
+    with pytest.raises(so.CertificateError, match="unbounded ray"):
+        solution.certificate.verify(so.Problem(so.Quadratic(np.eye(2), np.array([-1.0, -1.0])), penalty))
+
+
+@pytest.mark.parametrize("solver", [None, so.CoordinateDescent(), so.InteriorPoint()], ids=repr)
+def test_an_ill_conditioned_quadratic_without_a_penalty_has_a_bound(solver):
+    """No point has a slope of exactly zero there; what is left of it costs little where there is curvature."""
+    columns = np.random.default_rng(5).standard_normal((15, 5))
+    columns[:, 0] = columns[:, -1] + 1e-3 * columns[:, 0]
+    Q, c = columns.T @ columns / 5, np.arange(1.0, 6.0)
+    problem = so.Problem(so.Quadratic(Q, c))
+    solution = so.solve(problem, solver)
+    assert solution.status is so.Status.CONVERGED
+    least = -c @ np.linalg.solve(Q, c) / 2
+    assert solution.certificate.lower_bound <= least * (1 - 1e-9)
+    assert solution.certificate.relative_gap <= 1e-6
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csc_array], ids=["dense", "sparse"])
