@@ -5,6 +5,7 @@ from sparseopt.bound_tree import ProofNode as ProofNode
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify
+from sparseopt.choice import default_solver as default_solver
 from sparseopt.constraints import Box as Box
 from sparseopt.constraints import Cardinality as Cardinality
 from sparseopt.constraints import Constraint as Constraint
@@ -91,7 +92,6 @@ from sparseopt.solution import NotCertified as NotCertified
 from sparseopt.solution import Solution as Solution
 from sparseopt.solution import Status as Status
 from sparseopt.solution import UnsupportedProblem as UnsupportedProblem
-from sparseopt.solve import default_solver as default_solver
 from sparseopt.solve import solve as solve
 from sparseopt.solvers.active_set import ActiveSet as ActiveSet
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian as AugmentedLagrangian

@@ -1,13 +1,8 @@
 """Certificates: what is proven about a point, from the problem and the point alone.
 
-For a convex problem the proof is weak duality. With v_i a slope of phi in the i-th fitted
-value and t = -X'(s v), every v gives the lower bound
-
-    D(v) = - sum_i s_i phi*(y_i, v_i) - g*(t)
-
-provided that t lies in the range of slopes of g and, with an intercept, sum_i s_i v_i = 0.
-The slopes at w are projected and scaled until both hold (Fenchel, 1949; for the lasso Kim et
-al., 2007). All sums are in float64, and the bound is lowered by a margin for rounding.
+What proves a bound depends on the problem: weak duality (`duality`), multipliers of rows and rays
+(`kkt`), weights of losses (`worst_bound`), a tree over supports (`bound_tree`), or nothing
+(`stationary_points`). All sums are in float64, and bounds are lowered by a margin for rounding.
 """
 
 from __future__ import annotations
@@ -15,43 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
 
 from sparseopt import kkt, stationary_points
 from sparseopt.bound_tree import BoundTree
 from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
     convex_form,
-    has_conjugate,
-    loss_conjugate,
     penalty_value,
-    sample_slopes,
-    slope_scale,
 )
-from sparseopt.constraints import Box, Cardinality, Intersection, LinearConstraint
 from sparseopt.curvature import least_curvature
+from sparseopt.duality import ROUNDING, dual_bound
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
-from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.lasso_bound import examine_lasso
-from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
+from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
-from sparseopt.penalties import Penalty, ProximalTerm
-from sparseopt.problem import Problem, is_priced, parts_of, without_price
-from sparseopt.row_subsets import RowSubset
+from sparseopt.penalties import ProximalTerm
+from sparseopt.problem import Problem
+from sparseopt.stationarity import stationarity
 from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
-# Relative error of the float64 sums that make up a bound, with room to spare.
-_ROUNDING = 1e-14
 # The relative gap is taken over the objective at w, but at least over this part of the
 # objective at zero, so that a perfect fit can end.
 _FLOOR = 1e-6
-# Unpenalised coefficients are projected out by least squares while that is cheap.
-_PROJECTION_WORK = 2e9
-# Newton steps that bring slopes of losses which are no sums over samples to zero: a few near an optimum.
-_SETTLING_STEPS = 8
 
 
 class CertificateError(RuntimeError):
@@ -218,7 +201,7 @@ def certify_little_lasso(problem, w):
     values, means, _, at_zero = problem.loss.little
     target = problem.loss.target
     objective, bound, distance = look_at_lasso(
-        values, means, target, problem.penalty.alpha, w, at_zero, _ROUNDING, np.empty_like(target)
+        values, means, target, problem.penalty.alpha, w, at_zero, ROUNDING, np.empty_like(target)
     )
     is_proven = bound > -np.inf
     return Certificate(
@@ -267,7 +250,7 @@ def _examine(problem, w):
     if type(problem.loss) is LeastSquares and problem.proximal is not None:
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
-            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, _ROUNDING)
+            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, ROUNDING)
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
@@ -393,291 +376,3 @@ def _has_no_simple_dual(problem):
 def is_composed(problem):
     """Whether the penalty has no prox of its own: it is one of a linear map of w."""
     return not isinstance(problem.penalty, ProximalTerm)
-
-
-def knows_dual(problem):
-    """Whether duality bounds the problem: it is convex, and its conjugates are known."""
-    return kept(problem, "_knows_dual", lambda: _knows_dual(problem))
-
-
-def _knows_dual(problem):
-    term = problem.proximal
-    has_form = term is not None and convex_form(term, problem.n_features) is not None
-    return has_form and (isinstance(problem.loss, Quadratic) or has_conjugate(problem.loss))
-
-
-def dual_bound(problem, w, slope):
-    """The best lower bound that duality gives from w and the slope of the loss there; -inf where none is known."""
-    if not knows_dual(problem):
-        return -np.inf
-    form = convex_form(problem.proximal, w.size)
-    if isinstance(problem.loss, Quadratic):
-        bound = _quadratic_bound(problem.loss, form, w, slope)
-        if bound == -np.inf and kkt.covers(problem):
-            # a slope that rounding keeps from zero costs little where there is curvature
-            bound = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w)).lower_bound
-        return bound
-    if isinstance(problem.loss, DualLoss):
-        return _ray_bound(problem.loss, form, w)
-    return _sample_bound(problem.loss, form, w, slope)
-
-
-def _sample_bound(loss, form, w, slope):
-    weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
-    v = sample_slopes(loss, w)
-    t = -slope
-    if loss.intercept and not isinstance(loss, LeastSquares):  # whose columns and targets are centred
-        v = _balanced(v, weights)
-        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    if (basis := form.free_directions()) is not None:
-        v = _orthogonal(loss, v, weights, np.column_stack([loss.X.matvec(direction) for direction in basis.T]))
-        if v is None:
-            return -np.inf
-        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    flat = False
-    while (stuck := form.stuck(t)) is not None:
-        flat = flat | stuck
-        v = _without_columns(loss, v, weights, np.flatnonzero(flat))
-        if v is None:
-            return -np.inf
-        t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
-    scale = form.largest_scale(t)
-    if isinstance(loss, LeastSquares):
-        known = loss.residual(w)
-        mass, squares = (known.mass, known.squares) if v is known.values else (weights * v, None)
-        scale, value, size = _half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
-    else:
-        terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
-        value, size = float(terms.sum()), float(np.abs(terms).sum())
-    penalty = form.conjugate_near(scale * t)
-    return -value - penalty - _ROUNDING * (size + abs(penalty))
-
-
-def _half_squares(loss, v, mass, squares, scale, *, may_shrink):
-    """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
-
-    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k; `mass` is s v, and `squares` its
-    product with v where that is known.
-    """
-    products = mass * loss.target
-    pull = float(np.add.reduce(products))
-    if squares is None:
-        squares = float(np.add.reduce(mass * v))
-    if may_shrink and squares > 0.0:
-        scale = min(max(-pull / squares, 0.0), scale)
-    curved = scale * scale * squares / 2
-    return scale, curved + scale * pull, curved + scale * float(np.add.reduce(np.abs(products)))
-
-
-def _ray_bound(loss, form, w):
-    """The bound of the slopes at w, after Newton steps on what is free to move, which bring its slopes to zero."""
-    ray, flat = loss.dual_ray(w), np.zeros(w.size, dtype=bool)
-    t = -ray.slope
-    if (basis := form.free_directions()) is not None:
-        ray = _settled_ray(loss, w, np.arange(w.size), basis)
-        if ray is None:
-            return -np.inf
-        t = -ray.slope
-        t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
-    while (stuck := form.stuck(t)) is not None:
-        flat |= stuck
-        columns = np.flatnonzero(flat)
-        ray = _settled_ray(loss, w, columns, np.eye(columns.size))
-        if ray is None:
-            return -np.inf
-        t = np.where(flat, 0.0, -ray.slope)
-    scale = form.largest_scale(t)
-    if form.is_homogeneous:
-        scale = min(scale, ray.best_scale(scale))
-    value, size = ray.conjugate(scale)
-    penalty = form.conjugate(form.nearest_slope(scale * t))
-    return -value - penalty - _ROUNDING * (size + abs(penalty))
-
-
-def _settled_ray(loss, w, columns, basis):
-    """The ray of slopes that are zero along a basis of the columns, near w; None where that costs too much."""
-    n = loss.n_entries / max(loss.n_features, 1)
-    if n * columns.size**2 > _PROJECTION_WORK:
-        return None
-    w = np.array(w)
-    rounding = 1e-13 * float(np.max(np.abs(loss.gradient(np.zeros_like(w))), initial=0.0))
-    for _ in range(_SETTLING_STEPS):
-        ray = loss.dual_ray(w)
-        rest = basis.T @ ray.slope[columns]
-        if np.all(np.abs(rest) <= rounding * np.sum(np.abs(basis), axis=0)):
-            return ray
-        H = basis.T @ loss.hessian(w, columns) @ basis
-        w[columns] -= basis @ np.linalg.lstsq(H, rest, rcond=1e-12)[0]
-        if not np.all(np.isfinite(w)):
-            break
-    return None
-
-
-def _balanced(v, weights):
-    """v with sum_i weights_i v_i = 0: the heavier of its signs is scaled down, which keeps it a slope."""
-    mass = weights * v
-    above, below = float(np.sum(mass[v > 0])), -float(np.sum(mass[v < 0]))
-    if above == 0.0 or below == 0.0:
-        return np.zeros_like(v)
-    if above > below:
-        return np.where(v > 0, v * (below / above), v)
-    return np.where(v < 0, v * (above / below), v)
-
-
-def _without_columns(loss, v, weights, columns):
-    """v made orthogonal to some columns of X; None where that costs too much."""
-    if v.size * columns.size * min(v.size, columns.size) > _PROJECTION_WORK:
-        return None
-    return _orthogonal(loss, v, weights, loss.X.restrict(columns).to_array())
-
-
-def _orthogonal(loss, v, weights, A):
-    """v made orthogonal to the columns of A and scaled into the range of slopes; None where that costs too much."""
-    n = v.size
-    if n * A.shape[1] * min(A.shape) > _PROJECTION_WORK:
-        return None
-    if loss.intercept:
-        A = np.column_stack([A, np.ones(n)])
-    root = np.sqrt(np.broadcast_to(weights, n))
-    A, rest = root[:, None] * A, root * v
-    for _ in range(2):  # the second time takes off the rounding of the first
-        rest = rest - A @ np.linalg.lstsq(A, rest, rcond=None)[0]
-    projected = np.divide(rest, root, out=np.zeros_like(rest), where=root > 0)
-    return slope_scale(loss, projected) * projected
-
-
-def _quadratic_bound(loss, form, w, slope):
-    """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
-
-    -f'(x) must be a slope of g. From x = w, steps bring it to zero where it has a sign that no
-    slope has; then x moves towards the minimiser of f, which scales it by a factor k:
-    x = k x - (1 - k) q with Q q = c.
-    """
-    Q, c = loss.Q, loss.c.astype(np.float64)
-    x, t = w, -slope
-    if (basis := form.free_directions()) is not None:
-        x = _balanced_along(Q, c, x, basis)
-        t = -(Q.matvec(x) + c)
-        if np.any(np.abs(basis.T @ t) > 1e-12 * (np.abs(basis).T @ (np.abs(c) + np.abs(t)))):
-            return -np.inf
-        t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
-    flat = np.zeros(t.size, dtype=bool)
-    while (stuck := form.stuck(t)) is not None:
-        flat |= stuck
-        x = _flattened(Q, c, x, np.flatnonzero(flat))
-        t = -(Q.matvec(x) + c)
-        if np.any(np.abs(t[flat]) > 1e-12 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))):
-            return -np.inf
-        t[flat] = 0.0
-    scale = form.largest_scale(t)
-    if scale < 1.0:
-        scale *= 1.0 - 1e-12
-        q = _solve_symmetric(Q.matrix, c)
-        x = scale * x - (1.0 - scale) * q
-        t = -(Q.matvec(x) + c)
-        margin = 1e-9 * (np.abs(c).max(initial=0.0) + np.abs(t).max(initial=0.0))
-        nearest = form.nearest_slope(t)
-        if np.any(np.abs(t - nearest) > margin):
-            return -np.inf
-        t = nearest
-    curved = float(x @ Q.matvec(x)) / 2
-    penalty = form.conjugate(t)
-    return -curved - penalty - _ROUNDING * (abs(curved) + abs(penalty) + float(np.sum(np.abs(c * x))))
-
-
-def _flattened(Q, c, x, columns):
-    """x with steps on some coordinates that bring the slope to zero there."""
-    block = Q.matrix[:, columns][columns]
-    block = (block.toarray() if sparse.issparse(block) else block).astype(np.float64)
-    x = np.array(x)
-    for _ in range(2):  # the second time takes off the rounding of the first
-        x[columns] -= np.linalg.lstsq(block, (Q.matvec(x) + c)[columns], rcond=None)[0]
-    return x
-
-
-def _balanced_along(Q, c, x, basis):
-    """x with a step along a basis that takes the slope's part in it to zero."""
-    block = basis.T @ np.column_stack([Q.matvec(direction) for direction in basis.T])
-    for _ in range(2):  # the second time takes off the rounding of the first
-        x = x - basis @ np.linalg.lstsq(block, basis.T @ (Q.matvec(x) + c), rcond=None)[0]
-    return x
-
-
-def _solve_symmetric(matrix, c):
-    dense = matrix.toarray() if not isinstance(matrix, np.ndarray) else matrix
-    return np.linalg.lstsq(dense.astype(np.float64), c, rcond=None)[0]
-
-
-def stationarity(problem, w, slope):
-    """Distance of w to a stationary point, in the units of the slope of f, which is given.
-
-    For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
-    L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
-    coordinate descent (of a gradient step, where the term ties coefficients together). Where nonzeros are
-    counted, it is that distance on the support; and for at most k of them it is, off the support, what a
-    step of size 1/L would gain entry (Beck and Eldar, 2013).
-    """
-    if problem.chooses_support and problem.proximal is None:
-        return _sparse_stationarity(problem, w, slope)
-    term = problem.proximal
-    form = None if term is None else convex_form(term, w.size)
-    distance = None if form is None else form.subgradient_distance(w, slope)
-    if distance is not None:
-        return float(np.maximum.reduce(distance, initial=0.0))
-    curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), np.finfo(np.float64).tiny)
-    if not isinstance(term, Penalty):
-        curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)
-        term.private(w.size).prox_into(w - slope / curvature, 1.0 / curvature, nearest)
-        return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
-    moved = np.empty(w.size)
-    fixed_point_distances(term, w, slope, curvatures, moved)
-    return float(np.max(moved, initial=0.0))
-
-
-def _sparse_stationarity(problem, w, slope):
-    if RowSubset.has_rows(problem):
-        return _row_stationarity(problem, w, slope)
-    form = _form_of_nonzeros(problem, w.size)
-    if not isinstance(form, SeparableForm):
-        return np.nan
-    on = w != 0.0
-    distance = form.subgradient_distance(w, slope)
-    if not isinstance(problem.constraint, Cardinality) or is_priced(problem.penalty):
-        return float(np.max(distance[on], initial=0.0))
-    if np.count_nonzero(on) < problem.constraint.k:
-        return float(np.max(distance, initial=0.0))
-    inside, outside = float(np.max(distance[on], initial=0.0)), float(np.max(distance[~on], initial=0.0))
-    smallest, ridge = float(np.min(np.abs(w[on]), initial=np.inf)), float(np.max(form.b, initial=0.0))
-    # the largest curvature, which takes many products with X, is at least that of any one coefficient
-    if outside <= (float(np.max(problem.loss.curvatures_near(w), initial=0.0)) + ridge) * smallest:
-        return inside
-    curvature = max(problem.loss.lipschitz_near(w) + ridge, np.finfo(np.float64).tiny)
-    return max(inside, outside - curvature * smallest, 0.0)
-
-
-def _row_stationarity(problem, w, slope):
-    """The residual of the optimality conditions on the support of w, under the rows and bounds there."""
-    subset, on = RowSubset.of(problem), np.flatnonzero(w)
-    if isinstance(subset, str):
-        return np.nan
-    lower, upper = subset.lower[on], subset.upper[on]
-    if on.size == 0 or np.any(lower > upper):
-        return 0.0 if on.size == 0 else np.nan
-    rows = LinearConstraint(subset.A[:, on], subset.row_lower, subset.row_upper)
-    # a linear loss has the slope at w everywhere
-    there = Problem(
-        Quadratic(np.zeros((on.size, on.size)), slope[on]),
-        without_price(problem.penalty),
-        Intersection(rows, Box(lower, upper)),
-    )
-    return kkt.kkt_residuals(there, w[on], kkt.recover_duals(there, w[on])).dual
-
-
-def _form_of_nonzeros(problem, p):
-    """The convex form of the penalty on nonzero coefficients, whose price does not vary, within the box."""
-    form = convex_form(without_price(problem.penalty), p)
-    for part in parts_of(problem.constraint):
-        if isinstance(part, Box) and isinstance(form, SeparableForm):
-            lower, upper = part.bounds(p)
-            form = replace(form, lower=np.maximum(form.lower, lower), upper=np.minimum(form.upper, upper))
-    return form

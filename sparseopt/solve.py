@@ -8,168 +8,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt import kkt
 from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
     certify_once,
     examine,
-    is_composed,
-    knows_dual,
     needs_multipliers,
     objective_at_zero,
 )
-from sparseopt.curvature import is_nearly_flat, least_curvature
+from sparseopt.choice import FEW, default_solver
+from sparseopt.duality import knows_dual
 from sparseopt.inputs import as_coefficients, as_count, as_number
-from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
-from sparseopt.penalties import L1, Penalty, Zero
+from sparseopt.penalties import L1
 from sparseopt.problem import Problem
-from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
-from sparseopt.solvers.active_set import ActiveSet, n_sides
-from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.block_descent import BlockDescent
-from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet
-from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.coupled_newton import CoupledNewton
-from sparseopt.solvers.gram_descent import GramDescent, account_of, descend_from_zero
-from sparseopt.solvers.hard_thresholding import HardThresholding
-from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.local_search import LocalSearch
-from sparseopt.solvers.minimax import Minimax
-from sparseopt.solvers.minimax_search import MinimaxSearch
-from sparseopt.solvers.monotone import MonotoneWorkingSet
-from sparseopt.solvers.prox_newton import ProxNewton
-from sparseopt.solvers.proximal_gradient import ProximalGradient
-from sparseopt.solvers.row_descent import RowDescent
-from sparseopt.solvers.slope_working_set import SlopeWorkingSet
-from sparseopt.solvers.smoothed_minimax import SmoothedMinimax
-from sparseopt.solvers.splitting import Splitting
+from sparseopt.solvers.gram_descent import account_of, descend_from_zero
 from sparseopt.solvers.working_set import WorkingSet
 
-# Entries of X up to which plain descent is quicker than working sets, where these cannot begin with all features:
-# 1.1 to 3.9 times on designs from 120 x 500 to 1000 x 5000 (sparse); at 300 x 1000 (dense) both take the same time.
-_LITTLE = 130_000
-# Rows and coefficients up to which the changes of an active set take less time than the iterations of an interior
-# point: 1.7 to 2.4 times on portfolios and random rows up to 150 coefficients; a linear program takes a third more at 60.
-_FEW_SIDES = 120
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
 _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
-# Solvers are frozen, so that one of each serves all runs.
-_FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
-_FEW_NAME = repr(_FEW)
-_THRESHOLDS = HardThresholding(), AugmentedLagrangian()
-_WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
-_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
-
-
-def default_solver(problem):
-    """The solver that `solve` takes where none is given.
-
-    ================================  =================
-    problem                           solver
-    ================================  =================
-    a best subset of least squares    LocalSearch
-    a support under linear rows       LocalSearch
-    at most k nonzeros otherwise      HardThresholding
-    the worst of several losses       Minimax
-    the same, a best subset           MinimaxSearch
-    the same, large both ways         SmoothedMinimax
-    several responses                 RowDescent
-    Cox or Multinomial                CoupledNewton
-    a penalty of a linear map         Splitting
-    least squares and SLOPE           SlopeWorkingSet
-    few linear rows and an L1 term    ConstrainedWorkingSet
-    monotone least squares            MonotoneWorkingSet
-    linear rows of a quadratic        InteriorPoint
-    the same, few rows and bounds     ActiveSet
-    a quadratic, no penalty or rows   InteriorPoint
-    few coefficients, almost flat     ActiveSet
-    other rows, functions of yours    AugmentedLagrangian
-    least squares and a penalty       WorkingSet
-    the same, dense, on few features  GramDescent
-    the same on little data           CoordinateDescent
-    a sum over samples and a penalty  ProxNewton
-    another loss and a penalty        CoordinateDescent
-    a penalty on groups               BlockDescent
-    a projection (simplex, L1 ball)   ProximalGradient
-    ================================  =================
-    """
-    if _FEW.rejects(problem) is None:  # it takes none that chooses a support
-        return _FEW
-    if not isinstance(problem.loss, Loss):
-        return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
-    if problem.chooses_support and (solver := _for_supports(problem)):
-        return solver
-    if is_composed(problem):
-        return Splitting()
-    if _SORTED.rejects(problem) is None:
-        return _SORTED
-    if needs_multipliers(problem):
-        return _under_rows(problem)
-    if isinstance(problem.loss, Quadratic) and (solver := _without_rows(problem)):
-        return solver
-    if isinstance(problem.loss, DualLoss):
-        for solver in _COUPLED:
-            if solver.rejects(problem) is None:
-                return solver
-    if isinstance(problem.proximal, Penalty):
-        if _is_little(problem):
-            return CoordinateDescent()
-        quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
-        return next(quick, CoordinateDescent())
-    return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
-
-
-def _for_supports(problem):
-    """The solver of a problem that chooses a support; None where another rule knows one."""
-    if not problem.loss.is_compiled:
-        return None
-    is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares)
-    # of a quadratic under rows it says itself what it does not take
-    if _SUBSETS.rejects(problem) is None or (is_quadratic and RowSubset.has_rows(problem)):
-        return _SUBSETS
-    if problem.proximal is None:
-        return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), _THRESHOLDS[0])
-    return None
-
-
-def _under_rows(problem):
-    """The solver of a problem with linear rows, or with functions of the user's."""
-    if not (isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)):
-        return AugmentedLagrangian()
-    if _MONOTONE.rejects(problem) is None:
-        return _MONOTONE
-    # of a quadratic these say themselves why they do not take it: for negative curvature, say
-    if ConstrainedWorkingSet.pays(problem):
-        return ConstrainedWorkingSet()
-    if n_sides(problem) > _FEW_SIDES:
-        return InteriorPoint()
-    # a curvature that rounding made is taken by the interior point method only
-    is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
-    return ActiveSet() if is_convex else InteriorPoint()
-
-
-def _without_rows(problem):
-    """The solver of a quadratic that coordinate descent would take long for, or not see to be unbounded; None of another."""
-    if not kkt.covers(problem) or least_curvature(problem.loss) < 0.0:
-        return None
-    if n_sides(problem) <= _FEW_SIDES:
-        return ActiveSet() if is_nearly_flat(problem.loss) else None
-    return InteriorPoint() if isinstance(problem.proximal, Zero) else None
-
-
-def _is_little(problem):
-    """Whether all features are visited in less time than a working set takes to be chosen."""
-    if not (isinstance(problem.loss, LeastSquares) and problem.proximal.is_convex):
-        return False
-    p = problem.n_features
-    return p > WorkingSet.fewest and problem.loss.n_entries + p <= _LITTLE
+_FEW_NAME = repr(FEW)
 
 
 def solve(
@@ -237,16 +100,16 @@ def solve(
     is_from_zero = w0 is None and not (callback or trace or progress)
     is_little = solver is None and is_from_zero and _is_little_lasso(problem)
     if solver is None:
-        solver = _FEW if is_little else default_solver(problem)
-    if solver is not _FEW and not isinstance(solver, Solver):
+        solver = FEW if is_little else default_solver(problem)
+    if solver is not FEW and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
-    if solver is not _FEW and (reason := solver.rejects(problem)):
+    if solver is not FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     tol = as_number(tol, "tol", least=0.0)
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     start = time.perf_counter()
-    if solver is _FEW and is_from_zero and time_limit > 0.0:
+    if solver is FEW and is_from_zero and time_limit > 0.0:
         at_once = _solve_little_lasso if is_little else _solve_at_once
         found = at_once(problem, tol, max_iter, start)
         if found is not None:
@@ -304,7 +167,7 @@ def _solve_at_once(problem, tol, max_iter, start):
 
     The same step and the same test as in the loop, without what the loop keeps for steps to come.
     """
-    state = _FEW.step(problem, _FEW.init(problem, np.zeros(problem.n_features)), 0.0, max_iter)
+    state = FEW.step(problem, FEW.init(problem, np.zeros(problem.n_features)), 0.0, max_iter)
     w = state.w
     w += 0.0  # a negative zero becomes a zero
     certificate = certify_once(problem, w.copy())

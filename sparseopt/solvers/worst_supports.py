@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt.certificate import dual_bound
 from sparseopt.constraints import Box
+from sparseopt.duality import dual_bound
 from sparseopt.losses import LeastSquares, Perturbed
 from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import L1, Zero

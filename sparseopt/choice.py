@@ -1,0 +1,146 @@
+"""Which solver takes a problem where none is named."""
+
+from __future__ import annotations
+
+from sparseopt import kkt
+from sparseopt.certificate import is_composed, needs_multipliers
+from sparseopt.curvature import is_nearly_flat, least_curvature
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
+from sparseopt.penalties import Penalty, Zero
+from sparseopt.row_subsets import RowSubset
+from sparseopt.solvers.active_set import ActiveSet, n_sides
+from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
+from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet
+from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.coupled_newton import CoupledNewton
+from sparseopt.solvers.gram_descent import GramDescent
+from sparseopt.solvers.hard_thresholding import HardThresholding
+from sparseopt.solvers.interior_point import InteriorPoint
+from sparseopt.solvers.local_search import LocalSearch
+from sparseopt.solvers.minimax import Minimax
+from sparseopt.solvers.minimax_search import MinimaxSearch
+from sparseopt.solvers.monotone import MonotoneWorkingSet
+from sparseopt.solvers.prox_newton import ProxNewton
+from sparseopt.solvers.proximal_gradient import ProximalGradient
+from sparseopt.solvers.row_descent import RowDescent
+from sparseopt.solvers.slope_working_set import SlopeWorkingSet
+from sparseopt.solvers.smoothed_minimax import SmoothedMinimax
+from sparseopt.solvers.splitting import Splitting
+from sparseopt.solvers.working_set import WorkingSet
+
+# Entries of X up to which plain descent is quicker than working sets, where these cannot begin with all features:
+# 1.1 to 3.9 times on designs from 120 x 500 to 1000 x 5000 (sparse); at 300 x 1000 (dense) both take the same time.
+_LITTLE = 130_000
+# Rows and coefficients up to which the changes of an active set take less time than the iterations of an interior
+# point: 1.7 to 2.4 times on portfolios and random rows up to 150 coefficients; a linear program takes a third more at 60.
+_FEW_SIDES = 120
+# Solvers are frozen, so that one of each serves all runs.
+FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
+_THRESHOLDS = HardThresholding(), AugmentedLagrangian()
+_WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
+_COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+
+
+def default_solver(problem):
+    """The solver that `solve` takes where none is given.
+
+    ================================  =================
+    problem                           solver
+    ================================  =================
+    a best subset of least squares    LocalSearch
+    a support under linear rows       LocalSearch
+    at most k nonzeros otherwise      HardThresholding
+    the worst of several losses       Minimax
+    the same, a best subset           MinimaxSearch
+    the same, large both ways         SmoothedMinimax
+    several responses                 RowDescent
+    Cox or Multinomial                CoupledNewton
+    a penalty of a linear map         Splitting
+    least squares and SLOPE           SlopeWorkingSet
+    few linear rows and an L1 term    ConstrainedWorkingSet
+    monotone least squares            MonotoneWorkingSet
+    linear rows of a quadratic        InteriorPoint
+    the same, few rows and bounds     ActiveSet
+    a quadratic, no penalty or rows   InteriorPoint
+    few coefficients, almost flat     ActiveSet
+    other rows, functions of yours    AugmentedLagrangian
+    least squares and a penalty       WorkingSet
+    the same, dense, on few features  GramDescent
+    the same on little data           CoordinateDescent
+    a sum over samples and a penalty  ProxNewton
+    another loss and a penalty        CoordinateDescent
+    a penalty on groups               BlockDescent
+    a projection (simplex, L1 ball)   ProximalGradient
+    ================================  =================
+    """
+    if FEW.rejects(problem) is None:  # it takes none that chooses a support
+        return FEW
+    if not isinstance(problem.loss, Loss):
+        return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
+    if problem.chooses_support and (solver := _for_supports(problem)):
+        return solver
+    if is_composed(problem):
+        return Splitting()
+    if _SORTED.rejects(problem) is None:
+        return _SORTED
+    if needs_multipliers(problem):
+        return _under_rows(problem)
+    if isinstance(problem.loss, Quadratic) and (solver := _without_rows(problem)):
+        return solver
+    if isinstance(problem.loss, DualLoss):
+        for solver in _COUPLED:
+            if solver.rejects(problem) is None:
+                return solver
+    if isinstance(problem.proximal, Penalty):
+        if _is_little(problem):
+            return CoordinateDescent()
+        quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
+        return next(quick, CoordinateDescent())
+    return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+
+
+def _for_supports(problem):
+    """The solver of a problem that chooses a support; None where another rule knows one."""
+    if not problem.loss.is_compiled:
+        return None
+    is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares)
+    # of a quadratic under rows it says itself what it does not take
+    if _SUBSETS.rejects(problem) is None or (is_quadratic and RowSubset.has_rows(problem)):
+        return _SUBSETS
+    if problem.proximal is None:
+        return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), _THRESHOLDS[0])
+    return None
+
+
+def _under_rows(problem):
+    """The solver of a problem with linear rows, or with functions of the user's."""
+    if not (isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)):
+        return AugmentedLagrangian()
+    if _MONOTONE.rejects(problem) is None:
+        return _MONOTONE
+    # of a quadratic these say themselves why they do not take it: for negative curvature, say
+    if ConstrainedWorkingSet.pays(problem):
+        return ConstrainedWorkingSet()
+    if n_sides(problem) > _FEW_SIDES:
+        return InteriorPoint()
+    # a curvature that rounding made is taken by the interior point method only
+    is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
+    return ActiveSet() if is_convex else InteriorPoint()
+
+
+def _without_rows(problem):
+    """The solver of a quadratic that coordinate descent would take long for, or not see to be unbounded; None of another."""
+    if not kkt.covers(problem) or least_curvature(problem.loss) < 0.0:
+        return None
+    if n_sides(problem) <= _FEW_SIDES:
+        return ActiveSet() if is_nearly_flat(problem.loss) else None
+    return InteriorPoint() if isinstance(problem.proximal, Zero) else None
+
+
+def _is_little(problem):
+    """Whether all features are visited in less time than a working set takes to be chosen."""
+    if not (isinstance(problem.loss, LeastSquares) and problem.proximal.is_convex):
+        return False
+    p = problem.n_features
+    return p > WorkingSet.fewest and problem.loss.n_entries + p <= _LITTLE
