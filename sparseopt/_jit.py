@@ -56,6 +56,7 @@ from numba.extending import (
 )
 
 from sparseopt._store import bundle_directories, cache_directory, read, write
+from sparseopt.showing import show_by_shape
 
 # Never nnan or ninf: tests for NaN and infinity must keep their meaning in compiled code.
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
@@ -122,6 +123,7 @@ class Term(metaclass=_Kind):
     def __init_subclass__(cls, **options):
         """Let kernels call the methods of `cls`."""
         super().__init_subclass__(**options)
+        show_by_shape(cls)
         for name in _methods(cls):
             _lower_method(name)
 

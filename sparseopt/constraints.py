@@ -14,6 +14,7 @@ from sparseopt.finite_differences import SCHEMES
 from sparseopt.inputs import as_design, as_floats, as_number
 from sparseopt.nonlinear import NonlinearConstraint
 from sparseopt.semicontinuous import SemiContinuous
+from sparseopt.showing import shown
 from sparseopt.supports import (
     Cardinality,
     Constraint,
@@ -283,6 +284,7 @@ class Duals:
     rows: np.ndarray
     box: np.ndarray
     losses: np.ndarray | None = None
+    __repr__ = shown
 
 
 def _set_bounds(constraint, name, rows=None):

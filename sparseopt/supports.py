@@ -16,10 +16,16 @@ import numpy as np
 
 from sparseopt.inputs import as_count
 from sparseopt.penalties.partitions import Partition, as_partition
+from sparseopt.showing import show_by_shape
 
 
 class Constraint(ABC):
     """A set of coefficient vectors."""
+
+    def __init_subclass__(cls, **options):
+        """Show the sets of `cls` with their arrays by shape."""
+        super().__init_subclass__(**options)
+        show_by_shape(cls)
 
     @abstractmethod
     def violation(self, w) -> float:

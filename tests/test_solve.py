@@ -340,6 +340,18 @@ def test_column_names_survive_into_the_solution():
     assert so.solve(LASSO).support_names == ("0", "4")
 
 
+def test_problems_are_shown_in_a_few_lines_whatever_their_size():
+    wide = np.ones((300, 400))
+    rows = so.LinearConstraint(wide[:2, :400], 0.0, 1.0)
+    problem = so.Problem(so.LeastSquares(sparse.csc_array(wide), wide[:, 0]), so.Weighted(so.L1(0.5), wide[0]), rows)
+    assert "y=<300 float64>" in repr(problem)
+    assert "penalty=Weighted(penalty=L1(alpha=0.5), weights=<400 float64>)" in repr(problem)
+    assert "constraint=LinearConstraint(A=<2 x 400 float64>, lower=array([0., 0.]), upper=array([1., 1.]))" in repr(
+        problem
+    )
+    assert len(repr(problem)) < 600
+
+
 def test_infeasible_and_unbounded_are_statuses_with_a_ray():
     rows = so.LinearConstraint(np.ones((2, 10)), [2.0, -np.inf], [np.inf, 1.0])
     infeasible = so.solve(so.Problem(LASSO.loss, constraint=rows))

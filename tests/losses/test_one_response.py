@@ -45,7 +45,7 @@ def as_cvxpy(loss, alpha, design=X):
             phi = pinball(part, loss.quantile) + cp.square(y - z - part) / (2 * loss.smoothing)
     weights = np.broadcast_to(loss.sample_weight.values, N)
     problem = cp.Problem(cp.Minimize(weights @ phi + alpha * cp.norm1(w)))
-    return problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    return problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
