@@ -86,10 +86,12 @@ def tables(runs, against=None):
             {"method": name, "sees": sees.get(name, ""), **cells, "CPU s": float(np.mean(spent)) if spent else None}
         )
         if against and name not in {"dense", against}:
-            gains.append({"method": name, **{f"{s:g}": gain(runs, name, against, s) for s in sparsities}})
+            gains.append(
+                {"method": name, "over": against, **{f"{s:g}": gain(runs, name, against, s) for s in sparsities}}
+            )
     found = {"Accuracy and sparsity": means}
     if gains:
-        found[f"Gain over {against}, mean and standard error over the seeds"] = gains
+        found["gains"] = gains
     columns = ("method", "sparsity", "seed", "accuracy", "CPU s")
     return found | {"runs": [dict(zip(columns, (*key, *values), strict=True)) for key, values in sorted(runs.items())]}
 
