@@ -1,7 +1,8 @@
 """What lies between the layers of an nn.Sequential: which inputs of a layer are one neuron, or one channel.
 
 A channel goes with its entries of the batch normalisation, pooling and activations after it, and with all inputs that
-the next layer has of it. What mixes channels, or shows a channel to more than one layer, is refused.
+the next layer has of it. What mixes channels, or shows a channel to more than one layer, is refused. Modules do not say how
+many axes a sample has: a BatchNorm1d after a Linear is taken to be of its neurons, as it is for samples of one axis.
 """
 
 from __future__ import annotations
