@@ -8,12 +8,13 @@ scikit-learn.
 """
 
 import argparse
+import json
 import warnings
 from pathlib import Path
 
 from benchmarks.pruning_features.neurons import neurons
 from benchmarks.pruning_features.selection import forests, held_out, proofs
-from benchmarks.report import markdown, save
+from benchmarks.report import RESULTS, kept_rows, markdown, save
 
 TABLES = ("features", "forests", "proofs", "neurons")
 
@@ -25,27 +26,38 @@ def main():
     )
     parser.add_argument("--tables", nargs="*", default=TABLES, choices=TABLES)
     parser.add_argument("--data", type=Path, help="folder of .npz files beside scikit-learn's data")
+    parser.add_argument("--dataset", nargs="*", help="of the data sets these only, of features and proofs")
     parser.add_argument("--network", type=Path, help="file with the matrices of a network")
     parser.add_argument("--images", type=Path, help="folder with the images of MNIST")
     parser.add_argument("--splits", type=int, default=10, help="random thirds held out of each data set")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a proof")
     parser.add_argument("--name", default="pruning_features", help="name of the files in benchmarks/results")
+    parser.add_argument("--keep", action="store_true", help="what is saved of other data sets and tables stays")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # peers warn of their own convergence
     made = {
-        "features": lambda: held_out(options.data, options.splits),
+        "features": lambda: held_out(options.data, options.splits, options.dataset),
         "forests": forests,
-        "proofs": lambda: proofs(options.data, options.limit),
+        "proofs": lambda: proofs(options.data, options.limit, options.dataset),
         "neurons": lambda: neurons(options.network, options.images, options.limit),
     }
     tables = {}
     for name in options.tables:
         tables |= made[name]()
+    if options.keep:
+        tables = merged(options.name, tables)
     for title, rows in tables.items():
         print(f"\n## {title}\n\n{markdown(rows)}")
     if options.save:
         save(options.name, tables)
+
+
+def merged(name, tables):
+    """These tables with the saved rows of other data sets, and the saved tables that are not among them."""
+    file = RESULTS / f"{name}.json"
+    saved = json.loads(file.read_text())["tables"] if file.exists() else {}
+    return saved | {title: kept_rows(name, title, rows) + rows for title, rows in tables.items()}
 
 
 if __name__ == "__main__":

@@ -49,12 +49,14 @@ def peers(k, features):
     }
 
 
-def held_out(folder, splits, told=print):
-    """Tables of errors, of CPU seconds, and of what both say of us."""
+def held_out(folder, splits, datasets=None, told=print):
+    """Tables of errors, of CPU seconds, and of what both say of us; of some data sets if named."""
     from sklearn.linear_model import LinearRegression
 
     errors, seconds, standing = [], [], []
     for name, X, y in regressions(folder):
+        if datasets and name not in datasets:
+            continue
         n, p = X.shape
         sizes = [k for k in SIZES if k <= p // 2 and k <= n // 8]
         found, spent = defaultdict(list), defaultdict(list)
@@ -119,7 +121,7 @@ def forests(told=print):
     return {"random forest": rows}
 
 
-def proofs(folder, limit, told=print):
+def proofs(folder, limit, datasets=None, told=print):
     """Seconds and gap of the proof that no other k features fit better, up to 128 features, without a ridge and with one.
 
     Of columns that depend on each other nothing is proven without a ridge.
@@ -130,7 +132,7 @@ def proofs(folder, limit, told=print):
     rows = []
     for name, X, y in regressions(folder):
         n, p = X.shape
-        if p > 128 or n < p:
+        if p > 128 or n < p or (datasets and name not in datasets):
             continue
         for k, ridge in ((k, ridge) for k in (5, 10, 20) if k < p for ridge in (0.0, 0.1)):
             start = time.process_time()

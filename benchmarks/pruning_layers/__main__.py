@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=0, help="rounds of exchanges")
     parser.add_argument("--repeats", type=int, default=3, help="runs, of which the median is shown")
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
-    parser.add_argument("--keep", action="store_true", help="the saved rows of other layers stay")
+    parser.add_argument("--keep", action="store_true", help="the saved rows of other layers and sparsities stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
     method = AlternatingDirections(
@@ -50,6 +50,7 @@ def main():
     warm_up(method)
     if options.size:
         rows = [large(options.size, sparsity, method) for sparsity in options.sparsity]
+        rows = with_saved("pruning_layers-large", "one large layer", rows, "shape") if options.keep else rows
         finish("pruning_layers-large", {"one large layer": rows}, options.save)
         return
     if options.wheel is None:
@@ -58,10 +59,7 @@ def main():
     for layer in layers(options.wheel, options.texts, options.seed):
         if any(part in layer.name for part in options.layer):
             rows += [race(layer, sparsity, method, options.repeats) for sparsity in options.sparsity]
-    if options.keep and (RESULTS / "pruning_layers.json").exists():
-        new = {(row["layer"], row["sparsity"]) for row in rows}
-        saved = json.loads((RESULTS / "pruning_layers.json").read_text())["tables"]["layers"]
-        rows = sorted([row for row in saved if (row["layer"], row["sparsity"]) not in new] + rows, key=_order)
+    rows = with_saved("pruning_layers", "layers", rows, "layer") if options.keep else rows
     finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
 
 
@@ -168,8 +166,12 @@ def large(size, sparsity, method):
     }
 
 
-def _order(row):
-    return row["layer"], row["sparsity"]
+def with_saved(name, title, rows, column):
+    """These rows and the saved ones of other layers, which a column names, or other sparsities."""
+    file = RESULTS / f"{name}.json"
+    saved = json.loads(file.read_text())["tables"][title] if file.exists() else []
+    found = {(row[column], row["sparsity"]): row for row in (*saved, *rows)}
+    return [found[key] for key in sorted(found)]
 
 
 def finish(name, tables, is_saved):

@@ -7,13 +7,13 @@ ours); seconds are CPU seconds of one thread, the mean over sparsities.
 """
 
 import argparse
+import json
 import time
-from collections import defaultdict
 
 import numpy as np
 from sparseopt.pruning import prune
 
-from benchmarks.report import markdown, save
+from benchmarks.report import RESULTS, markdown, save
 
 from .images import Images, published
 from .rows import ALL, LABELLED, ROWS
@@ -31,36 +31,78 @@ def main(arguments=None):
     parser.add_argument("--samples", type=int, default=5000, help="calibration images")
     parser.add_argument("--method", nargs="*", choices=[row.name for row in ROWS], help="these methods only")
     parser.add_argument("--all", action="store_true", help="also those that train on all labelled images")
-    parser.add_argument("--name", help="save the table under this name in benchmarks/results")
+    parser.add_argument("--against", choices=[row.name for row in ROWS], help="gains over this method, seed by seed")
+    parser.add_argument("--name", help="save the tables under this name in benchmarks/results")
+    parser.add_argument(
+        "--keep", action="store_true", help="the saved runs of other methods, sparsities and seeds stay"
+    )
     options = parser.parse_args(arguments)
     images = Images.digits() if options.data is None else Images.of_folder(options.data)
     rows = [row for row in ROWS if (row.name in options.method if options.method else options.all or not row.slow)]
-    table = measured(images, rows, options)
-    print(markdown(table))
-    if options.name:
-        save(options.name, {"Accuracy and sparsity": table})
+    runs = saved_runs(options.name) if options.keep else {}
+    for found in measured(images, rows, options):
+        runs |= found
+        if options.name:
+            save(options.name, tables(runs, options.against), unread=("runs",))
+    for title, table in tables(runs, options.against).items():
+        if title != "runs":
+            print(f"\n## {title}\n\n{markdown(table)}")
 
 
 def measured(images, rows, options):
-    """One line for each method, the dense network first."""
-    accuracies, seconds = defaultdict(list), defaultdict(list)
+    """Runs by (method, sparsity, seed), as they are done; that of sparsity 0 is the dense network."""
     for seed in options.seeds:
         network = images.trained(seed) if options.network is None else published(options.network)
-        accuracies["dense"].append(images.accuracy(network))
+        yield {("dense", 0.0, seed): (images.accuracy(network), 0.0)}
         some = np.random.default_rng(seed).permutation(len(images.X))[: options.samples]
         for row in rows:
-            for sparsity in options.sparsity:
-                accuracy, spent = run(images, network, some, row, sparsity, seed)
-                accuracies[row.name, sparsity].append(accuracy)
-                seconds[row.name].append(spent)
-            shown = " ".join(f"{accuracies[row.name, sparsity][-1]:6.2f}" for sparsity in options.sparsity)
-            print(f"seed {seed} {row.name:40s} {shown}  {seconds[row.name][-1]:.2f} s", flush=True)
-    dense = cell(accuracies["dense"])
-    table = [{"method": "dense", "sees": "", **{f"{s:g}": dense for s in options.sparsity}, "CPU s": None}]
-    for row in rows:
-        cells = {f"{s:g}": cell(accuracies[row.name, s]) for s in options.sparsity}
-        table.append({"method": row.name, "sees": row.sees, **cells, "CPU s": float(np.mean(seconds[row.name]))})
-    return table
+            found = {(row.name, s, seed): run(images, network, some, row, s, seed) for s in options.sparsity}
+            yield found
+            shown = " ".join(f"{accuracy:6.2f}" for accuracy, _ in found.values())
+            spent = np.mean([seconds for _, seconds in found.values()])
+            print(f"seed {seed} {row.name:40s} {shown}  {spent:.2f} s", flush=True)
+
+
+def saved_runs(name):
+    """Runs that a file has."""
+    file = RESULTS / f"{name}.json"
+    rows = json.loads(file.read_text())["tables"]["runs"] if file.exists() else []
+    return {(row["method"], row["sparsity"], row["seed"]): (row["accuracy"], row["CPU s"]) for row in rows}
+
+
+def tables(runs, against=None):
+    """Means and standard deviations, gains over one method if asked, and the runs themselves."""
+    names = [name for name in ("dense", *(row.name for row in ROWS)) if any(key[0] == name for key in runs)]
+    sparsities = sorted({s for name, s, _ in runs if name != "dense"})
+    seeds = sorted({seed for _, _, seed in runs})
+    sees, means, gains = {row.name: row.sees for row in ROWS}, [], []
+    for name in names:
+        of = {
+            s: [runs[key][0] for key in ((name, s, seed) for seed in seeds) if key in runs] for s in (0.0, *sparsities)
+        }
+        cells = {f"{s:g}": cell(of[0.0] or of[s]) for s in sparsities}
+        spent = [seconds for (method, _, _), (_, seconds) in runs.items() if method == name != "dense"]
+        means.append(
+            {"method": name, "sees": sees.get(name, ""), **cells, "CPU s": float(np.mean(spent)) if spent else None}
+        )
+        if against and name not in {"dense", against}:
+            gains.append(
+                {"method": name, "over": against, **{f"{s:g}": gain(runs, name, against, s) for s in sparsities}}
+            )
+    found = {"Accuracy and sparsity": means}
+    if gains:
+        found["gains"] = gains
+    columns = ("method", "sparsity", "seed", "accuracy", "CPU s")
+    return found | {"runs": [dict(zip(columns, (*key, *values), strict=True)) for key, values in sorted(runs.items())]}
+
+
+def gain(runs, name, against, sparsity):
+    """Mean difference over the seeds that both were run with, its standard error and their number."""
+    seeds = [seed for method, s, seed in runs if (method, s) == (name, sparsity) and (against, s, seed) in runs]
+    if len(seeds) < 2:
+        return ""
+    gaps = [runs[name, sparsity, seed][0] - runs[against, sparsity, seed][0] for seed in seeds]
+    return f"{np.mean(gaps):+.2f} ± {np.std(gaps, ddof=1) / len(gaps) ** 0.5:.2f} ({len(gaps)} seeds)"
 
 
 def run(images, network, some, row, sparsity, seed):
@@ -77,7 +119,7 @@ def run(images, network, some, row, sparsity, seed):
 
 def cell(values):
     """Mean and standard deviation."""
-    return f"{np.mean(values):.2f} ± {np.std(values):.2f}"
+    return "" if not values else f"{np.mean(values):.2f} ± {np.std(values):.2f}"
 
 
 if __name__ == "__main__":

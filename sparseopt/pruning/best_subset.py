@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ from sparseopt.constraints import Cardinality, RowCardinality
 from sparseopt.losses import LeastSquares
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.problem import Problem
+from sparseopt.pruning.evidence import likeliest_ridge
 from sparseopt.pruning.feature_methods import standardised
 from sparseopt.pruning.features import FeatureMethod, Selection
 from sparseopt.pruning.row_selection import RowSelection, many_selections
@@ -23,10 +25,14 @@ from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.subset_search import SubsetSearch
 from sparseopt.solvers.subset_state import SubsetState
 
+# Ridges that are compared unless others are given.
+_RIDGES = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 100.0)
 # What makes a Gram matrix of dependent columns invertible; of unit variance each.
 _LEAST_RIDGE = 1e-8
 # Features up to which all folds and ridges are searched in one.
 _SMALL = 40
+# Features that take part in the choice of the ridge, the likeliest of each fold, at least and for each one to be kept.
+_LIKELY, _LIKELY_EACH = 512, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +41,18 @@ class BestSubset(FeatureMethod):
 
         minimise over w   |X w - y|^2 / (2 n) + ridge |w|^2 / 2   subject to   at most k nonzero rows of w
 
-    with columns of unit variance. The ridge, against noise, is chosen by cross-validation of the unshrunken refit: none
-    gives the best fit to these samples, which is overfitted where there are many features and much noise, and a very
-    large one the features that correlate most with y. It is the least whose error is within one standard error of the
-    lowest, since only evidence should lead away from the best fit. Of several outputs or classes, which are fitted as indicators,
-    a feature serves all or none.
+    with columns of unit variance. The ridge is against noise: none gives the best fit to these samples, which is overfitted
+    where there are many features and much noise, and a very large one the features that correlate most with y. With fewer
+    features than samples it is the one under which y is likeliest, all coefficients being of one size before y is known
+    (MacKay, 1992). Otherwise, or where `ridges` are given, it is chosen by cross-validation of the unshrunken refit: the least
+    whose error is within one standard error of the lowest, since only evidence should lead away from the best fit. Of
+    several outputs or classes, which are fitted as indicators, a feature serves all or none.
 
     Parameters
     ----------
-    ridges : sequence of float, default=(0, 0.01, 0.1, 0.3, 1, 3, 100)
-        Of which one is taken by cross-validation; one alone is taken as it is.
+    ridges : sequence of float or float, optional
+        Of which one is taken by cross-validation; one alone is taken as it is. Unless given, see above; from 0 to 100 where
+        there are as many features as samples.
     folds : int, default=5
     proof_time : float, default=0
         Seconds for a branch and bound, which proves the features best under the chosen ridge, or replaces them.
@@ -52,16 +60,18 @@ class BestSubset(FeatureMethod):
     References
     ----------
     Mazumder, Radchenko and Dedieu, "Subset selection with shrinkage: sparse linear modeling when the SNR is low" (2023).
+    MacKay, "Bayesian interpolation" (1992).
     """
 
-    ridges: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 100.0)
+    ridges: float | Sequence[float] | None = None
     folds: int = 5
     proof_time: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "ridges", tuple(map(float, np.atleast_1d(self.ridges))))
-        if not self.ridges or not all(0 <= ridge < np.inf for ridge in self.ridges):
-            raise ValueError(f"ridges is {self.ridges}; give numbers from 0.")
+        if self.ridges is not None:
+            object.__setattr__(self, "ridges", tuple(map(float, np.atleast_1d(self.ridges))))
+            if not self.ridges or not all(0 <= ridge < np.inf for ridge in self.ridges):
+                raise ValueError(f"ridges is {self.ridges}; give numbers from 0.")
         if self.folds < 2:
             raise ValueError(f"folds is {self.folds}; give 2 or more.")
         if not self.proof_time >= 0:
@@ -70,7 +80,7 @@ class BestSubset(FeatureMethod):
     def select(self, data, count, clock):
         """Choose the ridge, search with it on all samples and, if asked, prove."""
         X, y = standardised(data)
-        ridge = self.ridges[0] if len(self.ridges) == 1 else self._chosen_ridge(X, y, count, data.seed)
+        ridge = self._ridge(X, y, count, data.seed)
         support = _search(X, y, count)(ridge)
         certificate, proof_time = None, min(self.proof_time, clock.limit - clock.seconds)
         if self.proof_time and proof_time > 0:
@@ -82,16 +92,24 @@ class BestSubset(FeatureMethod):
         kept |= Selection.highest(np.where(kept, -1.0, scores), count - int(kept.sum())).kept
         return Selection(kept, scores, certificate)
 
-    def _chosen_ridge(self, X, y, count, seed):
+    def _ridge(self, X, y, count, seed):
+        """The ridge that is given, likeliest, or best on samples that were held out."""
+        ridges, (n, p) = self.ridges, X.shape
+        if ridges is None and p < n:
+            return likeliest_ridge(X, y, seed)
+        ridges = _RIDGES if ridges is None else ridges
+        return ridges[0] if len(ridges) == 1 else self._validated(ridges, X, y, count, seed)
+
+    def _validated(self, ridges, X, y, count, seed):
         """The ridge of the least error of the refit on samples that were held out."""
         n, p = X.shape
         folds = min(self.folds, n)
         fold = np.random.default_rng(seed).permutation(n) % folds
         if p <= _SMALL and count < p and not sparse.issparse(X):
-            supports = self._many_supports(X, y, count, fold)
+            supports = _many_supports(ridges, X, y, count, fold)
         else:
-            supports = ([search(ridge) for ridge in self.ridges] for search in _searches(X, y, count, fold))
-        errors = np.empty((len(self.ridges), n))
+            supports = ([search(ridge) for ridge in ridges] for search in _searches(X, y, count, fold))
+        errors = np.empty((len(ridges), n))
         for held, found in enumerate(supports):
             inside, outside, known = fold != held, fold == held, {}
             for i, support in enumerate(found):
@@ -99,30 +117,40 @@ class BestSubset(FeatureMethod):
                 if key not in known:
                     known[key] = _held_out(X[:, support], y, inside, outside)
                 errors[i, outside] = known[key]
-        return self.ridges[_least_within_noise(errors, self.ridges)]
+        return ridges[_least_within_noise(errors, ridges)]
 
-    def _many_supports(self, X, y, count, fold):
-        """Supports for each fold and ridge, of shape (folds, ridges, count), all in one."""
-        folds, p = fold.max() + 1, X.shape[1]
-        Y = y.reshape(len(y), -1)
-        gram, cross = np.empty((folds, p, p)), np.empty((folds, p, Y.shape[1]))
-        for held in range(folds):
-            A, B = X[fold != held], Y[fold != held]
-            A, B = A - A.mean(axis=0), B - B.mean(axis=0)
-            gram[held], cross[held] = A.T @ A / len(A), A.T @ B / len(A)
-        damping = np.maximum(self.ridges, _LEAST_RIDGE)[:, None, None] * np.eye(p)
-        grams = (gram[:, None] + damping).reshape(-1, p, p)
-        found = many_selections(grams, np.repeat(cross, len(self.ridges), axis=0), count)
-        return found.reshape(folds, len(self.ridges), count)
+
+def _many_supports(ridges, X, y, count, fold):
+    """Supports for each fold and ridge, of shape (folds, ridges, count), all in one."""
+    folds, p = fold.max() + 1, X.shape[1]
+    Y = y.reshape(len(y), -1)
+    gram, cross = np.empty((folds, p, p)), np.empty((folds, p, Y.shape[1]))
+    for held in range(folds):
+        A, B = X[fold != held], Y[fold != held]
+        A, B = A - A.mean(axis=0), B - B.mean(axis=0)
+        gram[held], cross[held] = A.T @ A / len(A), A.T @ B / len(A)
+    damping = np.maximum(ridges, _LEAST_RIDGE)[:, None, None] * np.eye(p)
+    grams = (gram[:, None] + damping).reshape(-1, p, p)
+    found = many_selections(grams, np.repeat(cross, len(ridges), axis=0), count)
+    return found.reshape(folds, len(ridges), count)
 
 
 def _searches(X, y, count, fold):
-    """For each fold a search on the others' samples."""
+    """For each fold a search on the others' samples, and on the features that go with y there most.
+
+    Which ridge is best hardly depends on the others (screening: Fan and Lv, 2008), and they would take nearly all the time.
+    """
     for held in range(fold.max() + 1):
         inside = fold != held
-        part = X[inside]
+        part, wanted = X[inside], y[inside] - y[inside].mean(axis=0)
+        likely, most = np.arange(X.shape[1]), max(_LIKELY, _LIKELY_EACH * count)
+        if likely.size > most:
+            slopes = np.sum(np.asarray(part.T @ wanted).reshape(likely.size, -1) ** 2, axis=1)
+            likely = np.sort(np.argsort(-slopes, kind="stable")[:most])
+            part = part[:, likely]
         centre = 0.0 if sparse.issparse(X) else part.mean(axis=0)
-        yield _search(part if sparse.issparse(X) else part - centre, y[inside] - y[inside].mean(axis=0), count)
+        search = _search(part if sparse.issparse(X) else part - centre, wanted, count)
+        yield lambda ridge, search=search, likely=likely: likely[search(ridge)]
 
 
 def _held_out(X, y, inside, outside):

@@ -111,13 +111,13 @@ class SparseNetwork:
         """Predictions: outputs, or probabilities by the link, of shape (samples, outputs)."""
         return self.link.predictions(self.outputs(X))
 
-    def save(self, path, *, bits=None) -> None:
+    def save(self, path, *, bits=None, bias_bits=None) -> None:
         """Write the network to exactly this path, as an npz file without pickles.
 
         With a number of bits, from 2 to 16, each weight is rounded as `quantised` does and takes one byte, or two
-        above 8 bits. Activations must be those of `NumpyMLP`.
+        above 8 bits; so does each bias with a number of `bias_bits`. Activations must be those of `NumpyMLP`.
         """
-        write(self, path, bits)
+        write(self, path, bits, bias_bits)
 
     @classmethod
     def load(cls, path) -> SparseNetwork:

@@ -12,8 +12,10 @@ import numpy as np
 import scipy.special
 from scipy import sparse
 
+from sparseopt.pruning.connections import Connection
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +119,22 @@ class Network(ABC):
             f"{type(self).__name__} is not known to be a chain of layers with activations between; "
             "give a NumpyMLP, a model of scikit-learn, or an nn.Sequential of linear layers and activations."
         )
+
+    def connections(self) -> tuple[Connection, ...]:
+        """How each layer but the last is read by the next one, and by no other; where that is not known, TypeError."""
+        return tuple(Connection.elementwise(function) for function in self.chain()[1:-1])
+
+    def smaller(self, layers: Sequence[Layer], kept: Mapping[int, np.ndarray]):
+        """Return a new model, of the kind that was given, whose layers have fewer neurons.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+            Already without the inputs and outputs that go.
+        kept : mapping of int to boolean array
+            For the place of a layer which of its neurons are left; all unless said.
+        """
+        return self.replace(layers)
 
     def native(self) -> Callable:
         """Return the function that a user of the model calls on samples: what is timed, without our checks."""

@@ -1,7 +1,8 @@
 """Which neurons of a hidden layer are worth keeping: scores, and the best group for the layer that reads them.
 
 A hidden neuron j with activation o_j is one row of the weight of the layer after its own. Removing it takes
-that row away, and the column of its own layer with it, so that both matrices become smaller.
+that row away, and the column of its own layer with it, so that both matrices become smaller. A channel of a convolution
+is a neuron with several rows, one for each place that the next layer reads it at.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
+from sparseopt.pruning.block_selection import BlockSelection
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import LayerStats
 from sparseopt.pruning.methods import Structure, StructuredMethod, check_damping
@@ -32,22 +34,30 @@ class HiddenLayer:
         What the following layer is to give.
     sensitivity : array of shape (outputs,)
         Mean square of the slope of the network's outputs at each output of the following layer.
+    width : int, default=1
+        Inputs of the following layer for each neuron: more than one for a channel of a convolution.
     """
 
     own: LayerStats
     following: LayerStats
     targets: np.ndarray
     sensitivity: np.ndarray
+    width: int = 1
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.following.weight.shape[0]
+        return self.following.weight.shape[0] // self.width
 
     @property
     def activations(self) -> np.ndarray:
-        """Of shape (samples, neurons)."""
+        """Of shape (rows, neurons * width): for layers that are fully connected one row a sample, one column a neuron."""
         return self.following.inputs
+
+    @property
+    def by_neuron(self) -> np.ndarray:
+        """Activations of shape (rows, neurons, width)."""
+        return self.activations.reshape(len(self.activations), self.size, self.width)
 
     def regression(self, damping) -> Reconstruction:
         """The following layer as least squares on the neurons."""
@@ -114,9 +124,11 @@ class Contribution(NeuronScore):
     needs_labels: ClassVar[bool] = True
 
     def scores(self, hidden):
-        """Mean over the samples of |activation * slope of the loss|."""
+        """Mean over the samples of |activation * slope of the loss|, summed over the places of a channel."""
         slopes = hidden.following.slopes @ hidden.following.weight.T
-        return np.mean(np.abs(hidden.activations * slopes), axis=0, dtype=np.float64)
+        samples = len(hidden.following.passes.samples.X)
+        products = (hidden.activations * slopes).reshape(samples, -1, hidden.size, hidden.width)
+        return np.mean(np.abs(products.sum(axis=(1, 3), dtype=np.float64)), axis=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +137,7 @@ class ActivationSparsity(NeuronScore):
 
     def scores(self, hidden):
         """Part of the samples with a nonzero activation."""
-        return np.mean(hidden.activations != 0, axis=0)
+        return np.mean(hidden.by_neuron != 0, axis=(0, 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +146,7 @@ class ActivationVariance(NeuronScore):
 
     def scores(self, hidden):
         """Variance over the samples."""
-        return np.var(hidden.activations, axis=0, dtype=np.float64)
+        return np.var(hidden.by_neuron, axis=(0, 2), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +167,7 @@ class ActivationEntropy(NeuronScore):
 
     def scores(self, hidden):
         """Entropy in nats."""
-        return np.array([self._entropy(activation) for activation in hidden.activations.T])
+        return np.array([self._entropy(hidden.by_neuron[:, j].ravel()) for j in range(hidden.size)])
 
     def _entropy(self, activation):
         if self.bins == 2:
@@ -170,8 +182,8 @@ class OutgoingNorm(NeuronScore):
     """Norm of the weights that read a neuron: small ones make little of it (Li et al., 2017)."""
 
     def scores(self, hidden):
-        """Euclidean norm of each row of the following weight."""
-        return np.linalg.norm(hidden.following.weight.astype(np.float64), axis=1)
+        """Euclidean norm of each row, or block of rows, of the following weight."""
+        return np.linalg.norm(hidden.following.weight.astype(np.float64).reshape(hidden.size, -1), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +215,8 @@ class GroupSelection(NeuronMethod):
     kicks : int, default=4
         Random exchanges of a few neurons from which the search descends again.
     proof_time : float, default=0
-        Seconds for a branch and bound in each layer, which proves the choice best or replaces it.
+        Seconds for a branch and bound in each layer, which proves the choice best or replaces it. Of channels of
+        convolutions, each several rows of W, nothing is proven.
 
     References
     ----------
@@ -221,7 +234,10 @@ class GroupSelection(NeuronMethod):
 
     def _rows(self, hidden):
         regression = hidden.regression(self.damping)
-        return RowSelection(regression.gram, regression.cross * np.sqrt(hidden.sensitivity))
+        cross = regression.cross * np.sqrt(hidden.sensitivity)
+        if hidden.width > 1:
+            return BlockSelection(regression.gram, cross, hidden.width)
+        return RowSelection(regression.gram, cross)
 
     def scores(self, hidden):
         """Loss at which each neuron is eliminated, the later the higher."""

@@ -1,15 +1,17 @@
-"""Pruning of whole neurons: the network that comes out has smaller matrices."""
+"""Pruning of whole neurons and channels: the network that comes out has smaller matrices."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from sparseopt.adapters import adapt
 from sparseopt.mask import Mask
+from sparseopt.pruning.connections import resized
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import masked
 from sparseopt.pruning.networks import as_data
@@ -50,9 +52,11 @@ def prune_neurons(
     Parameters
     ----------
     model : NumpyMLP, list of matrices, MLP of scikit-learn, nn.Sequential, or Network whose layers form a chain
-        Untouched.
+        Untouched. The neurons of a convolution (Conv1d, Conv2d) are its channels; they go with their entries of the batch
+        normalisation, pooling and activations that follow, and with what the next layer reads of them.
     X : array of shape (samples, inputs)
-        A few thousand samples such as the model will meet.
+        A few thousand samples such as the model will meet; of images for convolutions a few hundred, since each has
+        many places.
     y : array of shape (samples,) or (samples, outputs), optional
         Labels, for a method that needs them.
     sparsity : float, optional
@@ -93,27 +97,29 @@ def prune_neurons(
     network, X = adapt(model), as_data(X)
     labels = as_labels(network, X, y)
     _check(method, scope, labels)
-    chain = _chain(network)
+    chain, widths = _chain(network)
     samples = Samples(X, labels, random_state)
-    dense = _hidden(network, network, samples)
-    counts = _counts(dense, _places(chain, layers), method, scope, sparsity, keep)
+    sensitivities = network.sensitivities(X)
+    hidden_of = partial(_hidden, network, samples, widths, sensitivities)
+    counts = _counts(hidden_of(network), _places(chain, layers), method, scope, sparsity, keep)
     now, pruned, reports, certificates = list(chain), network, [], {}
-    kept = {i: np.ones(len(layer.weight), bool) for i, layer in enumerate(chain[1:])}
+    kept = {i: np.ones(layer.weight.shape[1], bool) for i, layer in enumerate(chain[:-1])}
     for i, count in counts.items():
-        hidden = _hidden(network, pruned, samples)[i]
+        hidden = hidden_of(pruned)[i]
         choice = method.choose(hidden, count, clock)
         kept[i] = choice.kept
         now[i], now[i + 1] = _cut(hidden, choice.kept, damping if refit else None)
         pruned = network.with_layers(now)
-        error = relative_error(now[i + 1](np.where(choice.kept, hidden.activations, 0)), hidden.targets)
+        seen = np.where(np.repeat(choice.kept, hidden.width), hidden.activations, 0)
+        error = relative_error(now[i + 1](seen), hidden.targets)
         reports.append(LayerReport(chain[i].name, count, choice.kept.size, error, method))
         if choice.certificate is not None:
             certificates[chain[i].name] = choice.certificate
         if progress:
             told = f"{reports[-1].name}: {count} of {choice.kept.size} neurons kept, error {error:.2g}"
             sys.stderr.write(f"{clock.seconds:6.1f} s  {told}\n")
-    arrays = {layer.name: layer.own(alive) for layer, alive in zip(chain, _alive(chain, kept), strict=True)}
-    found = _smaller(network, now, kept) if smaller else pruned.model()
+    arrays = {layer.name: layer.own(alive) for layer, alive in zip(chain, _alive(chain, kept, widths), strict=True)}
+    found = _smaller(network, now, kept, widths) if smaller else pruned.model()
     step, dense_quality = _judged(network, pruned, samples, validation, reports, clock)
     return Pruned(
         found, Mask(arrays), tuple(reports), method, clock.seconds, (step,), step.quality, dense_quality,
@@ -124,7 +130,8 @@ def prune_neurons(
 def kept_neurons(mask, name) -> np.ndarray:
     """Places of the neurons that a mask leaves in the layer of this name, of shape (kept,).
 
-    The mask is one that pruning of neurons gave, of weights of shape (inputs, neurons).
+    The mask is one that pruning of neurons gave, of weights of shape (inputs, neurons). Modules of torch have it the other
+    way round: there `np.flatnonzero(mask[name].any(axis=(1, ...)))` are the channels that are left.
     """
     return np.flatnonzero(mask[name].any(axis=0))
 
@@ -138,13 +145,14 @@ def _check(method, scope, labels):
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
 
 
-def _hidden(dense, network, samples):
+def _hidden(dense, samples, widths, sensitivities, network):
     """What is known of each hidden layer of a network, whose outputs are to be those of the dense one."""
     stats, chain = samples.stats(network), dense.layers()
-    inputs, sensitivities = list(dense.inputs(samples.X)), dense.sensitivities(samples.X)
+    inputs = dense.inputs(samples.X)
+    next(inputs)
     return [
-        HiddenLayer(stats[i], stats[i + 1], chain[i + 1](inputs[i + 1]), sensitivities[i + 1])
-        for i in range(len(chain) - 1)
+        HiddenLayer(stats[i], stats[i + 1], chain[i + 1](next(inputs)), sensitivities[i + 1], width)
+        for i, width in enumerate(widths)
     ]
 
 
@@ -164,14 +172,13 @@ def _judged(network, pruned, samples, validation, reports, clock):
 
 
 def _chain(network):
-    """Layers of the network, once it is clear that each reads the one before it and nothing else."""
-    network.chain()
-    layers = network.layers()
-    if len(layers) < 2:
+    """Layers of the network, and the inputs of each that a neuron before it is, once it is clear that each reads that one."""
+    widths = [connection.width for connection in network.connections()]
+    if not widths:
         raise ValueError(
             "the model has one layer and no hidden neurons; prune its weights or the features of its data."
         )
-    return layers
+    return network.layers(), widths
 
 
 def _places(chain, names):
@@ -219,32 +226,28 @@ def _cut(hidden, kept, damping):
     own, following = hidden.own.layer, hidden.following.layer
     bias = None if own.bias is None else np.where(kept, own.bias, 0).astype(own.bias.dtype)
     own = replace(masked(own, kept), bias=bias)
+    read = np.repeat(kept, hidden.width)
     if damping is None:
-        return own, masked(following, kept[:, None])
+        return own, masked(following, read[:, None])
     regression = Reconstruction.of(hidden.activations, hidden.targets, following, damping)
     fitted = np.zeros(following.weight.shape)
-    fitted[kept] = solve(regression.gram[np.ix_(kept, kept)], regression.cross[kept])
+    fitted[read] = solve(regression.gram[np.ix_(read, read)], regression.cross[read])
     return own, regression.fitted(following, fitted)
 
 
-def _alive(chain, kept):
-    """Weights of each layer whose two neurons are both kept."""
+def _ends(chain, kept, widths):
+    """Kept inputs and outputs of each layer."""
     for i, layer in enumerate(chain):
-        rows, columns = np.ones(layer.weight.shape[0], bool), np.ones(layer.weight.shape[1], bool)
-        rows = kept.get(i - 1, rows)
-        columns = kept.get(i, columns)
-        yield rows[:, None] & columns
+        inputs, outputs = (np.ones(size, bool) for size in layer.weight.shape)
+        yield np.repeat(kept[i - 1], widths[i - 1]) if i else inputs, kept.get(i, outputs)
 
 
-def _smaller(network, layers, kept):
+def _alive(chain, kept, widths):
+    """Weights of each layer whose two neurons are both kept."""
+    return [inputs[:, None] & outputs for inputs, outputs in _ends(chain, kept, widths)]
+
+
+def _smaller(network, layers, kept, widths):
     """A model whose matrices have the kept rows and columns only."""
-    parts = []
-    for i, layer in enumerate(layers):
-        weight, bias = layer.weight, layer.bias
-        if i in kept:
-            weight, bias = weight[:, kept[i]], None if bias is None else bias[kept[i]]
-        if i - 1 in kept:
-            weight = weight[kept[i - 1]]
-        own_shape = None if layer.own_shape is None else weight.shape[::-1]
-        parts.append(replace(layer, weight=weight, bias=bias, own_shape=own_shape))
-    return network.replace(parts)
+    ends = _ends(layers, kept, widths)
+    return network.smaller([resized(layer, *end) for layer, end in zip(layers, ends, strict=True)], kept)

@@ -104,7 +104,7 @@ class RowSelection:
         kept = np.zeros(p, dtype=bool)
         if count == p:
             return Choice(~kept)
-        kept[self._searched(count, kicks)] = True
+        kept[kicked(self, p, count, kicks)] = True
         if not proof_time:
             return Choice(kept)
         problem, cross = self.problem(count)
@@ -121,23 +121,24 @@ class RowSelection:
         better[spare[: count - int(better.sum())]] = True
         return Choice(better, found.certificate)
 
-    def _searched(self, count, kicks):
-        """Rows that survive elimination and exchanges, also from random changes of the best ones so far."""
-        p, rng = len(self.gram), np.random.default_rng(0)
-        best = self.exchanged(np.sort(self.elimination[0][p - count :]))
-        for _ in range(kicks):
-            others = np.setdiff1d(np.arange(p), best)
-            size = min(_KICK, count, others.size)
-            kicked = np.setdiff1d(best, rng.choice(best, size, replace=False))
-            found = self.exchanged(np.union1d(kicked, rng.choice(others, size, replace=False)))
-            if self.loss(found) < self.loss(best):
-                best = found
-        return best
-
     def loss(self, support) -> float:
         """Least value with these rows."""
         weights = solve(self.gram[np.ix_(support, support)], self.cross[support])
         return -float(np.sum(weights * self.cross[support])) / 2
+
+
+def kicked(selection, size, count, kicks) -> np.ndarray:
+    """What survives elimination and exchanges, also from random changes of the best that was found so far."""
+    rng = np.random.default_rng(0)
+    best = selection.exchanged(np.sort(selection.elimination[0][size - count :]))
+    for _ in range(kicks):
+        others = np.setdiff1d(np.arange(size), best)
+        moved = min(_KICK, count, others.size)
+        left = np.setdiff1d(best, rng.choice(best, moved, replace=False))
+        found = selection.exchanged(np.union1d(left, rng.choice(others, moved, replace=False)))
+        if selection.loss(found) < selection.loss(best):
+            best = found
+    return best
 
 
 def many_selections(gram, cross, count) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 A neuron of which the next layer reads nothing is dropped. One that reads nothing itself is a constant,
 the activation of its bias, and moves into the biases of the next layer. Each may make others so.
+A channel of a convolution is a neuron that the next layer reads at several places.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from dataclasses import replace
 import numpy as np
 
 from sparseopt.adapters import adapt
+from sparseopt.pruning.connections import resized
 
 
 def shrink(model, mask=None):
     """Return a smaller dense model with the outputs of the masked one, but for rounding.
 
     Inputs and outputs stay as many as they are. A constant neuron of a network without biases stays,
-    unless its constant is zero; a layer keeps at least one neuron.
+    unless its constant is zero; so does a constant channel that a convolution reads beside zeros at its padded edge.
+    A layer keeps at least one neuron.
 
     Parameters
     ----------
-    model : NumpyMLP, list of matrices, model of scikit-learn, or nn.Sequential of linear layers and activations
-        Untouched. Dropout between the layers is as in evaluation: nothing.
+    model : NumpyMLP, list of matrices, model of scikit-learn, or nn.Sequential
+        Untouched. In an nn.Sequential, linear layers and convolutions without groups become smaller, with activations,
+        batch normalisation and pooling between them; dropout and running means are as in evaluation.
     mask : Mask, optional
         Applied first; the zeros that the model has, unless said.
 
@@ -32,37 +36,34 @@ def shrink(model, mask=None):
         For an MLP of scikit-learn `hidden_layer_sizes` is the new one, and training begins without momentum.
     """
     network = adapt(model if mask is None else mask.apply(model))
-    functions = network.chain()
-    layers = list(network.layers())
+    connections, layers = network.connections(), list(network.layers())
+    sizes = [layer.weight.shape[1] for layer in layers[:-1]]
+    kept = [np.arange(size) for size in sizes]
     shapes = None
     while shapes != (shapes := [layer.weight.shape for layer in layers]):
-        for i, function in enumerate(functions[1:-1]):
-            layers[i], layers[i + 1] = _without_constants(layers[i], layers[i + 1], function)
-        for i in reversed(range(len(layers) - 1)):
-            layers[i], layers[i + 1] = _without_unread(layers[i], layers[i + 1])
-    return network.with_layers(layers).model()
+        for i, connection in enumerate(connections):
+            layers[i + 1], gone = _without_constants(layers[i], layers[i + 1], connection, kept[i], sizes[i])
+            layers[i : i + 2], kept[i] = _without(layers[i : i + 2], connection, kept[i], gone)
+        for i, connection in reversed(list(enumerate(connections))):
+            gone = ~layers[i + 1].weight.reshape(kept[i].size, -1).any(axis=1)
+            layers[i : i + 2], kept[i] = _without(layers[i : i + 2], connection, kept[i], gone)
+    return network.smaller(layers, {i: np.isin(np.arange(size), kept[i]) for i, size in enumerate(sizes)})
 
 
-def _without_constants(layer, following, function):
-    """Layer and the one after it, in whose bias the constant neurons of the first are."""
+def _without_constants(layer, following, connection, kept, size):
+    """The following layer, in whose bias the constant neurons of the first are, and which of these may go."""
     silent = ~layer.weight.any(axis=0)
-    bias = np.zeros(silent.size, layer.weight.dtype) if layer.bias is None else layer.bias
-    constants = function(bias[silent][np.newaxis])[0].astype(np.float64)
-    if following.bias is None:
-        silent[silent] = constants == 0
-        constants = constants[constants == 0]
-    gone = _all_but_one(silent)
-    constants = constants[gone[silent]]
-    if following.bias is not None:
-        following = replace(
-            following, bias=(following.bias + constants @ following.weight[gone]).astype(following.bias.dtype)
-        )
-    return _without(layer, following, gone)
-
-
-def _without_unread(layer, following):
-    """Layer and the one after it, without the neurons that the second does not read."""
-    return _without(layer, following, _all_but_one(~following.weight.any(axis=1)))
+    values = np.zeros(size)
+    values[kept] = 0.0 if layer.bias is None else layer.bias
+    constants = connection.constants(values)[kept]
+    # A constant that is none at the padded edge of an image stays, and so does one that no bias can take.
+    known = ~np.isnan(constants).any(axis=1)
+    gone = silent & known & ((following.bias is not None) | ~constants.any(axis=1))
+    gone = _all_but_one(gone)
+    if following.bias is None or not gone.any():
+        return following, gone
+    added = constants[gone].ravel() @ following.weight[connection.inputs(gone)]
+    return replace(following, bias=(following.bias + added).astype(following.bias.dtype)), gone
 
 
 def _all_but_one(gone):
@@ -73,12 +74,9 @@ def _all_but_one(gone):
     return gone
 
 
-def _without(layer, following, gone):
-    kept = np.flatnonzero(~gone)
-    bias = None if layer.bias is None else layer.bias[kept]
-    return _sized(layer, layer.weight[:, kept], bias), _sized(following, following.weight[kept], following.bias)
-
-
-def _sized(layer, weight, bias):
-    own_shape = None if layer.own_shape is None else weight.shape[::-1]
-    return replace(layer, weight=weight, bias=bias, own_shape=own_shape)
+def _without(pair, connection, kept, gone):
+    """Both layers without the neurons between them that go, and the places of those that are left."""
+    left = ~_all_but_one(gone)
+    layer, following = pair
+    everything = slice(None)
+    return [resized(layer, everything, left), resized(following, connection.inputs(left), everything)], kept[left]

@@ -100,13 +100,14 @@ def size_report(model, mask=None, X=None, *, seconds=0.1) -> SizeReport:
     X = None if X is None else as_data(X)
     notes = [f"left as it is: {name}" for name in network.left_out]
     forms = [_dense("masked", network, X, seconds)]
-    try:
-        small = adapt(shrink(network))
-        sparse = SparseNetwork.of(network)
-    except TypeError as error:
-        notes.append(f"neither shrunk nor sparse: {error}")
-    else:
-        forms += [_dense("shrunk", small, X, seconds), _sparse(sparse, X, seconds)]
+    for name, measured in (
+        ("shrunk", lambda: _dense("shrunk", adapt(shrink(network)), X, seconds)),
+        ("sparse", lambda: _sparse(SparseNetwork.of(network), X, seconds)),
+    ):
+        try:
+            forms.append(measured())
+        except TypeError as error:
+            notes.append(f"not {name}: {error}")
     kept = sum(int(np.count_nonzero(layer.weight)) for layer in network.layers())
     samples = 0 if X is None else len(X)
     return SizeReport(tuple(forms), samples, kept, forms[0].weights, (*notes, *_comparisons(forms, samples)))

@@ -13,7 +13,7 @@ from sparseopt.pruning.networks import Activation, Link, identity
 from sparseopt.pruning.quantisation import codes_and_scales
 
 
-def write(network, path, bits):
+def write(network, path, bits, bias_bits):
     """Write a sparse network to exactly this path, as an npz file without pickles."""
     functions = [_name(function) for function in network.functions]
     about = {"link": network.link.value, "functions": functions, "type": network.weights[0].dtype.name}
@@ -30,8 +30,11 @@ def write(network, path, bits):
             codes, scales = codes_and_scales(weight.toarray().T, bits)
             rows = np.repeat(np.arange(outputs), np.diff(weight.indptr))
             arrays[f"weights_{i}"], arrays[f"scales_{i}"] = codes[weight.indices, rows], scales.astype(weight.dtype)
-        if bias is not None:
+        if bias is not None and bias_bits is None:
             arrays[f"bias_{i}"] = bias
+        elif bias is not None:
+            codes, scales = codes_and_scales(bias[:, np.newaxis], bias_bits)
+            arrays[f"bias_{i}"], arrays[f"bias_scale_{i}"] = codes[:, 0], scales.astype(bias.dtype)
     with open(path, "wb") as file:  # noqa: PTH123, a path or a string
         np.savez_compressed(file, **arrays)
 
@@ -51,7 +54,10 @@ def read(cls, path):
                 weight = sparse.csr_array(parts, shape=(starts.size - 1, int(stored[f"inputs_{i}"])))
                 weight.check_format()
                 weights.append(weight)
-                biases.append(stored.get(f"bias_{i}", None))
+                bias = stored.get(f"bias_{i}", None)
+                if f"bias_scale_{i}" in stored:
+                    bias = bias * stored[f"bias_scale_{i}"]
+                biases.append(bias)
             functions = tuple(_function(name) for name in about["functions"])
             return cls(tuple(weights), tuple(biases), functions, Link(about["link"]))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as e:

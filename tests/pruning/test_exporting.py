@@ -132,6 +132,31 @@ def test_more_bits_cost_less_and_the_scale_is_better_than_the_largest_weight():
     assert "8 bits, largest error of the weights" in repr(errors[-1])
 
 
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_biases_are_codes_times_one_scale_of_the_layer(tmp_path, bits):
+    model = network()
+    result, free = quantised(model, X=X, bias_bits=bits), quantised(model, X=X)
+    for layer, before, after in zip(result.layers, model.biases, result.model.biases, strict=True):
+        assert layer.bias_codes.dtype == (np.int8 if bits <= 8 else np.int16)
+        np.testing.assert_array_equal(after, layer.bias_codes * layer.bias_scale)
+        # The scale that clips nothing is one of those tried: half of its step is the largest error then.
+        assert np.sum((after - before) ** 2) <= before.size * (abs(before).max() / (2 ** (bits - 1) - 1) / 2) ** 2
+        assert layer.bias_error == pytest.approx(np.sum((after - before) ** 2) / np.sum(before**2))
+    assert all(map(np.array_equal, result.model.weights, free.model.weights))
+    assert all(map(np.array_equal, free.model.biases, model.biases))
+    assert f"8 bits, {bits} for biases" in repr(result)
+    SparseNetwork.of(model).save(tmp_path / "file", bits=8, bias_bits=bits)
+    np.testing.assert_allclose(SparseNetwork.load(tmp_path / "file").outputs(X), result.model.outputs(X), rtol=1e-12)
+    with pytest.raises(ValueError, match="bits is 17"):
+        quantised(model, bias_bits=17)
+
+
+def test_a_layer_without_a_bias_has_none_to_round():
+    (layer,) = quantised([np.eye(3)], bias_bits=8).layers
+    assert layer.bias_codes is None
+    assert layer.bias_error == 0
+
+
 def test_a_weight_within_half_a_step_of_its_code():
     """With 8 bits the error is at most that of rounding without clipping: a twelfth of a step squared, roughly."""
     model = network()
@@ -200,10 +225,10 @@ def test_the_report_on_modules_counts_places_and_names_what_is_left():
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
     images = torch.randn(5, 1, 4, 4)
     report = size_report(module, None, images, seconds=0.001)
-    (masked,) = report.forms
-    assert masked.weights == 18 + 16
+    masked, shrunk = report.forms
+    assert masked.weights == shrunk.weights == 18 + 16
     assert masked.multiply_adds == 18 * 4 + 16
-    assert report.notes[0].startswith("neither shrunk nor sparse: '1' (Flatten)")
+    assert report.notes[0].startswith("not sparse: '1' (Flatten)")
     left = size_report(TorchNetwork(module, only=["2"]))
     assert left.notes[0] == "left as it is: 0.weight (not chosen)"
     chain = nn.Sequential(nn.Linear(8, 6), nn.LeakyReLU(), nn.Linear(6, 2), nn.Softmax(1))

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparseopt.adapters.sklearn.features import FeatureSelector
 from sparseopt.mask import Mask
 from sparseopt.pruning import prune
-from sparseopt.pruning.best_subset import BestSubset
+from sparseopt.pruning.best_subset import BestSubset, _searches
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.feature_methods import (
     InformationGain,
@@ -252,3 +252,22 @@ def test_bad_requests_say_what_to_give():
         InformationGain(bins=1)
     with pytest.raises(ValueError, match="step"):
         RecursiveElimination(step=0)
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_of_many_features_the_likely_ones_choose_the_ridge_and_all_may_be_kept(is_sparse):
+    """More features than take part in the choice of the ridge; the one kept among them goes with y least of all alone."""
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((80, 700))
+    wide[np.abs(wide) < 1.0] = 0.0
+    wide[:, 5] = wide[:, 4] + 0.2 * wide[:, 5]
+    target = wide[:, 4] - wide[:, 5]
+    target += 2 * wide[:, 6] * np.std(target)
+    data = sparse.csr_array(wide) if is_sparse else wide
+    pruned = prune_features(LinearRegression(), data, target, keep=3)
+    assert np.flatnonzero(pruned.mask["features"]).tolist() == [4, 5, 6]
+    fold = np.arange(80) % 4
+    X = wide - wide.mean(axis=0)
+    for search in _searches(X, target - target.mean(), 3, fold):
+        assert search(0.1).size == 3
+        assert search(0.1).max() < 700

@@ -120,8 +120,8 @@ def test_a_module_that_is_no_chain_says_what_is_in_the_way():
     for module, name in (
         (Own(nn.Linear(3, 3)), "what Own does between its layers is not known"),
         (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 3)), "'1' (LayerNorm)"),
-        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 1, 3)), "layers are Linear"),
-        (TorchNetwork(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), only=["1"]), "'0' (Linear)"),
+        (nn.Sequential(nn.Conv2d(2, 2, 3, groups=2), nn.ReLU(), nn.Conv2d(2, 1, 3)), "'0' has 2 groups"),
+        (TorchNetwork(nn.Sequential(*(nn.Linear(3, 3) for _ in range(3))), only=["0", "2"]), "'1' (Linear)"),
     ):
         with pytest.raises(TypeError) as raised:
             shrink(module)

@@ -1,5 +1,6 @@
 """PyTorch: modules as `prune` sees them, and masks that hold while they train."""
 
+from sparseopt.adapters.torch.folding import fold_batch_norm as fold_batch_norm
 from sparseopt.adapters.torch.layers import SolutionLayer as SolutionLayer
 from sparseopt.adapters.torch.masks import hold as hold
 from sparseopt.adapters.torch.masks import mask_of as mask_of

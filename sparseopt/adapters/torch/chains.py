@@ -31,9 +31,9 @@ def functions_between(module, names):
     if type(module) not in {nn.Sequential, nn.Linear}:
         raise TypeError(
             f"what {type(module).__name__} does between its layers is not known; only an nn.Sequential of linear layers "
-            "and activations is a chain that can be exported or made smaller."
+            "and activations is a chain that can be exported."
         )
-    steps = list(_steps(module, ""))
+    steps = list(steps_of(module))
     places = [place for place, (name, _) in enumerate(steps) if name in names]
     ends = [-1, *places, len(steps)]
     between = [steps[start + 1 : end] for start, end in itertools.pairwise(ends)]
@@ -41,28 +41,28 @@ def functions_between(module, names):
     for group, more in zip(between, allowed, strict=True):
         for name, part in group:
             if type(part).__name__ not in ELEMENTWISE and not isinstance(part, more):
+                advice = " (fold_batch_norm takes it in)" if "BatchNorm" in type(part).__name__ else ""
                 raise TypeError(
-                    f"{name!r} ({type(part).__name__}) is no activation between linear layers; only an nn.Sequential "
-                    "of linear layers and activations is a chain that can be exported or made smaller."
+                    f"{name!r} ({type(part).__name__}) is no activation between linear layers{advice}; only an "
+                    "nn.Sequential of linear layers and activations is a chain that can be exported."
                 )
     if [steps[place][0] for place in places] != list(names) or any(
         not isinstance(steps[place][1], nn.Linear) for place in places
     ):
-        raise TypeError(
-            "only an nn.Sequential whose layers are Linear is a chain that can be exported or made smaller."
-        )
+        raise TypeError("only an nn.Sequential whose layers are Linear is a chain that can be exported.")
     return tuple(Function(tuple(part for _, part in group)).simplest() for group in between)
 
 
-def _steps(module, prefix):
-    """Parts of nested Sequentials in the order in which they run."""
+def steps_of(module, prefix=""):
+    """Parts of nested Sequentials in the order in which they run, by name."""
     from torch import nn
 
     if type(module) is not nn.Sequential:
         yield prefix, module
         return
-    for name, part in module.named_children():
-        yield from _steps(part, f"{prefix}.{name}" if prefix else name)
+    # named_children would leave out a part that runs a second time.
+    for name, part in vars(module)["_modules"].items():
+        yield from steps_of(part, f"{prefix}.{name}" if prefix else name)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from sparseopt.adapters.torch import parts
 from sparseopt.adapters.torch.chains import functions_between
+from sparseopt.adapters.torch.connections import betweens, without_entries
 from sparseopt.pruning.networks import Layer, Link, Network, as_data, finite
 
 
@@ -191,7 +192,21 @@ class TorchNetwork(Network):
                 continue
             setattr(part, name, torch.nn.Parameter(tensor.clone(), requires_grad=parameter.requires_grad))
             if name == "weight":
-                part.out_features, part.in_features = tensor.shape
+                sizes = ("out_features", "in_features") if tensor.ndim == 2 else ("out_channels", "in_channels")
+                for size, number in zip(sizes, tensor.shape, strict=False):
+                    setattr(part, size, number)
+        return module
+
+    def connections(self):
+        """How the layers of an nn.Sequential are connected: fully connected ones, and convolutions without groups."""
+        return tuple(between.connection() for between in betweens(self.plain, self.only))
+
+    def smaller(self, layers, kept):
+        """Return a module whose layers have fewer neurons or channels, with their entries of batch normalisations."""
+        module = self.with_layers(layers).model()
+        for i, between in enumerate(betweens(self.plain, self.only)):
+            for name, width in between.carried() if i in kept else ():
+                without_entries(module.get_submodule(name), np.repeat(kept[i], width))
         return module
 
     def native(self):
