@@ -19,7 +19,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
-from sparseopt.curvature import least_curvature
+from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
@@ -310,15 +310,33 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
         return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
-    H = _hessian(loss) + np.diag(form.ridge)
+    H, size = _hessian(loss), np.finfo(loss.dtype).eps
+    largest = np.max(np.abs(H.data if sparse.issparse(H) else H), initial=0.0)
     # What rounding may have added to the smallest eigenvalue is taken off before.
-    margin = 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
-    try:
-        L = np.linalg.cholesky(H - margin * np.eye(p))
-    except np.linalg.LinAlgError:
-        return np.inf
+    margin = 4 * p * size * (largest + np.max(form.ridge, initial=0.0))
     # a factor 2 is far more than the rounding of the solve
-    return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
+    if sparse.issparse(H):
+        return 2 * _sparse_cost(H, form.ridge - margin, unpaid)
+    H.flat[:: p + 1] += form.ridge - margin
+    factor, fault = scipy.linalg.lapack.dpotrf(H.T, lower=0, overwrite_a=1, clean=0)
+    if fault:
+        return np.inf
+    return float(np.sum(scipy.linalg.solve_triangular(factor, unpaid, trans=1) ** 2))
+
+
+def _sparse_cost(H, shift, unpaid):
+    """The cost for a sparse H plus a diagonal, of the coefficients that `unpaid` is coupled to; inf where H may be singular."""
+    _, parts = sparse.csgraph.connected_components(H, directed=False)
+    near = np.flatnonzero(np.isin(parts, parts[unpaid != 0]))
+    shifted = sparse.csc_array(H[near][:, near] + sparse.diags_array(shift[near]))
+    try:
+        factor = factorised(shifted)
+    except RuntimeError:
+        return np.inf
+    # without row exchanges the pivots have the signs of the eigenvalues
+    if not (np.array_equal(factor.perm_r, factor.perm_c) and np.all(factor.U.diagonal() > 0)):
+        return np.inf
+    return float(unpaid[near] @ factor.solve(unpaid[near])) / 2
 
 
 def _stand_alone(Q, at):
@@ -329,9 +347,10 @@ def _stand_alone(Q, at):
 
 
 def _hessian(loss):
-    """The Hessian of a quadratic loss, as an array."""
+    """The Hessian of a quadratic loss, sparse where its factor is."""
     if isinstance(loss, Quadratic):
-        return _double(loss.Q.matrix)
+        Q = loss.Q.matrix
+        return sparse.csc_array(Q, dtype=np.float64) if sparse.issparse(Q) and not fills_up(Q) else _double(Q)
     X, weights = loss.X.matrix, np.broadcast_to(loss.sample_weight.values, loss.X.shape[0]).astype(np.float64)
     mean = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(loss.X.shape[1])
     if sparse.issparse(X):

@@ -88,8 +88,9 @@ class Interior(State):
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
     relative: float = np.inf
-    #: Its violation and stationarity.
+    #: Its violation and stationarity, and its gap in units of the objective.
     rest: tuple = (np.inf, np.inf)
+    gap: float = np.inf
 
     @property
     def x(self):
