@@ -269,7 +269,12 @@ def _give_up(solver, problem, state, tol):
     _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
         _polish(state, problem, tol)
-    if state.lowest > tol and not _is_exact(state, tol) and state.S[kernels.MARK] < _NEAR and _is_harder(state):
+    if (
+        state.lowest > tol
+        and not _is_exact(state, tol)
+        and state.S[kernels.LEAST_VIOLATION] < _NEAR
+        and _is_harder(state)
+    ):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
