@@ -29,12 +29,21 @@ def _negative_curvature(matrix):
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))
+        if _is_dominant(matrix, shift):
+            return 0.0
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
     shifted = np.array(matrix, order="F")
     shifted.flat[:: matrix.shape[0] + 1] += shift
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def _is_dominant(matrix, shift):
+    """Whether the diagonal outweighs each row's other entries, up to the shift (Gershgorin, 1931)."""
+    _, columns = entries_of(matrix)
+    size = np.bincount(columns, np.abs(matrix.data), minlength=matrix.shape[0])
+    return bool(np.all(2 * matrix.diagonal() - size >= -shift))
 
 
 def fills_up(matrix):

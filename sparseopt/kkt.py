@@ -224,8 +224,6 @@ def _form_of(problem):
             case Box():
                 bounds.append(part.bounds(p))
     A, row_lower, row_upper = rows[0] if len(rows) == 1 else _stacked(rows, p)
-    if sparse.issparse(A):
-        A = sparse.csr_array(A)
     lower, upper = bounds[0]
     for low, high in bounds[1:]:
         lower, upper = np.maximum(lower, low), np.minimum(upper, high)
