@@ -31,6 +31,7 @@ from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
+from sparseopt.solvers.long_factorisation import factorised, is_long
 from sparseopt.solvers.newton_choice import newton_system
 from sparseopt.solvers.presolve import presolve
 from sparseopt.solvers.quadratic_measure import excess
@@ -148,18 +149,34 @@ class InteriorPoint(Solver):
             state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
         elif presolved.ray is not None:
             state.status, state.ray = Status.INFEASIBLE, presolved.ray
-        elif not kernels.begin(system, sides, V, W, R, S, self.refinements):
-            state.status = Status.STALLED
+        elif not is_long(system):
+            self._begin(state, is_factored=False)
         return state
+
+    def _begin(self, state, *, is_factored):
+        """Find the first point."""
+        state.begun = True
+        if not kernels.begin(
+            state.system, state.sides, state.V, state.W, state.R, state.S, self.refinements, is_factored
+        ):
+            state.status = Status.STALLED
 
     def step(self, problem, state, tol, max_iterations):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
         before = state.iterations
+        # the first call of `iterate` only looks at the start
+        is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
+        if is_factored and (is_done := factorised(state)) is not True:
+            state.status = Status.STALLED if is_done is None else None
+            return state
+        if not state.begun:
+            self._begin(state, is_factored=True)
+            return state
         event = kernels.iterate(
             state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
-            self.refinements, self.step_fraction, self.polish, False,
+            self.refinements, self.step_fraction, self.polish, is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
