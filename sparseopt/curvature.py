@@ -29,6 +29,8 @@ def _negative_curvature(matrix):
     if sparse.issparse(matrix):
         if matrix.nnz == np.count_nonzero(matrix.diagonal()):
             return float(np.min(matrix.diagonal(), initial=0.0))
+        if _is_dominant(matrix, shift):
+            return 0.0
         return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
     shifted = np.array(matrix, order="F")
     shifted.flat[:: matrix.shape[0] + 1] += shift
@@ -49,6 +51,13 @@ def _has_small_eigenvalue(matrix):
     matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
     spectrum = np.linalg.eigvalsh(_double(matrix))
     return bool(spectrum.size and spectrum[0] <= 1e-3 * spectrum[-1])
+
+
+def _is_dominant(matrix, shift):
+    """Whether the diagonal outweighs each row's other entries, up to the shift (Gershgorin, 1931)."""
+    _, columns = entries_of(matrix)
+    size = np.bincount(columns, np.abs(matrix.data), minlength=matrix.shape[0])
+    return bool(np.all(2 * matrix.diagonal() - size >= -shift))
 
 
 def fills_up(matrix):

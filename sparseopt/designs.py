@@ -554,7 +554,7 @@ def _transposed(design):
 
 
 def _sparse_product(design, w):
-    columns = _few_nonzeros(w)
+    columns = _few_nonzeros(w) if design.data.size > _SMALL else None
     return design.matrix @ w if columns is None else design.matrix[:, columns] @ w[columns]
 
 

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
-from sparseopt.curvature import least_curvature
+from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
@@ -226,8 +226,6 @@ def _form_of(problem):
             case Box():
                 bounds.append(part.bounds(p))
     A, row_lower, row_upper = rows[0] if len(rows) == 1 else _stacked(rows, p)
-    if sparse.issparse(A):
-        A = sparse.csr_array(A)
     lower, upper = bounds[0]
     for low, high in bounds[1:]:
         lower, upper = np.maximum(lower, low), np.minimum(upper, high)
@@ -312,22 +310,40 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
         return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
-    L = kept(problem, "_curvature_factor", lambda: _factor(loss, form)) if p <= _KEPT_FACTOR else _factor(loss, form)
-    if L is None:
-        return np.inf
-    # a factor 2 is far more than the rounding of the solve
-    return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
-
-
-def _factor(loss, form):
-    """Cholesky factor of the Hessian of loss and ridge, or None where it may be singular."""
-    H = _hessian(loss) + np.diag(form.ridge)
+    H = _hessian(loss)
     # What rounding may have added to the smallest eigenvalue is taken off before.
-    margin = 4 * len(H) * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
+    largest = np.max(np.abs(H.data if sparse.issparse(H) else H), initial=0.0) + np.max(form.ridge, initial=0.0)
+    shift = form.ridge - 4 * p * np.finfo(loss.dtype).eps * largest
+    # a factor 2 is far more than the rounding of the solve
+    if sparse.issparse(H):
+        return 2 * _sparse_cost(H, shift, unpaid)
+    factor = kept(problem, "_curvature_factor", lambda: _factor(H, shift)) if p <= _KEPT_FACTOR else _factor(H, shift)
+    if factor is None:
+        return np.inf
+    return float(np.sum(scipy.linalg.solve_triangular(factor, unpaid, trans=1) ** 2))
+
+
+def _factor(H, shift):
+    """The Cholesky factor U of H plus a diagonal, U'U, or None where it may be singular."""
+    shifted = np.array(H, order="F")
+    shifted.flat[:: len(H) + 1] += shift
+    factor, fault = scipy.linalg.lapack.dpotrf(shifted, lower=0, overwrite_a=1, clean=0)
+    return None if fault else factor
+
+
+def _sparse_cost(H, shift, unpaid):
+    """The cost for a sparse H plus a diagonal, of the coefficients that `unpaid` is coupled to; inf where H may be singular."""
+    _, parts = sparse.csgraph.connected_components(H, directed=False)
+    near = np.flatnonzero(np.isin(parts, parts[unpaid != 0]))
+    shifted = sparse.csc_array(H[near][:, near] + sparse.diags_array(shift[near]))
     try:
-        return np.linalg.cholesky(H - margin * np.eye(len(H)))
-    except np.linalg.LinAlgError:
-        return None
+        factor = factorised(shifted)
+    except RuntimeError:
+        return np.inf
+    # without row exchanges the pivots have the signs of the eigenvalues
+    if not (np.array_equal(factor.perm_r, factor.perm_c) and np.all(factor.U.diagonal() > 0)):
+        return np.inf
+    return float(unpaid[near] @ factor.solve(unpaid[near])) / 2
 
 
 def _stand_alone(Q, at):
@@ -338,9 +354,10 @@ def _stand_alone(Q, at):
 
 
 def _hessian(loss):
-    """The Hessian of a quadratic loss, as an array."""
+    """The Hessian of a quadratic loss, sparse where its factor is."""
     if isinstance(loss, Quadratic):
-        return _double(loss.Q.matrix)
+        Q = loss.Q.matrix
+        return sparse.csc_array(Q, dtype=np.float64) if sparse.issparse(Q) and not fills_up(Q) else _double(Q)
     X, weights = loss.X.matrix, np.broadcast_to(loss.sample_weight.values, loss.X.shape[0]).astype(np.float64)
     mean = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(loss.X.shape[1])
     if sparse.issparse(X):

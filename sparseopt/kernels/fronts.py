@@ -4,16 +4,22 @@ Neighbouring columns of L with the same rows are a node: a dense panel of `size`
 columns, by columns, from panel[s] in `values`. Its rows are its own columns first[s]:first[s + 1]
 and those at below[s]:below[s + 1] in `rows`. What a node leaves to its ancestors is a dense
 triangle on a stack, since nodes come in postorder; the next node with these rows adds it up.
-All work is then in columns of dense matrices that stay in the cache, four at a time.
+All work is then in columns of dense matrices that stay in the cache, four at a time, and by BLAS
+where they are large.
 """
 
 import numpy as np
 
 from sparseopt._jit import kernel
+from sparseopt.kernels.lapack import subtract_product
 
 U = np.uint64
 # Pivots of one block, and rows of one tile: together they stay in the nearest cache.
 _BLOCK, _TILE = 32, 128
+# Columns that BLAS is given at a time, and operations from which it is worth a call.
+COLUMNS, _MANY = 64, 20_000
+# Columns of a node, so that one is factorised in the time that a call may take.
+_WIDEST = 256
 
 
 @kernel
@@ -48,6 +54,8 @@ def _pays(begin, middle, end, counts, zeros, to):
     """Whether the nodes begin:middle and middle:end become one; then the zeros are counted for it."""
     left, right, below = middle - begin, end - middle, counts[end - 1]
     width = left + right
+    if width > _WIDEST:
+        return False
     # rows of the left node below its columns are among those of the right one
     new = zeros[to - 1] + zeros[to] + left * (right + below - counts[middle - 1])
     total = width * (width + 1) // 2 + width * below
@@ -66,7 +74,8 @@ def nodes(parent, counts, first, node, zeros):
     """
     n, last = parent.size, -1
     for k in range(n):
-        if last >= 0 and parent[k - 1] == k and counts[k] + 1 == counts[k - 1]:
+        is_next = last >= 0 and parent[k - 1] == k and counts[k] + 1 == counts[k - 1]
+        if is_next and k - first[last] < _WIDEST:
             continue
         last += 1
         first[last], zeros[last] = k, 0
@@ -107,11 +116,24 @@ def rows_below(indptr, indices, parent, first, node, n_nodes, below, filled, see
                 s = node[parent[first[s + 1] - 1]]
 
 
-def _reduce(out, to, stride, top, columns, values, panel, size, pivots, first, width):
+def _reduce(out, to, stride, top, columns, values, panel, size, pivots, first, width, scaled):
     """Subtract what pivots first:first + width of a panel owe to its columns top:top + columns, lower triangle only.
 
-    Column j of them begins, with row 0 of the panel, at to + j * stride in `out`.
+    Column j of them begins, with row 0 of the panel, at to + j * stride in `out`. `scaled` is work space.
+    What is above the diagonal has no meaning.
     """
+    if width * columns * (size - top) > _MANY:
+        for begin in range(0, columns, COLUMNS):
+            own, count = top + begin, min(COLUMNS, columns - begin)
+            for k in range(width):
+                a, t = U(panel + k * size + own), U(k * count)
+                for j in range(U(count)):
+                    scaled[t + j] = values[a + j] * pivots[first + k]
+            subtract_product(
+                size - own, count, width, values[panel + own :], size, scaled, count,
+                out[to + begin * stride + own :], stride,
+            )  # fmt: skip
+        return
     for begin in range(top, size, _TILE):
         end = min(begin + _TILE, size)
         for block in range(0, width, _BLOCK):
@@ -140,11 +162,12 @@ def _reduce_column(out, to, row, end, own, values, panel, size, pivots, first, k
         k += 1
 
 
-def _factorise_panel(values, panel, size, width, pivots, first):
+def _factorise_panel(values, panel, size, width, pivots, first, scaled):
     """LDL' of the columns of a panel, in place."""
     for block in range(0, width, _BLOCK):
         stop = min(block + _BLOCK, width)
-        _reduce(values, panel + block * size, size, block, stop - block, values, panel, size, pivots, first, block)
+        _reduce(values, panel + block * size, size, block, stop - block, values, panel, size, pivots, first, block,
+                scaled)  # fmt: skip
         for j in range(block, stop):
             column = panel + j * size
             _reduce_column(values, column, j, size, j, values, panel, size, pivots, first, block, j)
@@ -211,11 +234,11 @@ def family(parent, first, node, below, panels, n_nodes, children, kin):
 
 
 def factorise_nodes(indptr, indices, data, diagonal, first, below, rows, panels, children, kin, values, pivots, local,
-                    relative, stack, top, n_nodes, s, work):  # fmt: skip
+                    relative, stack, top, scaled, n_nodes, s, work):  # fmt: skip
     """Factorise from node s on, in place, for about `work` operations; returns the next node, -1 at a zero pivot.
 
-    The matrix is its lower triangle without the diagonal. top[0] is where the stack ends; `local` and
-    `relative` are work space.
+    The matrix is its lower triangle without the diagonal. top[0] is where the stack ends; `local`,
+    `relative` and `scaled` are work space.
     """
     if s == 0:
         top[0] = 0
@@ -231,11 +254,11 @@ def factorise_nodes(indptr, indices, data, diagonal, first, below, rows, panels,
             at -= n * n
             _add_up(below[child], n, rows, local, relative, values, panel, width, size, stack, to, at)
             child -= kin[child]
-        _factorise_panel(values, panel, size, width, pivots, first[s])
+        _factorise_panel(values, panel, size, width, pivots, first[s], scaled)
         for k in range(width):
             if pivots[first[s] + k] == 0.0:
                 return -1
-        _reduce(stack, to - width, count, width, count, values, panel, size, pivots, first[s], width)
+        _reduce(stack, to - width, count, width, count, values, panel, size, pivots, first[s], width, scaled)
         if at < to:
             for i in range(count * count):
                 stack[at + i] = stack[to + i]

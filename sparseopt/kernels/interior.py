@@ -311,14 +311,16 @@ def moved_inside(sides, s, z, dz, S):
 
 
 @kernel
-def begin(system, sides, V, W, R, S, refinements):
-    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held."""
+def begin(system, sides, V, W, R, S, refinements, is_factored):
+    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held.
+
+    Slacks and multipliers are one before, and the factors for them may have been made outside.
+    """
     point, found, p = V[POINT], V[FOUND], sides.q.size
     s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
-    for i in range(s.size):
-        s[i], z[i] = 1.0, 1.0
     pull_of_springs(system, sides, V, W, R)
-    if not (factorised(system, sides, V, W, R, S) and direction(system, sides, V, W, R, S, refinements, 0.0)):
+    has_factors = is_factored or factorised(system, sides, V, W, R, S)
+    if not (has_factors and direction(system, sides, V, W, R, S, refinements, 0.0)):
         return False
     for i in range(p):
         point[i] += found[i]

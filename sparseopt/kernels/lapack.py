@@ -9,6 +9,7 @@ from sparseopt._jit import external
 _LEFT, _LOWER, _PLAIN, _TRANSPOSED = ord("L"), ord("L"), ord("N"), ord("T")
 
 _dgemv = external("cython_blas", "dgemv")
+_dgemm = external("cython_blas", "dgemm")
 _dtrsv = external("cython_blas", "dtrsv")
 _dtrsm = external("cython_blas", "dtrsm")
 _dsyrk = external("cython_blas", "dsyrk")
@@ -35,6 +36,11 @@ def add_gram(A, beta, out, is_transposed):
         m, n = n, m
     if m > 0:
         _dsyrk(_LOWER, _TRANSPOSED if is_transposed else _PLAIN, m, n, 1.0, A, max(A.shape[1], 1), beta, out, m)
+
+
+def subtract_product(m, n, k, A, A_stride, B, B_stride, out, out_stride):
+    """out -= A B' for m x k and n x k matrices by columns that begin flat arrays, in place."""
+    _dgemm(_PLAIN, _TRANSPOSED, m, n, k, -1.0, A, A_stride, B, B_stride, 1.0, out, out_stride)
 
 
 def cholesky(matrix):

@@ -20,6 +20,21 @@ _CROSSED, _ROUNDING = 1e-9, 1e-15
 _GROWTH = 1e4
 
 
+@kernel
+def keep(starts, rows, values, columns, place, to_starts, to_rows, to_values):
+    """The entries of some columns in the rows that have a place, which they move to, into the last three, in place."""
+    count = 0
+    for k in range(columns.size):
+        to_starts[k] = count
+        for t in range(starts[columns[k]], starts[columns[k] + 1]):
+            i = place[rows[t]]
+            if i >= 0:
+                to_rows[count], to_values[count] = i, values[t]
+                count += 1
+    to_starts[columns.size] = count
+    return count
+
+
 def _note(log, state, kind, row, column, low, high):
     at = state[LOGGED]
     log[at, 0], log[at, 1], log[at, 2], log[at, 3], log[at, 4] = kind, row, column, low, high

@@ -132,7 +132,12 @@ def quadratic_model(Q, c):
 
 
 def _is_symmetric(matrix):
-    if not sparse.issparse(matrix) and np.array_equal(matrix, matrix.T):
+    if sparse.issparse(matrix):
+        by_rows = matrix.tocsr()
+        parts = ((getattr(M, part) for M in (matrix, by_rows)) for part in ("indptr", "indices", "data"))
+        if all(np.array_equal(*pair) for pair in parts):
+            return True
+    elif np.array_equal(matrix, matrix.T):
         return True
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)

@@ -31,6 +31,7 @@ from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
+from sparseopt.solvers.long_factorisation import factorised, is_long
 from sparseopt.solvers.newton_choice import newton_system
 from sparseopt.solvers.presolve import presolve
 from sparseopt.solvers.quadratic_measure import excess
@@ -51,6 +52,8 @@ _SHOWN = 0.05
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
 # and the proximal weight over it.
 _SLIGHT, _CONVEX = 1e-4, 2.0
+# Relative size of a gap that is rounding: some units in the last place of the objective.
+_LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -146,18 +149,34 @@ class InteriorPoint(Solver):
             state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
         elif presolved.ray is not None:
             state.status, state.ray = Status.INFEASIBLE, presolved.ray
-        elif not kernels.begin(system, sides, V, W, R, S, self.refinements):
-            state.status = Status.STALLED
+        elif not is_long(system):
+            self._begin(state, is_factored=False)
         return state
+
+    def _begin(self, state, *, is_factored):
+        """Find the first point."""
+        state.begun = True
+        if not kernels.begin(
+            state.system, state.sides, state.V, state.W, state.R, state.S, self.refinements, is_factored
+        ):
+            state.status = Status.STALLED
 
     def step(self, problem, state, tol, max_iterations):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
         before = state.iterations
+        # the first call of `iterate` only looks at the start
+        is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
+        if is_factored and (is_done := factorised(state)) is not True:
+            state.status = Status.STALLED if is_done is None else None
+            return state
+        if not state.begun:
+            self._begin(state, is_factored=True)
+            return state
         event = kernels.iterate(
             state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
-            self.refinements, self.step_fraction, self.polish, False,
+            self.refinements, self.step_fraction, self.polish, is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         _look(self, problem, state, tol, event)
@@ -203,7 +222,7 @@ def _look(solver, problem, state, tol, event):
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
-    if state.has_rows and state.status is None and state.lowest <= tol:
+    if state.has_rows and state.status is None and (state.lowest <= tol or _is_exact(state, tol)):
         state.status = Status.CONVERGED
 
 
@@ -248,7 +267,8 @@ def _polish(state, problem, tol, rounds=4):
         if not polishing.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
+        residual = _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol)
+        if residual <= tol or _is_exact(state, tol):
             return
 
 
@@ -266,7 +286,12 @@ def _give_up(solver, problem, state, tol):
     _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
         _polish(state, problem, tol)
-    if state.lowest > tol and state.S[kernels.MARK] < _NEAR and _is_harder(state):
+    if (
+        state.lowest > tol
+        and not _is_exact(state, tol)
+        and state.S[kernels.LEAST_VIOLATION] < _NEAR
+        and _is_harder(state)
+    ):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
@@ -275,6 +300,11 @@ def _give_up(solver, problem, state, tol):
     if not is_solved:
         _look_for_rays(state, rows, problem.n_features)
         state.status = state.status or Status.STALLED
+
+
+def _is_exact(state, tol):
+    """Whether all that is missing is a gap as small as the rounding of the objectives that it is the difference of."""
+    return max(state.rest) <= tol and state.gap <= _LAST_DIGITS
 
 
 def _show(problem, state):
@@ -315,7 +345,7 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
-        objective = abs(state.presolved.objective(w))
-        state.rest, state.relative = (violation, stationarity), max(violation, stationarity, gap / max(1.0, objective))
+        state.rest, state.gap = (violation, stationarity), gap / max(1.0, abs(state.presolved.objective(w)))
+        state.relative = max(violation, stationarity, state.gap)
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

@@ -84,12 +84,16 @@ class Interior(State):
     #: Iterations of one call, and when the point was last made the result.
     chunk: int = 1
     shown: float = 0.0
+    #: Whether the method has begun, and the step at which a long factorisation goes on, None before it.
+    begun: bool = False
+    done: int | None = None
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
     relative: float = np.inf
-    #: Its violation and stationarity.
+    #: Its violation and stationarity, and its gap in units of the objective.
     rest: tuple = (np.inf, np.inf)
+    gap: float = np.inf
 
     @property
     def x(self):
@@ -116,6 +120,7 @@ def memory(sides, floor):
     """V, W, R and S of a method that has not begun."""
     p, size, n = sides.q.size, sides.kind.size, sides.sloped.size
     V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
+    V[[kernels.POINT, kernels.SLACKS], size + n :] = 1.0
     W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.zeros(kernels.NUMBERS)
     S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = _RHO, _DELTA, floor
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf

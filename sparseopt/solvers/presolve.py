@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
-from sparseopt.solvers.quadratic_measure import measure
+from sparseopt.solvers.quadratic_measure import measure, slope_at
 from sparseopt.solvers.quadratic_products import Products
 from sparseopt.solvers.quadratic_program import QuadraticProgram
 from sparseopt.solvers.rays import separating_ray
@@ -68,7 +68,7 @@ class Presolved:
     def multipliers(self, w, y, v):
         """Multipliers of all rows and bounds at the whole program's w, from those of the rest."""
         program, all_y = self.whole, self._of_all_rows(y)
-        slope = program.curve(w) + program.q + all_y @ program.A
+        slope = slope_at(program, self.products, w, all_y)
         return self._undone(w, program.alpha, slope, all_y, self._of_all_coefficients(v))
 
     def separating(self, y, box):
@@ -175,18 +175,27 @@ def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, cou
 def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides."""
     taken = program.curve(values)[kept]
-    matrix, factor = program.matrix, program.factor
-    A = program.A[:, kept] if kept.size < values.size else program.A
-    A = A[rows] if rows.size < A.shape[0] else A
+    matrix, factor, A = program.matrix, program.factor, program.A
+    if kept.size < values.size or rows.size < A.shape[0]:
+        A = _part(A, rows, kept)
     if kept.size < values.size:
-        matrix = None if matrix is None else matrix[:, kept][kept]
-        factor = None if factor is None else factor[:, kept]
-    if program.is_sparse:
-        matrix, factor, A = (M if M is None else sparse.csc_array(M) for M in (matrix, factor, A))
+        matrix = None if matrix is None else _part(matrix, kept, kept)
+        factor = None if factor is None else _part(factor, np.arange(factor.shape[0]), kept)
     return QuadraticProgram(
         matrix, factor, program.ridge[kept], program.q[kept] + taken, A, row_lower, row_upper, lower, upper,
         program.alpha[kept],
     )  # fmt: skip
+
+
+def _part(matrix, rows, columns):
+    """Some rows and columns of a matrix."""
+    if not sparse.issparse(matrix):
+        return matrix[np.ix_(rows, columns)]
+    place = np.full(matrix.shape[0], -1)
+    place[rows] = np.arange(rows.size)
+    starts, indices, data = np.empty(columns.size + 1, np.int64), np.empty(matrix.nnz, np.int64), np.empty(matrix.nnz)
+    count = kernels.keep(*_parts(matrix), columns, place, starts, indices, data)
+    return sparse.csc_array((data[:count], indices[:count], starts), shape=(rows.size, columns.size))
 
 
 def _parts(matrix):

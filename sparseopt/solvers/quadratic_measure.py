@@ -25,6 +25,14 @@ def measure_by_products(program, w, y, v=None):
     return _settled(program, (program.curve(w), program.A @ w, np.asarray(y @ program.A)), w, y, v)
 
 
+def slope_at(program, products, w, y):
+    """Slope of the objective and of the rows with multipliers y, without the L1 term."""
+    curved, pulled = np.empty((2, w.size))
+    row_products(products.A, y, pulled)
+    _curve(program, products, w, curved)
+    return curved + program.q + pulled
+
+
 def _settled(program, products, w, y, v):
     curved, image, pulled = products
     box = np.zeros(w.size)

@@ -8,12 +8,16 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from sparseopt.solvers.sparse_ldl import SparseLDL, joined
+
 # A drift further than this from a proof is not worth its projection; one within _PROOF is one,
 # since certificates allow 1e-8.
 _DRIFT, _PROOF = 1e-3, 5e-9
 # Relative size of what a drift carries along from the approach to a solution of the other coordinates.
 _TRIFLE = 1e-7
 _LARGEST_PROJECTION = 2_000_000
+# Regularisation of a sparse projection, for rows of norm 1, and the steps that take it out.
+_SOFT, _STEPS = 1e-9, 4
 
 
 def separating_ray(program, y):
@@ -72,11 +76,28 @@ def _obstacle(program, d):
 
 def _projected(matrix, vector):
     """The nearest vector that the matrix maps to zero; the vector itself where that would cost too much."""
-    if not 0 < matrix.shape[0] * matrix.shape[1] <= _LARGEST_PROJECTION:
+    if 0 in matrix.shape:
         return vector
-    matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
+    if sparse.issparse(matrix):
+        return _projected_sparse(sparse.csc_array(matrix), vector)
+    if matrix.shape[0] * matrix.shape[1] > _LARGEST_PROJECTION:
+        return vector
     for _ in range(2):  # the second pass removes the rounding of the first
         vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
+    return vector
+
+
+def _projected_sparse(matrix, vector):
+    """The same by [I M'; M -delta], with a method of multipliers that takes out delta again, whatever the rank of M."""
+    m, p = matrix.shape
+    scale = sparse.linalg.norm(matrix, axis=1)
+    matrix = sparse.csc_array(sparse.diags_array(1.0 / np.where(scale > 0, scale, 1.0)) @ matrix)
+    block = (p, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
+    ldl = SparseLDL(*joined([block], p + m))
+    if not ldl.factorise(np.append(np.ones(p), np.full(m, -_SOFT))):
+        return vector
+    for _ in range(_STEPS):
+        vector = vector + ldl.solve(np.append(np.zeros(p), -(matrix @ vector)))[:p]
     return vector
 
 

@@ -16,7 +16,7 @@ from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
 _THICK = 40.0
 # Operations of one call, a few hundredths of a second.
-_PIECE = 50_000_000
+PIECE = 50_000_000
 # What a field that is changed in place has.
 _MEMORY = {"memory": True}
 # Variables eliminated in one call of the ordering.
@@ -63,7 +63,7 @@ class SparseLDL:
         ordered[self.place] = diagonal
         done = 0
         while 0 <= done < self.factor.steps:  # in pieces, for the sake of Ctrl-C
-            done = factorise_piece(self.factor, ordered, done, _PIECE)
+            done = factorise_piece(self.factor, ordered, done, PIECE)
         return done == self.factor.steps and bool(np.isfinite(self.factor.pivots).all())
 
     def solve(self, right):
@@ -146,6 +146,7 @@ class FrontFactor(LDLFactor):
     relative: np.ndarray = field(repr=False, metadata=_MEMORY)
     stack: np.ndarray = field(repr=False, metadata=_MEMORY)
     end: np.ndarray = field(repr=False, metadata=_MEMORY)
+    scaled: np.ndarray = field(repr=False, metadata=_MEMORY)
     column: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
@@ -162,14 +163,15 @@ class FrontFactor(LDLFactor):
         most = fronts.family(parent, first, node, below, panels, n, children, kin)
         return cls(
             n, *lower, first, below, found, panels, children, kin, np.empty(panels[n]), np.empty(size), work, node,
-            np.empty(most), np.zeros(1, dtype=np.int64), np.empty(size),
+            np.empty(most), np.zeros(1, dtype=np.int64), np.empty(fronts.COLUMNS * int(np.diff(first[: n + 1]).max())),
+            np.empty(size),
         )  # fmt: skip
 
     def factorise(self, diagonal, done, work):
         return factorise_nodes(
             self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.first, self.below, self.rows,
             self.panels, self.children, self.kin, self.values, self.pivots, self.local, self.relative, self.stack,
-            self.end, self.steps, done, work,
+            self.end, self.scaled, self.steps, done, work,
         )  # fmt: skip
 
     def solve(self, x):

@@ -49,16 +49,20 @@ class SparseNewtonSystem(NewtonSystem):
         # multipliers of linear programs that have been refined less end far from stationary
         return True
 
-    def factorise(self, D, E):
+    def arrange(self, D, E):
+        """Put the diagonals in the order of elimination."""
         p, size = D.size, self.place.size
         first = size - E.size
         for k in range(size):
             extra = D[k] if k < p else (-E[k - first] if k >= first else 0.0)
             self.diagonal[self.place[k]] = self.own[k] + extra
+
+    def factorise(self, D, E):
+        self.arrange(D, E)
         if self.factor.factorise(self.diagonal, 0, 1 << 62) < 0:
             return False
         pivots = self.factor.pivots
-        for k in range(size):  # noqa: SIM110 (no generators in kernels)
+        for k in range(pivots.size):  # noqa: SIM110 (no generators in kernels)
             if not math.isfinite(pivots[k]):
                 return False
         return True

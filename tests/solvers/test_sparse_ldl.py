@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from sparseopt.kernels import fronts
 from sparseopt.solvers import sparse_ldl
 from sparseopt.solvers.sparse_ldl import FrontFactor, RowFactor, SparseLDL, fill_reducing, joined
 
@@ -49,6 +50,17 @@ def test_a_factor_solves_its_matrix(thick, kind, seed):
     # quasi-definite: as many positive pivots as P has rows, in any order
     assert np.count_nonzero(signs > 0) == p
     assert np.count_nonzero(signs < 0) == m
+
+
+def test_a_full_matrix_is_made_of_several_nodes_that_blas_adds_up():
+    rng = np.random.default_rng(3)
+    P, A, diagonal = quasi_definite(rng, 500, 200, 0.9)
+    ldl, right = factor_of(P, A), rng.standard_normal(700)
+    assert np.max(np.diff(ldl.factor.first[: ldl.factor.steps + 1])) <= fronts._WIDEST < 700
+    K = np.block([[P.toarray(), A.toarray().T], [A.toarray(), np.zeros((200, 200))]])
+    np.fill_diagonal(K, diagonal)
+    assert ldl.factorise(diagonal)
+    assert ldl.solve(right) == pytest.approx(np.linalg.solve(K, right), abs=1e-9)
 
 
 def test_a_zero_pivot_is_told():
