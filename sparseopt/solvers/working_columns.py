@@ -83,7 +83,8 @@ class WorkingColumns:
     def restrict(self, keep):
         """Leave out columns."""
         size = int(np.count_nonzero(keep))
-        self._matrix[:, :size] = self._matrix[:, : self._size][:, keep]
+        # columns are rows of the transpose, which are copied whole
+        self._matrix.T[:size] = self._matrix.T[: self._size][keep]
         self._size = size
 
     def screen(self, w):
