@@ -231,7 +231,9 @@ class WorkingSet(Solver):
         before, state.strength = state.strength, max(1.0, shrink * state.strength)
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
-        is_ahead = isinstance(model, GramModel) and (problem.proximal.is_convex or (search is not None and _is_tall(loss.X)))
+        is_ahead = isinstance(model, GramModel) and (
+            problem.proximal.is_convex or (search is not None and _is_tall(loss.X))
+        )
         if is_ahead and state.is_new:
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
         state.is_new = False
