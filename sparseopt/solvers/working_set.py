@@ -197,7 +197,8 @@ class WorkingSet(Solver):
             state.unfinished = None
             self._prune(state, _NEAR)
             return self._search(problem, state)
-        if is_done and is_exact and state.columns is not None and state.columns.are_rough(model.size):
+        is_rough = is_exact and state.columns is not None
+        if is_done and is_rough and state.columns.are_rough(model.size, has_gap=problem.proximal.is_convex):
             # once more from exact slopes, which are cheap here and save a look at all of X
             model.anchor(state.columns.exact_slopes(model.features, self._rest(problem.loss, state.w)))
             is_done = model.minimise(penalty, local, goal, rounds)
