@@ -27,6 +27,8 @@ _SHORTEST, _TALLEST, _FAR = 200, 2000, 1 << 21
 _HELD = 100.0
 # Neighbouring nonzeros, on average, from which products with slices of X are quicker than a copy of the columns.
 _LONG = 4
+# Columns of a sparse X up to which their entries are summed sooner than a matrix of them is made.
+_HANDFUL = 500
 # Entries up to which a product with all of X is over before its columns are chosen.
 _SMALL = 10_000
 # Entries that are still near for a second look, and the size up to which such sums of squares stay in the range of float32.
@@ -555,7 +557,16 @@ def _transposed(design):
 
 def _sparse_product(design, w):
     columns = _few_nonzeros(w) if design.data.size > _SMALL else None
-    return design.matrix @ w if columns is None else design.matrix[:, columns] @ w[columns]
+    if columns is None:
+        return design.matrix @ w
+    if w.ndim > 1 or columns.size > _HANDFUL:
+        return design.matrix[:, columns] @ w[columns]
+    starts = design.indptr[columns]
+    counts = design.indptr[columns + 1] - starts
+    firsts = np.cumsum(counts) - counts
+    places = np.arange(counts.sum()) + np.repeat(starts - firsts, counts)
+    terms = design.data[places] * np.repeat(w[columns], counts)
+    return np.bincount(design.indices[places], terms, design.n_rows).astype(np.result_type(design.dtype, w.dtype))
 
 
 def _few_nonzeros(w):

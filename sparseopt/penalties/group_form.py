@@ -35,8 +35,11 @@ class GroupForm(ConvexForm):
     def value(self, w):
         if self.nonnegative and np.any(w < 0.0):
             return np.inf
+        if not np.any(w):
+            return 0.0
         norms = self.groups.norms(w)
-        return float(self.a @ norms + self.c * np.sum(np.abs(w)) + self.b * np.sum(norms * norms) / 2)
+        total = self.a @ norms + self.b * np.sum(norms * norms) / 2
+        return float(total + self.c * np.sum(np.abs(w)) if self.c else total)
 
     def conjugate(self, t):
         excess = self._excess(t)
@@ -45,18 +48,21 @@ class GroupForm(ConvexForm):
         return np.inf if np.any(excess > 1e-12 * self.a) else 0.0
 
     def stuck(self, t):
-        if self.b > 0.0 or self.c > 0.0:
+        if self.b > 0.0 or self.c > 0.0 or np.all(self.a):
             return None
         found = (self.groups.spread(self.a, t.size) == 0.0) & (self._rest(t) != 0.0)
         return found if found.any() else None
 
     def largest_scale(self, t):
         """Per group norm(rest(k t)) <= a is asked of a factor k: the norm increases with k, so halving finds it."""
-        if self.b > 0.0 or not np.any(self._excess(t) > 0.0):
+        if self.b > 0.0:
+            return 1.0
+        norms = self.groups.norms(self._rest(t))
+        is_steep = norms > self.a
+        if not np.any(is_steep):
             return 1.0
         if self.c == 0.0:
-            norms = self.groups.norms(self._rest(t))
-            return float(np.min(self.a[norms > self.a] / norms[norms > self.a]))
+            return float(np.min(self.a[is_steep] / norms[is_steep]))
         low, high = 0.0, 1.0
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
@@ -81,6 +87,8 @@ class GroupForm(ConvexForm):
         with np.errstate(divide="ignore", invalid="ignore"):
             kept = np.where(pulls > self.a, 1.0 - self.a / pulls, 0.0)
             bent = self.groups.spread(np.where(norms > 0.0, self.a / norms, 0.0), w.size) * w
+        if rest is t:
+            return np.abs(t * self.groups.spread(np.where(norms > 0.0, 1.0, kept), w.size) - bent)
         at_zero = rest * self.groups.spread(kept, w.size)
         inside = np.where(w == 0.0, rest, t - bent - self.c * np.sign(w))
         return np.abs(np.where(self.groups.spread(norms, w.size) > 0.0, inside, at_zero))

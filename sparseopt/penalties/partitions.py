@@ -14,8 +14,8 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.inputs import as_count
 
-# Largest entries of a vector whose squares stay in range, with those of all that matters beside them.
-_LEAST, _MOST = 1e-30, 1e100
+# Largest sums of squares that stay in range, with those of all that matters beside them.
+_LEAST, _MOST = 1e-60, 1e200
 
 
 class Partition(Term):
@@ -55,11 +55,14 @@ class Partition(Term):
 
     def norms(self, values):
         """Euclidean norm of each group of a vector; no square leaves the range of numbers."""
+        if values.dtype == np.float64:
+            with np.errstate(over="ignore", under="ignore"):
+                squares = self.sums(values * values)
+            if _LEAST < np.maximum.reduce(squares, axis=None, initial=0.0) < _MOST:
+                return np.sqrt(squares)
         top = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))
         if not 0.0 < top < np.inf:
             return self.sums(np.abs(values))
-        if values.dtype == np.float64 and _LEAST < top < _MOST:
-            return np.sqrt(self.sums(values * values))
         unit = 2.0 ** np.floor(np.log2(top))
         return unit * np.sqrt(self.sums((values / unit) ** 2))
 
@@ -84,7 +87,8 @@ class EqualGroups(Partition):
         return values.reshape(*values.shape[:-1], -1, self.size) @ np.ones(self.size, dtype=values.dtype)
 
     def spread(self, values, p):
-        return np.repeat(np.broadcast_to(values, p // self.size), self.size)
+        count = p // self.size
+        return np.repeat(values if np.shape(values) == (count,) else np.broadcast_to(values, count), self.size)
 
     def columns(self, g):
         return slice(g * self.size, (g + 1) * self.size)

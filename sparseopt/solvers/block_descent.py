@@ -117,14 +117,15 @@ class BlockDescent(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         loss, target = problem.loss, problem.penalty
-        outside = _outside(target, state)
+        is_zero = target.groups.norms(state.w) == 0.0
+        outside = _outside(target, state, is_zero)
         # where there are many samples a coefficient, groups are told apart at once
         room = max(_ENTERING, int(loss.image_size / _SAMPLES / np.mean(state.model.curvature.sizes)))
         state.factor = self._next_factor(target, state, np.count_nonzero(outside) <= room)
         penalty = target if state.factor == 1.0 else target.strengthened(state.factor)
         if state.factor > 1.0:
-            outside = _outside(penalty, state)
-        groups, has_all = _working_set(penalty, state.w, outside, room)
+            outside = _outside(penalty, state, is_zero)
+        groups, has_all = _working_set(is_zero, outside, room)
         if not isinstance(loss, SampleLoss):
             return self._on_quadratic(problem, penalty, state, groups, outside, has_all, tol, max_iterations)
         epochs = min(_LOOK if state.factor == 1.0 else _STAGE, self._limit(loss, state, groups, max_iterations))
@@ -240,15 +241,16 @@ def _objective(loss, penalty, w):
     return loss.evaluate(w) + penalty.measure(w)
 
 
-def _outside(penalty, state):
-    """By how much each zero group is pulled beyond its threshold."""
-    is_zero = penalty.groups.norms(state.w) == 0.0
+def _outside(penalty, state, is_zero=None):
+    """By how much each zero group is pulled beyond its threshold; `is_zero` says which are, where that is known."""
+    if is_zero is None:
+        is_zero = penalty.groups.norms(state.w) == 0.0
     return np.where(is_zero, np.maximum(penalty.pulls(-state.slopes) - penalty.thresholds(state.w.size), 0.0), 0.0)
 
 
-def _working_set(penalty, w, outside, room):
+def _working_set(is_zero, outside, room):
     """The nonzero groups and the zero ones that are pulled most beyond their threshold; whether these are all of them."""
-    active = np.flatnonzero(penalty.groups.norms(w) > 0.0)
+    active = np.flatnonzero(~is_zero)
     entering = np.flatnonzero(outside > 0.0)
     room = max(room, active.size)
     has_all = entering.size <= room

@@ -11,8 +11,9 @@ from sparseopt.kernels.sketch import pull_sketch
 
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
-# As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it.
-_FEW = 1500
+# As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it: where
+# the gap ends a run, which is the square of what is wrong with them, and where the distance to stationarity does.
+_FEW_FOR_GAP, _FEW_FOR_DISTANCE = 1500, 4
 # Entries that are copied at once, so that they are still near when they are multiplied.
 _AT_ONCE = 1 << 15
 
@@ -70,9 +71,10 @@ class WorkingColumns:
         rows[:, first:] = own + np.tril(own, -1).T
         return rows
 
-    def are_rough(self, size):
+    def are_rough(self, size, *, has_gap):
         """Whether exact slopes of the working set are worth their time: they are few, and those at hand rounded to float32."""
-        return self.dtype == np.float32 and _FEW * size <= self._design.shape[1]
+        few = _FEW_FOR_GAP if has_gap else _FEW_FOR_DISTANCE
+        return self.dtype == np.float32 and few * size <= self._design.shape[1]
 
     def exact_slopes(self, features, rest):
         """Products of some columns with a vector of one entry a sample, in float64."""
@@ -83,7 +85,8 @@ class WorkingColumns:
     def restrict(self, keep):
         """Leave out columns."""
         size = int(np.count_nonzero(keep))
-        self._matrix[:, :size] = self._matrix[:, : self._size][:, keep]
+        # columns are rows of the transpose, which are copied whole
+        self._matrix.T[:size] = self._matrix.T[: self._size][keep]
         self._size = size
 
     def screen(self, w):

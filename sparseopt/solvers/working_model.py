@@ -15,7 +15,7 @@ import numpy as np
 from sparseopt.designs import held_curvature
 from sparseopt.kernels.columns import penalty_on
 from sparseopt.kernels.descent import descend
-from sparseopt.kernels.gram import descend_gram, height, image_into
+from sparseopt.kernels.gram import descend_gram, gather, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
 from sparseopt.solvers.newton import conjugate_gradients, newton_direction, slide
 from sparseopt.solvers.support_system import SupportSystem
@@ -291,8 +291,10 @@ class GramModel(WorkingModel):
 
     def restrict(self, keep):
         """Leave out features, whose coefficients are zero."""
-        size = int(np.count_nonzero(keep))
-        self._gram[:size, :size] = self._gram[: self.size, : self.size][np.ix_(keep, keep)]
+        kept = np.flatnonzero(keep)
+        size = kept.size
+        # in place: entries move up and to the left, past none that is still to be read
+        gather(self._gram, kept, kept, self._gram)
         self._features[:size], self._vectors[:, :size] = self.features[keep], self._vectors[:, : self.size][:, keep]
         self.size = size
         self.system.forget()
@@ -379,9 +381,9 @@ class GramModel(WorkingModel):
         """Epochs as they are, until no move reaches `tol`."""
         k = self.size
         epochs = max(1, int(min(epochs, _BUDGET / (3 * k * k + 1))))
-        points, slopes = np.empty((epochs, k)), np.empty((epochs, k))
+        last = np.empty((2, 1, k))
         _, epochs = descend_gram(
-            penalty, self._gram, self.features, self.w, self.slope, points, slopes, epochs, tol, epochs
+            penalty, self._gram, self.features, self.w, self.slope, last[0], last[1], epochs, tol, epochs
         )
         self.epochs += epochs
         self.work += epochs * k * (1.0 + np.count_nonzero(self.w))

@@ -48,6 +48,8 @@ _SEARCHES = 2
 _NEAR, _CLOSE = 0.4, 0.75
 # Epochs of a sketch under a penalty that is concave.
 _EPOCHS = 30
+# Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
+_TALL = 2000
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -195,7 +197,8 @@ class WorkingSet(Solver):
             state.unfinished = None
             self._prune(state, _NEAR)
             return self._search(problem, state)
-        if is_done and is_exact and state.columns is not None and state.columns.are_rough(model.size):
+        is_rough = is_exact and state.columns is not None
+        if is_done and is_rough and state.columns.are_rough(model.size, has_gap=problem.proximal.is_convex):
             # once more from exact slopes, which are cheap here and save a look at all of X
             model.anchor(state.columns.exact_slopes(model.features, self._rest(problem.loss, state.w)))
             is_done = model.minimise(penalty, local, goal, rounds)
@@ -229,7 +232,9 @@ class WorkingSet(Solver):
         before, state.strength = state.strength, max(1.0, shrink * state.strength)
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
-        is_ahead = problem.proximal.is_convex and isinstance(model, GramModel)
+        is_ahead = isinstance(model, GramModel) and (
+            problem.proximal.is_convex or (search is not None and _is_tall(loss.X))
+        )
         if is_ahead and state.is_new:
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
         state.is_new = False
@@ -342,3 +347,9 @@ class WorkingSet(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, None
         state.iterations += 1
         return state
+
+
+def _is_tall(design):
+    """Whether rows of a Gram matrix cost more than looks, and minima are few enough to be found on a set without spare features."""
+    n, p = design.shape
+    return n >= max(p, _TALL)

@@ -324,3 +324,23 @@ def test_columns_with_one_large_mean_are_minimised_by_newton_steps(penalty):
     for part in (0.1, 1e-3):
         found = so.solve(so.Problem(loss, penalty(part * largest)), max_iter=3000)
         assert found.status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("groups", [4, LISTED])
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e-160, 1e-29, 1.0, 1e99, 1e160, 1e300])
+def test_no_square_of_a_norm_leaves_the_range_of_numbers(groups, scale):
+    groups = so.GroupLasso(1.0, groups).groups
+    values = scale * RNG.uniform(-1.0, 1.0, P)
+    expected = [np.linalg.norm(values[groups.columns(g)] / (scale or 1.0)) * scale for g in range(groups.count(P))]
+    np.testing.assert_allclose(groups.norms(values), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("penalty", [so.GroupLasso(0.7, LISTED), so.GroupLasso(0.4, LISTED, [0.0, 1.0, 2.0, 0.5])])
+def test_the_distance_of_a_group_is_that_to_its_ball_or_to_its_slope(penalty):
+    w, slope = np.where(np.isin(np.arange(P), [1, 4, 7]), RNG.standard_normal(P), 0.0), RNG.standard_normal(P)
+    form = penalty.convex_form(P)
+    for group, a in zip(LISTED, form.a, strict=True):
+        norm, pull = np.linalg.norm(w[group]), np.linalg.norm(slope[group])
+        to_ball = slope[group] * max(1.0 - a / pull, 0.0)
+        expected = np.abs(slope[group] + a * w[group] / norm if norm > 0.0 else to_ball)
+        np.testing.assert_allclose(form.subgradient_distance(w, slope)[group], expected, atol=1e-14)

@@ -21,6 +21,7 @@ from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
 from sparseopt.solvers.local_forms import local_form
 from sparseopt.solvers.support_system import SupportSystem
+from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel
 
 RNG = np.random.default_rng(11)
@@ -280,6 +281,63 @@ def test_the_slope_of_a_model_is_its_gradient_after_any_operations(seed, dtype):
             error = np.abs(model.slope - gram @ model.w - model.linear)
             # slopes are sums of at most some thousand float64 terms, whatever the precision of the matrix
             assert np.all(error <= 1e-11 * scale.max() + 1e-300)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_model_that_is_thinned_out_is_the_model_of_what_is_left(dtype):
+    """Its matrix is thinned in place: each entry must move before another is written over it."""
+    random = np.random.default_rng(5)
+    for size in (1, 7, 80, 150):
+        gram = random.standard_normal((size, size)).astype(dtype)
+        gram += gram.T + 4 * size * np.eye(size, dtype=dtype)
+        model, keep = GramModel(dtype), random.random(size) < random.random()
+        model.extend(np.arange(size), gram, np.where(keep, 1.0, 0.0), random.standard_normal(size))
+        before, slope = model._gram[:size, :size].copy(), model.slope.copy()
+        model.restrict(keep)
+        assert np.array_equal(model._gram[: model.size, : model.size], before[np.ix_(keep, keep)])
+        assert np.array_equal(model.features, np.flatnonzero(keep))
+        assert np.array_equal(model.slope, slope[keep])
+
+
+def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypatch):
+    """A row of the Gram matrix of tall data costs more than a look, and so few samples a feature have few minima."""
+    random = np.random.default_rng(1)
+    tall = random.standard_normal((3000, 300))
+    tall[:, 1:] = 0.6 * tall[:, :-1] + 0.8 * tall[:, 1:]
+    target = tall[:, random.choice(300, 20, replace=False)] @ np.ones(20)
+    loss = so.LeastSquares(tall, target + np.std(target) * random.standard_normal(3000) / 2)
+    problem, counts, objectives = so.Problem(loss, so.MCP(so.alpha_max(loss) / 10)), [], []
+    extend = WorkingColumns.extend
+
+    def counted(columns, features):
+        counts[-1] += features.size
+        return extend(columns, features)
+
+    monkeypatch.setattr(WorkingColumns, "extend", counted)
+    for samples in (2000, 10**9):
+        monkeypatch.setattr(working_set, "_TALL", samples)
+        counts.append(0)
+        solution = so.solve(problem, so.WorkingSet(fewest=30), tol=1e-7)
+        assert solution.status is so.Status.CONVERGED
+        objectives.append(solution.certificate.objective)
+    assert counts[0] < counts[1]
+    assert objectives[0] <= objectives[1] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("is_centred", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_few_columns_of_a_sparse_matrix_are_multiplied_like_all(dtype, is_centred):
+    random = np.random.default_rng(3)
+    for stored in (sparse.random_array((40, 1200), density=0.1, rng=random), sparse.csc_array((40, 1200))):
+        loss = so.LeastSquares(sparse.csc_array(stored.astype(dtype)), np.arange(40.0), intercept=is_centred)
+        X = loss.X.to_array()
+        for count in (0, 1, 9, 500, 501, 700):
+            w = np.zeros(1200)
+            w[random.choice(1200, count, replace=False)] = random.standard_normal(count)
+            found = loss.X.matvec(w)
+            error = np.abs(found - X @ w)
+            assert found.dtype == np.float64
+            assert np.all(error <= 4 * np.finfo(dtype).eps * (np.abs(X) @ np.abs(w)).max(initial=0.0) + 1e-300)
 
 
 @pytest.mark.parametrize(
