@@ -342,6 +342,10 @@ class WorkingSet(Solver):
         """Slopes of the loss in all features: rough ones while they only screen."""
         model = state.model
         state.looks += 1
+        if isinstance(model, ResidualModel) and state.strength > 1.0 and problem.loss.dtype == np.float64:
+            # nobody asks yet what this point proves, and what the model carries along is rounded little
+            state.slopes, state.slope = model.pull(), None
+            return
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
             state.slopes = state.slope = np.array(problem.loss.gradient(state.w), dtype=np.float64)
