@@ -40,7 +40,7 @@ _LARGEST_GRAM = 16_384
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
-# Multiplications of one call while minima are searched for: a tenth of a second.
+# Multiplications of one call while minima are searched for, or refined: a tenth of a second.
 _SEARCH = 3e8
 # Searches at most: another where the last has found something.
 _SEARCHES = 2
@@ -278,6 +278,7 @@ class WorkingSet(Solver):
     def _refine(self, loss, state, minimise, tol):
         """Minimise again from exact slopes of the set until the model has them; whether its last minimum was reached."""
         model = state.model
+        end = model.work + _SEARCH
         for _ in range(_REFINEMENTS):
             before = model.slope.copy()
             self._anchor(loss, state)
@@ -285,8 +286,8 @@ class WorkingSet(Solver):
                 return True
             is_done = minimise()
             state.w[model.features] = model.w
-            if not is_done:
-                return False
+            if not is_done or model.work >= end:
+                return is_done
         return True
 
     def _anchor(self, loss, state):
