@@ -25,6 +25,16 @@ def scale_columns(data, indices, indptr, columns, root, out, squares, sums):
 
 
 @kernel
+def square_columns(data, indices, indptr, weights, out):
+    """sum_i weights_i x_ij**2 for each column of a CSC matrix into `out`."""
+    for j in range(out.size):
+        total = 0.0
+        for q in range(U(indptr[j]), U(indptr[j + 1])):
+            total += weights[U(indices[q])] * data[q] * data[q]
+        out[j] = total
+
+
+@kernel
 def pull_columns(design, columns, u, out):
     """The products x_j . u of some columns into `out`."""
     for k in range(columns.size):

@@ -389,4 +389,6 @@ def remember(holder, name, w, image):
 
 
 def _is_same(w, other):
-    return w.dtype == other.dtype and np.array_equal(w, other)
+    # points that differ mostly do so among their first entries
+    is_like = w.dtype == other.dtype and np.array_equal(w[:_SHORT], other[:_SHORT])
+    return is_like and np.array_equal(w, other)

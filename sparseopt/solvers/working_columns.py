@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import dsyrk, ssyrk
 
 from sparseopt.designs import CenteredDense, Dense, held_curvature
-from sparseopt.kernels.columns import cast_columns
+from sparseopt.kernels.columns import cast_columns, pull_columns
 from sparseopt.kernels.sketch import pull_sketch
 
 # Columns that are promised memory at once.
 _AT_LEAST = 1024
-# As many times as large as the working set X must be for exact slopes on the set alone to save a look at all of it: where
-# the gap ends a run, which is the square of what is wrong with them, and where the distance to stationarity does.
-_FEW_FOR_GAP, _FEW_FOR_DISTANCE = 1500, 4
 # Entries that are copied at once, so that they are still near when they are multiplied.
 _AT_ONCE = 1 << 15
 
@@ -62,22 +58,21 @@ class WorkingColumns:
             new[:] = self._root[:, None] * self._design.restrict(features).to_array()
         self._size = size
         rows = np.empty((features.size, size), dtype=self.dtype)
-        rows[:, :first] = new.T @ self._matrix[:, :first]
-        # of their products with each other, half is enough
-        own = (ssyrk if self.dtype == np.float32 else dsyrk)(1.0, new, trans=1, lower=1)
+        np.matmul(new.T, self._matrix[:, :first], out=rows[:, :first])
+        own = rows[:, first:]
+        # numpy knows a matrix times its own transpose: half of the products are enough
+        np.matmul(new.T, new, out=own)
         if self._is_centred:
             diagonal = np.einsum("ii->i", own)
             diagonal[:] = held_curvature(diagonal.astype(self._design.dtype), self._design.means[features])
-        rows[:, first:] = own + np.tril(own, -1).T
         return rows
-
-    def are_rough(self, size, *, has_gap):
-        """Whether exact slopes of the working set are worth their time: they are few, and those at hand rounded to float32."""
-        few = _FEW_FOR_GAP if has_gap else _FEW_FOR_DISTANCE
-        return self.dtype == np.float32 and few * size <= self._design.shape[1]
 
     def exact_slopes(self, features, rest):
         """Products of some columns with a vector of one entry a sample, in float64."""
+        if isinstance(self._design, Dense | CenteredDense):
+            slopes = np.empty(features.size)
+            pull_columns(self._design, features, rest, slopes)
+            return slopes
         width = max(1, _AT_ONCE // rest.size)
         blocks = (features[start : start + width] for start in range(0, features.size, width))
         return np.concatenate([np.empty(0), *(self._design.columns_as_rows(block) @ rest for block in blocks)])

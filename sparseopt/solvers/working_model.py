@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from sparseopt.designs import held_curvature
-from sparseopt.kernels.columns import penalty_on
+from sparseopt.kernels.columns import penalty_on, pull_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.kernels.gram import descend_gram, gather, height, image_into
 from sparseopt.solvers.local_forms import local_form_on
@@ -439,7 +439,8 @@ class ResidualModel(WorkingModel):
         super().__init__()
         self._features = np.empty(w.size, dtype=np.intp)
         self._loss = loss
-        self._part = loss.X.restrict(self.features)
+        #: Entries of the columns of the set.
+        self._n_entries = 0
         self._w = np.array(w, dtype=np.float64)
         self._running = loss.start(self._w)
         self._active = np.empty(w.size, dtype=np.intp)
@@ -456,7 +457,16 @@ class ResidualModel(WorkingModel):
 
     @property
     def slope(self):
-        return self._part.rmatvec(self._running[:-1])
+        return self._pull(self.features)
+
+    def pull(self):
+        """Slopes of the loss in all features, as far as what is carried along is exact."""
+        return self._pull(np.arange(self._w.size))
+
+    def _pull(self, features):
+        out = np.empty(features.size)
+        pull_columns(self._loss.X, features, self._running, out)
+        return out
 
     def account(self):
         return f"residuals of {self.size} features, {self.epochs} epochs, {self.newton_steps} Newton steps"
@@ -465,7 +475,11 @@ class ResidualModel(WorkingModel):
         """Add features."""
         self._features[self.size : self.size + features.size] = features
         self.size += features.size
-        self._part = self._loss.X.restrict(self.features)
+        X = self._loss.X
+        ends = getattr(X, "indptr", None)
+        self._n_entries += (
+            X.shape[0] * features.size if ends is None else int(np.sum(ends[features + 1] - ends[features]))
+        )
 
     def place(self, w, slopes):
         self._w[self.features] = w
@@ -475,7 +489,7 @@ class ResidualModel(WorkingModel):
         self._running = self._loss.start(self._w)
 
     def descend(self, penalty, tol, patience):
-        entries = 4.0 * self._part.n_entries + self.size  # an entry in its row costs as much as four in a row
+        entries = 4.0 * self._n_entries + self.size  # an entry in its row costs as much as four in a row
         epochs = max(1, int(min(_EPOCHS, _BUDGET / (3 * entries))))
         move, epochs, visits = descend(
             self._loss, penalty, self._w, self._running, self._curvatures, self.features, self._active, epochs, tol

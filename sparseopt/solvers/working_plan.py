@@ -80,11 +80,19 @@ def distances(penalty, form, w, slopes, curvatures):
 
 def entering_features(is_in, slopes, outside, count):
     """At most `count` features to let in, those first that violate optimality most, then those with steep slopes."""
-    count = min(count, int(1.5 * np.count_nonzero(outside)) + 10, is_in.size - np.count_nonzero(is_in))
-    if count == 0 or not np.any(outside):
+    violating = (outside != 0.0).nonzero()[0]
+    count = min(count, int(1.5 * violating.size) + 10, is_in.size - np.count_nonzero(is_in))
+    if count == 0 or violating.size == 0:
         return np.empty(0, dtype=np.intp)
-    score = np.abs(slopes) + outside
-    # a steep slope that pushes against a bound violates nothing
-    score[outside > 0.0] += np.max(score)
-    score[is_in] = -1.0
-    return np.sort(np.argpartition(-score, count - 1)[:count])
+    steepness = np.abs(slopes)
+    if count <= violating.size:
+        # a steep slope that pushes against a bound violates nothing
+        return np.sort(violating[_largest(steepness[violating] + outside[violating], count)])
+    steepness[is_in] = -1.0
+    steepness[violating] = -1.0
+    return np.sort(np.concatenate([violating, _largest(steepness, count - violating.size)]))
+
+
+def _largest(values, count):
+    """Places of the largest values."""
+    return np.argpartition(values, values.size - count)[values.size - count :]

@@ -40,12 +40,14 @@ _LARGEST_GRAM = 16_384
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
 # before a result is looked at anyway.
 _SKETCH, _ROUNDS, _PATIENCE = 10, 60, 5
-# Multiplications of one call while minima are searched for: a tenth of a second.
+# Multiplications of one call while minima are searched for, or refined: a tenth of a second.
 _SEARCH = 3e8
 # Searches at most: another where the last has found something.
 _SEARCHES = 2
 # Slope, as a part of the largest, of features that stay in the set for a search, and after it.
 _NEAR, _CLOSE = 0.4, 0.75
+# Minimisations again from exact slopes of the set, before a look at all of X.
+_REFINEMENTS = 2
 # Epochs of a sketch under a penalty that is concave.
 _EPOCHS = 30
 # Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
@@ -197,12 +199,9 @@ class WorkingSet(Solver):
             state.unfinished = None
             self._prune(state, _NEAR)
             return self._search(problem, state)
-        is_rough = is_exact and state.columns is not None
-        if is_done and is_rough and state.columns.are_rough(model.size, has_gap=problem.proximal.is_convex):
-            # once more from exact slopes, which are cheap here and save a look at all of X
-            model.anchor(state.columns.exact_slopes(model.features, self._rest(problem.loss, state.w)))
-            is_done = model.minimise(penalty, local, goal, rounds)
-            state.w[model.features] = model.w
+        if is_done and is_exact and self._is_rough(state):
+            enough = max(goal, min(_FINE * float(np.abs(state.slopes).max(initial=0.0)), 0.3 * tol))
+            is_done = self._refine(problem.loss, state, lambda: model.minimise(penalty, local, goal, rounds), enough)
         if is_exact and not is_done and model.is_too_coarse:
             # float32 cannot tell the support's matrix from a singular one
             state.unfinished = None
@@ -268,11 +267,36 @@ class WorkingSet(Solver):
         if is_nearly_known:
             fine = _FINEST if model.spare_epochs >= _MANY else _FINE
             goal = max(min(goal, fine * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
+            if self._is_rough(state):
+                self._anchor(loss, state)
         local = None
         if isinstance(form, SeparableForm):
             local = form.restrict(model.features)
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
+
+    def _is_rough(self, state):
+        """Whether the model is in float32, and exact slopes of its set are cheaper than a look at all of X."""
+        return state.columns is not None and state.columns.dtype == np.float32
+
+    def _refine(self, loss, state, minimise, tol):
+        """Minimise again from exact slopes of the set until the model has them; whether its last minimum was reached."""
+        model = state.model
+        end = model.work + _SEARCH
+        for _ in range(_REFINEMENTS):
+            before = model.slope.copy()
+            self._anchor(loss, state)
+            if np.max(np.abs(model.slope - before), initial=0.0) <= tol:
+                return True
+            is_done = minimise()
+            state.w[model.features] = model.w
+            if not is_done or model.work >= end:
+                return is_done
+        return True
+
+    def _anchor(self, loss, state):
+        """Give the model exact slopes at its point."""
+        state.model.anchor(state.columns.exact_slopes(state.model.features, self._rest(loss, state.w)))
 
     def _search(self, problem, state):
         """Minima of the model under the concave penalty, for a bounded time, and then a look."""
@@ -323,6 +347,10 @@ class WorkingSet(Solver):
         """Slopes of the loss in all features: rough ones while they only screen."""
         model = state.model
         state.looks += 1
+        if isinstance(model, ResidualModel) and state.strength > 1.0 and problem.loss.dtype == np.float64:
+            # nobody asks yet what this point proves, and what the model carries along is rounded little
+            state.slopes, state.slope = model.pull(), None
+            return
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
             state.slopes = state.slope = np.array(problem.loss.gradient(state.w), dtype=np.float64)

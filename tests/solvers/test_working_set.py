@@ -13,7 +13,8 @@ from scipy import linalg, sparse
 
 import sparseopt as so
 from sparseopt.conjugates import convex_form
-from sparseopt.designs import Dense
+from sparseopt.designs import CSC, Dense
+from sparseopt.inputs import as_design
 from sparseopt.kernels import gram as gram_kernels
 from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
@@ -23,6 +24,7 @@ from sparseopt.solvers.local_forms import local_form
 from sparseopt.solvers.support_system import SupportSystem
 from sparseopt.solvers.working_columns import WorkingColumns
 from sparseopt.solvers.working_model import GramModel
+from sparseopt.solvers.working_plan import entering_features
 
 RNG = np.random.default_rng(11)
 N, P = 60, 90
@@ -205,6 +207,55 @@ def test_columns_far_from_zero_are_not_sketched(monkeypatch):
     solution = so.solve(so.Problem(loss, so.L1(so.alpha_max(loss) / 30)), so.WorkingSet(), max_iter=50)
     assert solution.status is so.Status.CONVERGED
     assert "float64" in solution.account
+
+
+@pytest.mark.parametrize("kind", [Dense, CSC])
+def test_only_points_that_may_be_the_last_are_multiplied_by_all_of_the_design(kind, monkeypatch):
+    """What screens are the sketch, or the residual that is carried along until the penalty is the problem's.
+
+    Slopes at zero come from the door where X is dense.
+    """
+    looks = []
+    plain = kind.rmatvec
+    monkeypatch.setattr(kind, "rmatvec", lambda self, u: looks.append(self.shape[1]) or plain(self, u))
+    random = np.random.default_rng(0)
+    wide = random.standard_normal((200, 1000))
+    if kind is CSC:
+        wide = sparse.random_array((200, 1000), density=0.05, rng=random, format="csc")
+    target = wide[:, :20] @ np.ones(20) + random.standard_normal(200)
+    loss = so.LeastSquares(wide, target)
+    solution = so.solve(so.Problem(loss, so.L1(so.alpha_max(loss) / 10)), so.WorkingSet())
+    solution.require(gap=1e-6)
+    assert looks.count(1000) == (1 if kind is Dense else 3)
+    again = so.certify(so.Problem(so.LeastSquares(wide, target), so.L1(so.alpha_max(loss) / 10)), solution.w)
+    assert again.relative_gap == pytest.approx(solution.certificate.relative_gap, abs=1e-12)
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 40))
+def test_those_enter_first_that_violate_optimality_most(seed, count):
+    """Then those with steep slopes, half as many as violate it and ten more."""
+    random = np.random.default_rng(seed)
+    p = int(random.integers(1, 60))
+    is_in, slopes = random.random(p) < random.random(), random.standard_normal(p)
+    outside = np.where(is_in | (random.random(p) < random.random()), 0.0, random.random(p))
+    violating = np.flatnonzero(outside)
+    free = np.flatnonzero(~is_in)
+    order = sorted(free, key=lambda j: (outside[j] == 0.0, -abs(slopes[j]) - outside[j]))
+    expected = sorted(order[: min(count, int(1.5 * violating.size) + 10)]) if violating.size else []
+    np.testing.assert_array_equal(entering_features(is_in, slopes, outside, count), expected)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_squares_of_sparse_columns_are_those_of_dense_ones(kind, is_weighted):
+    """Also of columns without entries, at the ends as well, and of nothing but such columns."""
+    thin = sparse.csc_array(np.where(np.arange(8) % 3 == 0, 0.0, THIN.toarray()[:, :8]).astype(kind))
+    weights = SAMPLES.astype(kind) if is_weighted else kind(0.25)
+    for part in (thin, thin[:, [1, 3]], thin[:, [0, 3]]):
+        design = as_design(part)
+        expected = np.broadcast_to(weights, N) @ part.toarray() ** 2
+        np.testing.assert_allclose(design.weighted_squares(weights), expected, rtol=20 * np.finfo(kind).eps)
+        assert design.weighted_squares(weights).dtype == kind
 
 
 @pytest.mark.parametrize("scale", [1e-60, 1e-25, 1e25, 1e60])
