@@ -12,6 +12,7 @@ for the blocks that are left in each node: what is out takes nothing off the cur
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class BlockRelaxation(Relaxation):
         self.share = model.first_share()
         #: Relaxations that were worked out, and sets that were enumerated.
         self.visited = self.sets = 0
+
+    def twin(self):
+        # nodes have no scratch; what is counted is each one's own
+        return copy(self)
 
     def first_status(self):
         """What the problem itself fixes."""

@@ -7,6 +7,7 @@ in use is, and the pull q - Gw of all others is a product with X. All in float64
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import numpy as np
 from scipy import sparse
@@ -88,6 +89,10 @@ class GramModel(ABC):
         block[np.diag_indices(features.size)] += self.moved[features]
         return block
 
+    def twin(self):
+        """The same quadratic, whose features in use are its own: itself, where all are."""
+        return self
+
     def move_diagonal(self, d):
         """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
         self.moved = d
@@ -132,10 +137,20 @@ class WideGram(GramModel):
         self.rounding = rounding_of(n)
         self.is_flat = is_flat(self.bends, self.sizes)
         self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
-        self.place, self.moved = np.full(p, -1, dtype=np.intp), np.zeros(p)
-        self.features = np.empty(0, dtype=np.intp)
+        self.moved = np.zeros(p)
+        self._begin(n, p)
+
+    def _begin(self, n, p):
+        """With no feature in use."""
+        self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
         self._spread = np.zeros(n + 1)
+
+    def twin(self):
+        """The same without features in use."""
+        twin = copy(self)
+        twin._begin(*self.design.shape)
+        return twin
 
     @property
     def gram(self):

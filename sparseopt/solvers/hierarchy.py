@@ -7,6 +7,8 @@ support that is not admitted, a feature that lacks an ancestor is branched on.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -75,6 +77,11 @@ class HierarchyRelaxation(Relaxation):
         self._known = set()
         if hasattr(inner, "seen"):
             inner.seen = _Nothing()  # the support of every relaxation is looked at here
+
+    def twin(self):
+        twin = copy(self)
+        twin.inner, twin._known = self.inner.twin(), copy(self._known)
+        return twin
 
     @property
     def moved(self):

@@ -11,6 +11,7 @@ diagonal exceeds the errors of M and of its elimination, so that the numbers fou
 from __future__ import annotations
 
 import time
+from copy import copy
 
 import numpy as np
 from scipy.linalg import lapack
@@ -59,6 +60,12 @@ class Leaps:
         prospect = min(1.0, (_FEW / max(p, 1)) ** 3)
         self.credit, self.each = int(prospect * credit), int(prospect * _EACH)
         self._room = 0, 0
+
+    def twin(self):
+        """The same with scratch of its own, which may go through as many entries."""
+        twin = copy(self)
+        twin._room = 0, 0
+        return twin
 
     def scratch(self, depth, width):
         """Arrays for so many features to choose of so many; those of the last node, if they are large enough."""
