@@ -95,6 +95,12 @@ class BranchAndBound(Solver):
     keep_proof : bool, default False
         Keep the tree, so that the certificate can be verified without this solver. Supports are then not gone through
         one by one, which leaves nothing to keep.
+    threads : int, default 1
+        Threads that work on open nodes. The search goes on in rounds of nodes that do not depend on it, and visits the
+        same nodes, with the same bounds and coefficients, with any number, digit by digit. It is one, since only one thread
+        at a time does what Python does between compiled loops, half of a node or more: others pay where nodes take
+        milliseconds, of a thousand features and more. Nodes under linear rows, and of up to 128 single features with a
+        ridge, are worked on one after another.
     """
 
     usual_limit: ClassVar[int] = 2**62

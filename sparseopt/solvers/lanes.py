@@ -6,13 +6,14 @@ visits as many nodes as it was dealt, and knows of the others no more than the i
 the round. At the end what is open goes back, lane by lane.
 
 So what a lane does depends on no other lane, and not on the clock: with any number of threads the same nodes are visited,
-with the same bounds, incumbents and proof, digit by digit. A limit of time ends the run within a round; what is proven until
+with the same bounds and incumbents, digit by digit. A limit of time ends the run within a round; what is proven until
 then is the least bound of all nodes that are open anywhere.
 """
 
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from sparseopt.threads import run_jobs
 
@@ -20,8 +21,16 @@ from sparseopt.threads import run_jobs
 LANES = 8
 # Nodes that a lane visits in a round, at most: the incumbent is older by no more than all of them.
 _MOST = 8
-# Nodes that the tree visits alone, at least, and open ones for each lane before they begin.
-_ALONE, _OPEN = 64, 2
+
+
+class Before(NamedTuple):
+    """Nodes that the tree visits alone, at least, and open ones for each lane, before the lanes begin."""
+
+    visited: int = 64
+    n_open: int = 2
+
+
+BEFORE = Before()
 
 
 class Lanes:
@@ -110,7 +119,7 @@ class Lanes:
         while self.visited - before < most and not self.is_finished:
             most_now = most - (self.visited - before)
             if self._is_alone():
-                self.trunk.run(until, min(most_now, max(1, _ALONE - self.trunk.visited)))
+                self.trunk.run(until, min(most_now, max(1, BEFORE.visited - self.trunk.visited)))
             else:
                 if not any(self.left):
                     self._deal(most_now)
@@ -121,7 +130,7 @@ class Lanes:
 
     def _is_alone(self):
         trunk = self.trunk
-        return not self.lanes and (trunk.visited < _ALONE or trunk.n_open < _OPEN * LANES)
+        return not self.lanes and (trunk.visited < BEFORE.visited or trunk.n_open < BEFORE.n_open * LANES)
 
     def _deal(self, most):
         """Begin a round of at most so many nodes: those that lanes dive into, and the best of the others."""
