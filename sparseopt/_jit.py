@@ -347,22 +347,30 @@ def largest(*numbers):
     return max(*numbers)
 
 
+def _numbers_of(arguments):
+    """Types of several arguments, or of what is in a tuple; nothing of another single one."""
+    if len(arguments) == 1:
+        return tuple(arguments[0]) if isinstance(arguments[0], types.BaseTuple) else ()
+    return tuple(arguments)
+
+
 def _lower_pick(pick, is_better):
     @infer_global(pick)
     class _PickTemplate(AbstractTemplate):
         def generic(self, arguments, _keywords):
-            kinds = [types.unliteral(kind) for kind in arguments]
-            if len(kinds) < 2 or not all(isinstance(kind, types.Number | types.Boolean) for kind in kinds):
+            given = [types.unliteral(kind) for kind in arguments]
+            kinds = _numbers_of(given)
+            if not kinds or not all(isinstance(kind, types.Number | types.Boolean) for kind in kinds):
                 return None
-            return self.context.unify_types(*kinds)(*kinds)
+            return self.context.unify_types(*kinds)(*given)
 
     @lower_builtin(pick, types.VarArg(types.Any))
     def choose(context, builder, signature, values):
-        kind = signature.return_type
+        kind, kinds = signature.return_type, _numbers_of(signature.args)
+        if len(values) == 1:
+            values = cgutils.unpack_tuple(builder, values[0])
         better = context.get_function(is_better, types.boolean(kind, kind))
-        chosen, *others = (
-            context.cast(builder, value, own, kind) for value, own in zip(values, signature.args, strict=True)
-        )
+        chosen, *others = (context.cast(builder, value, own, kind) for value, own in zip(values, kinds, strict=True))
         for other in others:
             chosen = builder.select(better(builder, (other, chosen)), other, chosen)
         return chosen

@@ -138,9 +138,9 @@ class WideGram(GramModel):
         self.is_flat = is_flat(self.bends, self.sizes)
         self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
         self.moved = np.zeros(p)
-        self._begin(n, p)
+        self.begin(n, p)
 
-    def _begin(self, n, p):
+    def begin(self, n, p):
         """With no feature in use."""
         self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
@@ -149,7 +149,7 @@ class WideGram(GramModel):
     def twin(self):
         """The same without features in use."""
         twin = copy(self)
-        twin._begin(*self.design.shape)
+        twin.begin(*self.design.shape)
         return twin
 
     @property

@@ -78,9 +78,9 @@ class QuadraticRelaxation(Relaxation):
         self.leaps = Leaps(model, subset.ridge) if is_plain else None
         #: Supports that were worth an evaluation.
         self.seen = set()
-        self._begin()
+        self.begin()
 
-    def _begin(self):
+    def begin(self):
         """Scratch of the nodes, and what the last one left."""
         model, p = self.model, self.n_units
         self.part = Part(model)
@@ -94,7 +94,7 @@ class QuadraticRelaxation(Relaxation):
         twin = copy(self)
         twin.model, twin.seen = self.model.twin(), copy(self.seen)
         twin.leaps = None if self.leaps is None else self.leaps.twin()
-        twin._begin()
+        twin.begin()
         return twin
 
     def unbounded(self):

@@ -196,7 +196,7 @@ class Tree:
     def take(self, most):
         """At most so many open nodes below the threshold, the best first, which belong to the caller from here."""
         if self._dive is not None:
-            self._push(self._dive)
+            self.push(self._dive)
             self._dive = None
         nodes = []
         while len(nodes) < most and self._heap and self._heap[0][0] < self.threshold:
@@ -215,12 +215,12 @@ class Tree:
         """Take nodes of another tree, whose incumbent and least open bound are given."""
         self.objective, self.point, self._elsewhere = objective, point, elsewhere
         for node in reversed(nodes):
-            self._push(node)
+            self.push(node)
 
     def give_back(self, to):
         """Give open nodes, but for one that it dives into, and those that are kept to the tree from which they came."""
         for _, _, node in sorted(self._heap, key=lambda entry: entry[:2], reverse=True):
-            to._push(node)
+            to.push(node)
         to.nodes += self.nodes
         self._heap, self.nodes = [], []
 
@@ -265,13 +265,13 @@ class Tree:
             outer, inner = (Node(inner, int(unit), is_in, node.bound, found.start) for is_in in (False, True))
             if self.keep_proof:
                 self.nodes += [outer, inner]
-            self._push(outer)
+            self.push(outer)
         least = min(self._heap[0][0], self._elsewhere)
         reach = node.bound - least if np.isfinite(least) else 0.0
         if reach <= _DIVE * (self.threshold - least):
             self._dive = inner
         else:
-            self._push(inner)
+            self.push(inner)
 
     def _status_of(self, node):
         if node is self._last:
@@ -282,7 +282,8 @@ class Tree:
         node.fix(status)
         return status
 
-    def _push(self, node):
+    def push(self, node):
+        """Open a node."""
         self._count += 1
         # of equal bounds the latest first, which is the nearest
         heapq.heappush(self._heap, (node.bound, -self._count, node))

@@ -27,7 +27,9 @@ def drawn(seed, kind):
         return so.Problem(so.Logistic(X, np.sign(y)), so.Ridged(so.Zero(), 0.02), so.Cardinality(3))
     if kind == "box":
         return so.Problem(loss, ridge, so.Intersection(so.Cardinality(k), so.Box(-0.8, 0.9)))
-    return so.Problem(loss, so.Ridged(so.L0(0.07), 0.1)) if kind == "price" else so.Problem(loss, ridge, so.Cardinality(k))
+    return (
+        so.Problem(loss, so.Ridged(so.L0(0.07), 0.1)) if kind == "price" else so.Problem(loss, ridge, so.Cardinality(k))
+    )
 
 
 def digits(solution):
