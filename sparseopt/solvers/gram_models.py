@@ -137,19 +137,16 @@ class WideGram(GramModel):
         self.rounding = rounding_of(n)
         self.is_flat = is_flat(self.bends, self.sizes)
         self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
-        self.moved = np.zeros(p)
-        self.begin(n, p)
-
-    def begin(self, n, p):
-        """With no feature in use."""
-        self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
+        self.place, self.moved = np.full(p, -1, dtype=np.intp), np.zeros(p)
+        self.features = np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
         self._spread = np.zeros(n + 1)
 
     def twin(self):
-        """The same without features in use."""
-        twin = copy(self)
-        twin.begin(*self.design.shape)
+        """The same with copies of what is changed; it begins with the same features in use."""
+        twin, held = copy(self), self.features.size
+        rest = {"_columns": self._columns[:held].copy(), "_gram": self.gram.copy(), "_spread": self._spread.copy()}
+        vars(twin).update(place=self.place.copy(), **rest)
         return twin
 
     @property

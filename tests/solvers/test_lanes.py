@@ -11,13 +11,14 @@ import sparseopt as so
 from sparseopt.solvers import lanes
 from sparseopt.testing import poisoned
 
-KINDS = ("least squares", "box", "price", "logistic", "groups")
+KINDS = ("least squares", "box", "price", "logistic", "groups", "wide")
 
 
 def drawn(seed, kind):
     """A problem that takes some dozens of nodes."""
     random = np.random.default_rng(seed)
-    n, p, k = (60, 24, 3) if kind == "groups" else (60, 140, 4)
+    # of more than 1500 features the Gram matrix is made of those in use, for each lane
+    n, p, k = {"groups": (60, 24, 3), "wide": (80, 1600, 3)}.get(kind, (60, 140, 4))
     X = random.standard_normal((n, p)) + 0.5 * random.standard_normal((n, 1))
     y = X[:, :k].sum(axis=1) + random.standard_normal(n)
     loss, ridge = so.LeastSquares(X, y), so.Ridged(so.Zero(), 0.1)
