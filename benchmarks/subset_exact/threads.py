@@ -20,7 +20,7 @@ CASES = {
     "least squares 300 x 800": (LeastSquares, 300, 800, 8, 0.1, 4.0, 0.02),
     "least squares 500 x 250": (LeastSquares, 500, 250, 10, 0.5, 0.7, 0.004),
     "least squares 500 x 1000, open": (LeastSquares, 500, 1000, 10, 0.1, 5.0, 0.006),
-    "logistic 400 x 400": (Logistic, 400, 400, 8, 0.3, 4.0, 0.012),
+    "logistic 400 x 400": (Logistic, 400, 400, 8, 0.3, 4.0, 0.006),
 }
 # Nodes of a run, at most.
 _NODES = 1000

@@ -26,7 +26,7 @@ _MOST = 8
 class Before(NamedTuple):
     """Nodes that the tree visits alone, at least, and open ones for each lane, before the lanes begin."""
 
-    visited: int = 64
+    visited: int = 200
     n_open: int = 2
 
 
