@@ -21,6 +21,7 @@ import enum
 import functools
 import hashlib
 import math
+import operator
 import sys
 from abc import ABCMeta
 from pathlib import Path
@@ -39,7 +40,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError as CompilationError  # noqa: F401 (for those who must not import numba)
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.core.serialize import dumps
-from numba.core.typing.templates import AbstractTemplate, AttributeTemplate
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global
 from numba.core.typing.typeof import typeof
 from numba.extending import (
     NativeValue,
@@ -325,10 +326,59 @@ def _linked(function):
     for name in _global_names(function.__code__):
         if _is_ours_to_compile(value := scope.get(name)):
             scope[name] = _function_dispatcher(value)
+        elif name in _PICKS and name not in scope:
+            scope[name] = _PICKS[name]
     copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     copy.__qualname__ = function.__qualname__
     copy.__module__ = function.__module__
     return copy
+
+
+# Of min and max numba compiles a function of its own for each combination of types, a twentieth of a second each.
+
+
+def smallest(*numbers):
+    """What kernels have for min: the first of the smallest ones, and NaN only where it comes first."""
+    return min(*numbers)
+
+
+def largest(*numbers):
+    """What kernels have for max."""
+    return max(*numbers)
+
+
+def _numbers_of(arguments):
+    """Types of several arguments, or of what is in a tuple; nothing of another single one."""
+    if len(arguments) == 1:
+        return tuple(arguments[0]) if isinstance(arguments[0], types.BaseTuple) else ()
+    return tuple(arguments)
+
+
+def _lower_pick(pick, is_better):
+    @infer_global(pick)
+    class _PickTemplate(AbstractTemplate):
+        def generic(self, arguments, _keywords):
+            given = [types.unliteral(kind) for kind in arguments]
+            kinds = _numbers_of(given)
+            if not kinds or not all(isinstance(kind, types.Number | types.Boolean) for kind in kinds):
+                return None
+            return self.context.unify_types(*kinds)(*given)
+
+    @lower_builtin(pick, types.VarArg(types.Any))
+    def choose(context, builder, signature, values):
+        kind, kinds = signature.return_type, _numbers_of(signature.args)
+        if len(values) == 1:
+            values = cgutils.unpack_tuple(builder, values[0])
+        better = context.get_function(is_better, types.boolean(kind, kind))
+        chosen, *others = (context.cast(builder, value, own, kind) for value, own in zip(values, kinds, strict=True))
+        for other in others:
+            chosen = builder.select(better(builder, (other, chosen)), other, chosen)
+        return chosen
+
+
+_lower_pick(smallest, operator.lt)
+_lower_pick(largest, operator.gt)
+_PICKS = {"min": smallest, "max": largest}
 
 
 @functools.cache

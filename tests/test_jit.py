@@ -1,6 +1,7 @@
 """Terms compile for whoever writes them, and their machine code is never stale and never lost."""
 
 import dataclasses
+import itertools
 import os
 import pickle
 import shutil
@@ -15,6 +16,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt import _jit, _store
+from sparseopt._jit import kernel
 from sparseopt.kernels.descent import descend
 
 RNG = np.random.default_rng(0)
@@ -536,3 +538,24 @@ def test_only_the_newest_files_are_kept(tmp_path):
         os.utime(file, (age, age))
     _store.evict(tmp_path, keep=2)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["3.nbc", "4.nbc"]
+
+
+@kernel
+def extremes(a, b, c, n, found):
+    """Put what min and max give into `found`."""
+    found[0], found[1] = min(a, b), max(a, b)
+    found[2], found[3] = min(a, b, c), max(a, b, c)
+    found[4], found[5] = min(a, n), max(n, a)
+    found[6], found[7] = min(n, 3), max((3, n))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_the_least_and_the_largest_are_those_of_python(kind):
+    """Also which of equals, and where a NaN is among them: a comparison with it is false."""
+    values = [kind(x) for x in (-1.5, 0.0, 2.0, np.inf, -np.inf, np.nan)]
+    for a, b, c in itertools.product(values, repeat=3):
+        for n in (-2, 3, 7):
+            found = np.empty(8)
+            extremes(a, b, c, n, found)
+            pairs = [min(a, b), max(a, b), min(a, b, c), max(a, b, c), min(a, n), max(n, a), min(n, 3), max(3, n)]
+            np.testing.assert_array_equal(found, np.array(pairs, dtype=float))

@@ -18,7 +18,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
 
 import sparseopt as so
 from sparseopt.selection.rows import dealt
-from sparseopt.selection.threads import run_jobs
+from sparseopt.threads import run_jobs
 
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((60, 12)) + 0.5 * RNG.standard_normal((60, 1))

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import sparseopt as so
+from sparseopt.solvers import lanes
 
 from benchmarks.report import markdown, save
 
@@ -42,7 +43,12 @@ def main():
     parser.add_argument("--solver", nargs="*", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--rules", action="store_true", help="only problems with groups, rows and hierarchies")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
+    parser.add_argument("--threads", type=int, help="also nodes in lanes from the first on, by so many threads")
     options = parser.parse_args()
+    if options.threads:
+        lanes.BEFORE = lanes.Before(0, 0)
+        SOLVERS["BranchAndBound in lanes"] = so.BranchAndBound(keep_proof=True, threads=options.threads)
+        options.solver.append("BranchAndBound in lanes")
     faulthandler.enable()
     start = time.perf_counter()
     outcomes, faults, refusals = defaultdict(Counter), [], Counter()

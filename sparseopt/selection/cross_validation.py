@@ -16,7 +16,7 @@ import numpy as np
 from sparseopt.inputs import as_count, as_number
 from sparseopt.path import Path, path
 from sparseopt.selection.rows import check_rows, dealt, on_rows, row_errors, row_weights
-from sparseopt.selection.threads import JobProgress, count_threads, run_jobs
+from sparseopt.threads import JobProgress, count_threads, run_jobs
 
 
 @dataclass(frozen=True, eq=False)

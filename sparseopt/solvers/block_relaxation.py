@@ -12,6 +12,7 @@ for the blocks that are left in each node: what is out takes nothing off the cur
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -31,6 +32,9 @@ _AGAIN, _MANY = 3, 0.8
 _KNOWN = 0.3
 # Of the search for the first support.
 _KICKS = 10
+# Coefficients up to which a relaxation takes some hundredths of a second at most: it is worked out whatever the time, so
+# that results do not depend on it.
+_QUICK = 200
 _NOTHING = np.empty(0, dtype=np.intp)
 
 
@@ -52,6 +56,10 @@ class BlockRelaxation(Relaxation):
         self.share = model.first_share()
         #: Relaxations that were worked out, and sets that were enumerated.
         self.visited = self.sets = 0
+
+    def twin(self):
+        # nodes have no scratch; what is counted is each one's own
+        return copy(self)
 
     def first_status(self):
         """What the problem itself fixes."""
@@ -77,7 +85,8 @@ class BlockRelaxation(Relaxation):
             if used.size == 0:
                 best = used, np.empty((0, self.model.Q.shape[1])), units, _NOTHING
                 return Relaxed(self.model.constant * (1.0 - 1e-15), points=self._kept(points, best))
-            found = interior_blocks(blocks, room, z[units], c[units], mu, threshold, _KNOWN, until)
+            late = np.inf if used.size <= _QUICK else until
+            found = interior_blocks(blocks, room, z[units], c[units], mu, threshold, _KNOWN, late)
             if found is None:
                 return self._blind(status, bound, points, (z, c, np.inf))
             _, U, part, share, last = found

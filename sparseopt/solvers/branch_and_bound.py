@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sparseopt.inputs import as_count
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
@@ -17,6 +18,7 @@ from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
 from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
 from sparseopt.solvers.gram_rows import GramRows
 from sparseopt.solvers.hierarchy import start_of, with_hierarchy
+from sparseopt.solvers.lanes import Lanes
 from sparseopt.solvers.local_search import walk_of
 from sparseopt.solvers.perspective_diagonal import largest_diagonal
 from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
@@ -51,7 +53,7 @@ class TreeState(State):
     """State with the tree, and what is still to be done before there is one."""
 
     preparation: object = field(default=None, repr=False)
-    tree: Tree | RivalTrees | None = field(default=None, repr=False)
+    tree: Tree | Lanes | RivalTrees | None = field(default=None, repr=False)
     subset: SubsetProblem | None = field(default=None, repr=False)
     #: Gives the best coefficients that the preparation has found so far.
     best: Callable | None = field(default=None, repr=False)
@@ -93,10 +95,20 @@ class BranchAndBound(Solver):
     keep_proof : bool, default False
         Keep the tree, so that the certificate can be verified without this solver. Supports are then not gone through
         one by one, which leaves nothing to keep.
+    threads : int, default 1
+        Threads that work on open nodes. The search goes on in rounds of nodes that do not depend on it, and visits the
+        same nodes, with the same bounds and coefficients, with any number, digit by digit. It is one, since only one thread
+        at a time does what Python does between compiled loops, half of a node or more: others pay where nodes take
+        milliseconds, of a thousand features and more. Nodes under linear rows, and of up to 128 single features with a
+        ridge, are worked on one after another.
     """
 
     usual_limit: ClassVar[int] = 2**62
     keep_proof: bool = False
+    threads: int = 1
+
+    def __post_init__(self):
+        object.__setattr__(self, "threads", as_count(self.threads, "threads", least=1))
 
     def rejects(self, problem):
         if RowSubset.has_rows(problem):
@@ -179,6 +191,8 @@ class BranchAndBound(Solver):
         self._begin(problem, state, relaxation, objective, point)
         if isinstance(relaxation, QuadraticRelaxation) and RivalTrees.has_rival(relaxation, subset):
             state.tree = RivalTrees(state.tree, subset)
+        else:
+            state.tree = Lanes(state.tree, self.threads)
         if w.any():
             state.tree.offer(*relaxation.evaluate(support))
 

@@ -7,6 +7,7 @@ in use is, and the pull q - Gw of all others is a product with X. All in float64
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import numpy as np
 from scipy import sparse
@@ -88,6 +89,10 @@ class GramModel(ABC):
         block[np.diag_indices(features.size)] += self.moved[features]
         return block
 
+    def twin(self):
+        """The same quadratic, whose features in use are its own: itself, where all are."""
+        return self
+
     def move_diagonal(self, d):
         """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
         self.moved = d
@@ -136,6 +141,13 @@ class WideGram(GramModel):
         self.features = np.empty(0, dtype=np.intp)
         self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
         self._spread = np.zeros(n + 1)
+
+    def twin(self):
+        """The same with copies of what is changed; it begins with the same features in use."""
+        twin, held = copy(self), self.features.size
+        rest = {"_columns": self._columns[:held].copy(), "_gram": self.gram.copy(), "_spread": self._spread.copy()}
+        vars(twin).update(place=self.place.copy(), **rest)
+        return twin
 
     @property
     def gram(self):

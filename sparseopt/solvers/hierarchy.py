@@ -7,6 +7,8 @@ support that is not admitted, a feature that lacks an ancestor is branched on.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
@@ -72,9 +74,14 @@ class HierarchyRelaxation(Relaxation):
     def __init__(self, inner, subset):
         self.inner, self.subset, self.n_units = inner, subset, inner.n_units
         self.family = Family(subset.parents, subset.k)
-        self._known = set()
+        self.known = set()
         if hasattr(inner, "seen"):
             inner.seen = _Nothing()  # the support of every relaxation is looked at here
+
+    def twin(self):
+        twin = copy(self)
+        twin.inner, twin.known = self.inner.twin(), copy(self.known)
+        return twin
 
     @property
     def moved(self):
@@ -114,8 +121,8 @@ class HierarchyRelaxation(Relaxation):
             if one.size > self.family.k or self.family.orphans(one):
                 continue
             key = one.tobytes()
-            if key not in self._known:
-                self._known.add(key)
+            if key not in self.known:
+                self.known.add(key)
                 objective, w = self._evaluated(one)
                 if objective < best[0]:
                     best = objective, w

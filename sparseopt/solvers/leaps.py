@@ -11,6 +11,7 @@ diagonal exceeds the errors of M and of its elimination, so that the numbers fou
 from __future__ import annotations
 
 import time
+from copy import copy
 
 import numpy as np
 from scipy.linalg import lapack
@@ -58,18 +59,24 @@ class Leaps:
         self.waiting, credit = _START[ridge > 0.0]
         prospect = min(1.0, (_FEW / max(p, 1)) ** 3)
         self.credit, self.each = int(prospect * credit), int(prospect * _EACH)
-        self._room = 0, 0
+        self.room = 0, 0
+
+    def twin(self):
+        """The same with scratch of its own, which may go through as many entries."""
+        twin = copy(self)
+        twin.room = 0, 0
+        return twin
 
     def scratch(self, depth, width):
         """Arrays for so many features to choose of so many; those of the last node, if they are large enough."""
-        if depth > self._room[0] or width > self._room[1]:
-            depth, width = max(depth, self._room[0]), max(width, self._room[1])
+        if depth > self.room[0] or width > self.room[1]:
+            depth, width = max(depth, self.room[0]), max(width, self.room[1])
             self._arrays = (
                 np.empty((depth, width, width)), np.empty((depth, width)), np.empty((depth, width), dtype=np.int64),
                 np.empty(depth, dtype=np.int64), np.empty(depth, dtype=np.int64), np.empty(depth), np.empty((depth, width)),
                 np.empty(depth, dtype=np.int64), np.empty((width, width)), np.empty(width), np.empty(width, dtype=np.int64),
             )  # fmt: skip
-            self._room = depth, width
+            self.room = depth, width
         return self._arrays
 
     def relax(self, k, status, start, threshold, until):

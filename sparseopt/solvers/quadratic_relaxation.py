@@ -9,6 +9,7 @@ of the two choices of a feature some are fixed at once (Atamturk and Gomez, 2020
 from __future__ import annotations
 
 import time
+from copy import copy
 
 import numpy as np
 
@@ -75,15 +76,26 @@ class QuadraticRelaxation(Relaxation):
         # of supports of one size, without a proof that is kept point by point
         is_plain = self.is_small and subset.alpha == 0.0 and not keep_points
         self.leaps = Leaps(model, subset.ridge) if is_plain else None
+        #: Supports that were worth an evaluation.
+        self.seen = set()
+        self.begin()
+
+    def begin(self):
+        """Scratch of the nodes, and what the last one left."""
+        model, p = self.model, self.n_units
         self.part = Part(model)
         self.view = WholeView(self) if isinstance(model, WholeGram) else WideView(self)
-        # scratch of the nodes
-        self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(subset.k + 1)
+        self.w, self.gains, self.heap = np.zeros(p), np.empty(p), np.empty(self.subset.k + 1)
         self.entering = np.empty(p, dtype=np.intp)
         #: Features that were not zero where the last node ended.
         self.recent = _NOTHING
-        #: Supports that were worth an evaluation.
-        self.seen = set()
+
+    def twin(self):
+        twin = copy(self)
+        twin.model, twin.seen = self.model.twin(), copy(self.seen)
+        twin.leaps = None if self.leaps is None else self.leaps.twin()
+        twin.begin()
+        return twin
 
     def unbounded(self):
         """A feature that may gain without limit whatever else is chosen, so that nothing is proven; -1 if none."""

@@ -14,6 +14,7 @@ choice it closes (Guyard, Herzet, Elvira and Arslan, 2024). No node needs to be 
 from __future__ import annotations
 
 import time
+from copy import copy
 
 import numpy as np
 
@@ -60,6 +61,13 @@ class SampleRelaxation(Relaxation):
         self.origin = self.view.point(zero + self.intercept)
         self.gram = SampleGram(self.view)
         self.gram.renew_at(self.view, self.origin)
+
+    def twin(self):
+        twin = copy(self)
+        twin.last, twin.seen = None, copy(self.seen)
+        twin.gram = SampleGram(twin.view)
+        twin.gram.renew_at(twin.view, twin.origin)
+        return twin
 
     @staticmethod
     def rejects(loss, subset):

@@ -70,6 +70,10 @@ class Relaxation(ABC):
     def evaluate(self, support):
         """The least objective over coefficients on the units of `support`, and these coefficients; inf where it is not admitted."""
 
+    def twin(self):
+        """The same with scratch of its own, so that both may be worked on at the same time; None where there can be but one."""
+        return None
+
 
 class Node:
     """A node: its place in the tree, what it fixes beyond its parent, and what is proven of it."""
@@ -134,6 +138,8 @@ class Tree:
         self.nodes = [root] if keep_proof else []
         self._heap, self._count = [(lower_bound, 0, root)], 0
         self._dive = None
+        # the least bound of nodes that are open in other trees
+        self._elsewhere = np.inf
         # the node that was visited last, and its status: the next one is mostly its child
         self._last, self._status = None, status
 
@@ -176,6 +182,48 @@ class Tree:
         if objective < self.objective:
             self.objective, self.point = objective, point
 
+    @property
+    def n_open(self):
+        """Number of open nodes."""
+        return len(self._heap) + (self._dive is not None)
+
+    @property
+    def least_open(self):
+        """The least bound of an open node; inf if there is none."""
+        least = self._heap[0][0] if self._heap else np.inf
+        return least if self._dive is None else min(least, self._dive.bound)
+
+    def take(self, most):
+        """At most so many open nodes below the threshold, the best first, which belong to the caller from here."""
+        if self._dive is not None:
+            self.push(self._dive)
+            self._dive = None
+        nodes = []
+        while len(nodes) < most and self._heap and self._heap[0][0] < self.threshold:
+            nodes.append(heapq.heappop(self._heap)[2])
+        return nodes
+
+    def branch_off(self):
+        """A tree without nodes, with a relaxation of its own, for nodes of this one."""
+        twin = self.relaxation.twin()
+        terms = {"tolerance": self.tolerance, "floor": self.floor, "keep_proof": self.keep_proof}
+        other = Tree(twin, self.first, self.objective, self.point, **terms)
+        other.nodes, other._heap = [], []
+        return other
+
+    def go_on(self, nodes, objective, point, elsewhere):
+        """Take nodes of another tree, whose incumbent and least open bound are given."""
+        self.objective, self.point, self._elsewhere = objective, point, elsewhere
+        for node in reversed(nodes):
+            self.push(node)
+
+    def give_back(self, to):
+        """Give open nodes, but for one that it dives into, and those that are kept to the tree from which they came."""
+        for _, _, node in sorted(self._heap, key=lambda entry: entry[:2], reverse=True):
+            to.push(node)
+        to.nodes += self.nodes
+        self._heap, self.nodes = [], []
+
     def _next(self):
         node, self._dive = self._dive, None
         return heapq.heappop(self._heap)[2] if node is None else node
@@ -209,20 +257,21 @@ class Tree:
 
         Nodes in which they are would mostly be branched on as well: their relaxations are saved.
         """
-        least = min(node.bound, self._heap[0][0]) if self._heap else node.bound
+        least = min(node.bound, self._elsewhere, self._heap[0][0] if self._heap else np.inf)
         reach = node.bound - least if np.isfinite(least) else 0.0
-        is_low = self.visited == 1 or reach <= _PLUNGE * (self.threshold - least)
+        is_low = node.parent is None or reach <= _PLUNGE * (self.threshold - least)
         inner = node
         for unit in found.likely if is_low and found.likely.size else [found.unit]:
             outer, inner = (Node(inner, int(unit), is_in, node.bound, found.start) for is_in in (False, True))
             if self.keep_proof:
                 self.nodes += [outer, inner]
-            self._push(outer)
-        reach = node.bound - self._heap[0][0] if np.isfinite(self._heap[0][0]) else 0.0
-        if reach <= _DIVE * (self.threshold - self._heap[0][0]):
+            self.push(outer)
+        least = min(self._heap[0][0], self._elsewhere)
+        reach = node.bound - least if np.isfinite(least) else 0.0
+        if reach <= _DIVE * (self.threshold - least):
             self._dive = inner
         else:
-            self._push(inner)
+            self.push(inner)
 
     def _status_of(self, node):
         if node is self._last:
@@ -233,7 +282,8 @@ class Tree:
         node.fix(status)
         return status
 
-    def _push(self, node):
+    def push(self, node):
+        """Open a node."""
         self._count += 1
         # of equal bounds the latest first, which is the nearest
         heapq.heappush(self._heap, (node.bound, -self._count, node))
