@@ -741,13 +741,22 @@ def copy_fields(_context, term, memory):
 _WORDS = (TermType, types.Array, types.Float, types.Integer, types.Boolean)
 
 
-def address_of(compiled, *arguments):
-    """Address of the machine code of a kernel for arguments of these types, good for this process."""
-    signature = tuple(compiled.typeof_pyval(argument) for argument in arguments)
-    if signature not in compiled.overloads:
-        compiled.compile(signature)
-    version = compiled.overloads[signature]
-    return version.library.get_pointer_to_function(version.fndesc.llvm_func_name)
+_CODES: dict[tuple, int] = {}
+
+
+def address_of(compiled, term, *arguments):
+    """Address of the machine code of a kernel for a term and arguments of these types, good for this process."""
+    kind = _typeof_term(term, None)
+    # of one kernel, what comes after the term has the same types each time
+    known = _CODES.get((compiled, id(kind)))
+    if known is None:
+        signature = (kind, *map(compiled.typeof_pyval, arguments))
+        if signature not in compiled.overloads:
+            compiled.compile(signature)
+        version = compiled.overloads[signature]
+        known = version.library.get_pointer_to_function(version.fndesc.llvm_func_name)
+        _CODES[compiled, id(kind)] = known
+    return known
 
 
 @intrinsic

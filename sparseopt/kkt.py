@@ -310,15 +310,15 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
         return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
-    H = _hessian(loss) + np.diag(form.ridge)
+    H = np.array(_hessian(loss), order="F")
+    H.flat[:: p + 1] += form.ridge
     # What rounding may have added to the smallest eigenvalue is taken off before.
-    margin = 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
-    try:
-        L = np.linalg.cholesky(H - margin * np.eye(p))
-    except np.linalg.LinAlgError:
+    H.flat[:: p + 1] -= 4 * p * np.finfo(loss.dtype).eps * np.max(np.abs(H), initial=0.0)
+    L, fault = scipy.linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
+    if fault:
         return np.inf
     # a factor 2 is far more than the rounding of the solve
-    return float(np.sum(scipy.linalg.solve_triangular(L, unpaid, lower=True) ** 2))
+    return float(np.sum(scipy.linalg.lapack.dtrtrs(L, unpaid, lower=1)[0] ** 2))
 
 
 def _stand_alone(Q, at):
@@ -365,6 +365,9 @@ def _implied_by_rows(form):
     lower, upper = form.lower.copy(), form.upper.copy()
     if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
         return lower, upper
+    is_free = np.isinf(lower) & np.isinf(upper)
+    if not sparse.issparse(form.A) and np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
+        return lower, upper  # whichever is asked for, another one of its row may be anything
     entries = sparse.coo_array(form.A)
     i, j, a = entries.coords[0], entries.coords[1], entries.data
     i, j, a = i[a != 0], j[a != 0], a[a != 0]

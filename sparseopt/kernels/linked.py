@@ -10,20 +10,15 @@ import numpy as np
 
 from sparseopt._jit import Term, address_of, call_at, copy_fields, is_compiled, kernel, n_words, typed
 
-_CURVE, _IMAGE, _PULL, _FACTORISE, _SOLVE = range(5)
-_NOTHING = np.zeros(0)
-
-
-@kernel
-def hold(system, fields):
-    """The fields of a system into `fields`, in place: they stay where they are as long as the system lives."""
-    copy_fields(system, fields)
+_HOLD, _CURVE, _IMAGE, _PULL, _FACTORISE, _SOLVE = range(6)
 
 
 @kernel
 def act(system, what, x, y, out, out_y):
-    """One of the methods of a system, in place; whether it went well."""
-    if what == _CURVE:
+    """One of the methods of a system, in place; whether it went well. At first, its fields go into x."""
+    if what == _HOLD:
+        copy_fields(system, x)
+    elif what == _CURVE:
         system.curve(x, out)
     elif what == _IMAGE:
         system.image(x, out)
@@ -76,6 +71,6 @@ def linked(system):
     if not is_compiled():
         return system
     fields = np.empty(n_words(system))
-    hold(system, fields)
-    code = address_of(act, system, 0, _NOTHING, _NOTHING, _NOTHING, _NOTHING)
+    act(system, _HOLD, fields, fields, fields, fields)
+    code = address_of(act, system, _HOLD, fields, fields, fields, fields)
     return typed(LinkedSystem(code, system.is_rough(), fields, system))
