@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sparseopt import Box, InteriorPoint, Problem, Quadratic, solve
+import sparseopt as so
 from sparseopt._jit import is_compiled, kernel
 from sparseopt.kernels import interior
 from sparseopt.kernels.linked import linked
@@ -109,7 +109,7 @@ def test_the_iterations_are_compiled_once_for_all_systems():
         pytest.skip("nothing is compiled")
     for Q in (np.eye(3), sparse.eye_array(300, format="csc")):
         p = Q.shape[0]
-        found = solve(Problem(Quadratic(Q, np.full(p, -2.0)), constraint=Box(0.0, 1.0)), InteriorPoint())
+        found = so.solve(so.Problem(so.Quadratic(Q, np.full(p, -2.0)), constraint=so.Box(0.0, 1.0)), so.InteriorPoint())
         assert found.w == pytest.approx(np.ones(p))
     for loop in (interior.begin, interior.iterate):
         assert len(loop.signatures) == 1
