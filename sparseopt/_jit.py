@@ -250,9 +250,29 @@ def _field_key(value, is_float, is_memory):
 
 
 @register_model(TermType)
-class _TermModel(models.StructModel):
+class _TermModel(models.PrimitiveModel):
+    """A term is the address of its fields, those of terms within it among them.
+
+    By value each call of a method would pass every field, some hundred numbers for a term of terms.
+    """
+
     def __init__(self, manager, term):
-        super().__init__(manager, term, list(term.fields))
+        self.fields = ir.LiteralStructType([_stored_type(manager[kind]) for _, kind in term.fields])
+        self.kinds = [kind for _, kind in term.fields]
+        super().__init__(manager, term, self.fields.as_pointer())
+
+    def inner_models(self):
+        return [self._dmm[kind] for kind in self.kinds]
+
+    def from_argument(self, builder, value):
+        if isinstance(value, ir.Argument):
+            # fields never change, so that no store can change what was read of them
+            value.add_attribute("noalias")
+        return value
+
+
+def _stored_type(model):
+    return model.fields if isinstance(model, _TermModel) else model.get_value_type()
 
 
 @infer_getattr
@@ -294,30 +314,43 @@ def _lower_method(name):
 
 @lower_getattr_generic(TermType)
 def _read_field(context, builder, term, value, name):
-    struct = cgutils.create_struct_proxy(term)(context, builder, value=value)
+    place = [field for field, _ in term.fields].index(name)
+    kind, address = term.fields[place][1], cgutils.gep_inbounds(builder, value, 0, place)
+    if isinstance(kind, TermType):
+        return address
     # Borrowed: without it the field's array would be released once too often.
-    return impl_ret_borrowed(context, builder, dict(term.fields)[name], getattr(struct, name))
+    return impl_ret_borrowed(context, builder, kind, builder.load(address))
 
 
 @unbox(TermType)
 def _unbox_term(term, instance, c):
-    struct = cgutils.create_struct_proxy(term)(c.context, c.builder)
+    address = cgutils.alloca_once(c.builder, c.context.data_model_manager[term].fields)
     failed = cgutils.alloca_once_value(c.builder, cgutils.false_bit)
     releases = []
-    for name, field_type in term.fields:
-        attribute = c.pyapi.object_getattr_string(instance, name)
-        native = c.unbox(field_type, attribute)
-        c.pyapi.decref(attribute)
-        setattr(struct, name, native.value)
-        c.builder.store(c.builder.or_(c.builder.load(failed), native.is_error), failed)
-        if native.cleanup is not None:
-            releases.append(native.cleanup)
+    _unbox_fields(term, instance, address, failed, releases, c)
 
     def cleanup():
         for release in reversed(releases):
             release()
 
-    return NativeValue(struct._getvalue(), is_error=c.builder.load(failed), cleanup=cleanup)
+    return NativeValue(address, is_error=c.builder.load(failed), cleanup=cleanup)
+
+
+def _unbox_fields(term, instance, address, failed, releases, c):
+    """Put the fields of a term, and of the terms within it, where a kernel wants them."""
+    for place, (name, kind) in enumerate(term.fields):
+        attribute = c.pyapi.object_getattr_string(instance, name)
+        at = cgutils.gep_inbounds(c.builder, address, 0, place)
+        if isinstance(kind, TermType):
+            _unbox_fields(kind, attribute, at, failed, releases, c)
+            c.pyapi.decref(attribute)
+            continue
+        native = c.unbox(kind, attribute)
+        c.pyapi.decref(attribute)
+        c.builder.store(native.value, at)
+        c.builder.store(c.builder.or_(c.builder.load(failed), native.is_error), failed)
+        if native.cleanup is not None:
+            releases.append(native.cleanup)
 
 
 def _linked(function):
@@ -643,6 +676,83 @@ def compilations():
     """Number of kernel versions compiled and loaded from disk so far in this process."""
     misses = sum(sum(k.stats.cache_misses.values()) for k in KERNELS)
     return misses, sum(sum(k.stats.cache_hits.values()) for k in KERNELS)
+
+
+# Terms by address, for kernels that are compiled once for all their types.
+
+
+def is_compiled():
+    """Whether kernels are compiled, which NUMBA_DISABLE_JIT=1 forbids."""
+    return not numba.config.DISABLE_JIT
+
+
+def n_words(term):
+    """Words of 8 bytes that hold the fields of a term, at most."""
+    return _words(_typeof_term(term, None))
+
+
+@functools.cache
+def _words(kind):
+    if isinstance(kind, TermType):
+        return sum(_words(field) for _, field in kind.fields)
+    # two owners, two sizes and the address, and for each dimension its length and stride
+    return 5 + 2 * kind.ndim if isinstance(kind, types.Array) else 1
+
+
+@intrinsic
+def copy_fields(_context, term, memory):
+    """Copy the fields of a term into an array of `n_words`, where they hold as long as the term lives."""
+    if any(not isinstance(kind, _WORDS) for _, kind in term.fields):
+        raise TypeError(f"{term.class_name} has fields other than arrays, numbers and terms, which have no address.")
+
+    def generate(context, builder, signature, values):
+        fields = context.data_model_manager[term].fields
+        to = context.make_array(signature.args[1])(context, builder, values[1]).data
+        cgutils.raw_memcpy(builder, to, values[0], context.get_constant(types.intp, context.get_abi_sizeof(fields)), 1)
+        return context.get_dummy_value()
+
+    return types.void(term, memory), generate
+
+
+_WORDS = (TermType, types.Array, types.Float, types.Integer, types.Boolean)
+
+
+_CODES: dict[tuple, int] = {}
+
+
+def address_of(compiled, term, *arguments):
+    """Address of the machine code of a kernel for a term and arguments of these types, good for this process."""
+    kind = _typeof_term(term, None)
+    # of one kernel, what comes after the term has the same types each time
+    known = _CODES.get((compiled, id(kind)))
+    if known is None:
+        signature = (kind, *map(compiled.typeof_pyval, arguments))
+        if signature not in compiled.overloads:
+            compiled.compile(signature)
+        version = compiled.overloads[signature]
+        known = version.library.get_pointer_to_function(version.fndesc.llvm_func_name)
+        _CODES[compiled, id(kind)] = known
+    return known
+
+
+@intrinsic
+def call_at(_context, address, fields, what, x, y, out, out_y):
+    """Call the kernel at an address: of a term, whose fields `fields` holds, a whole number and four vectors, to a whole number."""
+    vector = types.Array(types.float64, 1, "C")
+    if (x, y, out, out_y) != (vector,) * 4:
+        raise TypeError(f"vectors of float64 are called with, not {x}, {y}, {out} and {out_y}.")
+    kinds = (types.voidptr, types.int64, vector, vector, vector, vector)
+
+    def generate(context, builder, signature, values):
+        place, memory, number, *vectors = values
+        memory = context.make_array(signature.args[1])(context, builder, memory).data
+        number = context.cast(builder, number, signature.args[2], types.int64)
+        kind = context.call_conv.get_function_type(types.int64, kinds)
+        code = builder.inttoptr(place, kind.as_pointer())
+        given = [builder.bitcast(memory, cgutils.voidptr_t), number, *vectors]
+        return context.call_conv.call_function(builder, code, types.int64, kinds, given)[1]
+
+    return types.int64(address, fields, what, x, y, out, out_y), generate
 
 
 # BLAS and LAPACK, by the names under which SciPy has them.

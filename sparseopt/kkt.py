@@ -320,7 +320,7 @@ def _quadratic_cost(problem, form, unpaid):
     factor = kept(problem, "_curvature_factor", lambda: _factor(H, shift)) if p <= _KEPT_FACTOR else _factor(H, shift)
     if factor is None:
         return np.inf
-    return float(np.sum(scipy.linalg.solve_triangular(factor, unpaid, trans=1) ** 2))
+    return float(np.sum(scipy.linalg.lapack.dtrtrs(factor, unpaid, lower=0, trans=1)[0] ** 2))
 
 
 def _factor(H, shift):
@@ -391,6 +391,9 @@ def _implied_by_rows(form):
     lower, upper = form.lower.copy(), form.upper.copy()
     if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
         return lower, upper
+    is_free = np.isinf(lower) & np.isinf(upper)
+    if not sparse.issparse(form.A) and np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
+        return lower, upper  # whichever is asked for, another one of its row may be anything
     entries = sparse.coo_array(form.A)
     i, j, a = entries.coords[0], entries.coords[1], entries.data
     i, j, a = i[a != 0], j[a != 0], a[a != 0]

@@ -1,7 +1,7 @@
 """The iterations of an interior point method, whatever system gives its directions.
 
-`system` is a term with the methods of `NewtonSystem`: products with P, A and A', a factorisation for two
-diagonals, and a solution. `sides` holds the inequalities as `conditions` wants them. The method lives in the
+`system` has the methods of `NewtonSystem`, products with P, A and A', a factorisation for two diagonals, and a
+solution, by address (linked.py), so that these loops are compiled once for all systems. `sides` holds the inequalities as `conditions` wants them. The method lives in the
 rows of V, vectors of all conditions, of W, vectors of coefficients, and of R, vectors of rows, and in the
 numbers S; the names of all of them stand below. Each call works until something is to be looked at in Python.
 """
@@ -340,12 +340,13 @@ def weigh(sides, V, W, R, S):
 
 @kernel
 def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
-    """At most `count` iterations, in place; returns why they ended. The first call only looks at the start.
+    """At most `count` iterations, in place; returns why they ended. The first call looks at the start before.
 
     The first iteration makes no factors where they have been made outside, after `weigh`.
     """
-    if S[MARK] == math.inf:
-        return judged(system, sides, V, W, R, S, tol, is_polishing)
+    event = judged(system, sides, V, W, R, S, tol, is_polishing) if S[MARK] == math.inf else GOING
+    if event != GOING:
+        return event
     for _ in range(count):
         if S[POOR] >= 2.0:
             S[POOR] = 0.0

@@ -27,6 +27,7 @@ from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
+from sparseopt.kernels.linked import linked
 from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
@@ -123,6 +124,7 @@ class InteriorPoint(Solver):
         (sides, ridge), m = Sides.of(program, *scales), rows.size
         system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
         V, W, R, S = memory(sides, self.regularisation)
+        link = linked(system)
         if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
             # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
             S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
@@ -137,6 +139,7 @@ class InteriorPoint(Solver):
             has_rows=needs_multipliers(problem),
             sides=sides,
             system=system,
+            link=link,
             V=V,
             W=W,
             R=R,
@@ -157,7 +160,7 @@ class InteriorPoint(Solver):
         """Find the first point."""
         state.begun = True
         if not kernels.begin(
-            state.system, state.sides, state.V, state.W, state.R, state.S, self.refinements, is_factored
+            state.link, state.sides, state.V, state.W, state.R, state.S, self.refinements, is_factored
         ):
             state.status = Status.STALLED
 
@@ -175,7 +178,7 @@ class InteriorPoint(Solver):
             self._begin(state, is_factored=True)
             return state
         event = kernels.iterate(
-            state.system, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
+            state.link, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
             self.refinements, self.step_fraction, self.polish, is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
@@ -231,7 +234,7 @@ def _is_harder(state):
     harder = state.system.harder()
     if harder is None:
         return False
-    state.system, state.chunk = harder, _chunk(harder)
+    state.system, state.link, state.chunk = harder, linked(harder), _chunk(harder)
     return True
 
 
@@ -260,11 +263,11 @@ def _polish(state, problem, tol, rounds=4):
     curvature = state.cost * _diagonal(state) * state.columns**2
     ridge = state.system.ridge * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
     for _ in range(rounds):
-        code = polishing.guess(state.system, state.sides, V, W, R)
+        code = polishing.guess(state.link, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not polishing.polish(state.system, state.sides, V, W, R, ridge, _STEPS) < np.inf:
+        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         residual = _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol)

@@ -10,6 +10,7 @@ from sparseopt._jit import Term, typed
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.equilibration import scale
+from sparseopt.kernels.linked import LinkedSystem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.newton_systems import NewtonSystem
 from sparseopt.solvers.presolve import Presolved
@@ -74,6 +75,8 @@ class Interior(State):
     has_rows: bool
     sides: Sides
     system: NewtonSystem
+    #: The same for kernels.
+    link: LinkedSystem | NewtonSystem
     #: Active sets that were solved for, so that none is tried twice.
     tried: set = field(default_factory=set)
     #: Vectors of all conditions, of coefficients and of rows, and numbers: see kernels/interior.py.

@@ -150,6 +150,9 @@ class Products(Term):
 
     def coupled(self):
         """Coefficients in whose row the matrix has entries off the diagonal."""
+        if not self.P.is_sparse:
+            full = self.P.full
+            return np.flatnonzero(np.count_nonzero(full, axis=1) > (full.diagonal() != 0))
         rows, columns, _ = self.P.entries()
         return np.unique(columns[rows != columns])
 

@@ -1,10 +1,15 @@
 """Newton systems: each solves the matrix it stands for, whatever it eliminates first."""
 
+import gc
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sparseopt._jit import kernel
+import sparseopt as so
+from sparseopt._jit import is_compiled, kernel
+from sparseopt.kernels import interior
+from sparseopt.kernels.linked import linked
 from sparseopt.solvers.newton_choice import newton_system
 from sparseopt.solvers.newton_systems import CholeskySystem
 from sparseopt.solvers.quadratic_products import Products, scaled_products
@@ -46,12 +51,19 @@ def whole_matrix(program, scales, D, E):
     return np.block([[P, A.T], [A, -np.diag(E)]])
 
 
+@kernel
+def products_of(system, x, y, curved, image, pulled):
+    """The products of a system with x and y, in place."""
+    system.curve(x, curved)
+    system.image(x, image)
+    system.pull(y, pulled)
+
+
 KINDS = ("rows", "coefficients", "low rank", "pivoting", "sparse")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_system_solves_the_matrix_it_stands_for(kind):
-    rng = np.random.default_rng(0)
+def system_of(kind, rng):
+    """A program, its scales and a system of this kind."""
     factor = rng.standard_normal((2, 12)) if kind == "low rank" else None
     program = program_of(rng, is_sparse=kind == "sparse", factor=factor)
     scales = np.exp(rng.standard_normal(12) / 3), np.exp(rng.standard_normal(7) / 3), 0.7
@@ -61,13 +73,46 @@ def test_a_system_solves_the_matrix_it_stands_for(kind):
         system = CholeskySystem.of(program, scales, scaled_products(products, scales, ridge), np.arange(12), equal)
     else:
         system = newton_system(program, products, scales, ridge, equal)
-    if kind == "pivoting":
-        system = system.harder()
+    return program, scales, system.harder() if kind == "pivoting" else system
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_system_solves_the_matrix_it_stands_for(kind, by_address):
+    rng = np.random.default_rng(0)
+    program, scales, system = system_of(kind, rng)
     D, E = rng.random(12), rng.random(7)
     r, t, w, nu = rng.standard_normal(12), rng.standard_normal(7), np.empty(12), np.empty(7)
     expected = np.linalg.solve(whole_matrix(program, scales, D, E), np.append(r, t))
+    if by_address:
+        system = linked(system)
+        gc.collect()  # the memory of the fields must live as long as the link
     assert solved(system, D, E, r.copy(), t.copy(), w, nu)
     assert np.append(w, nu) == pytest.approx(expected, rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_products_by_address_are_those_of_the_system(kind):
+    rng = np.random.default_rng(1)
+    program, scales, system = system_of(kind, rng)
+    x, y, scaled = rng.standard_normal(12), rng.standard_normal(7), program.scaled(*scales)
+    curved, image, pulled = np.empty(12), np.empty(7), np.empty(12)
+    products_of(linked(system), x, y, curved, image, pulled)
+    assert curved == pytest.approx(scaled.curve(x))
+    assert image == pytest.approx(scaled.A @ x)
+    assert pulled == pytest.approx(y @ scaled.A)
+
+
+def test_the_iterations_are_compiled_once_for_all_systems():
+    """A version for each kind of system was most of the time of a first solve."""
+    if not is_compiled():
+        pytest.skip("nothing is compiled")
+    for Q in (np.eye(3), sparse.eye_array(300, format="csc")):
+        p = Q.shape[0]
+        found = so.solve(so.Problem(so.Quadratic(Q, np.full(p, -2.0)), constraint=so.Box(0.0, 1.0)), so.InteriorPoint())
+        assert found.w == pytest.approx(np.ones(p))
+    for loop in (interior.begin, interior.iterate):
+        assert len(loop.signatures) == 1
 
 
 def test_what_a_program_lends_is_not_scaled_in_place():
