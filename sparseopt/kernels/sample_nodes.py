@@ -1,0 +1,306 @@
+"""A round of work on a node of a branch and bound under a loss on samples: bound, fix, and the proximal Newton step.
+
+With v_i the slopes of the weighted losses s_i phi at any fitted values, made to sum to zero with an intercept, and
+t = -X'v, the bound is minus the conjugates at v, less what features take off (see `perspective`).
+
+A step minimises the quadratic model of the loss on the *members*, the features that are in, nonzero, or were worth their
+price, and finds on it the price at which as many are in as may be. The curvature of the samples may be that of an
+earlier point; it is taken anew where steps bring the unknown part of the bound down slowly.
+
+One kernel does all of that, so that a round is one call, and it knows no loss, so that it is compiled once.
+"""
+
+import numpy as np
+
+from sparseopt._jit import kernel
+from sparseopt.kernels.perspective import descend_relaxed, fix_known, priced_costs, profits_of
+
+U = np.uint64
+# Why a round ended: with a step, or before it: the node holds nothing better; it is to be branched on; nonzero features went
+# out, so that the point has moved; the curvature is to be taken anew; there is no room for members.
+STEP, CLOSED, KNOWN, MOVED, SLOW, FULL = range(6)
+# Places in the vector of numbers: bound at the last point, bound to reach, price, value of the relaxation less the bound, depth
+# and nearness of models, price in the problem, L1 norm, least price, objective at zero; of the present point the height,
+# the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what it should gain, and the costs
+# before it and after.
+BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, BEFORE_COST, COST = range(18)  # fmt: skip
+# Places in the vector of whole numbers: rounds so far, whether the bound is to be looked at and pulls are out of date, features
+# that may be in and that are, live ones, members, whether there is an intercept.
+ROUNDS, LOOKS, STALE, MOST, INSIDE, LIVE, MEMBERS, CENTRED = range(8)
+# Rows of the table of members: coefficients and those before a step, pulls and those before a step, curvatures, ridges, bounds,
+# means under the curvature.
+VALUES, BEFORE, PULLS, START, BENDS, CURVES, LOWER, UPPER, CENTRES = range(9)
+# Relative error of sums in float64, with room to spare.
+ROUNDING = 1e-14
+# Rounds in a node; the curvature is taken anew where one leaves more than this part of what is unknown.
+ROUNDS_AT_MOST, _PACE = 100, 0.3
+# A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
+_KNOWN, EXACT = 0.3, 1e-10
+# Prices tried on a model, its epochs for each, and prices so near to each other that shares jump between them.
+_PRICES, _EPOCHS, _JUMP = 15, 200, 1.1
+# So many features become members at once, at least.
+_FEWEST = 32
+# A share so near to none or all is one of them.
+WHOLE = 1e-5
+# The least square of a member under the curvature, as a part of that with its mean: a hundred times the rounding of float64.
+_HELD = 2.220446049250313e-14
+
+
+def pull_on(rows, mass, j):
+    """Minus the slope of the loss in feature j."""
+    total = 0.0
+    for i in range(U(mass.size)):
+        total += rows[j, i] * mass[i]
+    return -total
+
+
+def join(rows, j, bends, slots, members, gram, scaled, table, counts):
+    """Make feature j a member, in place: its column under the curvature, and the products with the other members."""
+    m, n, mean, total = U(counts[MEMBERS]), U(bends.size), 0.0, 0.0
+    if counts[CENTRED]:
+        for i in range(n):
+            mean += bends[i] * rows[j, i]
+            total += bends[i]
+        mean = mean / total if total > 0.0 else 0.0
+    for i in range(n):
+        scaled[m, i] = bends[i] ** 0.5 * (rows[j, i] - mean)
+    for a in range(m + U(1)):
+        product = 0.0
+        for i in range(n):
+            product += scaled[m, i] * scaled[a, i]
+        gram[m, a] = product
+        gram[a, m] = product
+    # of a column that is constant, centring leaves rounding
+    gram[m, m] = max(gram[m, m], _HELD * total * mean * mean)
+    slots[j], members[m], table[CENTRES, m] = m, j, mean
+    counts[MEMBERS] += 1
+
+
+def least_gain(gains, status, w, live, numbers, counts):
+    """The gain from which on free features become members: not too many of them at once."""
+    bar, most, held, count, largest = max(numbers[PRICE] - numbers[ALPHA], 0.0) * (1.0 + 1e-9), _FEWEST, 0, 0, 0.0
+    for q in range(counts[LIVE]):
+        j = live[q]
+        if status[j] == 1 or w[j] != 0.0:
+            held += 1
+        elif gains[j] > bar:
+            count += 1
+            largest = max(largest, gains[j])
+    most = max(most, held // 2)
+    low, high = bar, largest
+    for _ in range(12):
+        if count <= most:
+            break
+        middle, above = 0.5 * (low + high), 0
+        for q in range(counts[LIVE]):
+            j = live[q]
+            above += status[j] != 1 and w[j] == 0.0 and gains[j] > middle
+        if above > most:
+            low = middle
+        else:
+            high = bar = middle
+            # few more would be none the better
+            count = above if 2 * above >= most else count
+    return bar
+
+
+def gather_members(rows, w, gains, status, live, bends, slots, members, gram, scaled, table, numbers, counts):
+    """All features of the next step become members, in place; whether there was room."""
+    bar = least_gain(gains, status, w, live, numbers, counts)
+    for q in range(counts[LIVE]):
+        j = live[q]
+        if slots[j] < 0 and (status[j] == 1 or w[j] != 0.0 or gains[j] > bar):
+            if counts[MEMBERS] == members.size:
+                return False
+            join(rows, j, bends, slots, members, gram, scaled, table, counts)
+    return True
+
+
+def load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts):
+    """What a step needs of the members, in their order, in place."""
+    for a in range(counts[MEMBERS]):
+        j = U(members[a])
+        table[VALUES, a] = table[BEFORE, a] = w[j]
+        t = pull[j]
+        if status[j] == -1:
+            t = 0.0
+        elif counts[CENTRED] or not counts[LOOKS]:
+            # the intercept minimised out of the model
+            t = numbers[IMBALANCE] * table[CENTRES, a] + pull_on(rows, raw, j)
+        table[PULLS, a] = table[START, a] = t
+        table[BENDS, a], table[CURVES, a] = gram[a, a], curve[j]
+        table[LOWER, a], table[UPPER, a], states[a] = lower[j], upper[j], status[j]
+
+
+def costs_at(row, table, states, numbers, counts, price, alpha, scale):
+    """`priced_costs` of the members at the coefficients in a row of their table."""
+    m = counts[MEMBERS]
+    return priced_costs(
+        table[row, :m], table[CURVES, :m], numbers[L1], table[LOWER, :m], table[UPPER, :m], states[:m], price, alpha, scale
+    )  # fmt: skip
+
+
+def is_known(table, states, numbers, counts):
+    """Whether the value of the relaxation is known well enough to branch; what is unknown, and whether that falls slowly."""
+    price, room = numbers[PRICE], counts[MOST] - counts[INSIDE]
+    total = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)[1] - counts[INSIDE]
+    # at the price alone, more than what pays is not to be in
+    scale = room / total if total > room or (price > numbers[LEAST] and total > 0.0) else 1.0
+    value = numbers[HEIGHT] + costs_at(VALUES, table, states, numbers, counts, price, numbers[ALPHA], scale)[0]
+    unknown, enough = value - numbers[BOUND], EXACT * abs(value)
+    for a in range(counts[MEMBERS]):
+        if states[a] == 0 and table[VALUES, a] != 0.0:
+            part = share_of(table[VALUES, a], table[CURVES, a], table[LOWER, a], table[UPPER, a], price)
+            if min(part, 1.0 - part) > WHOLE:
+                enough = max(enough, _KNOWN * abs(numbers[THRESHOLD] - value))
+                break
+    slow = unknown > _PACE * numbers[UNKNOWN]
+    numbers[UNKNOWN] = unknown
+    return unknown <= enough, slow
+
+
+def share_of(w, curve, lower, upper, price):
+    """The part by which a feature is in at a price."""
+    end = upper if w > 0.0 else -lower
+    if curve > 0.0:
+        end = min(end, (2.0 * price / curve) ** 0.5)
+    return min(abs(w) / end, 1.0) if end > 0.0 else 1.0
+
+
+def settle_price(gram, table, states, numbers, counts):
+    """Minimise the model, in place, at the price at which as many features are in as may be."""
+    m, least, room = counts[MEMBERS], numbers[LEAST], counts[MOST] - counts[INSIDE]
+    tol = max(numbers[DEPTH] * numbers[UNKNOWN], 1e-18 * numbers[ORIGIN])
+    tol = tol if tol < np.inf else 1e-4 * numbers[ORIGIN]
+    low, high, is_last = 0.0, np.inf, False
+    for trial in range(_PRICES + 1):
+        price = numbers[PRICE]
+        descend_relaxed(
+            gram, table[VALUES, :m], table[PULLS, :m], table[BENDS, :m], table[CURVES, :m], numbers[L1],
+            table[LOWER, :m], table[UPPER, :m], states[:m], price, _EPOCHS, tol,
+        )  # fmt: skip
+        share = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)[1] - counts[INSIDE]
+        is_near = abs(share - room) <= numbers[NEAR] * room
+        if is_last or room == 0 or is_near or (share < room and price <= least):
+            return
+        if share > room:
+            low = price
+        else:
+            high = price
+        # where shares are parts, they fall as the root of the price
+        guess = price * min(max((share / room) ** 2, 0.125), 8.0)
+        if not low < guess < high:
+            guess = (low * high) ** 0.5 if low > 0.0 and high < np.inf else guess
+        if trial == _PRICES - 1:
+            # where shares jump, as they do where a model is nearly flat, too many are in rather than none
+            if not (share < room and high <= _JUMP * low):
+                return
+            guess, is_last = low, True
+        numbers[PRICE] = max(guess, least)
+
+
+def plan_step(rows, w, members, gram, table, states, image, numbers, counts):
+    """The step of the members, in place of w, and what the fitted values change by; what it costs and should gain."""
+    for a in range(counts[MEMBERS]):
+        table[BEFORE, a] = table[VALUES, a]
+    settle_price(gram, table, states, numbers, counts)
+    price, n, gain = numbers[PRICE], U(image.size), 0.0
+    for row in range(2):
+        # one after the other, so that it is compiled once
+        cost = costs_at(row, table, states, numbers, counts, price, price, 1.0)[0]
+        numbers[COST if row == VALUES else BEFORE_COST] = cost
+    for i in range(n):
+        image[i] = 0.0
+    for a in range(counts[MEMBERS]):
+        move = table[VALUES, a] - table[BEFORE, a]
+        if move != 0.0:
+            j = U(members[a])
+            gain -= table[START, a] * move
+            w[j] = table[VALUES, a]
+            for i in range(n):
+                image[i] += move * rows[j, i]
+    numbers[GAIN] = gain + numbers[COST] - numbers[BEFORE_COST]
+
+
+def judge(norms, curve, lower, upper, status, pull, gains, live, heap, numbers, counts):
+    """The bound at the present point, which is noted; returns the least profit that it takes in and the next one."""
+    known, room = live[: counts[LIVE]], counts[MOST] - counts[INSIDE]
+    free = counts[LIVE] - counts[INSIDE]
+    error, alpha = ROUNDING * numbers[NORM], numbers[ALPHA]
+    total, rounding, least, last = profits_of(
+        known, pull, norms, status, curve, numbers[L1], lower, upper, alpha, error, 0.0, heap[: min(room, free) + 1], gains
+    )  # fmt: skip
+    bound = numbers[BASE] - total - rounding - ROUNDING * (numbers[SIZE] + abs(total))
+    # a bound that is no number is none
+    numbers[BOUND] = bound if bound > -np.inf else -np.inf
+    if numbers[PRICE] < 0.0:
+        # at the root: the gain of the next feature after the best ones
+        numbers[PRICE] = max(numbers[LEAST], alpha + last if free > room else 0.0)
+    return least, last
+
+
+def fix(gains, status, w, live, least, last, numbers, counts):
+    """Fix what the bound decides and drop what is out, in place; how many came in, and how many nonzero ones went out."""
+    kept, dropped, count, known = 0, 0, 0, live[: counts[LIVE]]
+    if counts[MOST] == counts[INSIDE]:
+        for q in range(known.size):
+            status[known[q]] = -1 if status[known[q]] == 0 else status[known[q]]
+    else:
+        kept = fix_known(known, gains, status, numbers[BOUND], least, last, numbers[THRESHOLD])[0]
+    for q in range(known.size):
+        j = known[q]
+        if status[j] == -1:
+            dropped += w[j] != 0.0
+            w[j] = 0.0
+        else:
+            live[count] = j
+            count += 1
+    counts[LIVE] = count
+    counts[INSIDE] += kept
+    return kept, dropped
+
+
+def look(rows, norms, curve, lower, upper, status, w, mass, pull, gains, live, heap, numbers, counts):
+    """The bound, and what it fixes, in place; how many came in, and how many nonzero ones went out, -1 where the node is closed."""
+    counts[ROUNDS] += 1
+    if counts[STALE]:
+        for q in range(counts[LIVE]):
+            pull[live[q]] = pull_on(rows, mass, live[q])
+    counts[STALE] = 0
+    least, last = judge(norms, curve, lower, upper, status, pull, gains, live, heap, numbers, counts)
+    if numbers[BOUND] >= numbers[THRESHOLD]:
+        return 0, -1
+    kept, dropped = fix(gains, status, w, live, least, last, numbers, counts)
+    if counts[INSIDE] > counts[MOST]:
+        # so many are needed that no support is left
+        numbers[BOUND] = numbers[THRESHOLD]
+        return 0, -1
+    return kept, dropped
+
+
+@kernel
+def work_on_node(
+    rows, norms, curve, lower, upper, status, w, mass, raw, image, pull, gains, live, heap, bends, slots, members, gram, scaled,
+    table, states, numbers, counts,
+):  # fmt: skip
+    """A round of work on a node, all in place; returns why it ended."""
+    looks, kept = counts[LOOKS] > 0, 0
+    if looks:
+        kept, dropped = look(
+            rows, norms, curve, lower, upper, status, w, mass, pull, gains, live, heap, numbers, counts
+        )
+        if dropped < 0:
+            return CLOSED
+        if dropped > 0:
+            return MOVED
+    if not gather_members(rows, w, gains, status, live, bends, slots, members, gram, scaled, table, numbers, counts):
+        return FULL
+    load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
+    if looks:
+        known, is_slow = is_known(table, states, numbers, counts)
+        if (known and kept == 0) or counts[ROUNDS] >= ROUNDS_AT_MOST:
+            return KNOWN
+        if is_slow:
+            return SLOW
+    plan_step(rows, w, members, gram, table, states, image, numbers, counts)
+    return STEP
