@@ -17,16 +17,16 @@ from sparseopt.kernels.perspective import descend_relaxed, fix_known, priced_cos
 
 U = np.uint64
 # Why a round ended: with a step, or before it: the node holds nothing better; it is to be branched on; nonzero features went
-# out, so that the point has moved; the curvature is to be taken anew; there is no room for members.
-STEP, CLOSED, KNOWN, MOVED, SLOW, FULL = range(6)
+# out, so that the point has moved; the curvature is to be taken anew; some features are to become members.
+STEP, CLOSED, KNOWN, MOVED, SLOW, JOIN = range(6)
 # Places in the vector of numbers: bound at the last point, bound to reach, price, value of the relaxation less the bound, depth
 # and nearness of models, price in the problem, L1 norm, least price, objective at zero; of the present point the height,
 # the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what it should gain, and the costs
 # before it and after.
 BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, BEFORE_COST, COST = range(18)  # fmt: skip
 # Places in the vector of whole numbers: rounds so far, whether the bound is to be looked at and pulls are out of date, features
-# that may be in and that are, live ones, members, whether there is an intercept.
-ROUNDS, LOOKS, STALE, MOST, INSIDE, LIVE, MEMBERS, CENTRED = range(8)
+# that may be in and that are, live ones, members, whether there is an intercept, features that are to become members, whether the last look was at all features.
+ROUNDS, LOOKS, STALE, MOST, INSIDE, LIVE, MEMBERS, CENTRED, JOINING, WHOLLY = range(10)
 # Rows of the table of members: coefficients and those before a step, pulls and those before a step, curvatures, ridges, bounds,
 # means under the curvature.
 VALUES, BEFORE, PULLS, START, BENDS, CURVES, LOWER, UPPER, CENTRES = range(9)
@@ -42,8 +42,6 @@ _PRICES, _EPOCHS, _JUMP = 15, 200, 1.1
 _FEWEST = 32
 # A share so near to none or all is one of them.
 WHOLE = 1e-5
-# The least square of a member under the curvature, as a part of that with its mean: a hundred times the rounding of float64.
-_HELD = 2.220446049250313e-14
 
 
 def pull_on(rows, mass, j):
@@ -52,28 +50,6 @@ def pull_on(rows, mass, j):
     for i in range(U(mass.size)):
         total += rows[j, i] * mass[i]
     return -total
-
-
-def join(rows, j, bends, slots, members, gram, scaled, table, counts):
-    """Make feature j a member, in place: its column under the curvature, and the products with the other members."""
-    m, n, mean, total = U(counts[MEMBERS]), U(bends.size), 0.0, 0.0
-    if counts[CENTRED]:
-        for i in range(n):
-            mean += bends[i] * rows[j, i]
-            total += bends[i]
-        mean = mean / total if total > 0.0 else 0.0
-    for i in range(n):
-        scaled[m, i] = bends[i] ** 0.5 * (rows[j, i] - mean)
-    for a in range(m + U(1)):
-        product = 0.0
-        for i in range(n):
-            product += scaled[m, i] * scaled[a, i]
-        gram[m, a] = product
-        gram[a, m] = product
-    # of a column that is constant, centring leaves rounding
-    gram[m, m] = max(gram[m, m], _HELD * total * mean * mean)
-    slots[j], members[m], table[CENTRES, m] = m, j, mean
-    counts[MEMBERS] += 1
 
 
 def least_gain(gains, status, w, live, numbers, counts):
@@ -104,16 +80,16 @@ def least_gain(gains, status, w, live, numbers, counts):
     return bar
 
 
-def gather_members(rows, w, gains, status, live, bends, slots, members, gram, scaled, table, numbers, counts):
-    """All features of the next step become members, in place; whether there was room."""
-    bar = least_gain(gains, status, w, live, numbers, counts)
+def find_members(bar, w, gains, status, live, slots, joining, counts):
+    """Features that are not members but in, nonzero, or gain more than `bar`, in place; their number."""
+    count = 0
     for q in range(counts[LIVE]):
         j = live[q]
         if slots[j] < 0 and (status[j] == 1 or w[j] != 0.0 or gains[j] > bar):
-            if counts[MEMBERS] == members.size:
-                return False
-            join(rows, j, bends, slots, members, gram, scaled, table, counts)
-    return True
+            joining[count] = j
+            count += 1
+    counts[JOINING] = count
+    return count
 
 
 def load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts):
@@ -124,7 +100,7 @@ def load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, 
         t = pull[j]
         if status[j] == -1:
             t = 0.0
-        elif counts[CENTRED] or not counts[LOOKS]:
+        elif counts[CENTRED]:
             # the intercept minimised out of the model
             t = numbers[IMBALANCE] * table[CENTRES, a] + pull_on(rows, raw, j)
         table[PULLS, a] = table[START, a] = t
@@ -140,19 +116,22 @@ def costs_at(row, table, states, numbers, counts, price, alpha, scale):
     )  # fmt: skip
 
 
-def is_known(table, states, numbers, counts):
+def is_known(is_whole, table, states, numbers, counts):
     """Whether the value of the relaxation is known well enough to branch; what is unknown, and whether that falls slowly."""
     price, room = numbers[PRICE], counts[MOST] - counts[INSIDE]
     total = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)[1] - counts[INSIDE]
     # at the price alone, more than what pays is not to be in
     scale = room / total if total > room or (price > numbers[LEAST] and total > 0.0) else 1.0
     value = numbers[HEIGHT] + costs_at(VALUES, table, states, numbers, counts, price, numbers[ALPHA], scale)[0]
-    unknown, enough = value - numbers[BOUND], EXACT * abs(value)
+    unknown, enough, rough = value - numbers[BOUND], EXACT * abs(value), _KNOWN * abs(numbers[THRESHOLD] - value)
+    if not is_whole:
+        # before others have been looked at, nothing more is worth the while
+        enough = max(enough, rough)
     for a in range(counts[MEMBERS]):
         if states[a] == 0 and table[VALUES, a] != 0.0:
             part = share_of(table[VALUES, a], table[CURVES, a], table[LOWER, a], table[UPPER, a], price)
             if min(part, 1.0 - part) > WHOLE:
-                enough = max(enough, _KNOWN * abs(numbers[THRESHOLD] - value))
+                enough = max(enough, rough)
                 break
     slow = unknown > _PACE * numbers[UNKNOWN]
     numbers[UNKNOWN] = unknown
@@ -222,10 +201,9 @@ def plan_step(rows, w, members, gram, table, states, image, numbers, counts):
     numbers[GAIN] = gain + numbers[COST] - numbers[BEFORE_COST]
 
 
-def judge(norms, curve, lower, upper, status, pull, gains, live, heap, numbers, counts):
-    """The bound at the present point, which is noted; returns the least profit that it takes in and the next one."""
-    known, room = live[: counts[LIVE]], counts[MOST] - counts[INSIDE]
-    free = counts[LIVE] - counts[INSIDE]
+def judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers, counts):
+    """The bound at the present point, were there no other features than these; the least profit that it takes in and the next one."""
+    room, free = counts[MOST] - counts[INSIDE], counts[LIVE] - counts[INSIDE]
     error, alpha = ROUNDING * numbers[NORM], numbers[ALPHA]
     total, rounding, least, last = profits_of(
         known, pull, norms, status, curve, numbers[L1], lower, upper, alpha, error, 0.0, heap[: min(room, free) + 1], gains
@@ -241,12 +219,8 @@ def judge(norms, curve, lower, upper, status, pull, gains, live, heap, numbers, 
 
 def fix(gains, status, w, live, least, last, numbers, counts):
     """Fix what the bound decides and drop what is out, in place; how many came in, and how many nonzero ones went out."""
-    kept, dropped, count, known = 0, 0, 0, live[: counts[LIVE]]
-    if counts[MOST] == counts[INSIDE]:
-        for q in range(known.size):
-            status[known[q]] = -1 if status[known[q]] == 0 else status[known[q]]
-    else:
-        kept = fix_known(known, gains, status, numbers[BOUND], least, last, numbers[THRESHOLD])[0]
+    dropped, count, known = 0, 0, live[: counts[LIVE]]
+    kept = fix_known(known, gains, status, numbers[BOUND], least, last, numbers[THRESHOLD])[0]
     for q in range(known.size):
         j = known[q]
         if status[j] == -1:
@@ -260,47 +234,74 @@ def fix(gains, status, w, live, least, last, numbers, counts):
     return kept, dropped
 
 
-def look(rows, norms, curve, lower, upper, status, w, mass, pull, gains, live, heap, numbers, counts):
-    """The bound, and what it fixes, in place; how many came in, and how many nonzero ones went out, -1 where the node is closed."""
-    counts[ROUNDS] += 1
-    if counts[STALE]:
-        for q in range(counts[LIVE]):
-            pull[live[q]] = pull_on(rows, mass, live[q])
-    counts[STALE] = 0
-    least, last = judge(norms, curve, lower, upper, status, pull, gains, live, heap, numbers, counts)
-    if numbers[BOUND] >= numbers[THRESHOLD]:
-        return 0, -1
-    kept, dropped = fix(gains, status, w, live, least, last, numbers, counts)
-    if counts[INSIDE] > counts[MOST]:
-        # so many are needed that no support is left
-        numbers[BOUND] = numbers[THRESHOLD]
-        return 0, -1
-    return kept, dropped
+def pull_all(rows, mass, known, pull):
+    """Pulls of some features, in place, four for each time that the slopes are read."""
+    n, fours = U(mass.size), known.size - known.size % 4
+    for q in range(0, fours, 4):
+        a, b, c, d = U(known[q]), U(known[q + 1]), U(known[q + 2]), U(known[q + 3])
+        ta, tb, tc, td = 0.0, 0.0, 0.0, 0.0
+        for i in range(n):
+            ta += rows[a, i] * mass[i]
+            tb += rows[b, i] * mass[i]
+            tc += rows[c, i] * mass[i]
+            td += rows[d, i] * mass[i]
+        pull[a], pull[b], pull[c], pull[d] = -ta, -tb, -tc, -td
+    for q in range(fours, known.size):
+        pull[known[q]] = pull_on(rows, mass, known[q])
 
 
 @kernel
 def work_on_node(
-    rows, norms, curve, lower, upper, status, w, mass, raw, image, pull, gains, live, heap, bends, slots, members, gram, scaled,
-    table, states, numbers, counts,
+    rows, norms, curve, lower, upper, status, w, mass, raw, pull, gains, live, heap, slots, members, gram, table, states,
+    joining, image, numbers, counts,
 ):  # fmt: skip
-    """A round of work on a node, all in place; returns why it ended."""
-    looks, kept = counts[LOOKS] > 0, 0
-    if looks:
-        kept, dropped = look(
-            rows, norms, curve, lower, upper, status, w, mass, pull, gains, live, heap, numbers, counts
-        )
-        if dropped < 0:
-            return CLOSED
-        if dropped > 0:
-            return MOVED
-    if not gather_members(rows, w, gains, status, live, bends, slots, members, gram, scaled, table, numbers, counts):
-        return FULL
+    """A round of work on a node, all in place; returns why it ended.
+
+    While pulls are out of date, members alone are looked at first: no bound is larger than with these, so that another
+    step is due where they are not known well enough. The others are looked at when they are.
+    """
+    if counts[LOOKS]:
+        counts[WHOLLY] = -1
+        if find_members(np.inf, w, gains, status, live, slots, joining, counts):
+            return JOIN
+        counts[ROUNDS] += 1
+    begin, is_slow, kept = 1 if not counts[STALE] or counts[MEMBERS] == 0 else 0, False, 0
+    for is_whole in range(begin, 2 if counts[LOOKS] else begin):
+        known = live[: counts[LIVE]] if is_whole else members[: counts[MEMBERS]]
+        if counts[STALE]:
+            pull_all(rows, mass, known, pull)
+        least, last = judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers, counts)
+        counts[WHOLLY] = is_whole
+        is_high, is_last = numbers[BOUND] >= numbers[THRESHOLD], counts[ROUNDS] >= ROUNDS_AT_MOST
+        if is_whole:
+            counts[STALE] = 0
+            if is_high:
+                return CLOSED
+            kept, dropped = fix(gains, status, w, live, least, last, numbers, counts)
+            if counts[INSIDE] > counts[MOST]:
+                # so many are needed that no support is left
+                numbers[BOUND] = numbers[THRESHOLD]
+                return CLOSED
+            if dropped:
+                return MOVED
+        if is_high or kept:
+            continue
+        load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
+        is_near, is_flat = is_known(is_whole, table, states, numbers, counts)
+        if is_near or is_last:
+            if is_whole:
+                return KNOWN
+            continue
+        # what others take off comes on top of what steps leave
+        is_slow = is_flat and (begin == 1 or not is_whole)
+        if not is_whole:
+            break
+    if is_slow:
+        return SLOW
+    if counts[LOOKS] and counts[WHOLLY]:
+        bar = least_gain(gains, status, w, live, numbers, counts)
+        if find_members(bar, w, gains, status, live, slots, joining, counts):
+            return JOIN
     load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
-    if looks:
-        known, is_slow = is_known(table, states, numbers, counts)
-        if (known and kept == 0) or counts[ROUNDS] >= ROUNDS_AT_MOST:
-            return KNOWN
-        if is_slow:
-            return SLOW
     plan_step(rows, w, members, gram, table, states, image, numbers, counts)
     return STEP

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sparseopt.designs import held_curvature
 from sparseopt.kernels import sample_nodes as kernels
 from sparseopt.kernels.perspective import relaxed_costs
-from sparseopt.kernels.sample_nodes import CLOSED, FULL, KNOWN, MOVED, SLOW, work_on_node
+from sparseopt.kernels.sample_nodes import CLOSED, JOIN, KNOWN, MOVED, SLOW, STEP, work_on_node
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxed
 
 # Members for which there is room at first, and at most.
@@ -31,8 +32,10 @@ class SampleWork:
         self.w, self.pull, self.gains, self.intercept = np.zeros(p), np.zeros(p), np.zeros(p), intercept
         self.image = np.zeros(n)
         self.live, self.heap = np.empty(p, dtype=np.int64), np.empty(min(subset.k, p) + 1)
-        self.numbers, self.counts = np.zeros(18), np.zeros(8, dtype=np.int64)
-        self.slots = np.full(p, -1)
+        self.numbers, self.counts = np.zeros(18), np.zeros(10, dtype=np.int64)
+        self.slots, self.joining = np.full(p, -1), np.empty(p, dtype=np.int64)
+        # columns of one size, so that float32 holds the model whatever the units
+        self.scales = 1.0 / np.where(view.norms > 0.0, view.norms, 1.0)
         #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
         self.damping, self.spread = _LEAST, 0.0
         self.move_to(view.point(np.full(n, intercept)))
@@ -66,28 +69,69 @@ class SampleWork:
     def _make_room(self, size):
         """Room for so many members, of which there are none then."""
         self.members, self.states = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int8)
-        self.gram, self.scaled, self.table = np.empty((size, size)), np.empty((size, self.image.size)), np.empty((9, size))
+        self.gram, self.table = np.empty((size, size)), np.empty((9, size))
+        self.scaled = np.empty((size, self.image.size), dtype=np.float32)
         self.renew()
 
-    def renew(self):
-        """Take the curvature of the present point; there are no members then."""
+    def renew(self, status=None):
+        """Take the curvature of the present point; of the members only those stay that may be of use."""
+        old = self.members[: self.counts[kernels.MEMBERS]] if status is not None else _NOTHING
+        if old.size:
+            bar = 0.5 * (self.numbers[kernels.PRICE] - self.numbers[kernels.ALPHA])
+            states = status[old]
+            is_held = (states == IN) | (self.w[old] != 0.0)
+            old = old[is_held | ((states == FREE) & (self.gains[old] > bar))]
         self.slots.fill(-1)
         self.counts[kernels.MEMBERS] = 0
         self.bends = self.view.bends(self.point, self.damping, self.spread)
         self.total = float(np.sum(self.bends))
+        # in units of the largest, so that float32 holds it
+        self.unit = float(np.max(self.bends)) or 1.0
+        self.root = np.sqrt(self.bends / self.unit)
+        if old.size:
+            self.join(old)
 
-    def grow(self):
-        """Make room for more members, or forget those of old nodes."""
-        size, used = self.members.size, int(np.count_nonzero(self.w) + self.counts[kernels.INSIDE])
-        self._make_room(2 * size if size < _MOST_ROOM or 2 * used > size else size)
+    def join(self, features):
+        """Make features members: their columns under the curvature, and the products with the other members."""
+        first = int(self.counts[kernels.MEMBERS])
+        count, size = first + features.size, self.members.size
+        if count > size:
+            # with room for them all, or without those of old nodes
+            used = int(np.count_nonzero(self.w) + self.counts[kernels.INSIDE]) + features.size
+            features = np.union1d(self.members[:first], features) if count <= _MOST_ROOM else features
+            self._make_room(max(2 * size, 2 * used) if size < max(_MOST_ROOM, 2 * used) else size)
+            return self.join(features)
+        rows, scales, slots = self.view.rows[features], self.scales[features], slice(first, count)
+        is_centred = self.view.loss.intercept and self.total > 0.0
+        if is_centred:
+            means = rows @ self.bends / self.total
+            rows -= means[:, None]
+        scaled = np.multiply(rows, np.multiply.outer(scales, self.root), out=self.scaled[slots], casting="same_kind")
+        self.slots[features], self.members[slots] = np.arange(first, count), features
+        # the same array twice: BLAS does half of the work
+        products = scaled @ scaled.T if first == 0 else scaled @ self.scaled[:count].T
+        sizes = self.unit / np.multiply.outer(scales, self.scales[self.members[:count]])
+        block = np.multiply(products, sizes, out=self.gram[slots, :count])
+        if first:
+            self.gram[:first, slots] = block[:, :first].T
+        self.table[kernels.CENTRES, slots] = means if is_centred else 0.0
+        if is_centred:
+            own = np.einsum("ii->i", block[:, slots])
+            own[:] = held_curvature(own, means, self.total)
+        self.counts[kernels.MEMBERS] = count
+
+    def worthy(self, count):
+        """So many features that gain most at the present point, if there are so many."""
+        live = self.live[: self.counts[kernels.LIVE]]
+        return live[np.argpartition(-self.gains[live], count)[:count]] if live.size > count else live
 
     def call(self, status, looks):
         """A round; returns why it ended."""
         self.counts[kernels.LOOKS] = looks
         view = self.view
         return work_on_node(
-            view.rows, view.norms, self.curve, self.lower, self.upper, status, self.w, self.mass, self.raw, self.image, self.pull,
-            self.gains, self.live, self.heap, self.bends, self.slots, self.members, self.gram, self.scaled, self.table, self.states,
+            view.rows, view.norms, self.curve, self.lower, self.upper, status, self.w, self.mass, self.raw, self.pull, self.gains,
+            self.live, self.heap, self.slots, self.members, self.gram, self.table, self.states, self.joining, self.image,
             self.numbers, self.counts,
         )  # fmt: skip
 
@@ -176,12 +220,17 @@ class SampleNode:
         """One round: bound, fix, and a step where the node is not known well enough."""
         work, numbers, counts = self.work, self.work.numbers, self.work.counts
         numbers[kernels.THRESHOLD] = self.threshold
+        if counts[kernels.INSIDE] == counts[kernels.MOST] and counts[kernels.LIVE] > counts[kernels.INSIDE]:
+            self._fill()
         if self.of.keep_points:
             # the checker makes the fitted values from w, without what many steps have left of rounding
             work.place()
             before, point = self.status.copy(), self._point()
         reason = work.call(self.status, True)
-        bound = float(numbers[kernels.BOUND])
+        while reason == JOIN and counts[kernels.WHOLLY] < 0:
+            work.join(work.joining[: counts[kernels.JOINING]].copy())
+            reason = work.call(self.status, True)
+        bound = float(numbers[kernels.BOUND]) if counts[kernels.WHOLLY] == 1 else -np.inf
         if self.of.keep_points:
             self._keep(before, point, bound)
         self.bound = max(self.bound, bound)
@@ -191,16 +240,29 @@ class SampleNode:
             return
         if reason == MOVED:
             work.place()
-        elif reason == SLOW:
+            return
+        if reason == SLOW:
             numbers[kernels.DEPTH] = max(_DEEPER * numbers[kernels.DEPTH], _DEEPEST)
             numbers[kernels.NEAR] = max(_NEARER * numbers[kernels.NEAR], _NEAREST)
-            work.renew()
-        while reason in (MOVED, SLOW, FULL):
-            if reason == FULL:
-                work.grow()
-            reason = work.call(self.status, False)
+            work.renew(self.status)
+        if reason == JOIN:
+            work.join(work.joining[: counts[kernels.JOINING]].copy())
+        if reason != STEP:
+            work.call(self.status, False)
         if not work.step():
             counts[kernels.ROUNDS] = kernels.ROUNDS_AT_MOST
+
+    def _fill(self):
+        """With as many in as may be, all others are out."""
+        work, status, counts = self.work, self.status, self.work.counts
+        free = np.flatnonzero(status == FREE)
+        if self.of.keep_points:
+            self.points.append((self._point(), free, _NOTHING))
+        status[free] = OUT
+        live = np.flatnonzero(status == IN)
+        work.live[: live.size], counts[kernels.LIVE] = live, live.size
+        if (gone := np.flatnonzero((status == OUT) & (work.w != 0.0))).size:
+            work.drop(gone)
 
     def _point(self):
         """The present point, with the intercept that goes with X as it was lent."""

@@ -26,6 +26,10 @@ from sparseopt.solvers.sample_view import SampleView
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
 
+# Features, those that gain most in the relaxation, among which the first support is improved by exchanges.
+_POOL = 100
+
+
 class SampleRelaxation(Relaxation):
     """The relaxation of one problem.
 
@@ -131,7 +135,7 @@ def prepare_samples(loss, subset, *, keep_points):
     if not search.fit.support.size and not subset.has_bounds:
         support = yield from relaxation.look(search.fit.objective)
         rounded = search.begin_at(support)
-        for _ in search.exchanged():
+        for _ in search.exchanged(relaxation.work.worthy(_POOL)):
             yield lambda: _coefficients(search.best, subset.n_features)
     if search.best is not rounded:
         # the relaxation does not show the best support: growth alone, and exchanges at the end
