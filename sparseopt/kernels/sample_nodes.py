@@ -21,9 +21,9 @@ U = np.uint64
 STEP, CLOSED, KNOWN, MOVED, SLOW, JOIN = range(6)
 # Places in the vector of numbers: bound at the last point, bound to reach, price, value of the relaxation less the bound, depth
 # and nearness of models, price in the problem, L1 norm, least price, objective at zero; of the present point the height,
-# the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what it should gain, and the costs
-# before it and after.
-BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, BEFORE_COST, COST = range(18)  # fmt: skip
+# the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what the loss should gain, and
+# the costs after it.
+BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, COST = range(17)  # fmt: skip
 # Places in the vector of whole numbers: rounds so far, whether the bound is to be looked at and pulls are out of date, features
 # that may be in and that are, live ones, members, whether there is an intercept, features that are to become members, whether the last look was at all features.
 ROUNDS, LOOKS, STALE, MOST, INSIDE, LIVE, MEMBERS, CENTRED, JOINING, WHOLLY = range(10)
@@ -80,9 +80,9 @@ def least_gain(gains, status, w, live, numbers, counts):
     return bar
 
 
-def find_members(bar, w, gains, status, live, slots, joining, counts):
-    """Features that are not members but in, nonzero, or gain more than `bar`, in place; their number."""
-    count = 0
+def find_members(w, gains, status, live, slots, joining, numbers, counts):
+    """Features that are to be members and are not, in place; their number."""
+    bar, count = least_gain(gains, status, w, live, numbers, counts), 0
     for q in range(counts[LIVE]):
         j = live[q]
         if slots[j] < 0 and (status[j] == 1 or w[j] != 0.0 or gains[j] > bar):
@@ -108,21 +108,23 @@ def load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, 
         table[LOWER, a], table[UPPER, a], states[a] = lower[j], upper[j], status[j]
 
 
-def costs_at(row, table, states, numbers, counts, price, alpha, scale):
-    """`priced_costs` of the members at the coefficients in a row of their table."""
+def costs_at(table, states, numbers, counts, price, alpha, scale):
+    """`priced_costs` of the members."""
     m = counts[MEMBERS]
     return priced_costs(
-        table[row, :m], table[CURVES, :m], numbers[L1], table[LOWER, :m], table[UPPER, :m], states[:m], price, alpha, scale
+        table[VALUES, :m], table[CURVES, :m], numbers[L1], table[LOWER, :m], table[UPPER, :m], states[:m], price, alpha, scale
     )  # fmt: skip
 
 
 def is_known(is_whole, table, states, numbers, counts):
     """Whether the value of the relaxation is known well enough to branch; what is unknown, and whether that falls slowly."""
-    price, room = numbers[PRICE], counts[MOST] - counts[INSIDE]
-    total = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)[1] - counts[INSIDE]
-    # at the price alone, more than what pays is not to be in
-    scale = room / total if total > room or (price > numbers[LEAST] and total > 0.0) else 1.0
-    value = numbers[HEIGHT] + costs_at(VALUES, table, states, numbers, counts, price, numbers[ALPHA], scale)[0]
+    price, room, scale, cost = numbers[PRICE], counts[MOST] - counts[INSIDE], 1.0, 0.0
+    for alpha in (price, numbers[ALPHA]):
+        cost, total = costs_at(table, states, numbers, counts, price, alpha, scale)
+        total -= counts[INSIDE]
+        # at the price alone, more than what pays is not to be in
+        scale = room / total if total > room or (price > numbers[LEAST] and total > 0.0) else 1.0
+    value = numbers[HEIGHT] + cost
     unknown, enough, rough = value - numbers[BOUND], EXACT * abs(value), _KNOWN * abs(numbers[THRESHOLD] - value)
     if not is_whole:
         # before others have been looked at, nothing more is worth the while
@@ -147,21 +149,22 @@ def share_of(w, curve, lower, upper, price):
 
 
 def settle_price(gram, table, states, numbers, counts):
-    """Minimise the model, in place, at the price at which as many features are in as may be."""
+    """Minimise the model, in place, at the price at which as many features are in as may be; returns what they cost."""
     m, least, room = counts[MEMBERS], numbers[LEAST], counts[MOST] - counts[INSIDE]
     tol = max(numbers[DEPTH] * numbers[UNKNOWN], 1e-18 * numbers[ORIGIN])
     tol = tol if tol < np.inf else 1e-4 * numbers[ORIGIN]
-    low, high, is_last = 0.0, np.inf, False
+    low, high, is_last, cost = 0.0, np.inf, False, 0.0
     for trial in range(_PRICES + 1):
         price = numbers[PRICE]
         descend_relaxed(
             gram, table[VALUES, :m], table[PULLS, :m], table[BENDS, :m], table[CURVES, :m], numbers[L1],
             table[LOWER, :m], table[UPPER, :m], states[:m], price, _EPOCHS, tol,
         )  # fmt: skip
-        share = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)[1] - counts[INSIDE]
+        cost, share = costs_at(table, states, numbers, counts, price, price, 1.0)
+        share -= counts[INSIDE]
         is_near = abs(share - room) <= numbers[NEAR] * room
         if is_last or room == 0 or is_near or (share < room and price <= least):
-            return
+            break
         if share > room:
             low = price
         else:
@@ -173,22 +176,16 @@ def settle_price(gram, table, states, numbers, counts):
         if trial == _PRICES - 1:
             # where shares jump, as they do where a model is nearly flat, too many are in rather than none
             if not (share < room and high <= _JUMP * low):
-                return
+                break
             guess, is_last = low, True
         numbers[PRICE] = max(guess, least)
+    return cost
 
 
 def plan_step(rows, w, members, gram, table, states, image, numbers, counts):
-    """The step of the members, in place of w, and what the fitted values change by; what it costs and should gain."""
-    for a in range(counts[MEMBERS]):
-        table[BEFORE, a] = table[VALUES, a]
-    settle_price(gram, table, states, numbers, counts)
-    price, n, gain = numbers[PRICE], U(image.size), 0.0
-    for row in range(2):
-        # one after the other, so that it is compiled once
-        cost = costs_at(row, table, states, numbers, counts, price, price, 1.0)[0]
-        numbers[COST if row == VALUES else BEFORE_COST] = cost
-    for i in range(n):
+    """The step of the members, in place of w, and what the fitted values change by; what is cost after it and should be gained."""
+    numbers[COST], gain = settle_price(gram, table, states, numbers, counts), 0.0
+    for i in range(U(image.size)):
         image[i] = 0.0
     for a in range(counts[MEMBERS]):
         move = table[VALUES, a] - table[BEFORE, a]
@@ -196,9 +193,9 @@ def plan_step(rows, w, members, gram, table, states, image, numbers, counts):
             j = U(members[a])
             gain -= table[START, a] * move
             w[j] = table[VALUES, a]
-            for i in range(n):
+            for i in range(U(image.size)):
                 image[i] += move * rows[j, i]
-    numbers[GAIN] = gain + numbers[COST] - numbers[BEFORE_COST]
+    numbers[GAIN] = gain
 
 
 def judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers, counts):
@@ -234,6 +231,19 @@ def fix(gains, status, w, live, least, last, numbers, counts):
     return kept, dropped
 
 
+def decide(gains, status, w, live, least, last, numbers, counts):
+    """Close the node or fix what its bound decides, in place; why the round ends, if it does, and how many came in."""
+    counts[STALE] = 0
+    if numbers[BOUND] >= numbers[THRESHOLD]:
+        return CLOSED, 0
+    kept, dropped = fix(gains, status, w, live, least, last, numbers, counts)
+    if counts[INSIDE] > counts[MOST]:
+        # so many are needed that no support is left
+        numbers[BOUND] = numbers[THRESHOLD]
+        return CLOSED, 0
+    return MOVED if dropped else STEP, kept
+
+
 def pull_all(rows, mass, known, pull):
     """Pulls of some features, in place, four for each time that the slopes are read."""
     n, fours = U(mass.size), known.size - known.size % 4
@@ -260,48 +270,36 @@ def work_on_node(
     While pulls are out of date, members alone are looked at first: no bound is larger than with these, so that another
     step is due where they are not known well enough. The others are looked at when they are.
     """
-    if counts[LOOKS]:
-        counts[WHOLLY] = -1
-        if find_members(np.inf, w, gains, status, live, slots, joining, counts):
-            return JOIN
-        counts[ROUNDS] += 1
-    begin, is_slow, kept = 1 if not counts[STALE] or counts[MEMBERS] == 0 else 0, False, 0
-    for is_whole in range(begin, 2 if counts[LOOKS] else begin):
-        known = live[: counts[LIVE]] if is_whole else members[: counts[MEMBERS]]
-        if counts[STALE]:
-            pull_all(rows, mass, known, pull)
-        least, last = judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers, counts)
-        counts[WHOLLY] = is_whole
-        is_high, is_last = numbers[BOUND] >= numbers[THRESHOLD], counts[ROUNDS] >= ROUNDS_AT_MOST
-        if is_whole:
-            counts[STALE] = 0
-            if is_high:
-                return CLOSED
-            kept, dropped = fix(gains, status, w, live, least, last, numbers, counts)
-            if counts[INSIDE] > counts[MOST]:
-                # so many are needed that no support is left
-                numbers[BOUND] = numbers[THRESHOLD]
-                return CLOSED
-            if dropped:
-                return MOVED
-        if is_high or kept:
-            continue
-        load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
-        is_near, is_flat = is_known(is_whole, table, states, numbers, counts)
-        if is_near or is_last:
+    counts[ROUNDS] += counts[LOOKS]
+    begin, kept, is_slow = 1 if not counts[STALE] or counts[MEMBERS] == 0 else 0, 0, False
+    # first the members, then all, and the last time round the step
+    for turn in range(begin if counts[LOOKS] else 2, 3):
+        is_whole = turn == 1
+        if turn < 2:
+            known = live[: counts[LIVE]] if is_whole else members[: counts[MEMBERS]]
+            if counts[STALE]:
+                pull_all(rows, mass, known, pull)
+            least, last = judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers, counts)
+            counts[WHOLLY] = is_whole
             if is_whole:
+                reason, kept = decide(gains, status, w, live, least, last, numbers, counts)
+                if reason != STEP:
+                    return reason
+            if kept or numbers[BOUND] >= numbers[THRESHOLD]:
+                continue
+        elif counts[LOOKS] and counts[WHOLLY] and find_members(w, gains, status, live, slots, joining, numbers, counts):
+            return JOIN
+        load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
+        if turn < 2:
+            is_near, is_flat = is_known(is_whole, table, states, numbers, counts)
+            is_near = is_near or counts[ROUNDS] >= ROUNDS_AT_MOST
+            if is_near and is_whole:
                 return KNOWN
-            continue
-        # what others take off comes on top of what steps leave
-        is_slow = is_flat and (begin == 1 or not is_whole)
-        if not is_whole:
-            break
+            # what others take off comes on top of what steps leave
+            is_slow = not is_near and is_flat and (begin == 1 or not is_whole)
+            if is_slow or not (is_near or is_whole):
+                break
     if is_slow:
         return SLOW
-    if counts[LOOKS] and counts[WHOLLY]:
-        bar = least_gain(gains, status, w, live, numbers, counts)
-        if find_members(bar, w, gains, status, live, slots, joining, counts):
-            return JOIN
-    load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, states, numbers, counts)
     plan_step(rows, w, members, gram, table, states, image, numbers, counts)
     return STEP

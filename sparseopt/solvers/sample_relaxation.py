@@ -21,10 +21,10 @@ from sparseopt.conjugates import has_conjugate
 from sparseopt.losses import LeastSquares, SampleLoss
 from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.sample_fit import fit_support
-from sparseopt.solvers.sample_node import SampleNode, SampleWork
+from sparseopt.solvers.sample_node import SampleNode
 from sparseopt.solvers.sample_view import SampleView
+from sparseopt.solvers.sample_work import SampleWork
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
-
 
 # Features, those that gain most in the relaxation, among which the first support is improved by exchanges.
 _POOL = 100
