@@ -33,7 +33,7 @@ VALUES, BEFORE, PULLS, START, BENDS, CURVES, LOWER, UPPER, CENTRES = range(9)
 # Relative error of sums in float64, with room to spare.
 ROUNDING = 1e-14
 # Rounds in a node; the curvature is taken anew where one leaves more than this part of what is unknown.
-ROUNDS_AT_MOST, _PACE = 100, 0.3
+ROUNDS_AT_MOST, _PACE = 100, 0.6
 # A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
 _KNOWN, EXACT = 0.3, 1e-10
 # Prices tried on a model, its epochs for each, and prices so near to each other that shares jump between them.
@@ -296,7 +296,7 @@ def work_on_node(
             if is_near and is_whole:
                 return KNOWN
             # what others take off comes on top of what steps leave
-            is_slow = not is_near and is_flat and (begin == 1 or not is_whole)
+            is_slow = not is_near and is_flat and counts[MEMBERS] > 0 and (begin == 1 or not is_whole)
             if is_slow or not (is_near or is_whole):
                 break
     if is_slow:

@@ -90,7 +90,7 @@ class SampleNode:
             work.join(work.joining[: counts[kernels.JOINING]].copy(), self.status)
         if reason != STEP:
             work.call(self.status, False)
-        if not work.step():
+        if not work.step(self.status):
             counts[kernels.ROUNDS] = kernels.ROUNDS_AT_MOST
 
     def _admit(self):

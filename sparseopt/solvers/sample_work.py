@@ -21,7 +21,7 @@ _HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 # Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
 _LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
 # Part of its price that a member is worth, or it is forgotten with the old curvature.
-_USEFUL = 0.5
+_USEFUL = 0.9
 _NOTHING = np.empty(0, dtype=np.intp)
 
 
@@ -137,7 +137,7 @@ class SampleWork:
             self.numbers, self.counts,
         )  # fmt: skip
 
-    def step(self):
+    def step(self, status):
         """Go the step that the kernel has planned, or a part of it; whether another can be tried."""
         numbers, image, m = self.numbers, self.image, int(self.counts[kernels.MEMBERS])
         before, after, step = self.table[kernels.BEFORE, :m], self.table[kernels.VALUES, :m], 1.0
@@ -162,13 +162,13 @@ class SampleWork:
         spread = step * float(self.view.s @ np.abs(image))
         self.intercept += step * shift
         self.move_to(point)
-        return self._learn(step, spread)
+        return self._learn(step, spread, status)
 
     def _terms(self, m):
         curves, lower, upper = (self.table[row, :m] for row in (kernels.CURVES, kernels.LOWER, kernels.UPPER))
         return curves, self.numbers[kernels.L1], lower, upper, self.states[:m], self.numbers[kernels.PRICE]
 
-    def _learn(self, step, spread):
+    def _learn(self, step, spread, status):
         """Less damping after whole steps, more after short ones (zero: one that failed); whether there is any more."""
         self.spread = spread
         if step == 1.0:
@@ -177,5 +177,5 @@ class SampleWork:
         can_go_on = step > 0.0 or self.damping < 1.0
         if step < 0.5:
             self.damping = min(max(_DAMPED, _GROWTH * self.damping), 1.0)
-        self.renew()
+        self.renew(status)
         return can_go_on
