@@ -7,7 +7,8 @@ t = -X'(s v), Fenchel duality gives for all supports that agree with a node
 
 with the gains of `kernels.perspective`. It is the best that the relaxation has to give at a minimiser of the loss and
 the relaxed prices: proximal Newton steps go there, on the few features that matter, and with each the price of a
-feature, until as many are in as may be. Every point on the way is a bound, and fixes features, all those whose other
+feature, until as many are in as may be. Steps are made on the members (see `kernels.sample_nodes`) until these are known,
+before all features are looked at. Every point on the way is a bound, and fixes features, all those whose other
 choice it closes (Guyard, Herzet, Elvira and Arslan, 2024). No node needs to be solved to the end.
 """
 
