@@ -36,8 +36,8 @@ ROUNDING = 1e-14
 ROUNDS_AT_MOST, _PACE = 100, 0.6
 # A node is branched on once the relaxation is known to this part of what is missing to close it, or exactly.
 _KNOWN, EXACT = 0.3, 1e-10
-# Prices tried on a model, its epochs for each, and prices so near to each other that shares jump between them.
-_PRICES, _EPOCHS, _JUMP = 15, 200, 1.1
+# Prices tried on a model, its epochs for each, their multiplications, and prices so near to each other that shares jump between them.
+_PRICES, _EPOCHS, _PRODUCTS, _JUMP = 15, 200, 40_000_000, 1.1
 # So many features become members at once, at least.
 _FEWEST = 32
 # A share so near to none or all is one of them.
@@ -154,11 +154,13 @@ def settle_price(gram, table, states, numbers, counts):
     tol = max(numbers[DEPTH] * numbers[UNKNOWN], 1e-18 * numbers[ORIGIN])
     tol = tol if tol < np.inf else 1e-4 * numbers[ORIGIN]
     low, high, is_last, cost = 0.0, np.inf, False, 0.0
+    # a call cannot be interrupted
+    epochs = max(1, min(_EPOCHS, _PRODUCTS // max(m * m, 1)))
     for trial in range(_PRICES + 1):
         price = numbers[PRICE]
         descend_relaxed(
             gram, table[VALUES, :m], table[PULLS, :m], table[BENDS, :m], table[CURVES, :m], numbers[L1],
-            table[LOWER, :m], table[UPPER, :m], states[:m], price, _EPOCHS, tol,
+            table[LOWER, :m], table[UPPER, :m], states[:m], price, epochs, tol,
         )  # fmt: skip
         cost, share = costs_at(table, states, numbers, counts, price, price, 1.0)
         share -= counts[INSIDE]
