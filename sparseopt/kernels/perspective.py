@@ -70,8 +70,7 @@ def relaxed_minimum(pull, bend, price, curve, l1, limit):
     return held_minimum(force, bend + curve, limit)
 
 
-@kernel
-def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, price, most, tol):
+def descend_relaxed(gram, w, pull, bend, curve, l1, lower, upper, status, price, most, tol):
     """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns the epochs."""
     for epoch in range(most):
         decrease = 0.0
@@ -101,8 +100,7 @@ def descend_perspective(gram, w, pull, bend, curve, l1, lower, upper, status, pr
     return most
 
 
-@kernel
-def scaled_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
+def priced_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
     """What features cost at w, and the parts by which they are in: those of the price times `scale`, each for alpha.
 
     With alpha = price and a scale of one that is the sum of the relaxed prices.
@@ -118,6 +116,9 @@ def scaled_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
         cost += alpha * share + l1 * size + 0.5 * curve[j] * size * (size / share)
         total += share
     return cost, total
+
+
+descend_perspective, scaled_costs = kernel(descend_relaxed), kernel(priced_costs)
 
 
 def relaxed_costs(w, curve, l1, lower, upper, status, price):

@@ -100,9 +100,10 @@ class ModelSearch:
             yield from self._grow()
             yield from self._finish()
 
-    def exchanged(self):
-        """From the present support by exchanges alone, in parts: a generator."""
-        return self._finish()
+    def exchanged(self, pool):
+        """From the present support by exchanges alone, with features of a pool, in parts: a generator."""
+        self._set_pool(np.union1d(pool, self.fit.support))
+        return self._improve(_TRIALS)
 
     def begin_at(self, support):
         """Go to a support, with what is required and without what may not be in, if it is not too large; the present fit."""

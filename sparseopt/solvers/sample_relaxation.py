@@ -7,7 +7,8 @@ t = -X'(s v), Fenchel duality gives for all supports that agree with a node
 
 with the gains of `kernels.perspective`. It is the best that the relaxation has to give at a minimiser of the loss and
 the relaxed prices: proximal Newton steps go there, on the few features that matter, and with each the price of a
-feature, until as many are in as may be. Every point on the way is a bound, and fixes features, all those whose other
+feature, until as many are in as may be. Steps are made on the members (see `kernels.sample_nodes`) until these are known,
+before all features are looked at. Every point on the way is a bound, and fixes features, all those whose other
 choice it closes (Guyard, Herzet, Elvira and Arslan, 2024). No node needs to be solved to the end.
 """
 
@@ -23,11 +24,12 @@ from sparseopt.losses import LeastSquares, SampleLoss
 from sparseopt.solvers.model_search import ModelSearch
 from sparseopt.solvers.sample_fit import fit_support
 from sparseopt.solvers.sample_node import SampleNode
-from sparseopt.solvers.sample_view import SampleGram, SampleView
+from sparseopt.solvers.sample_view import SampleView
+from sparseopt.solvers.sample_work import SampleWork
 from sparseopt.solvers.tree import FREE, IN, OUT, Relaxation, Relaxed
 
-# A view of part of the features is made where it has at most this part of them.
-_PART = 0.6
+# Features, those that gain most in the relaxation, among which the first support is improved by exchanges.
+_POOL = 100
 
 
 class SampleRelaxation(Relaxation):
@@ -45,7 +47,7 @@ class SampleRelaxation(Relaxation):
 
     def __init__(self, loss, subset, view=None, *, keep_points=False):
         self.loss, self.subset, self.n_units = loss, subset, subset.n_features
-        self.view = self._part = SampleView(loss) if view is None else view
+        self.view = SampleView(loss) if view is None else view
         p = self.n_units
         self.curve = np.full(p, float(subset.ridge))
         self.lower = np.full(p, -np.inf) if subset.lower is None else subset.lower
@@ -53,14 +55,11 @@ class SampleRelaxation(Relaxation):
         self.keep_points = keep_points
         #: No part of the curvature of the loss is moved into the prices.
         self.moved = None
-        self.steps = 0
         #: The run of the last node, whose child is mostly the next, and the supports that were worth an evaluation.
         self.last, self.seen = None, set()
-        zero = self.view.fitted(np.zeros(p), 0.0)
+        zero = np.zeros(self.view.y.size)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
-        self.origin = self.view.point(zero + self.intercept)
-        self.gram = SampleGram(self.view)
-        self.gram.renew_at(self.view, self.origin)
+        self.work = SampleWork(self.view, subset, self.curve, self.lower, self.upper, self.intercept)
 
     def twin(self):
         twin = copy(self)
@@ -101,10 +100,10 @@ class SampleRelaxation(Relaxation):
             run = start
             run.resume(status, threshold)
         else:
-            run = SampleNode(self, self._view(status), status, start, threshold)
+            run = SampleNode(self, status, start, threshold)
         self.last = run
         while not run.is_done:
-            run.work()
+            run.advance()
             if time.perf_counter() >= until and not run.is_done:
                 return run.interrupted()
         return run.result()
@@ -115,9 +114,9 @@ class SampleRelaxation(Relaxation):
         A generator that returns it; the root begins where this ends.
         """
         status = self.first_status()
-        self.last = run = SampleNode(self, self.view, status, None, height)
+        self.last = run = SampleNode(self, status, None, height)
         while not run.is_done:
-            run.work()
+            run.advance()
             yield
         run.result()
         # what was fixed on the way is not known to the root, nor what was proven with it
@@ -128,25 +127,9 @@ class SampleRelaxation(Relaxation):
         support, w = np.asarray(support, dtype=np.intp), np.zeros(self.n_units)
         if support.size > self.subset.k:
             return np.inf, w
-        intercept = self.intercept
-        if self.last is not None:
-            w[self.last.features], intercept = self.last.w, self.last.intercept
-        fit = fit_support(self.view, self.subset, support, w[support], intercept)
-        w.fill(0.0)
+        fit = fit_support(self.view, self.subset, support, self.work.w[support], self.work.intercept)
         w[support] = fit.x
         return fit.objective, w
-
-    def _view(self, status):
-        """A view of the features that are not out: the last one that was made, if it has them and not many more."""
-        count = int(np.count_nonzero(status != OUT))
-        if count > _PART * self.view.features.size:
-            return self.view
-        part = self._part
-        is_held = np.count_nonzero(status[part.features] != OUT) == count
-        if not is_held or count < _PART**2 * part.features.size:
-            source = part if is_held else self.view
-            self._part = part = source.restrict(np.flatnonzero(status[source.features] != OUT))
-        return part
 
 
 def prepare_samples(loss, subset, *, keep_points):
@@ -161,7 +144,7 @@ def prepare_samples(loss, subset, *, keep_points):
     if not search.fit.support.size and not subset.has_bounds:
         support = yield from relaxation.look(search.fit.objective)
         rounded = search.begin_at(support)
-        for _ in search.exchanged():
+        for _ in search.exchanged(relaxation.work.worthy(_POOL)):
             yield lambda: _coefficients(search.best, subset.n_features)
     if search.best is not rounded:
         # the relaxation does not show the best support: growth alone, and exchanges at the end

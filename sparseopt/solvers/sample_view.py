@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from sparseopt.conjugates import loss_conjugate
-from sparseopt.designs import CenteredDense, Dense, centered, held_curvature
-from sparseopt.kernels.gram import gather
+from sparseopt.designs import CenteredDense, Dense, centered
 from sparseopt.losses.samples import Offset
 
 # Entries up to which a sparse matrix is kept dense: half a gigabyte.
@@ -24,10 +23,6 @@ _AT_ONCE = 1 << 21
 ROUNDING = 1e-14
 # Imbalance of slopes, as a part of them, that costs a bound nothing.
 _BALANCED = 1e-9
-# Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
-_LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
-# Entries from which a Gram matrix in float32 saves time; sizes of features from which it has too little range.
-_WORTH_SINGLE, _EXTREME = 1e5, 1e12
 # Differences of slopes over less than this, relative to the fitted values, are rounding.
 _NARROW = 1e-8
 
@@ -97,15 +92,6 @@ class SampleView:
         n, p = loss.X.shape
         return isinstance(loss.X, Dense) or n * p <= _LARGEST
 
-    def restrict(self, kept):
-        """The view of some of its features, by position."""
-        part = object.__new__(SampleView)
-        part.__dict__.update(self.__dict__)
-        part.__dict__.pop("squares", None)
-        part.features, part.means, part.norms = self.features[kept], self.means[kept], self.norms[kept]
-        part.rows = self.rows[kept]
-        return part
-
     def fitted(self, w, intercept):
         """Fitted values without offset, at coefficients of the features."""
         on = np.flatnonzero(w)
@@ -152,90 +138,6 @@ class SampleView:
     def squares(self):
         """Squares of all entries, for the curvature in every feature."""
         return self.rows * self.rows
-
-
-class SampleGram:
-    """The weighted Gram matrix of those features of a view that were asked for, the intercept minimised out.
-
-    Features are known by their number in the problem, so that views of some of them may share it.
-    """
-
-    def __init__(self, view):
-        n_features, n = view.rows.shape
-        self._slot, self._has_intercept = np.full(n_features, -1), view.loss.intercept
-        # it is only a model, so that float32 will do where its range does
-        sizes = view.norms[view.norms > 0.0]
-        is_safe = bool(np.all((sizes > 1.0 / _EXTREME) & (sizes < _EXTREME)))
-        self._dtype = np.dtype(np.float32 if is_safe and view.rows.size >= _WORTH_SINGLE else np.float64)
-        self._scaled, self._gram = np.empty((0, n), dtype=self._dtype), np.empty((0, 0), dtype=self._dtype)
-        self._centres = np.zeros(n_features)
-        #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
-        self.damping, self.spread = _LEAST, 0.0
-
-    def renew(self, bends):
-        """Forget all, and begin again with this curvature of the samples."""
-        self.bends, self.total, self._count = bends, float(np.sum(bends)), 0
-        #: In units of the largest curvature, so that float32 holds it.
-        self._unit = float(np.max(bends)) or 1.0
-        self._root = np.sqrt(bends / self._unit)
-        self._slot[:] = -1
-
-    def renew_at(self, view, point):
-        """Take the curvature of a point."""
-        self.renew(view.bends(point, self.damping, self.spread))
-
-    def learn(self, step, spread):
-        """Less damping after whole steps, more after short ones (zero: one that failed); whether there is any more."""
-        self.spread = spread
-        if step == 1.0:
-            self.damping = max(_LEAST, self.damping / _GROWTH)
-            return True
-        if step >= 0.5:
-            return True
-        if self.damping >= 1.0:
-            return step > 0.0
-        self.damping = min(max(_DAMPED, _GROWTH * self.damping), 1.0)
-        return True
-
-    def of(self, view, positions):
-        """The matrix of the features at these positions of a view."""
-        features = view.features[positions]
-        missing = self._slot[features] < 0
-        if np.any(missing):
-            self._extend(features[missing], view.rows[positions[missing]])
-        slots, block = self._slot[features], np.empty((features.size, features.size))
-        gather(self._gram, slots, slots, block)
-        block *= self._unit
-        return block
-
-    def pulls(self, view, positions, point):
-        """Minus the slopes of the loss in features of the matrix, the intercept minimised out of its quadratic."""
-        mass, features = view.s * point.raw, view.features[positions]
-        return point.imbalance * self._centres[features] - view.rows[positions] @ mass
-
-    def _extend(self, features, rows):
-        first, count = self._count, self._count + features.size
-        if count > len(self._gram):
-            size = max(2 * len(self._gram), count, 128)
-            gram, scaled = (
-                np.empty((size, size), dtype=self._dtype),
-                np.empty((size, self.bends.size), dtype=self._dtype),
-            )
-            gram[:first, :first], scaled[:first] = self._gram[:first, :first], self._scaled[:first]
-            self._gram, self._scaled = gram, scaled
-        means = np.zeros(features.size)
-        if self._has_intercept and self.total > 0.0:
-            means = rows @ self.bends / self.total
-            rows = rows - means[:, None]
-        self._centres[features] = means
-        scaled = np.multiply(rows, self._root, out=self._scaled[first:count], casting="same_kind")
-        # the same array twice: BLAS does half of the work
-        block = scaled @ scaled.T if first == 0 else scaled @ self._scaled[:count].T
-        own = np.einsum("ii->i", block[:, first:])
-        own[:] = held_curvature(own, means, self.total / self._unit)
-        self._gram[first:count, :count] = block
-        self._gram[:first, first:count] = block[:, :first].T
-        self._slot[features], self._count = np.arange(first, count), count
 
 
 def _balanced(slopes, s):

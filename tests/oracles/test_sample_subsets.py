@@ -85,14 +85,43 @@ def test_every_point_bounds_the_optimum(kind, intercept):
         assert bound <= best
 
 
-def test_one_point_fixes_no_feature_of_the_best_support():
-    problem = so.Problem(drawn("logistic", 2), so.Ridged(so.Zero(), 0.2), so.Cardinality(2))
+def test_a_relaxation_fixes_no_feature_of_the_best_support():
+    """At thresholds that leave the root open, and it has to fix some."""
+    removed = 0
+    for seed in range(6):
+        problem = so.Problem(drawn("logistic", seed), so.Ridged(so.Zero(), 0.05), so.Cardinality(2))
+        relaxation = SampleRelaxation(problem.loss, SubsetProblem.of(problem))
+        found = so.solve(problem, so.BranchAndBound(), tol=1e-6)
+        status = relaxation.first_status()
+        relaxation.relax(status, None, found.certificate.objective * 1.01, np.inf)
+        removed += np.count_nonzero(status == OUT)
+        assert not np.any(status[found.support] == OUT)
+    assert removed > 0
+
+
+@pytest.mark.parametrize("kind", ["logistic", "huber", "poisson"])
+def test_room_for_few_members_changes_no_answer(kind, monkeypatch):
+    """What members there are is a matter of speed: those of old nodes are forgotten, and come back."""
+    problem = so.Problem(drawn(kind, 3, intercept=True), so.Ridged(so.Zero(), 1e-3), so.Cardinality(2))
+    monkeypatch.setattr("sparseopt.solvers.sample_work._ROOM", 1)
+    monkeypatch.setattr("sparseopt.solvers.sample_work._MOST_ROOM", 2)
+    few = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
+    assert few.status is so.Status.CONVERGED
+    assert few.certificate.objective <= best_value(problem) + 2e-6 * few.certificate.reference
+    few.certificate.verify(problem)
+
+
+def test_members_alone_give_no_bound():
+    """They are looked at first, without features that may take off more: what they say is not noted as a bound."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60, 12))
+    y = np.where(X[:, :4].sum(axis=1) + random.standard_normal(60) > 0, 1.0, -1.0)
+    problem = so.Problem(so.Logistic(X, y), so.Ridged(so.Zero(), 0.02), so.Cardinality(3))
+    best = best_value(problem)
     relaxation = SampleRelaxation(problem.loss, SubsetProblem.of(problem))
-    found = so.solve(problem, so.BranchAndBound(), tol=1e-6)
-    status = relaxation.first_status()
-    relaxation.relax(status, None, found.certificate.objective * (1 - 1e-9), np.inf)
-    assert np.any(status == OUT)
-    assert not np.any(status[found.support] == OUT)
+    for low in (0.5, 0.9, 0.99, 1.0):
+        status = relaxation.first_status()
+        assert relaxation.relax(status, None, low * best, np.inf).bound <= best
 
 
 def test_sparse_and_single_precision_data_prove_the_same():
