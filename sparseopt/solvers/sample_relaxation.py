@@ -59,13 +59,16 @@ class SampleRelaxation(Relaxation):
         self.last, self.seen = None, set()
         zero = np.zeros(self.view.y.size)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
-        self.work = SampleWork(self.view, subset, self.curve, self.lower, self.upper, self.intercept)
+        self.begin()
+
+    def begin(self):
+        """Scratch of the nodes, and what the last one left."""
+        self.work = SampleWork(self.view, self.subset, self.curve, self.lower, self.upper, self.intercept)
 
     def twin(self):
         twin = copy(self)
         twin.last, twin.seen = None, copy(self.seen)
-        twin.gram = SampleGram(twin.view)
-        twin.gram.renew_at(twin.view, twin.origin)
+        twin.begin()
         return twin
 
     @staticmethod

@@ -80,7 +80,8 @@ BOXES = [so.Box(-0.2, 0.3), so.Box(0.1, 1.0), so.Box(-1.0, -0.1), so.Box(0.2, 0.
 
 def solve_both(problem, w0=None):
     single = problem.dtype == np.float32
-    tol = 1e-5 if single else 1e-9
+    # a run ends where slopes are 8 roundings of those at zero, 5e-7 of float32; times |w|, 5, over the least objective, .06
+    tol = 4e-5 if single else 1e-9
     ours = so.solve(problem, so.WorkingSet(), w0, tol=tol)
     plain = so.solve(problem, so.CoordinateDescent(), w0, tol=tol, max_iter=100_000)
     # what both may miss, relative to the start: the tolerance, and rounding of float32
@@ -313,13 +314,13 @@ def test_an_indefinite_system_is_refused():
 def test_the_slope_of_a_model_is_its_gradient_after_any_operations(seed, dtype):
     random = np.random.default_rng(seed)
     design = random.standard_normal((30, 40)).astype(dtype)
+    gram = design.T @ design
+    gram = np.tril(gram) + np.tril(gram, -1).T  # symmetric to the last digit, as columns of working sets make it
     model, penalty = GramModel(dtype), so.L1(1.0)
     features = random.permutation(40)
     for batch in np.split(features, np.sort(random.choice(np.arange(1, 40), 3, replace=False))):
         known = np.append(model.features, batch)
-        model.extend(
-            batch, design[:, batch].T @ design[:, known], random.standard_normal(batch.size), np.ones(batch.size)
-        )
+        model.extend(batch, gram[np.ix_(batch, known)], random.standard_normal(batch.size), np.ones(batch.size))
         for operation in random.permutation(3):
             if operation == 0:
                 model.descend(penalty, 1e-3, 2)
@@ -327,9 +328,9 @@ def test_the_slope_of_a_model_is_its_gradient_after_any_operations(seed, dtype):
                 model.anchor(random.standard_normal(model.size))
             else:
                 model.minimise(penalty, convex_form(penalty, 40).restrict(model.features), 1e-6, 3)
-            gram = model._gram[: model.size, : model.size].astype(np.float64)
-            scale = np.abs(gram) @ np.abs(model.w) + np.abs(model.linear)
-            error = np.abs(model.slope - gram @ model.w - model.linear)
+            kept = model._gram[: model.size, : model.size].astype(np.float64)
+            scale = np.abs(kept) @ np.abs(model.w) + np.abs(model.linear)
+            error = np.abs(model.slope - kept @ model.w - model.linear)
             # slopes are sums of at most some thousand float64 terms, whatever the precision of the matrix
             assert np.all(error <= 1e-11 * scale.max() + 1e-300)
 
