@@ -1,7 +1,5 @@
 """Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
 
-from sparseopt.bound_tree import BoundTree as BoundTree
-from sparseopt.bound_tree import ProofNode as ProofNode
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify
@@ -73,6 +71,8 @@ from sparseopt.penalties import TrendFiltering as TrendFiltering
 from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero
 from sparseopt.problem import Problem as Problem
+from sparseopt.proofs.bound_tree import BoundTree as BoundTree
+from sparseopt.proofs.bound_tree import ProofNode as ProofNode
 from sparseopt.pruning import prune as prune
 from sparseopt.selection import CrossValidation as CrossValidation
 from sparseopt.selection import InformationCriteria as InformationCriteria

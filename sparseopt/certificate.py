@@ -11,26 +11,26 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt import kkt, stationary_points
-from sparseopt.bound_tree import BoundTree
-from sparseopt.compositions import composed_bound
 from sparseopt.conjugates import (
     convex_form,
     penalty_value,
 )
 from sparseopt.curvature import least_curvature
-from sparseopt.duality import ROUNDING, dual_bound
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.lasso_look import look_at_lasso
-from sparseopt.lasso_bound import examine_lasso
 from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import ProximalTerm
 from sparseopt.problem import Problem
-from sparseopt.stationarity import stationarity
-from sparseopt.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
+from sparseopt.proofs import kkt, stationary_points
+from sparseopt.proofs.bound_tree import BoundTree
+from sparseopt.proofs.compositions import composed_bound
+from sparseopt.proofs.duality import ROUNDING, dual_bound
+from sparseopt.proofs.lasso_bound import examine_lasso
+from sparseopt.proofs.stationarity import stationarity
+from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
 # The relative gap is taken over the objective at w, but at least over this part of the
 # objective at zero, so that a perfect fit can end.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sparseopt import kkt
 from sparseopt.certificate import is_composed, needs_multipliers
 from sparseopt.curvature import is_nearly_flat, least_curvature
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
+from sparseopt.proofs import kkt
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solvers.active_set import ActiveSet, n_sides
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian

@@ -13,7 +13,7 @@ from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.losses.base import rebuilt
 from sparseopt.penalties import L1, Weighted, Zero
 from sparseopt.problem import Problem
-from sparseopt.solvers.quadratic_program import linear_terms
+from sparseopt.solvers.quadratic.quadratic_program import linear_terms
 
 _SIDES = ("row_lower", "row_upper", "lower", "upper")
 

@@ -19,8 +19,8 @@ import numpy as np
 from sparseopt.inputs import as_coefficients
 from sparseopt.losses import LeastSquares
 from sparseopt.solution import Status, UnsupportedProblem
-from sparseopt.solvers.newton_choice import active_system
-from sparseopt.solvers.quadratic_program import equilibrate, quadratic_program, unfit
+from sparseopt.solvers.quadratic.newton_choice import active_system
+from sparseopt.solvers.quadratic.quadratic_program import equilibrate, quadratic_program, unfit
 
 # A multiplier or slack this small, relative to the largest of its kind, is rounding.
 _ROUNDING = 1e-7

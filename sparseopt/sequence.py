@@ -16,16 +16,16 @@ from sparseopt.constraints import Box, Constraint, Duals, Intersection, LinearCo
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_floats, as_number
 from sparseopt.kernels.active_set import INFEASIBLE, OPTIMAL, UNBOUNDED
-from sparseopt.kkt import check_dual_ray, kkt_residuals
 from sparseopt.losses import LeastSquares
 from sparseopt.penalties import PenaltyTerm
 from sparseopt.problem import Problem
+from sparseopt.proofs.kkt import check_dual_ray, kkt_residuals
 from sparseopt.solution import NotCertified, Status, UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.active_set import ActiveSet
-from sparseopt.solvers.dual_program import DualProgram
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.quadratic_program import linear_terms, quadratic_program
+from sparseopt.solvers.quadratic.dual_program import DualProgram
+from sparseopt.solvers.quadratic.quadratic_program import linear_terms, quadratic_program
 
 _ACTIVE_SET, _INTERIOR_POINT = ActiveSet(), InteriorPoint()
 # Directions without an end that may turn out to prove nothing.

@@ -18,10 +18,10 @@ from sparseopt.certificate import (
     objective_at_zero,
 )
 from sparseopt.choice import FEW, default_solver
-from sparseopt.duality import knows_dual
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
+from sparseopt.proofs.duality import knows_dual
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.gram_descent import account_of, descend_from_zero

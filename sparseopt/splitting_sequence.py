@@ -13,7 +13,7 @@ from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.operator_splitting import OperatorSplitting
-from sparseopt.solvers.quadratic_program import unfit
+from sparseopt.solvers.quadratic.quadratic_program import unfit
 
 
 class SplittingSequence:

@@ -27,7 +27,7 @@ from sparseopt import (
     Zero,
     certify,
 )
-from sparseopt.kkt import check_dual_ray, check_primal_ray, covers, kkt_residuals, recover_duals
+from sparseopt.proofs.kkt import check_dual_ray, check_primal_ray, covers, kkt_residuals, recover_duals
 
 # Active below: w_0 + w_1 <= 1 pulls with 1, w_2 >= 0.5 pulls with -1.5, and alpha = 1 holds w_3 at 0.
 HAND = Problem(

@@ -154,7 +154,7 @@ def test_limits_are_data():
 def test_where_rounding_ends_the_method_another_one_finishes(monkeypatch):
     sequence = so.QuadraticSequence(problem_of(np.random.default_rng(6)), tol=TIGHT)
     with monkeypatch.context() as patch:
-        patch.setattr("sparseopt.solvers.dual_program.Settled.misses", lambda self, tol: True)
+        patch.setattr("sparseopt.solvers.quadratic.dual_program.Settled.misses", lambda self, tol: True)
         found = sequence.solve()
     assert found.solver == "InteriorPoint"
     assert same_as_alone(found)

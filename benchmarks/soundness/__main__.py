@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import sparseopt as so
-from sparseopt.solvers import lanes
+from sparseopt.solvers.trees import lanes
 
 from benchmarks.report import markdown, save
 

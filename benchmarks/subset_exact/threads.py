@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 from sparseopt import BranchAndBound, Cardinality, LeastSquares, Logistic, Problem, Ridged, Zero, solve
-from sparseopt.solvers import lanes
+from sparseopt.solvers.trees import lanes
 
 from benchmarks.data import correlated, standardized
 

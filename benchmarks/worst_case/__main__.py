@@ -14,7 +14,7 @@ import warnings
 import cvxpy as cp
 import numpy as np
 import sparseopt as so
-from sparseopt.worst_bound import form_of
+from sparseopt.proofs.worst_bound import form_of
 
 from benchmarks.measure import race
 from benchmarks.report import RESULTS, markdown, save

@@ -20,7 +20,7 @@ from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.solution import Status
 from sparseopt.solve import solve
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.quadratic_program import linear_terms
+from sparseopt.solvers.quadratic.quadratic_program import linear_terms
 
 _STATUSES = {
     Status.CONVERGED: s.OPTIMAL,

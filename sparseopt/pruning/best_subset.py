@@ -21,9 +21,9 @@ from sparseopt.pruning.row_selection import RowSelection, many_selections
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.branch_and_bound import BranchAndBound
-from sparseopt.solvers.gram_rows import GramRows
-from sparseopt.solvers.subset_search import SubsetSearch
-from sparseopt.solvers.subset_state import SubsetState
+from sparseopt.solvers.subsets.gram_rows import GramRows
+from sparseopt.solvers.subsets.subset_search import SubsetSearch
+from sparseopt.solvers.subsets.subset_state import SubsetState
 
 # Ridges that are compared unless others are given.
 _RIDGES = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 100.0)

@@ -16,13 +16,13 @@ import numpy as np
 from sparseopt.certificate import needs_multipliers
 from sparseopt.constraints import Box, LinearConstraint, Simplex
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
-from sparseopt.kkt import check_dual_ray
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import parts_of
+from sparseopt.proofs.kkt import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.dual_program import DualProgram
-from sparseopt.solvers.quadratic_program import QuadraticProgram, quadratic_program, unfit
+from sparseopt.solvers.quadratic.dual_program import DualProgram
+from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram, quadratic_program, unfit
 
 # Rows and coefficients up to which a square matrix of products is kept.
 _LARGEST = 2000

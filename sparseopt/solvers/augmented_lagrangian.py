@@ -18,14 +18,14 @@ from scipy import sparse
 from sparseopt.constraint_rows import ConstraintRows
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_count, as_number
+from sparseopt.proofs.stationary_points import bound_pulls
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, unsmooth
-from sparseopt.solvers.constrained_terms import ConvexTerm, CountedTerm, constrained_term
-from sparseopt.solvers.lagrangian_state import LagrangianState, check_start, differentiate, look
-from sparseopt.solvers.lagrangian_steps import move
-from sparseopt.solvers.quasi_newton import QuasiNewton
-from sparseopt.solvers.support_trials import SupportTrials
-from sparseopt.stationary_points import bound_pulls
+from sparseopt.solvers.lagrangian.constrained_terms import ConvexTerm, CountedTerm, constrained_term
+from sparseopt.solvers.lagrangian.lagrangian_state import LagrangianState, check_start, differentiate, look
+from sparseopt.solvers.lagrangian.lagrangian_steps import move
+from sparseopt.solvers.lagrangian.quasi_newton import QuasiNewton
+from sparseopt.solvers.lagrangian.support_trials import SupportTrials
 
 # A residual this many times the distance to the rows is small enough for an update of the multipliers.
 _LOOSER = 10.0

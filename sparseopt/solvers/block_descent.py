@@ -10,10 +10,10 @@ from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_models import BlockModel, CopiedModel, WholeModel
-from sparseopt.solvers.curved_samples import expand
-from sparseopt.solvers.group_model import GroupModel
-from sparseopt.solvers.working_plan import no_worse_than_zero
+from sparseopt.solvers.working.block_models import BlockModel, CopiedModel, WholeModel
+from sparseopt.solvers.working.curved_samples import expand
+from sparseopt.solvers.working.group_model import GroupModel
+from sparseopt.solvers.working.working_plan import no_worse_than_zero
 
 # From one stage of the continuation to the next the strength falls to this part of what would make all zero.
 _FALL = 0.1

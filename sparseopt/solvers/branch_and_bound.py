@@ -14,22 +14,22 @@ from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.block_relaxation import prepare_blocks, rejects_blocks
-from sparseopt.solvers.gram_models import WholeGram, gram_model, takes_long
-from sparseopt.solvers.gram_rows import GramRows
-from sparseopt.solvers.hierarchy import start_of, with_hierarchy
-from sparseopt.solvers.lanes import Lanes
 from sparseopt.solvers.local_search import walk_of
-from sparseopt.solvers.perspective_diagonal import largest_diagonal
-from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
-from sparseopt.solvers.rival_trees import RivalTrees
-from sparseopt.solvers.row_model import as_data, prepare_rows, rejects_rows
-from sparseopt.solvers.sample_relaxation import SampleRelaxation, prepare_samples
-from sparseopt.solvers.subset_search import SubsetSearch
-from sparseopt.solvers.subset_state import SubsetState
-from sparseopt.solvers.support_fit import best_on_support
-from sparseopt.solvers.tree import Tree
-from sparseopt.solvers.tree_proof import proof_of
+from sparseopt.solvers.subsets.gram_models import WholeGram, gram_model, takes_long
+from sparseopt.solvers.subsets.gram_rows import GramRows
+from sparseopt.solvers.subsets.subset_search import SubsetSearch
+from sparseopt.solvers.subsets.subset_state import SubsetState
+from sparseopt.solvers.subsets.support_fit import best_on_support
+from sparseopt.solvers.trees.block_relaxation import prepare_blocks, rejects_blocks
+from sparseopt.solvers.trees.hierarchy import start_of, with_hierarchy
+from sparseopt.solvers.trees.lanes import Lanes
+from sparseopt.solvers.trees.perspective_diagonal import largest_diagonal
+from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.trees.rival_trees import RivalTrees
+from sparseopt.solvers.trees.row_model import as_data, prepare_rows, rejects_rows
+from sparseopt.solvers.trees.sample_relaxation import SampleRelaxation, prepare_samples
+from sparseopt.solvers.trees.tree import Tree
+from sparseopt.solvers.trees.tree_proof import proof_of
 from sparseopt.subsets import SubsetProblem
 
 # Seconds of a step, after which limits and callbacks are looked at.

@@ -24,12 +24,12 @@ from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import L1, Weighted
 from sparseopt.problem import Problem, parts_of
 from sparseopt.solution import Status
-from sparseopt.solvers.active_sets import ActiveSets
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.newton_choice import active_system
-from sparseopt.solvers.quadratic_measure import measure_by_products
-from sparseopt.solvers.quadratic_program import equilibrate, linear_terms, quadratic_program, unfit
+from sparseopt.solvers.quadratic.active_sets import ActiveSets
+from sparseopt.solvers.quadratic.newton_choice import active_system
+from sparseopt.solvers.quadratic.quadratic_measure import measure_by_products
+from sparseopt.solvers.quadratic.quadratic_program import equilibrate, linear_terms, quadratic_program, unfit
 
 # Part of the largest alpha to which the first small program is solved, and of the excess outside for the next.
 _ROUGH = 0.1

@@ -11,7 +11,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels.descent import descend
 from sparseopt.penalties import Penalty
 from sparseopt.solvers.base import Solver, State, beyond_loops
-from sparseopt.solvers.newton import newton_move
+from sparseopt.solvers.working.newton import newton_move
 
 # Matrix entries that one call of the kernel may visit: some 10 ms.
 _CHUNK = 1e7

@@ -14,9 +14,9 @@ from sparseopt.penalties import BlockPenalty, Penalty, strengthened
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.coupled_parts import distances_of, part_of
 from sparseopt.solvers.proximal_gradient import ProximalGradient
-from sparseopt.solvers.working_plan import first_strength, no_worse_than_zero
+from sparseopt.solvers.working.coupled_parts import distances_of, part_of
+from sparseopt.solvers.working.working_plan import first_strength, no_worse_than_zero
 
 # Part of the distance to stationarity to which that of a working set is brought down while many are missing,
 # and what is left of the largest slope once few are.

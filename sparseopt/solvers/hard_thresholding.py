@@ -10,7 +10,7 @@ from sparseopt.constraints import Cardinality
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State, beyond_loops
-from sparseopt.solvers.newton import minimise_on
+from sparseopt.solvers.working.newton import minimise_on
 
 # Of a step, before it is too short to matter.
 _HALVINGS = 40

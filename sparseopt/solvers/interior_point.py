@@ -31,14 +31,14 @@ from sparseopt.kernels.linked import linked
 from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.interior_state import Interior, Sides, largest, memory
-from sparseopt.solvers.long_factorisation import factorised, is_long
-from sparseopt.solvers.newton_choice import newton_system
-from sparseopt.solvers.presolve import presolve
-from sparseopt.solvers.quadratic_measure import excess
-from sparseopt.solvers.quadratic_products import Products
-from sparseopt.solvers.quadratic_program import equilibrated, quadratic_program, unfit
-from sparseopt.solvers.rays import descent_ray, separating_ray
+from sparseopt.solvers.quadratic.interior_state import Interior, Sides, largest, memory
+from sparseopt.solvers.quadratic.long_factorisation import factorised, is_long
+from sparseopt.solvers.quadratic.newton_choice import newton_system
+from sparseopt.solvers.quadratic.presolve import presolve
+from sparseopt.solvers.quadratic.quadratic_measure import excess
+from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_program import equilibrated, quadratic_program, unfit
+from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3

@@ -12,16 +12,16 @@ from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.gram_rows import GramRows
-from sparseopt.solvers.model_search import ModelState, begin_search, rejects_search
-from sparseopt.solvers.newton import hessian, minimise_on
-from sparseopt.solvers.row_model import RowSearchState, begin_row_search, rejects_rows
-from sparseopt.solvers.separate_search import SeparateSearch
-from sparseopt.solvers.subset_search import SubsetSearch
-from sparseopt.solvers.subset_state import SubsetState
-from sparseopt.solvers.support_fit import best_on_support
-from sparseopt.solvers.unit_walk import SupportRules
-from sparseopt.solvers.unit_walks import BoundedWalk, GroupWalk, RowWalk
+from sparseopt.solvers.subsets.gram_rows import GramRows
+from sparseopt.solvers.subsets.model_search import ModelState, begin_search, rejects_search
+from sparseopt.solvers.subsets.separate_search import SeparateSearch
+from sparseopt.solvers.subsets.subset_search import SubsetSearch
+from sparseopt.solvers.subsets.subset_state import SubsetState
+from sparseopt.solvers.subsets.support_fit import best_on_support
+from sparseopt.solvers.subsets.unit_walk import SupportRules
+from sparseopt.solvers.subsets.unit_walks import BoundedWalk, GroupWalk, RowWalk
+from sparseopt.solvers.trees.row_model import RowSearchState, begin_row_search, rejects_rows
+from sparseopt.solvers.working.newton import hessian, minimise_on
 from sparseopt.subsets import SubsetProblem
 
 # Entries of memory that a step goes through: some ten milliseconds.

@@ -12,12 +12,12 @@ from sparseopt.constraints import Duals
 from sparseopt.losses import Perturbed, WorstCase
 from sparseopt.penalties import Zero
 from sparseopt.problem import parts_of
+from sparseopt.proofs.worst_bound import form_of, weights_at
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.epigraph import Epigraph, Terms, is_open, polished
-from sparseopt.solvers.group_models import GroupModel, NormGroups, group_model
+from sparseopt.solvers.worst_case.epigraph import Epigraph, Terms, is_open, polished
+from sparseopt.solvers.worst_case.group_models import GroupModel, NormGroups, group_model
 from sparseopt.supports import SupportConstraint
-from sparseopt.worst_bound import form_of, weights_at
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05

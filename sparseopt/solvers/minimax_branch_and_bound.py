@@ -15,13 +15,13 @@ from sparseopt.problem import Problem
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.branch_and_bound import BranchAndBound
-from sparseopt.solvers.gram_models import WholeGram, gram_model
 from sparseopt.solvers.minimax_search import rejects_subset, search, within
-from sparseopt.solvers.perspective_diagonal import largest_diagonal
-from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
-from sparseopt.solvers.tree import Tree
-from sparseopt.solvers.worst_relaxation import WorstRelaxation
-from sparseopt.solvers.worst_supports import WorstSupports
+from sparseopt.solvers.subsets.gram_models import WholeGram, gram_model
+from sparseopt.solvers.trees.perspective_diagonal import largest_diagonal
+from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.trees.tree import Tree
+from sparseopt.solvers.worst_case.worst_relaxation import WorstRelaxation
+from sparseopt.solvers.worst_case.worst_supports import WorstSupports
 from sparseopt.subsets import SubsetProblem
 
 # Seconds of a step, after which limits and callbacks are looked at.

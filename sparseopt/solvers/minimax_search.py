@@ -15,7 +15,7 @@ from sparseopt.problem import Problem
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.local_search import LocalSearch, search_of
-from sparseopt.solvers.worst_supports import Fit, WorstSupports
+from sparseopt.solvers.worst_case.worst_supports import Fit, WorstSupports
 from sparseopt.subsets import SubsetProblem
 
 # Seconds of a step, after which limits and callbacks are looked at.

@@ -29,7 +29,7 @@ from sparseopt.problem import Problem
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.constrained_working_set import WholeProgram
-from sparseopt.solvers.quadratic_measure import measure_by_products
+from sparseopt.solvers.quadratic.quadratic_measure import measure_by_products
 from sparseopt.solvers.working_set import WorkingSet
 
 # Tolerance, as a part of the one asked for, below which steps are all that rounding allows.

@@ -17,12 +17,12 @@ import numpy as np
 from sparseopt.certificate import needs_multipliers
 from sparseopt.kernels.splitting import split
 from sparseopt.solution import Duals, Status
-from sparseopt.solvers.active_sets import ActiveSets, sides
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.linear_systems import Factor, System, linear_system
-from sparseopt.solvers.quadratic_measure import excess, measure_by_products
-from sparseopt.solvers.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
-from sparseopt.solvers.rays import descent_ray, separating_ray
+from sparseopt.solvers.quadratic.active_sets import ActiveSets, sides
+from sparseopt.solvers.quadratic.linear_systems import Factor, System, linear_system
+from sparseopt.solvers.quadratic.quadratic_measure import excess, measure_by_products
+from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
+from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
 
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-4

@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.hard_thresholding import rejects_refit, ridge_of
-from sparseopt.solvers.newton import minimise_on
+from sparseopt.solvers.working.newton import minimise_on
 
 # Slopes below this part of the largest at zero are rounding.
 _ROUNDING = 1e-13

@@ -16,8 +16,8 @@ from sparseopt.losses.samples import fitted, remember
 from sparseopt.penalties import Penalty, strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.sample_models import DenseModels, SampleModels, SparseModels
-from sparseopt.solvers.working_plan import (
+from sparseopt.solvers.working.sample_models import DenseModels, SampleModels, SparseModels
+from sparseopt.solvers.working.working_plan import (
     check_options,
     distances,
     enter_domain,

@@ -14,7 +14,7 @@ from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.working_plan import enter_domain
+from sparseopt.solvers.working.working_plan import enter_domain
 
 # Rows that enter at once: at least so many, or as many as there are in use.
 _FEWEST = 100

@@ -11,12 +11,12 @@ from scipy.special import softmax
 from sparseopt.certificate import certify_private
 from sparseopt.constraints import Duals
 from sparseopt.losses import Perturbed
+from sparseopt.proofs.worst_bound import form_of
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.epigraph import Terms
-from sparseopt.solvers.group_models import with_constant
 from sparseopt.solvers.minimax import rejects_convex
-from sparseopt.worst_bound import form_of
+from sparseopt.solvers.worst_case.epigraph import Terms
+from sparseopt.solvers.worst_case.group_models import with_constant
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05

@@ -10,7 +10,7 @@ from sparseopt.inputs import as_count
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.hard_thresholding import rejects_refit, ridge_of
-from sparseopt.solvers.newton import minimise_on
+from sparseopt.solvers.working.newton import minimise_on
 
 # Fall of the objective, as a part of it, that is worth an exchange.
 _FALL = 1e-10

@@ -8,12 +8,12 @@ import numpy as np
 import scipy
 from scipy import sparse
 
-from sparseopt.compositions import composed_bound
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_number
 from sparseopt.kernels.proximal import prox
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.penalties import ProximalTerm
+from sparseopt.proofs.compositions import composed_bound
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 

@@ -13,11 +13,11 @@ from sparseopt.losses import LeastSquares
 from sparseopt.losses.first_look import is_worth_a_sketch
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.concave_search import ConcaveSearch
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
-from sparseopt.solvers.working_columns import WorkingColumns
-from sparseopt.solvers.working_model import GramModel, ResidualModel, WorkingModel
-from sparseopt.solvers.working_plan import (
+from sparseopt.solvers.working.concave_search import ConcaveSearch
+from sparseopt.solvers.working.working_columns import WorkingColumns
+from sparseopt.solvers.working.working_model import GramModel, ResidualModel, WorkingModel
+from sparseopt.solvers.working.working_plan import (
     check_options,
     distances,
     enter_domain,

@@ -3,7 +3,7 @@
 import numpy as np
 
 import sparseopt as so
-from sparseopt.kkt import kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
 
 
 def program_of(seed):

@@ -10,9 +10,9 @@ from brute_force import refits
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.bound_data import ProblemData
-from sparseopt.bound_losses import conjugate, slopes
-from sparseopt.bound_tree import BoundTree, ProofNode, _Bound
+from sparseopt.proofs.bound_data import ProblemData
+from sparseopt.proofs.bound_losses import conjugate, slopes
+from sparseopt.proofs.bound_tree import BoundTree, ProofNode, _Bound
 
 RNG = np.random.default_rng(0)
 N, P = 15, 5

@@ -7,8 +7,8 @@ import pytest
 from small_row_subsets import optimum_of, row_problem_of
 
 import sparseopt as so
-from sparseopt.bound_rows import RowPoint, RowRay
-from sparseopt.bound_tree import BoundTree
+from sparseopt.proofs.bound_rows import RowPoint, RowRay
+from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.testing import poisoned
 
 NOTHING = np.empty(0, dtype=np.intp)
@@ -123,8 +123,8 @@ def test_tampered_multipliers_and_diagonals_are_rejected(proven):
 
 def test_no_bound_with_multipliers_is_above_what_portfolios_reach():
     """Whatever the point, the multipliers and the diagonal are."""
-    from sparseopt.bound_data import ProblemData
-    from sparseopt.bound_tree import _Bound
+    from sparseopt.proofs.bound_data import ProblemData
+    from sparseopt.proofs.bound_tree import _Bound
 
     problem = portfolio(so.Box(0.0, 1.0), so.Cardinality(12))
     best = so.solve(replace(problem, constraint=so.Intersection(BUDGET, so.Box(0.0, 1.0)))).certificate.objective

@@ -5,8 +5,8 @@ import pytest
 from brute_force import best_value
 
 import sparseopt as so
-from sparseopt.solvers.sample_relaxation import SampleRelaxation
-from sparseopt.solvers.tree import OUT
+from sparseopt.solvers.trees.sample_relaxation import SampleRelaxation
+from sparseopt.solvers.trees.tree import OUT
 from sparseopt.subsets import SubsetProblem
 
 N, P = 24, 6
@@ -103,8 +103,8 @@ def test_a_relaxation_fixes_no_feature_of_the_best_support():
 def test_room_for_few_members_changes_no_answer(kind, monkeypatch):
     """What members there are is a matter of speed: those of old nodes are forgotten, and come back."""
     problem = so.Problem(drawn(kind, 3, intercept=True), so.Ridged(so.Zero(), 1e-3), so.Cardinality(2))
-    monkeypatch.setattr("sparseopt.solvers.sample_work._ROOM", 1)
-    monkeypatch.setattr("sparseopt.solvers.sample_work._MOST_ROOM", 2)
+    monkeypatch.setattr("sparseopt.solvers.trees.sample_work._ROOM", 1)
+    monkeypatch.setattr("sparseopt.solvers.trees.sample_work._MOST_ROOM", 2)
     few = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
     assert few.status is so.Status.CONVERGED
     assert few.certificate.objective <= best_value(problem) + 2e-6 * few.certificate.reference

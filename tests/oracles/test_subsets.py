@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sparseopt as so
-from sparseopt.solvers.newton import minimise_on
+from sparseopt.solvers.working.newton import minimise_on
 
 
 def drawn(seed, n=30, p=9):

@@ -6,7 +6,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt.kernels.held_sides import Held, Metric
-from sparseopt.kkt import kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
 
 TIGHT = 1e-9
 

@@ -245,7 +245,7 @@ def test_columns_their_gram_matrix_and_the_sparse_loop_find_the_same_optimum(kin
             objectives = []
             for pace in (0.0, np.inf):  # a Gram matrix costs more than anything, and nothing
                 with np.errstate(divide="ignore"):
-                    monkeypatch.setattr("sparseopt.solvers.block_models._PACE", np.float64(pace))
+                    monkeypatch.setattr("sparseopt.solvers.working.block_models._PACE", np.float64(pace))
                     found = so.solve(so.Problem(loss, penalty), so.BlockDescent(), tol=1e-8)
                 assert found.status is so.Status.CONVERGED
                 assert found.account.startswith("columns" if pace == 0.0 else ("Gram matrix", "columns"))

@@ -11,12 +11,12 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.solvers.block_interior import interior_blocks
-from sparseopt.solvers.block_model import BlockModel, block_model
-from sparseopt.solvers.block_relaxation import BlockRelaxation
-from sparseopt.solvers.hierarchy import Family
-from sparseopt.solvers.row_enumeration import RowEnumeration
-from sparseopt.solvers.tree import FREE, IN, OUT
+from sparseopt.solvers.trees.block_interior import interior_blocks
+from sparseopt.solvers.trees.block_model import BlockModel, block_model
+from sparseopt.solvers.trees.block_relaxation import BlockRelaxation
+from sparseopt.solvers.trees.hierarchy import Family
+from sparseopt.solvers.trees.row_enumeration import RowEnumeration
+from sparseopt.solvers.trees.tree import FREE, IN, OUT
 from sparseopt.subsets import SubsetProblem
 
 sys.path.append(str(Path(__file__).parents[1] / "oracles"))

@@ -8,11 +8,11 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.solvers import quadratic_relaxation
-from sparseopt.solvers.gram_models import WideGram, gram_model
-from sparseopt.solvers.quadratic_relaxation import QuadraticRelaxation
-from sparseopt.solvers.support_fit import best_on_support
-from sparseopt.solvers.tree import FREE, IN, OUT
+from sparseopt.solvers.subsets.gram_models import WideGram, gram_model
+from sparseopt.solvers.subsets.support_fit import best_on_support
+from sparseopt.solvers.trees import quadratic_relaxation
+from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.trees.tree import FREE, IN, OUT
 from sparseopt.subsets import SubsetProblem
 
 

@@ -6,9 +6,9 @@ import pytest
 import sparseopt as so
 from sparseopt.conjugates import convex_form
 from sparseopt.penalties import GroupLasso, SparseGroupLasso
-from sparseopt.solvers import group_model
 from sparseopt.solvers.block_descent import BlockDescent
-from sparseopt.solvers.group_model import GroupModel
+from sparseopt.solvers.working import group_model
+from sparseopt.solvers.working.group_model import GroupModel
 
 RNG = np.random.default_rng(5)
 N, P, K = 200, 600, 3

@@ -7,7 +7,7 @@ from scipy.optimize import linprog
 
 import sparseopt as so
 from sparseopt.kernels.optimality import column_products, row_products
-from sparseopt.solvers.quadratic_products import Matrix
+from sparseopt.solvers.quadratic.quadratic_products import Matrix
 
 
 def small_program(seed):

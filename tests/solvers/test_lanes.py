@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.solvers import lanes
+from sparseopt.solvers.trees import lanes
 from sparseopt.testing import poisoned
 
 KINDS = ("least squares", "box", "price", "logistic", "groups", "wide")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.solvers import leaps
+from sparseopt.solvers.trees import leaps
 
 
 def drawn(seed, n=40, p=11, common=3.0):

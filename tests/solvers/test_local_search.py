@@ -10,9 +10,9 @@ from oracles.brute_force import best_value
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.solvers.gram_rows import GramRows
-from sparseopt.solvers.subset_search import find_subset
-from sparseopt.solvers.subset_state import SubsetState
+from sparseopt.solvers.subsets.gram_rows import GramRows
+from sparseopt.solvers.subsets.subset_search import find_subset
+from sparseopt.solvers.subsets.subset_state import SubsetState
 from sparseopt.testing import poisoned
 
 

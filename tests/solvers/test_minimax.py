@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.worst_bound import form_of
+from sparseopt.proofs.worst_bound import form_of
 
 P = 8
 SLOPES = np.arange(P) / 20.0

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.solvers.model_search import ModelSearch
-from sparseopt.solvers.sample_fit import fit_support
-from sparseopt.solvers.sample_view import SampleView
+from sparseopt.solvers.subsets.model_search import ModelSearch
+from sparseopt.solvers.subsets.sample_fit import fit_support
+from sparseopt.solvers.subsets.sample_view import SampleView
 from sparseopt.subsets import SubsetProblem
 
 

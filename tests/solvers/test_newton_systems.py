@@ -10,10 +10,10 @@ import sparseopt as so
 from sparseopt._jit import is_compiled, kernel
 from sparseopt.kernels import interior
 from sparseopt.kernels.linked import linked
-from sparseopt.solvers.newton_choice import newton_system
-from sparseopt.solvers.newton_systems import CholeskySystem
-from sparseopt.solvers.quadratic_products import Products, scaled_products
-from sparseopt.solvers.quadratic_program import QuadraticProgram
+from sparseopt.solvers.quadratic.newton_choice import newton_system
+from sparseopt.solvers.quadratic.newton_systems import CholeskySystem
+from sparseopt.solvers.quadratic.quadratic_products import Products, scaled_products
+from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 
 
 @kernel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.kkt import kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
 
 
 @pytest.mark.parametrize(("polish", "tol"), [(False, 1e-2), (True, 1e-6)])

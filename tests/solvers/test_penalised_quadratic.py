@@ -5,9 +5,9 @@ import pytest
 from scipy import sparse
 
 from sparseopt.forms import SeparableForm
-from sparseopt.solvers import quasi_newton
-from sparseopt.solvers.penalised_quadratic import PenalisedQuadratic
-from sparseopt.solvers.quasi_newton import QuasiNewton
+from sparseopt.solvers.lagrangian import quasi_newton
+from sparseopt.solvers.lagrangian.penalised_quadratic import PenalisedQuadratic
+from sparseopt.solvers.lagrangian.quasi_newton import QuasiNewton
 
 
 def learned(p, count, rng):

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sparseopt import L1, Box, InteriorPoint, Intersection, LinearConstraint, Problem, Quadratic, Status, Zero, solve
-from sparseopt.kkt import check_dual_ray, check_primal_ray, kkt_residuals
+from sparseopt.proofs.kkt import check_dual_ray, check_primal_ray, kkt_residuals
 from sparseopt.solution import Duals
-from sparseopt.solvers.presolve import presolve
-from sparseopt.solvers.quadratic_program import quadratic_program
+from sparseopt.solvers.quadratic.presolve import presolve
+from sparseopt.solvers.quadratic.quadratic_program import quadratic_program
 
 
 def problem_of(seed, is_sparse=False, alpha=0.0):

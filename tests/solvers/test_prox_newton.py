@@ -254,7 +254,7 @@ def test_a_start_outside_of_the_domain_is_brought_into_it():
 
 
 def test_a_gram_matrix_that_is_too_large_is_left_to_coordinate_descent(monkeypatch):
-    monkeypatch.setattr("sparseopt.solvers.sample_models._LARGEST_GRAM", 5)
+    monkeypatch.setattr("sparseopt.solvers.working.sample_models._LARGEST_GRAM", 5)
     loss = so.Logistic(X, LABELS)
     solution = so.solve(so.Problem(loss, so.L1(0.05 * so.alpha_max(loss))), so.ProxNewton())
     assert solution.status is so.Status.CONVERGED
@@ -263,7 +263,7 @@ def test_a_gram_matrix_that_is_too_large_is_left_to_coordinate_descent(monkeypat
 
 def test_a_path_sketches_x_once_and_keeps_nothing(monkeypatch):
     """The sketch lasts as long as the path, however it ends."""
-    from sparseopt.solvers import sample_models
+    from sparseopt.solvers.working import sample_models
 
     wide = RNG.standard_normal((200, 600))
     loss = so.Logistic(wide, np.sign(wide[:, 0] + RNG.standard_normal(200)))
@@ -334,7 +334,7 @@ def test_it_goes_as_fine_as_the_gap_needs(tol):
 
 def test_columns_are_multiplied_in_blocks(monkeypatch):
     """Small enough that there are many."""
-    monkeypatch.setattr("sparseopt.solvers.sample_models._CACHED", 64)
+    monkeypatch.setattr("sparseopt.solvers.working.sample_models._CACHED", 64)
     for design in (X, X.astype(np.float32)):
         loss = so.Logistic(design, LABELS, sample_weight=WEIGHTS, intercept=True)
         problem = so.Problem(loss, so.L1(0.02 * so.alpha_max(loss)))

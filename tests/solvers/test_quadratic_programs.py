@@ -29,7 +29,7 @@ from sparseopt import (
     Zero,
     solve,
 )
-from sparseopt.kkt import kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
 
 TIGHT = 1e-9
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.solvers import rival_trees
 from sparseopt.solvers.branch_and_bound import BranchAndBound
+from sparseopt.solvers.trees import rival_trees
 
 
 def hard(seed, n=25, p=14, k=4, ridge=0.01):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sparseopt.kernels import fronts
-from sparseopt.solvers import sparse_ldl
-from sparseopt.solvers.sparse_ldl import FrontFactor, RowFactor, SparseLDL, fill_reducing, joined
+from sparseopt.solvers.quadratic import sparse_ldl
+from sparseopt.solvers.quadratic.sparse_ldl import FrontFactor, RowFactor, SparseLDL, fill_reducing, joined
 
 
 def quasi_definite(rng, p, m, density):

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.solvers import linear_systems
+from sparseopt.solvers.quadratic import linear_systems
 
 RNG = np.random.default_rng(2)
 P, M = 60, 12

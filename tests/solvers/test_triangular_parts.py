@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sparseopt.solvers import triangular_parts
-from sparseopt.solvers.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
+from sparseopt.solvers.trees import triangular_parts
+from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
 
 
 def drained(parts):

@@ -15,7 +15,7 @@ from sparseopt.solution import NotCertified, Status, UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.interior_point import InteriorPoint
-from sparseopt.solvers.quadratic_program import unfit
+from sparseopt.solvers.quadratic.quadratic_program import unfit
 
 NAMES = ("linear", "targets", "row_lower", "row_upper", "lower", "upper", "alpha")
 

@@ -1,0 +1,1 @@
+"""Parts of the augmented Lagrangian: its state, its steps and its inner model."""

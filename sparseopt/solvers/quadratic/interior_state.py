@@ -1,0 +1,138 @@
+"""Where an interior point method stands: the inequalities of a program, a point inside of them, and its Newton system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt._jit import Term, typed
+from sparseopt.kernels import interior as kernels
+from sparseopt.kernels.conditions import EQUAL
+from sparseopt.kernels.equilibration import scale
+from sparseopt.kernels.linked import LinkedSystem
+from sparseopt.solvers.base import State
+from sparseopt.solvers.quadratic.newton_systems import NewtonSystem
+from sparseopt.solvers.quadratic.presolve import Presolved
+from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
+
+_NONE = np.zeros(0, dtype=np.int64)
+# Proximal weights of coefficients and multipliers at the start.
+_RHO, _DELTA = 1e-6, 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Sides(Term):
+    """The inequalities of a scaled program, laid out as kernels/conditions.py wants them, and its costs."""
+
+    low: np.ndarray
+    high: np.ndarray
+    kind: np.ndarray
+    #: Coefficients with a slope.
+    sloped: np.ndarray
+    active: np.ndarray
+    count: int
+    q: np.ndarray
+    alpha: np.ndarray
+    #: What one unit of the scaled rows and coefficients is in the user's.
+    units: np.ndarray
+    cost: float
+
+    @classmethod
+    def of(cls, program, columns, rows, cost) -> tuple[Sides, np.ndarray]:
+        """Sides of a program in units of these scales, and its ridge in the same."""
+        p, m = columns.size, rows.size
+        size, vectors = m + p, np.empty((3, p))
+        both, kind, active, units = (
+            np.empty((2, size)),
+            np.empty(size, np.int64),
+            np.empty(2 * size, bool),
+            np.empty(size),
+        )
+        count, slopes = scale(
+            program.q, program.ridge, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper,
+            columns, rows, cost, vectors, both, kind, active, units,
+        )  # fmt: skip
+        q, ridge, alpha = vectors
+        sloped = np.flatnonzero((alpha > 0) & (kind[m:] & EQUAL == 0)) if slopes else _NONE
+        if slopes:
+            active = np.append(active, np.ones(2 * slopes, dtype=bool))
+        return typed(cls(both[0], both[1], kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
+
+
+@dataclass(kw_only=True)
+class Interior(State):
+    """A point inside of all inequalities in scaled units, and the best point found in the user's."""
+
+    presolved: Presolved
+    program: QuadraticProgram
+    #: Products in the user's units.
+    products: Products
+    columns: np.ndarray
+    rows: np.ndarray
+    cost: float
+    has_rows: bool
+    sides: Sides
+    system: NewtonSystem
+    #: The same for kernels.
+    link: LinkedSystem | NewtonSystem
+    #: Active sets that were solved for, so that none is tried twice.
+    tried: set = field(default_factory=set)
+    #: Vectors of all conditions, of coefficients and of rows, and numbers: see kernels/interior.py.
+    V: np.ndarray = field(repr=False)
+    W: np.ndarray = field(repr=False)
+    R: np.ndarray = field(repr=False)
+    S: np.ndarray = field(repr=False)
+    #: Iterations of one call, and when the point was last made the result.
+    chunk: int = 1
+    shown: float = 0.0
+    #: Whether the method has begun, and the step at which a long factorisation goes on, None before it.
+    begun: bool = False
+    done: int | None = None
+    #: Residual of the best point in the user's units.
+    lowest: float = np.inf
+    #: The same with the gap in units of the objective; both are inf while unknown.
+    relative: float = np.inf
+    #: Its violation and stationarity, and its gap in units of the objective.
+    rest: tuple = (np.inf, np.inf)
+    gap: float = np.inf
+
+    @property
+    def x(self):
+        """Coefficients of the point."""
+        return self.V[kernels.POINT, : self.columns.size]
+
+    @property
+    def z(self):
+        """Multipliers of the inequalities at the point."""
+        return self.V[kernels.POINT, -self.sides.active.size :]
+
+    @property
+    def seen(self):
+        """Violation, stationarity and gap of the point."""
+        return tuple(self.S[kernels.VIOLATION : kernels.GAP + 1])
+
+    def account(self) -> str:
+        """The factorisation in use."""
+        mu, rho, delta = self.S[[kernels.MU, kernels.RHO, kernels.DELTA]]
+        return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+
+
+def memory(sides, floor):
+    """V, W, R and S of a method that has not begun."""
+    p, size, n = sides.q.size, sides.kind.size, sides.sloped.size
+    V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
+    V[[kernels.POINT, kernels.SLACKS], size + n :] = 1.0
+    W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.zeros(kernels.NUMBERS)
+    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = _RHO, _DELTA, floor
+    S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
+    S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
+    S[[kernels.GUESS, kernels.POLISHED]] = np.nan
+    S[[kernels.ROUGH, kernels.DRIFT]] = np.inf
+    return V, W, R, S
+
+
+def largest(vector):
+    """Largest size of an entry; zero of none."""
+    return float(np.max(np.abs(vector), initial=0.0))

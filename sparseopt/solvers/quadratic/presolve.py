@@ -1,0 +1,202 @@
+"""Presolve: a quadratic program without what can be said at once, and the way back.
+
+Coefficients whose bounds agree, rows without sides or entries, rows of one entry, which are bounds,
+rows whose sides the bounds imply, and rows that leave one point of their coefficients are taken out
+(Brearley, Mitra and Williams, 1975; Andersen and Andersen, 1995). None of it changes the solutions,
+and the multipliers of what was taken out follow from those of the rest, last reduction first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.kernels import presolve as kernels
+from sparseopt.solvers.quadratic.quadratic_measure import measure, slope_at
+from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
+from sparseopt.solvers.quadratic.rays import separating_ray
+
+# Rounds of comparing rows with bounds; entries of dense rows up to which that does not pay.
+_ROUNDS, _FEW = 5, 4000
+
+
+@dataclass(frozen=True, eq=False)
+class Presolved:
+    """A program, what is left of it, and the reductions in between.
+
+    Where nothing can satisfy the constraints `program` is the whole one, and `ray` the multipliers that prove it.
+    """
+
+    whole: QuadraticProgram
+    program: QuadraticProgram
+    kept: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    values: np.ndarray | None = None
+    by_rows: tuple = ()
+    log: np.ndarray | None = None
+    forced_by: np.ndarray | None = None
+    ray: np.ndarray | None = None
+    #: Products of the whole program, where there is less left.
+    products: Products | None = None
+
+    def objective(self, w):
+        """Objective of the whole program."""
+        program = self.whole
+        return float(w @ program.curve(w) / 2 + program.q @ w + program.alpha @ np.abs(w))
+
+    def measured(self, products, w, y, v=None):
+        """Violation, stationarity and gap of the whole program, its w and the multipliers that attain them.
+
+        `w`, `y` and `v` are those of the rest, as are `products`; `v` is found where it is not given.
+        """
+        found = measure(self.program, products, w, y, v)
+        if self.program is self.whole:
+            return *found[:3], w, *found[3:]
+        w = self.w(w)
+        *found, y, v = measure(self.whole, self.products, w, *self.multipliers(w, *found[3:]))
+        return *found, w, y, v
+
+    def w(self, w):
+        """The coefficients of the whole program that those of the rest amount to."""
+        whole = self.values.copy()
+        whole[self.kept] = w
+        return whole
+
+    def multipliers(self, w, y, v):
+        """Multipliers of all rows and bounds at the whole program's w, from those of the rest."""
+        program, all_y = self.whole, self._of_all_rows(y)
+        slope = slope_at(program, self.products, w, all_y)
+        return self._undone(w, program.alpha, slope, all_y, self._of_all_coefficients(v))
+
+    def separating(self, y, box):
+        """The proof that nothing satisfies the whole program's constraints, from one of the rest's."""
+        if self.program is self.whole:
+            return np.append(y, box)
+        return self._ray(self._of_all_rows(y), self._of_all_coefficients(box))
+
+    def descending(self, d):
+        """The direction of the whole program that one of the rest amounts to."""
+        return d if self.program is self.whole else self._of_all_coefficients(d)
+
+    def _of_all_rows(self, y):
+        whole = np.zeros(self.whole.row_lower.size)
+        whole[self.rows] = y
+        return whole
+
+    def _of_all_coefficients(self, v):
+        whole = np.zeros(self.whole.q.size)
+        whole[self.kept] = v
+        return whole
+
+    def _ray(self, y, box, crossed=-1):
+        """Multipliers of rows and bounds without an objective; `crossed` is a coefficient with bounds that cross."""
+        none = np.zeros(box.size)
+        return np.append(*self._undone(none, none, y @ self.whole.A, y, box, crossed))
+
+    def _undone(self, w, alpha, slope, y, v, crossed=-1):
+        above, below = np.maximum(v, 0.0), np.minimum(v, 0.0)
+        if crossed >= 0:
+            above[crossed], below[crossed] = 1.0, -1.0
+        kernels.undo(*self.by_rows, self.log, len(self.log), w, alpha, slope, self.forced_by, y, above, below)
+        return y, above + below
+
+    def proof(self, row, side, crossed):
+        """Multipliers that prove that nothing satisfies a side of a row, or the bounds of a coefficient."""
+        y, box = np.zeros(self.whole.row_lower.size), np.zeros(self.whole.q.size)
+        if row >= 0:
+            y[row] = side
+            box[self.kept] = -(y @ self.whole.A)[self.kept]
+        return self._ray(y, box, crossed)
+
+
+def presolve(program) -> Presolved:
+    """The program without what can be said at once."""
+    nothing = Presolved(program, program)
+    if not _has_something(program):
+        return nothing
+    (m, p), A = program.A.shape, program.A
+    A = A if sparse.issparse(A) else sparse.csc_array(A)
+    by_rows, by_columns = _parts(sparse.csr_array(A)), _parts(A)
+    lower, upper, row_lower, row_upper = (
+        side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
+    )
+    sides = np.abs(np.array([row_lower, row_upper]))
+    scale = np.max(sides, axis=0, initial=1.0, where=np.isfinite(sides))
+    count = np.bincount(by_columns[1][by_columns[2] != 0], minlength=m)
+    taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
+    growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
+    state = np.array([0, 0, -1, 0, -1])
+    work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
+    is_open = _reduced(*work, growth, forced_by, not np.any(program.alpha), queue, queued, log, state)
+    kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
+    found = replace(
+        nothing, kept=kept, rows=rows, values=np.where(taken, lower, 0.0), by_rows=by_rows, log=log[: state[0]],
+        forced_by=forced_by,
+    )  # fmt: skip
+    if not is_open:
+        ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
+        # a proof that rounding has spoilt is none
+        ray = separating_ray(program, ray[:m])
+        return nothing if ray is None else replace(nothing, ray=ray)
+    sides = (row_lower[rows], row_upper[rows], lower[kept], upper[kept])
+    before = (program.row_lower, program.row_upper, program.lower, program.upper)
+    # a program with nothing left is as well solved in full
+    if kept.size == 0 or all(map(np.array_equal, sides, before)):
+        return nothing
+    return replace(found, program=_rest(program, kept, rows, found.values, *sides), products=Products.of(program))
+
+
+def _has_something(program):
+    """Whether a look at all rows is worth it."""
+    if np.any(program.lower == program.upper):
+        return True
+    if program.is_sparse or program.A.size > _FEW:
+        return program.row_lower.size > 0
+    counts = np.count_nonzero(program.A, axis=1)
+    return bool(np.any(counts <= 1) or np.any(np.isneginf(program.row_lower) & np.isposinf(program.row_upper)))
+
+
+def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by, forces,
+             queue, queued, log, state):  # fmt: skip
+    """Reduce all in place until nothing changes; whether there may be a solution."""
+    parts = (*by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
+    for _ in range(_ROUNDS):
+        if not kernels.tidy(*parts, growth, queue, queued, log, state):
+            return False
+        found = kernels.compare(*parts, forced_by, forces, queue, queued, log, state)
+        if found <= 0:
+            return found == 0
+    return kernels.tidy(*parts, growth, queue, queued, log, state)
+
+
+def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
+    """The program on the coefficients and rows that are kept, with these sides."""
+    taken = program.curve(values)[kept]
+    matrix, factor, A = program.matrix, program.factor, program.A
+    if kept.size < values.size or rows.size < A.shape[0]:
+        A = _part(A, rows, kept)
+    if kept.size < values.size:
+        matrix = None if matrix is None else _part(matrix, kept, kept)
+        factor = None if factor is None else _part(factor, np.arange(factor.shape[0]), kept)
+    return QuadraticProgram(
+        matrix, factor, program.ridge[kept], program.q[kept] + taken, A, row_lower, row_upper, lower, upper,
+        program.alpha[kept],
+    )  # fmt: skip
+
+
+def _part(matrix, rows, columns):
+    """Some rows and columns of a matrix."""
+    if not sparse.issparse(matrix):
+        return matrix[np.ix_(rows, columns)]
+    place = np.full(matrix.shape[0], -1)
+    place[rows] = np.arange(rows.size)
+    starts, indices, data = np.empty(columns.size + 1, np.int64), np.empty(matrix.nnz, np.int64), np.empty(matrix.nnz)
+    count = kernels.keep(*_parts(matrix), columns, place, starts, indices, data)
+    return sparse.csc_array((data[:count], indices[:count], starts), shape=(rows.size, columns.size))
+
+
+def _parts(matrix):
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data

@@ -1,0 +1,126 @@
+"""Rays: directions that prove a quadratic program infeasible or unbounded, cleaned of rounding.
+
+The iterates of a method that finds no solution drift along such a direction (Banjac, Goulart,
+Stellato and Boyd, 2019). Here the drift is projected on what a proof must satisfy exactly.
+"""
+
+import numpy as np
+import scipy
+from scipy import sparse
+
+from sparseopt.solvers.quadratic.sparse_ldl import SparseLDL, joined
+
+# A drift further than this from a proof is not worth its projection; one within _PROOF is one,
+# since certificates allow 1e-8.
+_DRIFT, _PROOF = 1e-3, 5e-9
+# Relative size of what a drift carries along from the approach to a solution of the other coordinates.
+_TRIFLE = 1e-7
+_LARGEST_PROJECTION = 2_000_000
+# Regularisation of a sparse projection, for rows of norm 1, and the steps that take it out.
+_SOFT, _STEPS = 1e-9, 4
+
+
+def separating_ray(program, y):
+    """(y, box) with A'y + box = 0 and negative support, which no feasible w allows, or None."""
+    y = _allowed(y / _size(y), program.row_lower, program.row_upper)
+    box, residual = _separation(program, y)
+    if residual <= _PROOF:
+        return np.append(y, box)
+    if not residual <= _DRIFT:
+        return None
+    for trifle in (_TRIFLE, 0.0):
+        ray = np.where(np.abs(y) <= trifle, 0.0, y)
+        rows, pull = np.flatnonzero(ray), -(ray @ program.A)
+        # what A'y leaves on these coordinates no bound can take
+        stuck = np.flatnonzero(_allowed(pull, program.lower, program.upper) != pull)
+        ray[rows] = _projected(program.A[rows][:, stuck].T, ray[rows])
+        ray = _allowed(ray, program.row_lower, program.row_upper)
+        box, residual = _separation(program, ray)
+        if residual <= _PROOF:
+            return np.append(ray, box)
+    return None
+
+
+def _separation(program, y):
+    """Multipliers of the bounds that balance A'y best, and what is left in units of the negative support."""
+    pull = -(y @ program.A)
+    pull[np.abs(pull) <= 1e-14 * _size(y)] = 0.0
+    box = _allowed(pull, program.lower, program.upper)
+    support = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
+    return box, _size(pull - box) / -support if support < 0 else np.inf
+
+
+def descent_ray(program, d):
+    """A direction d that no row or bound stops, along which the objective falls for ever, or None."""
+    d = _between(d / _size(d), program.lower, program.upper)
+    if not _obstacle(program, d) <= _DRIFT:
+        return None
+    d[(np.abs(d) <= _TRIFLE) | (program.ridge > 0)] = 0.0
+    steep, moving = program.A @ d, np.flatnonzero(d)
+    held = np.flatnonzero(_between(steep, program.row_lower, program.row_upper) != steep)
+    parts = [part[:, moving] for part in (program.matrix, program.factor, program.A[held]) if part is not None]
+    d[moving] = _projected(sparse.vstack(parts) if program.is_sparse else np.vstack(parts), d[moving])
+    d = _between(d, program.lower, program.upper)
+    return d if _obstacle(program, d) <= _PROOF else None
+
+
+def _obstacle(program, d):
+    """Largest curvature along d, or step of d towards a finite side, in units of the fall of the objective."""
+    fall = program.q @ d + program.alpha @ np.abs(d)
+    if not fall < 0:
+        return np.inf
+    steep = program.A @ d
+    blocked = steep - _between(steep, program.row_lower, program.row_upper)
+    return max(_size(program.curve(d)), _size(blocked), _size(d - _between(d, program.lower, program.upper))) / -fall
+
+
+def _projected(matrix, vector):
+    """The nearest vector that the matrix maps to zero; the vector itself where that would cost too much."""
+    if 0 in matrix.shape:
+        return vector
+    if sparse.issparse(matrix):
+        return _projected_sparse(sparse.csc_array(matrix), vector)
+    if matrix.shape[0] * matrix.shape[1] > _LARGEST_PROJECTION:
+        return vector
+    for _ in range(2):  # the second pass removes the rounding of the first
+        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
+    return vector
+
+
+def _projected_sparse(matrix, vector):
+    """The same by [I M'; M -delta], with a method of multipliers that takes out delta again, whatever the rank of M."""
+    m, p = matrix.shape
+    scale = sparse.linalg.norm(matrix, axis=1)
+    matrix = sparse.csc_array(sparse.diags_array(1.0 / np.where(scale > 0, scale, 1.0)) @ matrix)
+    block = (p, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
+    ldl = SparseLDL(*joined([block], p + m))
+    if not ldl.factorise(np.append(np.ones(p), np.full(m, -_SOFT))):
+        return vector
+    for _ in range(_STEPS):
+        vector = vector + ldl.solve(np.append(np.zeros(p), -(matrix @ vector)))[:p]
+    return vector
+
+
+def _size(vector):
+    """Largest entry, or the smallest positive number for a vector of zeros, to divide by."""
+    return np.max(np.abs(vector), initial=np.finfo(np.float64).tiny)
+
+
+def _allowed(multipliers, lower, upper):
+    """Multipliers without the parts that press on an infinite side."""
+    return np.where(
+        multipliers > 0, np.where(np.isfinite(upper), multipliers, 0.0), np.where(np.isfinite(lower), multipliers, 0.0)
+    )
+
+
+def _between(direction, lower, upper):
+    """Directions without the parts that lead towards a finite side."""
+    return np.where(
+        direction > 0, np.where(np.isfinite(upper), 0.0, direction), np.where(np.isfinite(lower), 0.0, direction)
+    )
+
+
+def _support(multipliers, lower, upper):
+    """Largest multipliers . s over sides lower <= s <= upper, of allowed multipliers."""
+    pressed = multipliers != 0
+    return float(multipliers[pressed] @ np.where(multipliers > 0, upper, lower)[pressed])

@@ -1,0 +1,1 @@
+"""Parts of branch and bound: the tree, its nodes, and relaxations that bound them."""

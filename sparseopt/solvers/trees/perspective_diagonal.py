@@ -1,0 +1,95 @@
+"""How much of the diagonal of a Gram matrix can be taken off it: what is left must stay positive semidefinite."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
+
+# Parts of what could be taken off at once that are taken off one after another; the ridge at which the rest is inverted.
+_PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
+
+# Up to so many features one call of LAPACK each is quick enough; relative error of the largest eigenvalue beyond.
+_FEW, _CLOSE = 150, 1e-3
+
+
+def largest_diagonal(model):
+    """A diagonal d with G - diag(d) positive semidefinite, proven by a Cholesky factor; None where only zero is known.
+
+    A generator that returns it, so that limits are kept. Features share what there is in proportion to what each has
+    that the others do not explain, 1 / diag(G**-1).
+    """
+    if model.n_features > model.most_rank:
+        return None
+    used = np.flatnonzero(~model.is_flat)
+    if used.size == 0:
+        return None
+    gram = model.gram if used.size == model.n_features else model.gram[np.ix_(used, used)]
+    yield
+    slack = used.size * (4.0 * np.finfo(np.float64).eps + model.rounding) * np.square(model.sizes[used])
+    d = np.zeros(used.size)
+    for part in _PARTS:
+        ridge = _RIDGE * gram.diagonal() if d.any() else 0.0
+        if used.size > _FEW:
+            step = yield from _step_in_parts(gram, ridge - d)
+            is_proven = step is not None and (yield from _is_semidefinite_in_parts(gram, d + part * step, slack))
+        else:
+            rest = gram.copy()
+            rest[np.diag_indices(used.size)] += ridge - d
+            step = _step(rest)
+            yield
+            is_proven = step is not None and is_semidefinite(gram, d + part * step, slack)
+        if not is_proven:
+            break
+        d += part * step
+        yield
+    if not d.any():
+        return None
+    full = np.zeros(model.n_features)
+    full[used] = d
+    return full
+
+
+def _step(rest):
+    """The largest multiple of 1 / diag(rest**-1) that can be taken off."""
+    factor, fault = lapack.dpotrf(rest, lower=1)
+    if fault:
+        return None
+    inverse, fault = lapack.dpotri(factor, lower=1)
+    if fault:
+        return None
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    root = 1.0 / np.sqrt(inverse.diagonal())
+    scaled = root[:, None] * inverse * root
+    return root * root / np.linalg.eigvalsh(scaled)[-1]
+
+
+def _step_in_parts(gram, more):
+    """As `_step` of the Gram matrix with `more` on its diagonal, in parts."""
+    rest = yield from copied(gram)
+    rest[np.diag_indices(len(rest))] += more
+    if not (yield from cholesky(rest)):
+        return None
+    root = 1.0 / np.sqrt((yield from inverse_diagonal(rest)))
+
+    def apply(x):
+        half = lapack.dtrtrs(rest, root * x, lower=1)[0]
+        return root * lapack.dtrtrs(rest, half, lower=1, trans=1)[0]
+
+    # from below, but for very little; what is taken off is proven in any case
+    largest = yield from largest_eigenvalue(apply, root.size, _CLOSE)
+    return root * root / ((1.0 + _CLOSE) * largest)
+
+
+def _is_semidefinite_in_parts(gram, d, slack):
+    """As `is_semidefinite`, in parts."""
+    rest = yield from copied(gram)
+    rest[np.diag_indices(len(rest))] -= d + slack
+    return (yield from cholesky(rest))
+
+
+def is_semidefinite(gram, d, slack):
+    """Whether gram - diag(d) is proven positive semidefinite, by a Cholesky factor that leaves `slack` for rounding."""
+    rest = gram - np.diag(d + slack)
+    return lapack.dpotrf(rest, lower=1, overwrite_a=1)[1] == 0

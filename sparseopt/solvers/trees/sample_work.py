@@ -1,0 +1,181 @@
+"""The point at which a branch and bound under a loss on samples stands, and the model around it: see `sample_relaxation`.
+
+The kernel knows no loss: what a point is worth under one, and the curvature of the samples there, are computed here, as
+are the products of new members, which BLAS does best.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.designs import held_curvature
+from sparseopt.kernels import sample_nodes as kernels
+from sparseopt.kernels.perspective import relaxed_costs
+from sparseopt.kernels.sample_nodes import work_on_node
+from sparseopt.solvers.trees.tree import FREE, IN
+
+# Members for which there is room at first, and at most.
+_ROOM, _MOST_ROOM = 64, 4096
+# Halvings of a step that does not bring the objective down as it should (Armijo, 1966), and what rounding may hide.
+_HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
+# Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
+_LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
+# Part of its price that a member is worth, or it is forgotten with the old curvature.
+_USEFUL = 0.9
+_NOTHING = np.empty(0, dtype=np.intp)
+
+
+class SampleWork:
+    """What all nodes work on: the present point, what is known of it, and the model around it."""
+
+    def __init__(self, view, subset, curve, lower, upper, intercept):
+        p, n = view.rows.shape
+        self.view, self.curve, self.lower, self.upper = view, curve, lower, upper
+        self.w, self.pull, self.gains, self.intercept = np.zeros(p), np.zeros(p), np.zeros(p), intercept
+        self.image = np.zeros(n)
+        self.live, self.heap = np.empty(p, dtype=np.int64), np.empty(min(subset.k, p) + 1)
+        self.numbers, self.counts = np.zeros(17), np.zeros(10, dtype=np.int64)
+        self.slots, self.joining = np.full(p, -1), np.empty(p, dtype=np.int64)
+        # columns of one size, so that float32 holds the model whatever the units
+        self.scales = 1.0 / np.where(view.norms > 0.0, view.norms, 1.0)
+        #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
+        self.damping, self.spread = _LEAST, 0.0
+        self.move_to(view.point(np.full(n, intercept)))
+        height, alpha = self.point.height, float(subset.alpha)
+        numbers = self.numbers
+        numbers[kernels.ORIGIN], numbers[kernels.LEAST] = height, max(alpha, 1e-9 * height / max(subset.k, 1))
+        numbers[kernels.PRICE], numbers[kernels.ALPHA], numbers[kernels.L1] = -1.0, alpha, subset.l1
+        self.counts[kernels.MOST], self.counts[kernels.CENTRED] = subset.k, view.loss.intercept
+        self._make_room(_ROOM)
+
+    def move_to(self, point):
+        """Take a point at which the samples stand."""
+        self.point, numbers = point, self.numbers
+        base, size = point.conjugate(self.view)
+        self.raw = self.view.s * point.raw
+        self.mass = self.raw if point.slopes is point.raw else self.view.s * point.slopes
+        numbers[kernels.HEIGHT], numbers[kernels.BASE], numbers[kernels.SIZE] = point.height, base, size
+        numbers[kernels.NORM], numbers[kernels.IMBALANCE] = float(np.sqrt(self.mass @ self.mass)), point.imbalance
+        self.counts[kernels.STALE] = 1
+
+    def place(self):
+        """Make the point of the coefficients."""
+        self.move_to(self.view.point(self.view.fitted(self.w, self.intercept)))
+
+    def drop(self, gone):
+        """Take features out of the coefficients, in place."""
+        eta = self.point.eta - self.w[gone] @ self.view.rows[gone]
+        self.w[gone] = 0.0
+        self.move_to(self.view.point(eta))
+
+    def _make_room(self, size):
+        """Room for so many members, of which there are none then."""
+        self.members, self.states = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int8)
+        self.gram, self.table = np.empty((size, size)), np.empty((9, size))
+        self.scaled = np.empty((size, self.image.size), dtype=np.float32)
+        self.renew()
+
+    def renew(self, status=None):
+        """Take the curvature of the present point; of the members only those stay that may be of use."""
+        old = self.members[: self.counts[kernels.MEMBERS]] if status is not None else _NOTHING
+        if old.size:
+            bar = _USEFUL * (self.numbers[kernels.PRICE] - self.numbers[kernels.ALPHA])
+            states = status[old]
+            is_held = (states == IN) | (self.w[old] != 0.0)
+            old = old[is_held | ((states == FREE) & (self.gains[old] > bar))]
+        self.slots.fill(-1)
+        self.counts[kernels.MEMBERS] = 0
+        self.bends = self.view.bends(self.point, self.damping, self.spread)
+        self.total = float(np.sum(self.bends))
+        # in units of the largest, so that float32 holds it
+        self.unit = float(np.max(self.bends)) or 1.0
+        self.root = np.sqrt(self.bends / self.unit)
+        if old.size:
+            self.join(old, status)
+
+    def join(self, features, status):
+        """Make features members: their columns under the curvature, and the products with the other members."""
+        first = int(self.counts[kernels.MEMBERS])
+        count, size = first + features.size, self.members.size
+        if count > size:
+            # with room for them all, or without those of old nodes
+            held = np.flatnonzero((status == IN) | (self.w != 0.0))
+            features = np.union1d(features, self.members[:first] if count <= _MOST_ROOM else held)
+            self._make_room(max(2 * size, 2 * features.size) if size < max(_MOST_ROOM, 2 * features.size) else size)
+            first, count = 0, features.size
+        rows, scales, slots = self.view.rows[features], self.scales[features], slice(first, count)
+        is_centred = self.view.loss.intercept and self.total > 0.0
+        if is_centred:
+            means = rows @ self.bends / self.total
+            rows -= means[:, None]
+        scaled = np.multiply(rows, np.multiply.outer(scales, self.root), out=self.scaled[slots], casting="same_kind")
+        self.slots[features], self.members[slots] = np.arange(first, count), features
+        # the same array twice: BLAS does half of the work
+        products = scaled @ scaled.T if first == 0 else scaled @ self.scaled[:count].T
+        sizes = self.unit / np.multiply.outer(scales, self.scales[self.members[:count]])
+        block = np.multiply(products, sizes, out=self.gram[slots, :count])
+        if first:
+            self.gram[:first, slots] = block[:, :first].T
+        self.table[kernels.CENTRES, slots] = means if is_centred else 0.0
+        if is_centred:
+            own = np.einsum("ii->i", block[:, slots])
+            own[:] = held_curvature(own, means, self.total)
+        self.counts[kernels.MEMBERS] = count
+
+    def worthy(self, count):
+        """So many features that gain most at the present point, if there are so many."""
+        live = self.live[: self.counts[kernels.LIVE]]
+        return live[np.argpartition(-self.gains[live], count)[:count]] if live.size > count else live
+
+    def call(self, status, looks):
+        """A round; returns why it ended."""
+        self.counts[kernels.LOOKS] = looks
+        view = self.view
+        return work_on_node(
+            view.rows, view.norms, self.curve, self.lower, self.upper, status, self.w, self.mass, self.raw, self.pull, self.gains,
+            self.live, self.heap, self.slots, self.members, self.gram, self.table, self.states, self.joining, self.image,
+            self.numbers, self.counts,
+        )  # fmt: skip
+
+    def step(self, status):
+        """Go the step that the kernel has planned, or a part of it; whether another can be tried."""
+        numbers, image, m = self.numbers, self.image, int(self.counts[kernels.MEMBERS])
+        before, after, step = self.table[kernels.BEFORE, :m], self.table[kernels.VALUES, :m], 1.0
+        height, cost, shift = self.point.height, float(numbers[kernels.COST]), 0.0
+        at_start = relaxed_costs(before, *self._terms(m))[0]
+        gain = float(numbers[kernels.GAIN]) + cost - at_start
+        if self.view.loss.intercept:
+            shift = -(float(self.bends @ image) + self.point.imbalance) / self.total if self.total > 0.0 else 0.0
+            gain += shift * self.point.imbalance
+            image += shift
+        for _ in range(_HALVINGS):
+            point = self.view.point(self.point.eta + step * image)
+            fall = height - point.height + at_start - cost
+            if fall >= -_ARMIJO * step * min(gain, 0.0) - _SLACK * (abs(height) + at_start):
+                break
+            step /= 2.0
+            cost = relaxed_costs(before + step * (after - before), *self._terms(m))[0]
+        else:
+            step, point = 0.0, self.point
+        if step < 1.0:
+            self.w[self.members[:m]] = before + step * (after - before)
+        spread = step * float(self.view.s @ np.abs(image))
+        self.intercept += step * shift
+        self.move_to(point)
+        return self._learn(step, spread, status)
+
+    def _terms(self, m):
+        curves, lower, upper = (self.table[row, :m] for row in (kernels.CURVES, kernels.LOWER, kernels.UPPER))
+        return curves, self.numbers[kernels.L1], lower, upper, self.states[:m], self.numbers[kernels.PRICE]
+
+    def _learn(self, step, spread, status):
+        """Less damping after whole steps, more after short ones (zero: one that failed); whether there is any more."""
+        self.spread = spread
+        if step == 1.0:
+            self.damping = max(_LEAST, self.damping / _GROWTH)
+            return True
+        can_go_on = step > 0.0 or self.damping < 1.0
+        if step < 0.5:
+            self.damping = min(max(_DAMPED, _GROWTH * self.damping), 1.0)
+        self.renew(status)
+        return can_go_on

@@ -1,0 +1,1 @@
+"""Parts of problems with the worst of several losses: epigraphs, models and bounds."""
