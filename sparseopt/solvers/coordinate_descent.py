@@ -26,6 +26,8 @@ _LAST_CALL = 200
 _SOON = 20
 # Largest support for Newton steps, whose cost grows with its cube.
 _NEWTON_SUPPORT = 1000
+# The running vector keeps the rounding of what it was; it is made anew once it is this part of that.
+_FALLEN = 1e-3
 
 
 @dataclass
@@ -33,6 +35,8 @@ class DescentState(State):
     """State with the running vector of the loss."""
 
     running: np.ndarray | None = None
+    #: Largest entry of the running vector when it was last made from w.
+    size: float = 0.0
     curvatures: np.ndarray | None = None
     order: np.ndarray | None = None
     active: np.ndarray | None = None
@@ -78,10 +82,11 @@ class CoordinateDescent(Solver):
 
     def init(self, problem, w):
         loss = problem.loss
-        order = np.arange(w.size)
+        order, running = np.arange(w.size), loss.start(w)
         return DescentState(
             w=w,
-            running=loss.start(w),
+            running=running,
+            size=_largest(running),
             curvatures=_positive(loss.curvatures_near(w)),
             order=order,
             active=np.empty_like(order),
@@ -107,7 +112,14 @@ class CoordinateDescent(Solver):
         )
         state.iterations += done
         state.work += visits * (problem.loss.n_entries / state.w.size)
+        if _largest(state.running) < _FALLEN * state.size:
+            self._renew(problem, state)
         return state
+
+    def _renew(self, problem, state):
+        """Make the running vector from w."""
+        state.running = problem.loss.start(state.w)
+        state.size = _largest(state.running)
 
     def _finishes(self, problem, state):
         """Whether a Newton step on the support was taken instead of descent.
@@ -138,9 +150,13 @@ class CoordinateDescent(Solver):
             state.patience, state.budget, state.next_phase = 0.0, 0.0, state.iterations + _SOON
         if has_gained:
             state.w[:] = new
-            state.running = problem.loss.start(state.w)
+            self._renew(problem, state)
             state.iterations += 1
         return has_gained
+
+
+def _largest(running):
+    return float(np.max(np.abs(running), initial=0.0))
 
 
 def _positive(curvatures):
