@@ -5,8 +5,9 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.certificate import _examine, _sample_bound, certify_little_lasso
+from sparseopt.certificate import _examine, certify_little_lasso
 from sparseopt.conjugates import convex_form
+from sparseopt.proofs.duality import _sample_bound
 from sparseopt.testing import check_solver
 
 N, P = 60, 40
