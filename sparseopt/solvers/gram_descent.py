@@ -29,6 +29,8 @@ _PRODUCTS = 200_000
 _NOTHING = np.empty((2, 2), order="F"), np.empty(2)
 # Calls after which the working set has the rest.
 _PATIENCE = 10
+# Roundings of its mean by which the entries of a constant column may seem to differ.
+_REAL = 16.0
 
 
 @dataclass
@@ -81,7 +83,7 @@ class GramDescent(Solver):
         return GramState(w=w, form=form)
 
     def step(self, problem, state, tol, max_iterations):
-        if state.rest is not None or state.calls == _PATIENCE:
+        if state.rest is not None or state.calls == _PATIENCE or (state.calls == 1 and has_held_columns(problem.loss)):
             return self._hand_over(problem, state, tol, max_iterations)
         loss, form, p = problem.loss, state.form, state.w.size
         slope = np.array(loss.gradient(state.w))
@@ -115,6 +117,19 @@ class GramDescent(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, done.slope
         state.iterations += 1
         return state
+
+
+def has_held_columns(loss):
+    """Whether centring leaves a column so little that its curvature is held up, though it is more than rounding.
+
+    The minimum on such a Gram matrix is a short step for that column, and the next one as well.
+    """
+    X = loss.X
+    if type(X) is not CenteredDense:
+        return False
+    held = X.weighted_squares(loss.sample_weight.values) <= held_curvature(np.zeros(X.shape[1]), X.means)
+    spread = np.ptp(X.values[:, held], axis=0)
+    return bool(np.any(spread > _REAL * np.finfo(np.float64).eps * np.abs(X.means[held])))
 
 
 def account_of(size, epochs, steps):

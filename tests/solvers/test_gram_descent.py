@@ -154,3 +154,22 @@ def test_it_says_what_it_does_not_take(problem, reason):
 
 def test_it_keeps_the_law_of_solvers():
     check_solver(so.GramDescent())
+
+
+def test_a_column_far_from_zero_beside_an_intercept_is_known_as_well_as_others():
+    """Centring takes off nearly all of it, so that its curvature is held up: Gram descent leaves it to another solver."""
+    random = np.random.default_rng(4)
+    near = random.standard_normal((60, 30))
+    y = 2.0 * near[:, 0] - near[:, 1] + 0.1 * random.standard_normal(60)
+    far = near.copy()
+    far[:, 0] += 1e8
+    solution = so.solve(so.Problem(so.LeastSquares(far, y, intercept=True), so.L1(0.1)), tol=1e-8)
+    assert solution.status is so.Status.CONVERGED
+    assert "handed over" in solution.account
+    plain = so.solve(so.Problem(so.LeastSquares(near, y, intercept=True), so.L1(0.1)), tol=1e-8)
+    # the entries of the far column are rounded to 1.5e-8
+    assert solution.certificate.objective == pytest.approx(plain.certificate.objective, rel=1e-6)
+    constant = near.copy()
+    constant[:, 5] = 0.1
+    plain = so.solve(so.Problem(so.LeastSquares(constant, y, intercept=True), so.L1(0.1)), tol=1e-8)
+    assert "handed over" not in plain.account
