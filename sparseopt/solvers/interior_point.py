@@ -225,7 +225,7 @@ def _look(solver, problem, state, tol, event):
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         _give_up(solver, problem, state, tol)
-    if state.has_rows and state.status is None and (state.lowest <= tol or _is_exact(state, tol)):
+    if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
 
 
@@ -270,8 +270,7 @@ def _polish(state, problem, tol, rounds=4):
         if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        residual = _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol)
-        if residual <= tol or _is_exact(state, tol):
+        if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
 
 
