@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from sparseopt.solvers.trees.forest import Forest
 from sparseopt.threads import run_jobs
 
 # Lanes; it is no more than the number of threads that find work, and more even out what nodes differ in.
@@ -33,7 +34,7 @@ class Before(NamedTuple):
 BEFORE = Before()
 
 
-class Lanes:
+class Lanes(Forest):
     """The lanes with the face of a tree.
 
     Parameters
@@ -74,26 +75,6 @@ class Lanes:
     def nodes(self):
         """All that are kept, in the order of trees, in which parents come first."""
         return [node for tree in self.trees for node in tree.nodes]
-
-    @property
-    def visited(self):
-        """Nodes of all trees."""
-        return sum(tree.visited for tree in self.trees)
-
-    @property
-    def best(self):
-        """The tree with the best incumbent, the first of equals."""
-        return min(self.trees, key=lambda tree: tree.objective)
-
-    @property
-    def objective(self):
-        """Of the incumbent."""
-        return self.best.objective
-
-    @property
-    def point(self):
-        """The incumbent."""
-        return self.best.point
 
     @property
     def lower_bound(self):

@@ -20,6 +20,7 @@ import numpy as np
 
 from sparseopt.solvers.trees.block_model import BlockModel
 from sparseopt.solvers.trees.block_relaxation import BlockRelaxation
+from sparseopt.solvers.trees.forest import Forest
 from sparseopt.solvers.trees.tree import Tree
 
 # Most features: beyond, a node of blocks takes too long.
@@ -30,7 +31,7 @@ _COST = 450.0
 _AHEAD, _LEADER = 12, 0.75
 
 
-class RivalTrees:
+class RivalTrees(Forest):
     """The trees, with the face of one.
 
     Parameters
@@ -58,26 +59,6 @@ class RivalTrees:
     def trees(self):
         """Those that have begun."""
         return [self.first] if self.second is None else [self.first, self.second]
-
-    @property
-    def visited(self):
-        """Nodes of both."""
-        return sum(tree.visited for tree in self.trees)
-
-    @property
-    def best(self):
-        """The tree with the better incumbent."""
-        return min(self.trees, key=lambda tree: tree.objective)
-
-    @property
-    def objective(self):
-        """Of the incumbent."""
-        return self.best.objective
-
-    @property
-    def point(self):
-        """The incumbent."""
-        return self.best.point
 
     @property
     def lower_bound(self):
