@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -191,7 +192,28 @@ class Loss(LossTerm):
         """H d for a matrix H that bounds the second derivative of f everywhere."""
 
 
-class DualLoss(Loss):
+class DesignLoss(Loss):
+    """A loss on a design X; what else it keeps of the data frame that was given are its `names`."""
+
+    @cached_property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def n_entries(self):
+        return self.X.n_entries
+
+    @cached_property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def feature_names(self):
+        """Column names of the data frame that was given, or None."""
+        return self.names
+
+
+class DualLoss(DesignLoss):
     """A loss F(X w) that knows the conjugate of F itself, for one that is no sum over single samples."""
 
     has_conjugate = True

@@ -114,26 +114,9 @@ class Cox(DualLoss):
         return self.risk.bend(image)
 
     @property
-    def n_features(self):
-        return self.X.shape[1]
-
-    @property
-    def n_entries(self):
-        return self.X.n_entries
-
-    @property
-    def dtype(self):
-        return self.X.dtype
-
-    @property
     def image_size(self):
         """The fitted values, a spare entry and one a group of equal times."""
         return self.risk.order.size + 1 + self.risk.masses.size
-
-    @property
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-        return self.names
 
     @property
     def weights(self):

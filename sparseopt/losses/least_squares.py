@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.designs import CenteredDense, Design, centered
 from sparseopt.inputs import as_unread_design, check_dense, feature_names
-from sparseopt.losses.base import Loss, kept, rebuilt
+from sparseopt.losses.base import DesignLoss, kept, rebuilt
 from sparseopt.losses.first_look import first_look, is_read_at_once, quick_look
 from sparseopt.losses.multi_response import MultiResponse
 from sparseopt.losses.samples import fitted, prepare, remember, remembered
@@ -29,7 +28,7 @@ class Residual(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class LeastSquares(Loss):
+class LeastSquares(DesignLoss):
     """Half the weighted mean of (x_i w + b + offset_i - y_i)**2; the scale 1/(2n) of scikit-learn.
 
     Parameters
@@ -139,26 +138,9 @@ class LeastSquares(Loss):
             total += self.sample_weight.at(i) * image[i] * image[i]
         return total
 
-    @cached_property
-    def n_features(self):
-        return self.X.shape[1]
-
-    @property
-    def n_entries(self):
-        return self.X.n_entries
-
-    @cached_property
-    def dtype(self):
-        return self.X.dtype
-
     @property
     def image_size(self):
         return self.y.size + 1
-
-    @property
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-        return self.names
 
     def predict(self, w):
         """Fitted values X w + b + offset."""

@@ -147,17 +147,8 @@ class OutputsLoss(DualLoss):
         return self.X.n_entries * self.places.q
 
     @property
-    def dtype(self):
-        return self.X.dtype
-
-    @property
     def image_size(self):
         return self.target.size
-
-    @property
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-        return self.names
 
     @property
     def weights(self):

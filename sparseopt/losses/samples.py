@@ -19,7 +19,7 @@ import numpy as np
 from sparseopt._jit import Term
 from sparseopt.designs import Design, uncentered
 from sparseopt.inputs import as_design, as_targets, as_weights, feature_names
-from sparseopt.losses.base import Loss, kept, rebuilt
+from sparseopt.losses.base import DesignLoss, kept, rebuilt
 
 # At most so many steps for an intercept: two or three of Newton from a start near by, some seventy
 # where most are halvings.
@@ -171,7 +171,7 @@ class FreeConstant(Term):
 
 
 @dataclass(frozen=True, eq=False)
-class SampleLoss(Loss):
+class SampleLoss(DesignLoss):
     """A loss that is a weighted mean over samples; a subclass adds phi and its derivatives.
 
     `value`, `slope` and `curvature` take numbers and arrays alike.
@@ -258,25 +258,8 @@ class SampleLoss(Loss):
         return self.smoothness() * total if total > 0 else total * 0.0
 
     @property
-    def n_features(self):
-        return self.X.shape[1]
-
-    @property
-    def n_entries(self):
-        return self.X.n_entries
-
-    @property
-    def dtype(self):
-        return self.X.dtype
-
-    @property
     def image_size(self):
         return self.y.size + 1
-
-    @property
-    def feature_names(self):
-        """Column names of the data frame that was given, or None."""
-        return self.names
 
     def predict(self, w):
         """Fitted values X w + b + offset."""
