@@ -276,6 +276,8 @@ def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     if type(value) is float and least <= value and above < value < math.inf:
         return value
     if not isinstance(value, float) and not _is_real(value):
+        if np.ndim(value) > 0:
+            raise TypeError(f"{name} must be a real number, got an array of shape {np.shape(value)}; pass one number.")
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)
     if math.isnan(number) or (finite and math.isinf(number)):
@@ -287,6 +289,16 @@ def as_number(value, name, *, least=-np.inf, above=-np.inf, finite=True):
     if number <= above:
         raise ValueError(f"{name} must be greater than {above:g}, got {number:g}.")
     return number
+
+
+def as_strength(alpha):
+    """The strength of a penalty on single coefficients, a float; many are the business of `Weighted`."""
+    if not isinstance(alpha, float) and np.ndim(alpha) > 0:
+        raise TypeError(
+            f"alpha must be a real number, got an array of shape {np.shape(alpha)}; for one a coefficient, weigh a "
+            "penalty of strength 1: Weighted(L1(1.0), alphas)."
+        )
+    return as_number(alpha, "alpha", least=0.0)
 
 
 def _is_real(value):

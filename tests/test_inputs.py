@@ -164,7 +164,16 @@ def test_one_class_is_refused_only_with_an_intercept():
         (lambda: so.L1(np.inf), ValueError, "alpha must be finite, got inf"),
         (lambda: so.L1("0.1"), TypeError, "alpha must be a real number, got '0.1' of type str"),
         (lambda: so.L1(True), TypeError, "alpha must be a real number, got True of type bool"),
-        (lambda: so.L1(np.ones(3)), TypeError, "alpha must be a real number"),
+        (
+            lambda: so.L1(np.ones(3)),
+            TypeError,
+            r"alpha must be a real number, got an array of shape \(3,\).* Weighted\(",
+        ),
+        (
+            lambda: so.Huber(X, Y, delta=[1.0, 2.0]),
+            TypeError,
+            r"delta must be a real number, got an array of shape \(2,\)",
+        ),
         (lambda: so.L1(1j), TypeError, "alpha must be a real number"),
         (lambda: so.L0(-1), ValueError, "alpha must be at least 0"),
         (lambda: so.L0L1(0.1, -1), ValueError, "beta must be at least 0"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sparseopt.inputs import as_number
+from sparseopt.inputs import as_number, as_strength
 from sparseopt.penalties.base import Penalty
 
 # Beyond this ratio to the threshold the first two terms of the root's series are exact in float64.
@@ -33,7 +33,7 @@ class LogSum(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
         object.__setattr__(self, "eps", as_number(self.eps, "eps", above=0.0))
 
     def value(self, w):
@@ -68,7 +68,7 @@ class LHalf(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
 
     def value(self, w):
         return self.alpha * math.sqrt(abs(w))
@@ -97,7 +97,7 @@ class LTwoThirds(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
 
     def value(self, w):
         return self.alpha * abs(w) ** (2.0 / 3.0)

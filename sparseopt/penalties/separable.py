@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sparseopt.inputs import as_number
+from sparseopt.inputs import as_number, as_strength
 from sparseopt.penalties.base import Penalty
 
 
@@ -39,7 +39,7 @@ class L1(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
 
     def value(self, w):
         return self.alpha * abs(w)
@@ -65,7 +65,7 @@ class L0(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
 
     def value(self, w):
         return self.alpha if w != 0.0 else 0.0
@@ -94,7 +94,7 @@ class L0L1(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
         object.__setattr__(self, "beta", as_number(self.beta, "beta", least=0.0))
 
     def value(self, w):
@@ -126,7 +126,7 @@ class MCP(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
         object.__setattr__(self, "gamma", as_number(self.gamma, "gamma", above=0.0))
 
     def value(self, w):
@@ -162,7 +162,7 @@ class SCAD(Penalty):
     is_symmetric = True
 
     def __post_init__(self):
-        object.__setattr__(self, "alpha", as_number(self.alpha, "alpha", least=0.0))
+        object.__setattr__(self, "alpha", as_strength(self.alpha))
         object.__setattr__(self, "gamma", as_number(self.gamma, "gamma", above=2.0))
 
     def value(self, w):
