@@ -16,7 +16,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt import _jit, _store
-from sparseopt._jit import kernel
+from sparseopt._jit import kernel, store
 from sparseopt.kernels.descent import descend
 
 RNG = np.random.default_rng(0)
@@ -511,7 +511,7 @@ def test_a_directory_that_others_can_write_is_not_read(run, tmp_path):
 NATIVE = cpu_target.target_context.codegen().magic_tuple()
 
 
-@pytest.mark.parametrize("level", ["", *(level for _, level, _ in _jit._levels_below(NATIVE))])
+@pytest.mark.parametrize("level", ["", *(level for _, level, _ in store._levels_below(NATIVE))])
 def test_a_bundle_is_read_and_not_written(run, tmp_path, level):
     """Made on a machine like this one, or for a portable level that this one runs."""
     bundle = tmp_path / "bundle"
@@ -524,11 +524,11 @@ def test_a_bundle_is_read_and_not_written(run, tmp_path, level):
 
 
 def test_code_for_a_portable_level_runs_where_the_processor_has_its_features():
-    features = {level: ",".join("+" + name for name in sorted(needed)) for level, needed in _jit._LEVELS.items()}
+    features = {level: ",".join("+" + name for name in sorted(needed)) for level, needed in store._LEVELS.items()}
     everything = ",".join(features.values())
-    assert [level for _, level, _ in _jit._levels_below(("x86_64", "any", everything))] == ["x86-64-v4", "x86-64-v3"]
-    assert [level for _, level, _ in _jit._levels_below(("x86_64", "any", features["x86-64-v3"]))] == ["x86-64-v3"]
-    assert _jit._levels_below(("aarch64", "any", "+neon")) == []
+    assert [level for _, level, _ in store._levels_below(("x86_64", "any", everything))] == ["x86-64-v4", "x86-64-v3"]
+    assert [level for _, level, _ in store._levels_below(("x86_64", "any", features["x86-64-v3"]))] == ["x86-64-v3"]
+    assert store._levels_below(("aarch64", "any", "+neon")) == []
 
 
 def test_only_the_newest_files_are_kept(tmp_path):
