@@ -16,7 +16,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt import _jit, _store
-from sparseopt._jit import kernel
+from sparseopt._jit import kernel, store
 from sparseopt.kernels.descent import descend
 
 RNG = np.random.default_rng(0)
@@ -511,7 +511,7 @@ def test_a_directory_that_others_can_write_is_not_read(run, tmp_path):
 NATIVE = cpu_target.target_context.codegen().magic_tuple()
 
 
-@pytest.mark.parametrize("level", ["", *(level for _, level, _ in _jit._levels_below(NATIVE))])
+@pytest.mark.parametrize("level", ["", *(level for _, level, _ in store._levels_below(NATIVE))])
 def test_a_bundle_is_read_and_not_written(run, tmp_path, level):
     """Made on a machine like this one, or for a portable level that this one runs."""
     bundle = tmp_path / "bundle"
@@ -524,11 +524,11 @@ def test_a_bundle_is_read_and_not_written(run, tmp_path, level):
 
 
 def test_code_for_a_portable_level_runs_where_the_processor_has_its_features():
-    features = {level: ",".join("+" + name for name in sorted(needed)) for level, needed in _jit._LEVELS.items()}
+    features = {level: ",".join("+" + name for name in sorted(needed)) for level, needed in store._LEVELS.items()}
     everything = ",".join(features.values())
-    assert [level for _, level, _ in _jit._levels_below(("x86_64", "any", everything))] == ["x86-64-v4", "x86-64-v3"]
-    assert [level for _, level, _ in _jit._levels_below(("x86_64", "any", features["x86-64-v3"]))] == ["x86-64-v3"]
-    assert _jit._levels_below(("aarch64", "any", "+neon")) == []
+    assert [level for _, level, _ in store._levels_below(("x86_64", "any", everything))] == ["x86-64-v4", "x86-64-v3"]
+    assert [level for _, level, _ in store._levels_below(("x86_64", "any", features["x86-64-v3"]))] == ["x86-64-v3"]
+    assert store._levels_below(("aarch64", "any", "+neon")) == []
 
 
 def test_only_the_newest_files_are_kept(tmp_path):
@@ -559,3 +559,46 @@ def test_the_least_and_the_largest_are_those_of_python(kind):
             extremes(a, b, c, n, found)
             pairs = [min(a, b), max(a, b), min(a, b, c), max(a, b, c), min(a, n), max(n, a), min(n, 3), max(3, n)]
             np.testing.assert_array_equal(found, np.array(pairs, dtype=float))
+
+
+@kernel
+def move_entries(a, A, F, unsigned, found):
+    """Read and write entries of vectors and matrices, by columns and by rows, also counted from the end."""
+    for i in range(-2, 3):
+        found[i] = 10 * a[i]
+        for j in range(-3, 2):
+            found[3 + 2 * i + j] += 100 * A[i, j] + F[j, i]
+            F[j, i] = a[j] + A[-1, j]
+    found[unsigned[0]] = found[unsigned[1]] + A[unsigned[1], unsigned[0]] + F[-2, unsigned[1]]
+    A[1, unsigned[1]] = found[-1]
+    a[-1] = a[0]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int32, np.uint8, np.bool_])
+@pytest.mark.parametrize("is_aligned", [True, False])
+def test_entries_are_read_and_written_where_python_does(kind, is_aligned):
+    """Also in arrays at odd addresses, as those of packed records are."""
+
+    def held(numbers):
+        values = numbers.astype(kind)
+        memory = np.zeros(values.nbytes + 16, dtype=np.uint8)
+        start = -memory.ctypes.data % 16 + (0 if is_aligned else 1)
+        array = memory[start : start + values.nbytes].view(kind).reshape(values.shape)
+        array[...] = values
+        return array
+
+    arrays = []
+    for move in (move_entries, move_entries.py_func if hasattr(move_entries, "py_func") else move_entries):
+        a, A, F = held(np.arange(5) % 4), held(np.arange(25).reshape(5, 5) % 3), held(np.arange(25).reshape(5, 5) % 2).T
+        found = np.zeros(12)
+        move(a, A, F, np.array([1, 0], dtype=np.uint64), found)
+        arrays.append((a, A, F, found))
+    for ours, pythons in zip(*arrays, strict=True):
+        np.testing.assert_array_equal(ours, pythons)
+
+
+def test_bounds_are_checked_where_numba_is_asked_to(run):
+    """Writing past the end of an array is found by this, so that it must not be lost."""
+    script = "import numpy as np\nfrom sparseopt._jit import kernel\n@kernel\ndef write(x, i):\n    x[i] = 1.0\n"
+    script += "try:\n    write(np.ones(2), 2)\nexcept IndexError:\n    print('out of bounds')\n"
+    assert run(script, NUMBA_BOUNDSCHECK="1", SPARSEOPT_CACHE_DIR="off") == "out of bounds"

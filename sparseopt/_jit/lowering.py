@@ -1,0 +1,78 @@
+"""Entries of arrays as kernels read and write them: one address, for which numba takes some twenty instructions.
+
+Most of what kernels do is to read and to write entries, and most of a compilation went into generating, printing and
+parsing the instructions for that.
+"""
+
+from typing import Any
+
+from numba.core import lowering, types
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import BaseNativeLowering
+
+
+class _Lower(lowering.Lower):
+    """Numba's lowering, but for single entries of contiguous arrays."""
+
+    def lower_getitem(self, resty, expr, value, index, signature):
+        """What an entry is read by."""
+        array, place = signature.args
+        if not self._is_entry(array, place):
+            return super().lower_getitem(resty, expr, value, index, signature)
+        address = self._address(value, array, index, place)
+        entry = self.context.unpack_value(self.builder, array.dtype, address, align=_alignment(array))
+        return self.context.cast(self.builder, entry, signature.return_type, resty)
+
+    def lower_setitem(self, target_var, index_var, value_var, signature):
+        """What an entry is written by."""
+        array, place, kind = signature.args
+        if not self._is_entry(array, place):
+            return super().lower_setitem(target_var, index_var, value_var, signature)
+        entry = self.context.cast(self.builder, self._cast_var(value_var, kind), kind, array.dtype)
+        address = self._address(target_var, array, index_var, place)
+        self.context.pack_value(self.builder, array.dtype, entry, address, align=_alignment(array))
+        return None
+
+    def _is_entry(self, array, place):
+        """Whether one number of a contiguous array stands there, and numba is not asked to check bounds."""
+        if self.context.enable_boundscheck or type(array) is not types.Array or array.layout == "A":
+            return False
+        axes = _axes(place)
+        is_number = isinstance(array.dtype, types.Number | types.Boolean)
+        return is_number and len(axes) == array.ndim and all(isinstance(axis, types.Integer) for axis in axes)
+
+    def _address(self, array_variable, array, place_variable, place):
+        """Address of the entry at a place, that counts from the end of an axis where it is negative."""
+        builder, model = self.builder, self.context.data_model_manager[array]
+        held, places = self.loadvar(array_variable.name), self._cast_var(place_variable, place)
+        offset = None
+        axes = list(enumerate(_axes(place)))
+        for axis, kind in axes if array.layout == "C" else reversed(axes):
+            at = builder.extract_value(places, axis) if isinstance(place, types.BaseTuple) else places
+            at = self.context.cast(builder, at, kind, types.intp)
+            length = builder.extract_value(held, (model.get_field_position("shape"), axis))
+            if kind.signed:
+                is_from_end = builder.icmp_signed("<", at, at.type(0))
+                at = builder.select(is_from_end, builder.add(at, length), at)
+            offset = at if offset is None else builder.add(builder.mul(offset, length), at)
+        return builder.gep(builder.extract_value(held, model.get_field_position("data")), [offset])
+
+
+def _axes(place):
+    return tuple(place) if isinstance(place, types.BaseTuple) else (place,)
+
+
+def _alignment(array):
+    return None if array.aligned else 1
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class EntryLowering(BaseNativeLowering):
+    """Numba's last pass, with our lowering."""
+
+    _name: Any = "sparseopt_entry_lowering"
+
+    @property
+    def lowering_class(self):
+        """The class that lowers."""
+        return _Lower
