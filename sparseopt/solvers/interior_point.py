@@ -344,7 +344,9 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
     y = state.rows * rows / state.cost
     v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
+    violation, stationarity, gap, w, y, v = found = state.presolved.measured(state.products, w, y, v)
+    if state.has_rows and gap > state.tolerance >= max(violation, stationarity):
+        violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         state.rest, state.gap = (violation, stationarity), gap / max(1.0, abs(state.presolved.objective(w)))
