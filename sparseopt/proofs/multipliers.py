@@ -7,8 +7,9 @@ from scipy import sparse
 from sparseopt.constraints import Duals
 from sparseopt.proofs.rows_and_bounds import form_of
 
-# Entries of a sparse matrix in full up to which multipliers are exact, and steps of the iteration beyond it.
-_LARGEST_FULL, _STEPS = 4_000_000, 100
+# Entries of a sparse matrix in full up to which multipliers are exact; steps of the iteration beyond it, and what these
+# may pass over in all, for a certificate is to take no longer than a tenth of a second.
+_LARGEST_FULL, _STEPS, _WORK = 4_000_000, 100, 20_000_000
 
 
 def recover_duals(problem, w, *, activity=1e-6) -> Duals:
@@ -77,7 +78,8 @@ def _about_balanced(columns, slope, absorbed, y_range):
     target = -np.clip(-slope, *absorbed)
     outside = (absorbed[0] == absorbed[1]) | (slope != target)
     aim = (np.where(absorbed[0] == absorbed[1], -absorbed[0], target) - slope)[outside]
-    return np.clip(sparse.linalg.lsqr(columns[outside], aim, iter_lim=_STEPS)[0], *y_range)
+    steps = min(max(_WORK // max(columns.nnz, 1), 1), _STEPS)
+    return np.clip(sparse.linalg.lsqr(columns[outside], aim, iter_lim=steps)[0], *y_range)
 
 
 def _bounded_least_squares(matrix, aim, y_range):

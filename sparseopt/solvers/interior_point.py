@@ -23,21 +23,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
-from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.quadratic.interior_state import Interior, Sides, largest, memory
+from sparseopt.solvers.quadratic.interior_setup import SettingUp, set_up
+from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.long_factorisation import factorised, is_long
-from sparseopt.solvers.quadratic.newton_choice import newton_system
-from sparseopt.solvers.quadratic.presolve import presolve
+from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_measure import excess
-from sparseopt.solvers.quadratic.quadratic_products import Products
-from sparseopt.solvers.quadratic.quadratic_program import equilibrated, quadratic_program, unfit
+from sparseopt.solvers.quadratic.quadratic_program import unfit
 from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
@@ -48,11 +45,12 @@ _MET = 1e-6
 _NEAR = 1e-3
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# How often an iteration passes over its numbers: solutions, their residuals and refinements for two directions.
+_PASSES = 60
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
-# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
-# and the proximal weight over it.
-_SLIGHT, _CONVEX = 1e-4, 2.0
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
+_SLIGHT = 1e-4
 # Relative size of a gap that is rounding: some units in the last place of the objective.
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
@@ -115,44 +113,16 @@ class InteriorPoint(Solver):
         return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
 
     def init(self, problem, w):
-        """Equilibrate, and find a point inside near the solution of the equalities."""
-        whole = quadratic_program(problem)
-        presolved = presolve(whole)
-        program = presolved.program
-        products = Products.of(program)
-        columns, rows, cost = scales = equilibrated(program, products)
-        (sides, ridge), m = Sides.of(program, *scales), rows.size
-        system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
-        V, W, R, S = memory(sides, self.regularisation)
-        link = linked(system)
-        if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
-            # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
-            S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
-        state = Interior(
-            w=w,
-            presolved=presolved,
-            program=program,
-            products=products,
-            columns=columns,
-            rows=rows,
-            cost=cost,
-            has_rows=needs_multipliers(problem),
-            sides=sides,
-            system=system,
-            link=link,
-            V=V,
-            W=W,
-            R=R,
-            S=S,
-            chunk=_chunk(system),
-            shown=time.perf_counter(),
-        )
-        if np.logical_or.reduce(program.lower > program.upper):
-            # bounds that cross are their own proof
-            state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
-        elif presolved.ray is not None:
-            state.status, state.ray = Status.INFEASIBLE, presolved.ray
-        elif not is_long(system):
+        """Equilibrate, and find a point inside near the solution of the equalities, as far as that takes no time."""
+        return self._set_up(SettingUp(w=w, pieces=Pieces(set_up(problem, w, self.regularisation))))
+
+    def _set_up(self, entry):
+        """Go on with the set-up; the state that it makes once it is over."""
+        if not entry.pieces.go_on():
+            return entry
+        state = entry.pieces.made
+        state.tolerance, state.chunk = entry.tolerance, _chunk(state.system)
+        if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state
 
@@ -166,6 +136,8 @@ class InteriorPoint(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
+        if isinstance(state, SettingUp):
+            return self._set_up(state)
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
         before = state.iterations
@@ -204,7 +176,7 @@ def _is_long_ago(state):
 
 def _chunk(system):
     """Iterations of one call of the kernel."""
-    return int(min(max(_CHUNK / (system.work + 1e4), 1.0), 50.0))
+    return int(min(max(_CHUNK / (system.work + _PASSES * system.entries + 1e4), 1.0), 50.0))
 
 
 def _look(solver, problem, state, tol, event):
