@@ -31,7 +31,7 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, set_up
 from sparseopt.solvers.quadratic.interior_state import largest
-from sparseopt.solvers.quadratic.long_factorisation import factorised, is_long
+from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_measure import excess
 from sparseopt.solvers.quadratic.quadratic_program import unfit
@@ -140,7 +140,8 @@ class InteriorPoint(Solver):
             return self._set_up(state)
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
-        before = state.iterations
+        if state.looking is not None:
+            return self._looked(problem, state, kernels.GOING)
         # the first call of `iterate` only looks at the start
         is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
         if is_factored and (is_done := factorised(state)) is not True:
@@ -149,15 +150,21 @@ class InteriorPoint(Solver):
         if not state.begun:
             self._begin(state, is_factored=True)
             return state
+        before = state.iterations
         event = kernels.iterate(
             state.link, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
             self.refinements, self.step_fraction, self.polish, is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
-        _look(self, problem, state, tol, event)
-        if state.status is None and (
-            event == kernels.GOING or state.iterations - before >= max_iterations or _is_long_ago(state)
-        ):
+        state.looking = Pieces(_look(self, problem, state, tol, event))
+        return self._looked(problem, state, kernels.GOING if state.iterations - before >= max_iterations else event)
+
+    def _looked(self, problem, state, event):
+        """Go on with what follows from an event; the point is made the result from time to time."""
+        if not state.looking.go_on():
+            return state
+        state.looking = None
+        if state.status is None and (event == kernels.GOING or _is_long_ago(state)):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
@@ -180,7 +187,7 @@ def _chunk(system):
 
 
 def _look(solver, problem, state, tol, event):
-    """What follows from the reason why the kernel stopped."""
+    """What follows from the reason why the kernel stopped, in pieces."""
     if event == kernels.HARDER:
         if not _is_harder(state):
             state.S[kernels.POOR] = -np.inf
@@ -190,13 +197,13 @@ def _look(solver, problem, state, tol, event):
         state.tried.clear()
         if solver.polish:
             # the exact point costs one factorisation more
-            _polish(state, problem, tol)
+            yield from _polish(state, problem, tol)
     elif event == kernels.POLISH:
-        _polish(state, problem, tol)
+        yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
-        _give_up(solver, problem, state, tol)
+        yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
 
@@ -228,18 +235,26 @@ def _box(state):
 
 
 def _polish(state, problem, tol, rounds=4):
-    """Newton steps on the active set that multipliers and slacks suggest."""
+    """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
     p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
     V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
     # relative to what curvature there is, so that little of it is not lost
     curvature = state.cost * _diagonal(state) * state.columns**2
     ridge = state.system.ridge * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
+    is_factored = is_long(state.system)
+    if is_factored:
+        # a limit may come before the pieces are over
+        _show(problem, state)
     for _ in range(rounds):
         code = polishing.guess(state.link, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS) < np.inf:
+        if is_factored:
+            polishing.hold(V, W, R, ridge)
+            if not (yield from factorised_in_pieces(state.system, W[kernels.DIAGONAL], R[kernels.LOOSE])):
+                return
+        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
@@ -259,7 +274,7 @@ def _give_up(solver, problem, state, tol):
     rows = _multipliers(state)[0]
     _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
-        _polish(state, problem, tol)
+        yield from _polish(state, problem, tol)
     if (
         state.lowest > tol
         and not _is_exact(state, tol)

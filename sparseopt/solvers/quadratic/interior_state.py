@@ -13,6 +13,7 @@ from sparseopt.kernels.equilibration import scale
 from sparseopt.kernels.linked import LinkedSystem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem
+from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import Presolved
 from sparseopt.solvers.quadratic.quadratic_products import Products
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
@@ -90,6 +91,8 @@ class Interior(State):
     #: Whether the method has begun, and the step at which a long factorisation goes on, None before it.
     begun: bool = False
     done: int | None = None
+    #: What follows from the last event, while that is not over.
+    looking: Pieces | None = field(default=None, repr=False)
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
