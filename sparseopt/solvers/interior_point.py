@@ -29,7 +29,7 @@ from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.quadratic.interior_setup import SettingUp, set_up
+from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
 from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
@@ -114,14 +114,14 @@ class InteriorPoint(Solver):
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities, as far as that takes no time."""
-        return self._set_up(SettingUp(w=w, pieces=Pieces(set_up(problem, w, self.regularisation))))
+        return self._set_up(entry(problem, w, self.regularisation))
 
-    def _set_up(self, entry):
+    def _set_up(self, state):
         """Go on with the set-up; the state that it makes once it is over."""
-        if not entry.pieces.go_on():
-            return entry
-        state = entry.pieces.made
-        state.tolerance, state.chunk = entry.tolerance, _chunk(state.system)
+        if not state.pieces.go_on():
+            return state
+        tolerance, state = state.tolerance, state.pieces.made
+        state.tolerance, state.chunk = tolerance, _chunk(state.system)
         if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state

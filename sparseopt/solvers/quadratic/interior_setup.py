@@ -13,7 +13,7 @@ from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.losses import Quadratic
-from sparseopt.solution import Status
+from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.interior_state import Interior, Sides, memory
 from sparseopt.solvers.quadratic.newton_choice import newton_system_in_pieces
@@ -37,9 +37,15 @@ class SettingUp(State):
         return "setting up"
 
 
-def set_up(problem, w, regularisation):
+def entry(problem, w, regularisation):
+    """The state at the start, whose multipliers are zero until there is a better point."""
+    whole, has_rows = quadratic_program(problem), needs_multipliers(problem)
+    duals = Duals(np.zeros(whole.row_lower.size), np.zeros(problem.n_features)) if has_rows else None
+    return SettingUp(w=w, duals=duals, pieces=Pieces(_set_up(problem, whole, w, duals, regularisation)))
+
+
+def _set_up(problem, whole, w, duals, regularisation):
     """The state of a method that has not begun, in pieces."""
-    whole = quadratic_program(problem)
     yield
     presolved = presolve(whole)
     yield
@@ -56,13 +62,14 @@ def set_up(problem, w, regularisation):
         S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
     state = Interior(
         w=w,
+        duals=duals,
         presolved=presolved,
         program=program,
         products=products,
         columns=columns,
         rows=rows,
         cost=cost,
-        has_rows=needs_multipliers(problem),
+        has_rows=duals is not None,
         sides=sides,
         system=system,
         link=linked(system),
