@@ -64,7 +64,7 @@ def solve(
         Epochs or iterations; by default the solver's `usual_limit`: 10,000, and no limit on the nodes of
         `BranchAndBound`, whose number says nothing of what is still to come.
     time_limit : float, default inf
-        Seconds; kept to within a tenth of a second.
+        Seconds; kept to within a tenth of a second, or to one step where a dense matrix is so large that it takes longer.
     callback : callable, optional
         ``callback(iterations, w)`` after each chunk of work, w read-only; the run stops
         where it returns True.
