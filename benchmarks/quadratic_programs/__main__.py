@@ -96,6 +96,8 @@ def resumed(programs, file, options):
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["program"], row["eps"], row["solver"]) for row in rows}
     new = 0
+    for _ in rows_of(next(generated()), options.solver, options.eps[0], 1):
+        pass  # what is compiled or loaded here, the processes of the programs need not
     for program in programs:
         left = [(name, eps) for eps in options.eps for name in options.solver if (program.name, eps, name) not in done]
         if left and new == options.most:

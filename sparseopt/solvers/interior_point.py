@@ -43,6 +43,8 @@ _LARGE = 1e3
 _MET = 1e-6
 # Residual from which a more accurate factorisation is tried before giving up.
 _NEAR = 1e-3
+# Proximal weights where there is no more accurate factorisation.
+_FIRM = 2e-9
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
 # How often an iteration passes over its numbers: solutions, their residuals and refinements for two directions.
@@ -190,7 +192,7 @@ def _look(solver, problem, state, tol, event):
     """What follows from the reason why the kernel stopped, in pieces."""
     if event == kernels.HARDER:
         if not _is_harder(state):
-            state.S[kernels.POOR] = -np.inf
+            _firm(state.S)
     elif event == kernels.SOLVED:
         _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
@@ -215,6 +217,13 @@ def _is_harder(state):
         return False
     state.system, state.link, state.chunk = harder, linked(harder), _chunk(harder)
     return True
+
+
+def _firm(S):
+    """Keep regularisation at a size with which systems are solved well: steps are shorter, and lead somewhere."""
+    S[kernels.POOR] = -np.inf
+    S[kernels.FINEST] = _FIRM
+    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
 
 def _multipliers(state):

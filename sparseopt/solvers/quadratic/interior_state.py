@@ -21,6 +21,8 @@ from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 _NONE = np.zeros(0, dtype=np.int64)
 # Proximal weights of coefficients and multipliers at the start.
 _RHO, _DELTA = 1e-6, 1e-4
+# How far their floor may fall, where systems are solved well.
+_FINEST = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,7 @@ def memory(sides, floor):
     V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
     V[[kernels.POINT, kernels.SLACKS], size + n :] = 1.0
     W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.zeros(kernels.NUMBERS)
-    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = _RHO, _DELTA, floor
+    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR, kernels.FINEST]] = _RHO, _DELTA, floor, _FINEST
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
     S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
     S[[kernels.GUESS, kernels.POLISHED]] = np.nan
