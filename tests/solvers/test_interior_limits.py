@@ -7,8 +7,10 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.kernels import interior as kernels
 from sparseopt.solvers import interior_point
 from sparseopt.solvers.quadratic import long_factorisation, newton_choice, pieces
+from sparseopt.solvers.quadratic.interior_setup import SettingUp
 
 
 def coupled_program(n, seed=0):
@@ -73,3 +75,18 @@ def test_the_time_limit_comes_before_a_large_program_is_set_up_or_factorised():
         assert solution.status is so.Status.TIME_LIMIT
         assert time.process_time() - start <= limit + 1.0
         assert np.isfinite(solution.certificate.objective)
+
+
+def test_weights_stay_where_systems_are_solved_well_if_there_is_no_more_accurate_factorisation(monkeypatch):
+    """Where they fell further, steps along wrong directions would follow, to no end."""
+    monkeypatch.setattr(interior_point, "_is_harder", lambda state: False)
+    problem, solver = coupled_program(60), so.InteriorPoint(polish=False)
+    state = solver.init(problem, np.zeros(60))
+    while isinstance(state, SettingUp):
+        state = solver.step(problem, state, 1e-9, 1)
+    state.tolerance = 1e-9
+    list(interior_point._look(solver, problem, state, 1e-9, kernels.HARDER))
+    while state.status is None and state.iterations < 100:
+        state = solver.step(problem, state, 1e-9, 1)
+    assert state.status is so.Status.CONVERGED
+    assert np.all(state.S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] >= 2e-9)
