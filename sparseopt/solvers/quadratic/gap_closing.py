@@ -28,7 +28,7 @@ def with_less_gap(program, products, w, found, tol):
     sides = np.append(_side(y, program.row_lower, program.row_upper), _side(v, program.lower, program.upper))
     # settled by stationarity, and no choice
     sides[y.size :][program.lower == program.upper] = 0.0
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # of sides at zero
         price = np.where(sides != 0.0, np.append(_largest_of_rows(program.A), np.ones(w.size)) / np.abs(sides), np.inf)
     multipliers = np.append(y, v)
     # what a move leaves at least, since it is rounded
