@@ -90,3 +90,13 @@ def test_weights_stay_where_systems_are_solved_well_if_there_is_no_more_accurate
         state = solver.step(problem, state, 1e-9, 1)
     assert state.status is so.Status.CONVERGED
     assert np.all(state.S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] >= 2e-9)
+
+
+def test_a_set_up_in_pieces_is_gone_on_with_by_whoever_has_begun_it(monkeypatch):
+    monkeypatch.setattr(pieces, "_SHIFT", -1.0)
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 60))
+    rows = so.LinearConstraint(np.ones((1, 60)), -1.0, 1.0)
+    problem = so.Problem(so.LeastSquares(X, X[:, 0] - X[:, 1]), so.L1(0.1), so.Intersection(rows, so.Box(-2.0, 2.0)))
+    for solver in (so.ConstrainedWorkingSet(), so.InteriorPoint()):
+        assert so.solve(problem, solver, tol=1e-8).status is so.Status.CONVERGED
