@@ -29,6 +29,8 @@ from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.lasso_bound import examine_lasso
+from sparseopt.proofs.multipliers import recover_duals
+from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.proofs.stationarity import stationarity
 from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
@@ -311,7 +313,7 @@ def _certify_rows(problem, w, duals, ray):
         return _certify_first_order(problem, w, duals)
     found = None
     if ray is None:
-        found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
+        found = kkt.kkt_residuals(problem, w, recover_duals(problem, w) if duals is None else duals)
     objective = problem.objective(w) if found is None else found.objective
     start = objective_at_zero(problem)
     unproven = Certificate(
@@ -328,9 +330,9 @@ def _certify_rows(problem, w, duals, ray):
     )
     if ray is not None:
         # whichever of the two a ray was meant for: what it proves, it proves
-        if kkt.check_primal_ray(problem, ray).holds:
+        if check_primal_ray(problem, ray).holds:
             return replace(unproven, lower_bound=np.inf, proof="infeasible ray")
-        if kkt.check_dual_ray(problem, ray).holds:
+        if check_dual_ray(problem, ray).holds:
             return replace(unproven, proof="unbounded ray")
         return replace(certify_private(problem, w, duals=duals), ray=ray)
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:

@@ -19,7 +19,8 @@ from sparseopt.kernels.active_set import INFEASIBLE, OPTIMAL, UNBOUNDED
 from sparseopt.losses import LeastSquares
 from sparseopt.penalties import PenaltyTerm
 from sparseopt.problem import Problem
-from sparseopt.proofs.kkt import check_dual_ray, kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
+from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import NotCertified, Status, UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.solvers.active_set import ActiveSet

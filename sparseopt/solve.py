@@ -64,7 +64,7 @@ def solve(
         Epochs or iterations; by default the solver's `usual_limit`: 10,000, and no limit on the nodes of
         `BranchAndBound`, whose number says nothing of what is still to come.
     time_limit : float, default inf
-        Seconds; kept to within a tenth of a second.
+        Seconds; kept to within a tenth of a second, or to one step where a dense matrix is so large that it takes longer.
     callback : callable, optional
         ``callback(iterations, w)`` after each chunk of work, w read-only; the run stops
         where it returns True.
@@ -128,7 +128,18 @@ def solve(
     certificate = certify(
         problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray
     )
+    if status is Status.CONVERGED and dtype == np.float64 and _is_beyond(certificate, tol):
+        status = Status.STALLED
     return _solution(problem, w, status, certificate, state, start, repr(solver), tuple(points))
+
+
+def _is_beyond(certificate, tol):
+    """Whether the residuals of a problem with rows, from the data, exceed the tolerance.
+
+    Beside multipliers of 1e8 they depend on the order of summation, and a solver may have summed up more kindly.
+    """
+    # problems without rows have no dual residual
+    return not np.isnan(certificate.dual_residual) and max(certificate.violation, certificate.dual_residual) > tol
 
 
 def _is_little_lasso(problem):

@@ -27,7 +27,10 @@ from sparseopt import (
     Zero,
     certify,
 )
-from sparseopt.proofs.kkt import check_dual_ray, check_primal_ray, covers, kkt_residuals, recover_duals
+from sparseopt.proofs import kkt
+from sparseopt.proofs.kkt import covers, kkt_residuals
+from sparseopt.proofs.multipliers import recover_duals
+from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 
 # Active below: w_0 + w_1 <= 1 pulls with 1, w_2 >= 0.5 pulls with -1.5, and alpha = 1 holds w_3 at 0.
 HAND = Problem(
@@ -213,6 +216,31 @@ def test_rows_that_bound_the_coefficients_pay_for_the_residual():
         kkt_residuals(Problem(loss, constraint=Intersection(row, Box(0.0, np.inf))), w, duals).lower_bound
     )
     assert kkt_residuals(Problem(loss, constraint=row), w, duals).lower_bound == -np.inf
+
+
+def test_the_hessian_is_made_once_where_its_factor_is_kept(monkeypatch):
+    rng = np.random.default_rng(3)
+    M, made = rng.standard_normal((8, 6)), []
+    problem = Problem(
+        Quadratic(M.T @ M, rng.standard_normal(6)), constraint=LinearConstraint(np.ones((1, 6)), 1.0, 1.0)
+    )
+    hessian = kkt._hessian
+    monkeypatch.setattr(kkt, "_hessian", lambda loss: made.append(loss) or hessian(loss))
+    bounds = [kkt_residuals(problem, rng.standard_normal(6), Duals(np.zeros(1), np.zeros(6))) for _ in range(3)]
+    assert np.isfinite([found.lower_bound for found in bounds]).all()
+    assert made == [problem.loss]
+
+
+def test_multipliers_of_a_large_sparse_problem_are_recovered_without_a_full_matrix():
+    """A in full would take 200 GB."""
+    p, m = 200_000, 120_000
+    y, i = np.random.default_rng(5).standard_normal(m), np.arange(m)
+    A = sparse.csc_array((np.ones(2 * m), (np.append(i, i), np.append(i, i + 1))), shape=(m, p))
+    problem = Problem(
+        Quadratic(sparse.eye_array(p, format="csc"), -(A.T @ y)), constraint=LinearConstraint(A, 0.0, 0.0)
+    )
+    w = np.zeros(p)
+    assert kkt_residuals(problem, w, recover_duals(problem, w)).dual <= 1e-2
 
 
 def test_a_nonconvex_quadratic_has_no_bound():

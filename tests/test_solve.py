@@ -107,6 +107,25 @@ def test_a_converged_run_says_so():
     )
 
 
+class Boastful(so.InteriorPoint):
+    """Says that it has converged wherever it stands."""
+
+    def step(self, problem, state, tol, max_iterations):
+        state.w, state.status = np.array([0.5, 0.5 + self.regularisation]), so.Status.CONVERGED
+        state.duals = so.Duals(np.array([-0.5]), np.zeros(2))
+        return state
+
+
+@pytest.mark.parametrize(("off", "status"), [(1e-9, so.Status.CONVERGED), (1e-5, so.Status.STALLED)])
+def test_a_solver_that_converged_is_taken_at_its_word_only_where_the_data_bears_it_out(off, status):
+    """A solver adds up residuals in an order of its own, which beside large multipliers is not that of the certificate."""
+    rows = so.LinearConstraint(np.ones((1, 2)), 1.0, 1.0)
+    problem = so.Problem(so.Quadratic(np.eye(2), np.zeros(2)), constraint=rows)
+    solution = so.solve(problem, Boastful(regularisation=off), tol=1e-6)
+    assert solution.status is status
+    assert solution.certificate.violation == pytest.approx(off)
+
+
 @pytest.mark.parametrize("limit", [1, 7, 150])
 @pytest.mark.parametrize(
     "solver", [SLOW, so.CoordinateDescent(newton=False), so.CoordinateDescent(shuffled=True, newton=False)], ids=repr

@@ -9,11 +9,14 @@ the mean is the geometric one with a shift of 1 ms, and what failed counts ten s
 """
 
 import argparse
+import json
+import resource
 import warnings
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import race
+from benchmarks.measure import cpu_seconds, in_fork, race
 from benchmarks.quadratic_programs.programs import generated, large, residuals, stored
 from benchmarks.quadratic_programs.solvers import SOLVERS
 from benchmarks.quadratic_programs.structure import is_structured
@@ -22,6 +25,8 @@ from benchmarks.report import markdown, save
 FAILED = 10.0
 # CPU seconds after which a result comes too late.
 LIMIT = 60.0
+# CPU and other seconds after which a process of its own is ended; the first call is not timed.
+HOPELESS, ENDLESS = 3 * LIMIT, 20 * LIMIT
 SHIFT = 1e-3
 OURS = ("ours_dense", "ours_sparse", "ours_splitting", "ours_structure")
 # Programs of a folder, by size: the dense subset of 62 programs, the next 40, or all 137 of Maros and Meszaros.
@@ -36,18 +41,25 @@ DENSE = ("ours_dense", "piqp_dense", "daqp")
 
 def rows_of(program, names, eps, rounds):
     """One row for each solver that takes the program."""
-    calls, readers = {}, {}
+    calls, readers, slow = {}, {}, {}
     for name in names:
         if (name in DENSE and not program.is_small) or (name == "ours_structure" and not is_structured(program)):
             continue
         try:
             call, read = SOLVERS[name](program, eps)
-            found = read(call())  # the first call compiles, and is not timed
+            results = []
+            first = cpu_seconds(lambda call=call, results=results: results.append(call()))
+            found = read(results[0])
         except Exception as error:  # noqa: BLE001 (whatever a peer raises is its failure, and is shown)
             yield {"program": program.name, "eps": eps, "solver": name, "solved": False, "said": type(error).__name__}
             continue
-        calls[name], readers[name] = call, found
-    times = race(calls, rounds, budget=FAILED)
+        readers[name] = found
+        # the first call compiles, and is not timed where that matters
+        if first > FAILED:
+            slow[name] = [first]
+        else:
+            calls[name] = call
+    times = race(calls, rounds, budget=FAILED) | slow
     for name, (is_solved, x, y, z) in readers.items():
         absolute, relative = residuals(program, x, y, z)
         yield {
@@ -66,6 +78,40 @@ def rows_of(program, names, eps, rounds):
         }
 
 
+def rows_apart(program, name, eps, rounds):
+    """The rows of one solver from a process of its own, which is ended where it takes far too long."""
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_CPU, (int(HOPELESS),) * 2)
+        yield from rows_of(program, [name], eps, rounds)
+
+    try:
+        return list(in_fork(limited(), ENDLESS))
+    except (TimeoutError, EOFError):
+        return [{"program": program.name, "eps": eps, "solver": name, "solved": False, "said": "no end"}]
+
+
+def resumed(programs, file, options):
+    """All rows so far: those in the file, and those of up to `options.most` programs more, each added once it is done."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    done = {(row["program"], row["eps"], row["solver"]) for row in rows}
+    new = 0
+    for _ in rows_of(next(generated()), options.solver, options.eps[0], 1):
+        pass  # what is compiled or loaded here, the processes of the programs need not
+    for program in programs:
+        left = [(name, eps) for eps in options.eps for name in options.solver if (program.name, eps, name) not in done]
+        if left and new == options.most:
+            break
+        new += bool(left)
+        for name, eps in left:
+            found = rows_apart(program, name, eps, options.rounds)
+            with file.open("a") as stream:
+                stream.writelines(json.dumps(row) + "\n" for row in found)
+            rows += found
+        print(program.name, flush=True)
+    return rows
+
+
 def summary(rows):
     """Success and mean times of each solver at each eps, and the ratio to ours on what both solve."""
     found = []
@@ -78,7 +124,7 @@ def summary(rows):
                     "eps": eps,
                     "solver": name,
                     "solved %": 100 * np.mean([row["solved"] for row in own]),
-                    "relative %": 100 * np.mean([bool(row["relative"]) for row in own]),
+                    "relative %": 100 * np.mean([bool(row.get("relative")) for row in own]),
                     "mean ms": 1e3 * float(np.exp(np.log(seconds + SHIFT).mean()) - SHIFT),
                     "median ms": 1e3 * float(np.median(seconds)),
                 }
@@ -93,7 +139,8 @@ def ratio(rows, eps, ours, name):
         {row["program"]: row["CPU s"] for row in rows if row["eps"] == eps and row["solver"] == who and row["solved"]}
         for who in (ours, name)
     ]
-    both = times[0].keys() & times[1].keys()
+    # some clocks tick in milliseconds
+    both = [p for p in times[0].keys() & times[1].keys() if times[0][p] and times[1][p]]
     return float(np.exp(np.mean([np.log(times[0][p] / times[1][p]) for p in both]))) if both else None
 
 
@@ -110,6 +157,10 @@ def main():
     parser.add_argument("--solver", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, which take turns (default 3)")
     parser.add_argument("--name", default="quadratic_programs", help="name of the results")
+    parser.add_argument(
+        "--resume", type=Path, help="file to keep rows in, one a line; programs that it has are not run again"
+    )
+    parser.add_argument("--most", type=int, help="programs to run in this call with --resume (default all)")
     parser.add_argument("--quick", action="store_true", help="tiny programs, saves nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # peers warn of their own failures, which the table shows
@@ -118,12 +169,12 @@ def main():
     else:
         programs = large() if options.large else generated(1 if options.quick else 4)
     programs = [program for program in programs if options.only in program.name]
-    rows = []
-    for program in programs:
-        if not options.data or SETS[options.set](program):
-            for eps in options.eps:
-                rows += rows_of(program, options.solver, eps, 1 if options.quick else options.rounds)
-            print(program.name, flush=True)
+    programs = [program for program in programs if not options.data or SETS[options.set](program)]
+    rows = resumed(programs, options.resume, options) if options.resume else []
+    for program in programs if not options.resume else ():
+        for eps in options.eps:
+            rows += rows_of(program, options.solver, eps, 1 if options.quick else options.rounds)
+        print(program.name, flush=True)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     rows = [{column: row.get(column) for column in columns} for row in rows]
     found = summary(rows)

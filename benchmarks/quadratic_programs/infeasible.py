@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import sparseopt as so
 from scipy import io, sparse
-from sparseopt.proofs.kkt import check_primal_ray
+from sparseopt.proofs.rays import check_primal_ray
 
 from benchmarks.quadratic_programs.programs import INFINITE
 from benchmarks.report import markdown, save

@@ -37,17 +37,18 @@ IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
 # the iteration that made the last; the residual of the best point; the shorter of the last steps; the guess of
 # an active set, for how many iterations it stood, and the last that was returned; what the proximal weight of
 # coefficients does not fall below where P has a little negative curvature, to be more than that; what the last
-# unrefined solution left of its system, relative to it; how far from a proof the last ray was that was returned.
+# unrefined solution left of its system, relative to it; how far from a proof the last ray was that was returned;
+# what the floor does not fall below.
 (MU, RHO, DELTA, FLOOR, EXTRA, POOR, VIOLATION, STATIONARITY, GAP, MARK, LEAST_VIOLATION, MARKED, LEAST, STRIDE,
- ITERATIONS, GUESS, STOOD, POLISHED, LEAST_RHO, ROUGH, DRIFT, NUMBERS) = range(22)  # fmt: skip
+ ITERATIONS, GUESS, STOOD, POLISHED, LEAST_RHO, ROUGH, DRIFT, FINEST, NUMBERS) = range(23)  # fmt: skip
 # Why a call ended.
 GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
 
 # Iterations without a tenth less residual after which nothing more is expected: near a solution where the mean
 # product of slacks and multipliers is so small that only rounding is left, and elsewhere.
 _PATIENCE, _EXHAUSTED, _LONG_PATIENCE = 12, 1e-10, 60
-# The same after which regularisation falls below its floor, and how far.
-_HURRY, _FINEST = 4, 1e-14
+# The same after which regularisation falls below its floor.
+_HURRY = 4
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 # What the solution of a system may leave of it, relative to what is missing from the conditions; and relative to
@@ -246,7 +247,7 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
     is_held = S[STRIDE] > 0.9 and violation > 0.3 * before
     if S[DELTA] <= S[FLOOR] and (is_held or waited > _HURRY):
         # the steps are long, and yet the proximal term lets the multipliers move little
-        S[FLOOR] = max(0.1 * S[FLOOR], _FINEST)
+        S[FLOOR] = max(0.1 * S[FLOOR], S[FINEST])
     if found < S[LEAST]:
         S[LEAST] = found
         copy_point(V, BEST, BEST_SLACKS, POINT, SLACKS)

@@ -102,10 +102,17 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
 
 
 @kernel
-def polish(system, sides, V, W, R, ridge, rounds):
+def hold(V, W, R, ridge):
+    """Diagonals for the active set of `guess` into W[DIAGONAL] and R[LOOSE], in place, where factors are made outside."""
+    held_diagonals(V[ERROR, : ridge.size + R.shape[1]], ridge, W[DIAGONAL], R[LOOSE])
+
+
+@kernel
+def polish(system, sides, V, W, R, ridge, rounds, is_factored):
     """Minimiser on the active set of `guess`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
 
-    Returns what it leaves of the conditions of this set; infinite where the factorisation failed.
+    Returns what it leaves of the conditions of this set; infinite where the factorisation failed. It makes none where
+    that has been done outside, after `hold`.
     """
     p, m = sides.q.size, R[ROWS].size
     x, y, held, sign = V[BETTER, :p], R[ROWS], V[ERROR, : m + p], V[CHANGES, :p]
@@ -116,9 +123,10 @@ def polish(system, sides, V, W, R, ridge, rounds):
         else:
             x[i - m] = held[i] if is_held else x[i - m]
             sign[i - m] = 0.0 if is_held else (1.0 if x[i - m] > 0.0 else -1.0)
-    held_diagonals(held, ridge, W[DIAGONAL], R[LOOSE])
-    if not system.factorise(W[DIAGONAL], R[LOOSE]):
-        return math.inf
+    if not is_factored:
+        held_diagonals(held, ridge, W[DIAGONAL], R[LOOSE])
+        if not system.factorise(W[DIAGONAL], R[LOOSE]):
+            return math.inf
     last = math.inf
     best_x, best_y = V[FOUND, :p], V[FOUND, V.shape[1] - m :]
     for _ in range(rounds):

@@ -18,6 +18,7 @@ from sparseopt.conjugates import convex_form, has_conjugate, loss_conjugate, sam
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.proofs import kkt
+from sparseopt.proofs.multipliers import recover_duals
 
 # Relative error of the float64 sums that make up a bound, with room to spare.
 ROUNDING = 1e-14
@@ -47,7 +48,7 @@ def dual_bound(problem, w, slope):
         bound = _quadratic_bound(problem.loss, form, w, slope)
         if bound == -np.inf and kkt.covers(problem):
             # a slope that rounding keeps from zero costs little where there is curvature
-            bound = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w)).lower_bound
+            bound = kkt.kkt_residuals(problem, w, recover_duals(problem, w)).lower_bound
         return bound
     if isinstance(problem.loss, DualLoss):
         return _ray_bound(problem.loss, form, w)

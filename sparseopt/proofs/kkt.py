@@ -1,4 +1,4 @@
-"""Optimality of constrained problems, measured from the data: residuals, bounds and rays.
+"""Optimality of constrained problems, measured from the data: residuals and bounds.
 
 The problem is written as
 
@@ -18,11 +18,11 @@ import scipy
 from scipy import sparse
 
 from sparseopt.conjugates import convex_form
-from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
+from sparseopt.proofs.rows_and_bounds import form_of, is_polyhedron, largest, pulling, support
 
 _EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
@@ -59,38 +59,12 @@ class Residuals:
     lower_bound: float
 
 
-@dataclass(frozen=True)
-class RayCheck:
-    """A ray scaled to slope -1, and how far it is from an exact proof.
-
-    `residual` is the largest entry that breaks a condition. An infeasibility ray excludes all
-    points with an L1 norm below 1 / residual. Along an unboundedness ray the objective falls
-    by one a unit until curvature or a side of that size stops it.
-    """
-
-    residual: float
-    holds: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Form:
-    """The parts of the problem in the module's notation."""
-
-    alpha: np.ndarray
-    ridge: np.ndarray
-    A: np.ndarray | sparse.csc_array
-    row_lower: np.ndarray
-    row_upper: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-
-
 def covers(problem) -> bool:
     """Whether this module can judge the problem."""
     return (
         isinstance(problem.loss, Quadratic | LeastSquares | Logistic | Huber)
         and isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm)
-        and _is_polyhedron(problem.constraint)
+        and is_polyhedron(problem.constraint)
     )
 
 
@@ -101,9 +75,9 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     of the L1 term is the best allowed one, whatever the sign of w; where it is wrong for w, the
     gap tells.
     """
-    form, w = _form(problem), np.asarray(w, dtype=np.float64)
-    y = _pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
-    v = _pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
+    form, w = form_of(problem), np.asarray(w, dtype=np.float64)
+    y = pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
+    v = pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
     loss, slope = _value_and_slope(problem.loss, w)
     unbalanced = slope + form.ridge * w + y @ form.A + v
     rest = unbalanced - np.minimum(np.maximum(unbalanced, -form.alpha), form.alpha)
@@ -112,7 +86,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     # f(z) >= f(w) + slope . (z - w), and the same of the ridge at w
     terms = (
         loss, -float(slope @ w), -ridge,
-        -_support(y, form.row_lower, form.row_upper), -_support(v, form.lower, form.upper),
+        -support(y, form.row_lower, form.row_upper), -support(v, form.lower, form.upper),
     )  # fmt: skip
     dual_objective = math.fsum(terms)
     lower_bound = -np.inf
@@ -122,7 +96,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     return Residuals(
         objective=objective,
         violation=_violation(form, w),
-        dual=_largest(rest),
+        dual=largest(rest),
         gap=abs(objective - dual_objective),
         dual_objective=dual_objective,
         lower_bound=float(min(lower_bound, objective)),
@@ -138,136 +112,6 @@ def _value_and_slope(loss, w):
         # w'Qw / 2 + c'w, by the product that the slope Qw + c has taken
         return float(w @ slope + loss.c @ w) / 2, slope
     return float(loss.evaluate(w)), slope
-
-
-def recover_duals(problem, w, *, activity=1e-6) -> Duals:
-    """Multipliers of w by least squares on its active rows and bounds.
-
-    A row or bound is active within `activity`, relative to its side where that exceeds 1.
-    """
-    form, w = _form(problem), np.asarray(w, dtype=np.float64)
-    slope = problem.loss.gradient(w).astype(np.float64) + form.ridge * w
-    y_range = _allowed_range(form.A @ w, form.row_lower, form.row_upper, activity)
-    v_range = _allowed_range(w, form.lower, form.upper, activity)
-    # the slope of the L1 term is set where w has a sign, and between -alpha and alpha at zero
-    near_zero = np.abs(w) <= activity
-    s_range = (
-        np.where(near_zero, -form.alpha, np.sign(w) * form.alpha),
-        np.where(near_zero, form.alpha, np.sign(w) * form.alpha),
-    )
-    least, most = v_range[0] + s_range[0], v_range[1] + s_range[1]
-    y = np.zeros(y_range[0].size)
-    active = np.flatnonzero(y_range[0] < y_range[1])
-    if active.size:
-        y[active] = balanced_multipliers(
-            form.A[active].T, slope, (least, most), (y_range[0][active], y_range[1][active])
-        )
-    pull = -(slope + y @ form.A)
-    return Duals(y, np.clip(pull - np.clip(pull, *s_range), *v_range))
-
-
-def check_primal_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
-    """Whether the multipliers prove that no w satisfies the constraints (Farkas' lemma).
-
-    `ray` holds one multiplier a row, and may hold those of the bounds after them; the latter
-    are taken from A'y + v = 0, which they must satisfy. Bounds that cross need no ray.
-    """
-    form = _form(problem)
-    if np.any(form.lower > form.upper) or np.any(form.row_lower > form.row_upper):
-        return RayCheck(0.0, holds=True)
-    y = np.asarray(ray, dtype=np.float64)[: form.row_lower.size]
-    if y.size < form.row_lower.size:
-        return RayCheck(np.inf, holds=False)
-    allowed = _pulling(y, form.row_lower, form.row_upper)
-    v = -(y @ form.A)
-    balanced = _pulling(v, form.lower, form.upper)
-    support = _support(allowed, form.row_lower, form.row_upper) + _support(balanced, form.lower, form.upper)
-    if not support < 0:
-        return RayCheck(np.inf, holds=False)
-    residual = max(_largest(y - allowed), _largest(v - balanced)) / -support
-    return RayCheck(float(residual), holds=bool(residual <= tolerance))
-
-
-def check_dual_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
-    """Whether the objective of a quadratic loss falls for ever along the ray, which no side stops."""
-    form, d = _form(problem), np.asarray(ray, dtype=np.float64)
-    if d.size != problem.n_features or not isinstance(problem.loss, Quadratic | LeastSquares):
-        return RayCheck(np.inf, holds=False)
-    fall = problem.loss.gradient(np.zeros(d.size)) @ d + form.alpha @ np.abs(d)
-    if not fall < 0:
-        return RayCheck(np.inf, holds=False)
-    curvature = problem.loss.hessian_bound(d) + form.ridge * d
-    steep = form.A @ d
-    obstacles = (
-        _largest(curvature),
-        _largest(_blocked(steep, form.row_lower, form.row_upper)),
-        _largest(_blocked(d, form.lower, form.upper)),
-    )
-    residual = max(obstacles) / -fall
-    return RayCheck(float(residual), holds=bool(residual <= tolerance))
-
-
-def _form(problem):
-    return kept(problem, "_rows_and_bounds", lambda: _form_of(problem))
-
-
-def _form_of(problem):
-    p = problem.n_features
-    separable = convex_form(problem.penalty, p)
-    rows, bounds = [], [(separable.lower, separable.upper)]
-    parts = problem.constraint.parts if isinstance(problem.constraint, Intersection) else (problem.constraint,)
-    for part in parts:
-        match part:
-            case LinearConstraint():
-                rows.append((part.A, part.lower, part.upper))
-            case Simplex():
-                rows.append((np.ones((1, p)), np.array([part.total]), np.array([part.total])))
-                bounds.append((np.zeros(p), np.full(p, np.inf)))
-            case Box():
-                bounds.append(part.bounds(p))
-    A, row_lower, row_upper = rows[0] if len(rows) == 1 else _stacked(rows, p)
-    lower, upper = bounds[0]
-    for low, high in bounds[1:]:
-        lower, upper = np.maximum(lower, low), np.minimum(upper, high)
-    return _Form(separable.a, separable.b, A, row_lower, row_upper, lower, upper)
-
-
-def _stacked(rows, p):
-    """Several groups of rows, or none, as one."""
-    if not rows:
-        return np.zeros((0, p)), np.zeros(0), np.zeros(0)
-    matrices, lower, upper = zip(*rows, strict=True)
-    if any(sparse.issparse(A) for A in matrices):
-        A = sparse.vstack([sparse.csr_array(A) for A in matrices])
-    else:
-        A = np.vstack(matrices)
-    return A, np.concatenate(lower), np.concatenate(upper)
-
-
-def _is_polyhedron(constraint):
-    match constraint:
-        case None | Box() | Simplex() | LinearConstraint():
-            return True
-        case Intersection():
-            return all(_is_polyhedron(part) for part in constraint.parts)
-    return False
-
-
-def _pulling(multipliers, lower, upper):
-    """Multipliers without those that pull on an infinite side."""
-    return np.where(np.isfinite(np.where(multipliers > 0, upper, lower)), multipliers, 0.0)
-
-
-def _support(multipliers, lower, upper):
-    """Largest multipliers . z over lower <= z <= upper."""
-    used = multipliers.nonzero()[0]
-    multipliers = multipliers[used]
-    return float(multipliers @ np.where(multipliers > 0, upper[used], lower[used]))
-
-
-def _blocked(direction, lower, upper):
-    """The parts of a direction that lead towards a finite side."""
-    return np.where(np.isfinite(np.where(direction > 0, upper, lower)), direction, 0.0)
 
 
 def _violation(form, w):
@@ -310,21 +154,31 @@ def _quadratic_cost(problem, form, unpaid):
         return np.inf
     if isinstance(loss, Quadratic) and _stand_alone(loss.Q.matrix, at):
         return float(np.sum(unpaid[at] ** 2 / diagonal[at]))
-    H = _hessian(loss)
-    # What rounding may have added to the smallest eigenvalue is taken off before.
-    largest = np.max(np.abs(H.data if sparse.issparse(H) else H), initial=0.0) + np.max(form.ridge, initial=0.0)
-    shift = form.ridge - 4 * p * np.finfo(loss.dtype).eps * largest
-    # a factor 2 is far more than the rounding of the solve
-    if sparse.issparse(H):
-        return 2 * _sparse_cost(H, shift, unpaid)
-    factor = kept(problem, "_curvature_factor", lambda: _factor(H, shift)) if p <= _KEPT_FACTOR else _factor(H, shift)
+    # twice the cost, which is far more than the rounding of the solve
+    if isinstance(loss, Quadratic) and _stays_sparse(loss.Q.matrix):
+        return 2 * _sparse_cost(*_shifted(sparse.csc_array(loss.Q.matrix, dtype=np.float64), form, loss), unpaid)
+    factor = (
+        kept(problem, "_curvature_factor", lambda: _factor(loss, form)) if p <= _KEPT_FACTOR else _factor(loss, form)
+    )
     if factor is None:
         return np.inf
     return float(np.sum(scipy.linalg.lapack.dtrtrs(factor, unpaid, lower=0, trans=1)[0] ** 2))
 
 
-def _factor(H, shift):
-    """The Cholesky factor U of H plus a diagonal, U'U, or None where it may be singular."""
+def _stays_sparse(matrix):
+    """Whether a matrix is sparse, and its factor is."""
+    return sparse.issparse(matrix) and not fills_up(matrix)
+
+
+def _shifted(H, form, loss):
+    """H, and the ridge less what rounding may have added to the smallest eigenvalue of H."""
+    largest_entry = np.max(np.abs(H.data if sparse.issparse(H) else H), initial=0.0) + np.max(form.ridge, initial=0.0)
+    return H, form.ridge - 4 * form.ridge.size * np.finfo(loss.dtype).eps * largest_entry
+
+
+def _factor(loss, form):
+    """The Cholesky factor U of the Hessian plus ridge, U'U, or None where it may be singular."""
+    H, shift = _shifted(_hessian(loss), form, loss)
     shifted = np.array(H, order="F")
     shifted.flat[:: len(H) + 1] += shift
     factor, fault = scipy.linalg.lapack.dpotrf(shifted, lower=0, overwrite_a=1, clean=0)
@@ -354,10 +208,9 @@ def _stand_alone(Q, at):
 
 
 def _hessian(loss):
-    """The Hessian of a quadratic loss, sparse where its factor is."""
+    """The Hessian of a quadratic loss in full."""
     if isinstance(loss, Quadratic):
-        Q = loss.Q.matrix
-        return sparse.csc_array(Q, dtype=np.float64) if sparse.issparse(Q) and not fills_up(Q) else _double(Q)
+        return _double(loss.Q.matrix)
     X, weights = loss.X.matrix, np.broadcast_to(loss.sample_weight.values, loss.X.shape[0]).astype(np.float64)
     mean = loss.X.means.astype(np.float64) if loss.intercept else np.zeros(loss.X.shape[1])
     if sparse.issparse(X):
@@ -417,50 +270,5 @@ def _sum_of_others(rows, terms, n_rows):
     return np.where(infinities > 0, np.copysign(np.inf, sign[rows]), total)
 
 
-def _allowed_range(values, lower, upper, activity):
-    """Least and largest multiplier of each side that is active at these values."""
-    with np.errstate(invalid="ignore"):  # an infinite side is never active
-        at_upper = np.isfinite(upper) & (values >= upper - activity * np.maximum(1.0, np.abs(upper)))
-        at_lower = np.isfinite(lower) & (values <= lower + activity * np.maximum(1.0, np.abs(lower)))
-    return np.where(at_lower, -np.inf, 0.0), np.where(at_upper, np.inf, 0.0)
-
-
-def balanced_multipliers(columns, slope, absorbed, y_range, rounds=50):
-    """The y in its range that least squares chooses to bring slope + columns y within -absorbed.
-
-    Only entries outside count; they are chosen anew after each solution.
-    """
-    columns = columns.toarray() if sparse.issparse(columns) else columns
-    size = np.linalg.norm(columns, axis=0)
-    size[size == 0] = 1.0
-    columns = columns / size
-    y = np.zeros(columns.shape[1])
-    counted = None
-    for _ in range(rounds):
-        total = slope + columns @ y
-        target = -np.clip(-total, *absorbed)
-        outside = (absorbed[0] == absorbed[1]) | (total != target)
-        if counted is not None and np.array_equal(outside, counted):
-            break
-        counted = outside
-        if not outside.any():
-            break
-        aim = (np.where(absorbed[0] == absorbed[1], -absorbed[0], target) - slope)[outside]
-        y = _bounded_least_squares(columns[outside], aim, y_range)
-    return y / size
-
-
-def _bounded_least_squares(matrix, aim, y_range):
-    """The y in its range that brings matrix y nearest to the aim."""
-    y = np.linalg.lstsq(matrix, aim, rcond=None)[0]
-    if np.all(y >= y_range[0]) and np.all(y <= y_range[1]):
-        return y
-    return scipy.optimize.lsq_linear(matrix, aim, bounds=y_range, method="bvls", tol=1e-14).x
-
-
 def _double(matrix):
     return (matrix.toarray() if sparse.issparse(matrix) else matrix).astype(np.float64)
-
-
-def _largest(vector):
-    return float(np.max(np.abs(vector), initial=0.0))

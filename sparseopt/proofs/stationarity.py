@@ -14,6 +14,7 @@ from sparseopt.losses import Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
 from sparseopt.proofs import kkt
+from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.row_subsets import RowSubset
 
 
@@ -79,7 +80,7 @@ def _row_stationarity(problem, w, slope):
         without_price(problem.penalty),
         Intersection(rows, Box(lower, upper)),
     )
-    return kkt.kkt_residuals(there, w[on], kkt.recover_duals(there, w[on])).dual
+    return kkt.kkt_residuals(there, w[on], recover_duals(there, w[on])).dual
 
 
 def _form_of_nonzeros(problem, p):

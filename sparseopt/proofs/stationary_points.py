@@ -21,7 +21,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import is_priced, parts_of, without_price
-from sparseopt.proofs.kkt import balanced_multipliers
+from sparseopt.proofs.multipliers import balanced_multipliers
 
 # Length of the prox step, over the size of w, that measures slopes of penalties whose formulas are not known here.
 _SHORT = 1e-7

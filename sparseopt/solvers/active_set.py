@@ -18,7 +18,7 @@ from sparseopt.constraints import Box, LinearConstraint, Simplex
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import parts_of
-from sparseopt.proofs.kkt import check_dual_ray
+from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.quadratic.dual_program import DualProgram

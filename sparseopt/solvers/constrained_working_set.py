@@ -209,7 +209,7 @@ class ConstrainedWorkingSet(Solver):
         before = run.iterations
         if run.status is None:
             # an active set is solved for once nothing is missing
-            InteriorPoint(polish=goal <= tol).step(state.small, run, goal, max_iterations)
+            run = state.inner = InteriorPoint(polish=goal <= tol).step(state.small, run, goal, max_iterations)
         state.iterations += max(1, run.iterations - before)
         if run.status is None:
             return state

@@ -23,21 +23,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.curvature import least_curvature
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
-from sparseopt.losses import Quadratic
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
-from sparseopt.solvers.quadratic.interior_state import Interior, Sides, largest, memory
-from sparseopt.solvers.quadratic.long_factorisation import factorised, is_long
-from sparseopt.solvers.quadratic.newton_choice import newton_system
-from sparseopt.solvers.quadratic.presolve import presolve
+from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
+from sparseopt.solvers.quadratic.interior_state import largest
+from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
+from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_measure import excess
-from sparseopt.solvers.quadratic.quadratic_products import Products
-from sparseopt.solvers.quadratic.quadratic_program import equilibrated, quadratic_program, unfit
+from sparseopt.solvers.quadratic.quadratic_program import unfit
 from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
@@ -46,13 +43,16 @@ _LARGE = 1e3
 _MET = 1e-6
 # Residual from which a more accurate factorisation is tried before giving up.
 _NEAR = 1e-3
+# Proximal weights where there is no more accurate factorisation.
+_FIRM = 2e-9
 # Operations of one call of a kernel: a few hundredths of a second.
 _CHUNK = 2e8
+# How often an iteration passes over its numbers: solutions, their residuals and refinements for two directions.
+_PASSES = 60
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
-# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits,
-# and the proximal weight over it.
-_SLIGHT, _CONVEX = 1e-4, 2.0
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
+_SLIGHT = 1e-4
 # Relative size of a gap that is rounding: some units in the last place of the objective.
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
@@ -115,44 +115,16 @@ class InteriorPoint(Solver):
         return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
 
     def init(self, problem, w):
-        """Equilibrate, and find a point inside near the solution of the equalities."""
-        whole = quadratic_program(problem)
-        presolved = presolve(whole)
-        program = presolved.program
-        products = Products.of(program)
-        columns, rows, cost = scales = equilibrated(program, products)
-        (sides, ridge), m = Sides.of(program, *scales), rows.size
-        system = newton_system(program, products, scales, ridge, np.flatnonzero(sides.kind[:m] & EQUAL))
-        V, W, R, S = memory(sides, self.regularisation)
-        link = linked(system)
-        if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
-            # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
-            S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
-        state = Interior(
-            w=w,
-            presolved=presolved,
-            program=program,
-            products=products,
-            columns=columns,
-            rows=rows,
-            cost=cost,
-            has_rows=needs_multipliers(problem),
-            sides=sides,
-            system=system,
-            link=link,
-            V=V,
-            W=W,
-            R=R,
-            S=S,
-            chunk=_chunk(system),
-            shown=time.perf_counter(),
-        )
-        if np.logical_or.reduce(program.lower > program.upper):
-            # bounds that cross are their own proof
-            state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
-        elif presolved.ray is not None:
-            state.status, state.ray = Status.INFEASIBLE, presolved.ray
-        elif not is_long(system):
+        """Equilibrate, and find a point inside near the solution of the equalities, as far as that takes no time."""
+        return self._set_up(entry(problem, w, self.regularisation))
+
+    def _set_up(self, state):
+        """Go on with the set-up; the state that it makes once it is over."""
+        if not state.pieces.go_on():
+            return state
+        tolerance, state = state.tolerance, state.pieces.made
+        state.tolerance, state.chunk = tolerance, _chunk(state.system)
+        if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state
 
@@ -166,9 +138,12 @@ class InteriorPoint(Solver):
 
     def step(self, problem, state, tol, max_iterations):
         """Iterations until there is something to look at, or a few hundredths of a second are over."""
+        if isinstance(state, SettingUp):
+            return self._set_up(state)
         if not state.has_rows:
             tol = min(tol, _FINAL * state.tolerance * largest(state.program.q))
-        before = state.iterations
+        if state.looking is not None:
+            return self._looked(problem, state, kernels.GOING)
         # the first call of `iterate` only looks at the start
         is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
         if is_factored and (is_done := factorised(state)) is not True:
@@ -177,15 +152,21 @@ class InteriorPoint(Solver):
         if not state.begun:
             self._begin(state, is_factored=True)
             return state
+        before = state.iterations
         event = kernels.iterate(
             state.link, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
             self.refinements, self.step_fraction, self.polish, is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
-        _look(self, problem, state, tol, event)
-        if state.status is None and (
-            event == kernels.GOING or state.iterations - before >= max_iterations or _is_long_ago(state)
-        ):
+        state.looking = Pieces(_look(self, problem, state, tol, event))
+        return self._looked(problem, state, kernels.GOING if state.iterations - before >= max_iterations else event)
+
+    def _looked(self, problem, state, event):
+        """Go on with what follows from an event; the point is made the result from time to time."""
+        if not state.looking.go_on():
+            return state
+        state.looking = None
+        if state.status is None and (event == kernels.GOING or _is_long_ago(state)):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
         final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
@@ -204,27 +185,27 @@ def _is_long_ago(state):
 
 def _chunk(system):
     """Iterations of one call of the kernel."""
-    return int(min(max(_CHUNK / (system.work + 1e4), 1.0), 50.0))
+    return int(min(max(_CHUNK / (system.work + _PASSES * system.entries + 1e4), 1.0), 50.0))
 
 
 def _look(solver, problem, state, tol, event):
-    """What follows from the reason why the kernel stopped."""
+    """What follows from the reason why the kernel stopped, in pieces."""
     if event == kernels.HARDER:
         if not _is_harder(state):
-            state.S[kernels.POOR] = -np.inf
+            _firm(state.S)
     elif event == kernels.SOLVED:
         _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
         state.tried.clear()
         if solver.polish:
             # the exact point costs one factorisation more
-            _polish(state, problem, tol)
+            yield from _polish(state, problem, tol)
     elif event == kernels.POLISH:
-        _polish(state, problem, tol)
+        yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
         _look_for_rays(state, _multipliers(state)[0], problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
-        _give_up(solver, problem, state, tol)
+        yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
 
@@ -236,6 +217,13 @@ def _is_harder(state):
         return False
     state.system, state.link, state.chunk = harder, linked(harder), _chunk(harder)
     return True
+
+
+def _firm(S):
+    """Keep regularisation at a size with which systems are solved well: steps are shorter, and lead somewhere."""
+    S[kernels.POOR] = -np.inf
+    S[kernels.FINEST] = _FIRM
+    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
 
 def _multipliers(state):
@@ -256,18 +244,26 @@ def _box(state):
 
 
 def _polish(state, problem, tol, rounds=4):
-    """Newton steps on the active set that multipliers and slacks suggest."""
+    """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
     p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
     V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
     # relative to what curvature there is, so that little of it is not lost
     curvature = state.cost * _diagonal(state) * state.columns**2
     ridge = state.system.ridge * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
+    is_factored = is_long(state.system)
+    if is_factored:
+        # a limit may come before the pieces are over
+        _show(problem, state)
     for _ in range(rounds):
         code = polishing.guess(state.link, state.sides, V, W, R)
         if code in state.tried:
             return
         state.tried.add(code)
-        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS) < np.inf:
+        if is_factored:
+            polishing.hold(V, W, R, ridge)
+            if not (yield from factorised_in_pieces(state.system, W[kernels.DIAGONAL], R[kernels.LOOSE])):
+                return
+        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
@@ -287,7 +283,7 @@ def _give_up(solver, problem, state, tol):
     rows = _multipliers(state)[0]
     _keep_if_better(state, problem, state.x, rows, _box(state))
     if solver.polish and state.lowest > tol:
-        _polish(state, problem, tol)
+        yield from _polish(state, problem, tol)
     if (
         state.lowest > tol
         and not _is_exact(state, tol)
@@ -344,7 +340,9 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
     y = state.rows * rows / state.cost
     v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
+    violation, stationarity, gap, w, y, v = found = state.presolved.measured(state.products, w, y, v)
+    if state.has_rows and gap > state.tolerance >= max(violation, stationarity):
+        violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
         state.rest, state.gap = (violation, stationarity), gap / max(1.0, abs(state.presolved.objective(w)))

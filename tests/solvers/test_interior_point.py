@@ -7,7 +7,10 @@ from scipy.optimize import linprog
 
 import sparseopt as so
 from sparseopt.kernels.optimality import column_products, row_products
-from sparseopt.solvers.quadratic.quadratic_products import Matrix
+from sparseopt.solvers.quadratic.gap_closing import with_less_gap
+from sparseopt.solvers.quadratic.quadratic_measure import measure
+from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products
+from sparseopt.solvers.quadratic.quadratic_program import quadratic_program
 
 
 def small_program(seed):
@@ -133,3 +136,53 @@ def test_residuals_are_summed_in_the_order_of_the_indices():
         row_products(matrix, y, back)
         assert np.array_equal(out, M @ x)
         assert np.array_equal(back, M.T @ y)
+
+
+def far_program(side, scale, seed=4):
+    """A program whose objective is about 1e12 for a side of 1e6, and its solution with the multipliers of rows and bounds."""
+    rng = np.random.default_rng(seed)
+    p, m = 12, 3
+    A, w = np.round(rng.standard_normal((m, p)), 2), np.round(side * rng.random(p))
+    y, low = scale * rng.standard_normal(m), np.append(w[:4], np.full(p - 4, -np.inf))
+    v = -np.append(scale * rng.random(4), np.zeros(p - 4))
+    Q = np.diag(np.round(1.0 + rng.random(p), 1))
+    problem = so.Problem(
+        so.Quadratic(Q, -(Q @ w) - A.T @ y - v),
+        constraint=so.Intersection(so.LinearConstraint(A, A @ w, A @ w), so.Box(low, np.inf)),
+    )
+    return problem, w, y, v
+
+
+@pytest.mark.parametrize("off", [1e-9, -3e-10])
+def test_a_gap_closes_by_what_stationarity_has_room_for(off):
+    """The multipliers are nearly the best; an absolute gap of 1e-6 is a part of 1e18 of the objective."""
+    problem, w, y, v = far_program(1e6, 1e3)
+    program = quadratic_program(problem)
+    products = Products.of(program)
+    y[0] += 100.0 * off
+    found = measure(program, products, w, y, v)
+    assert found[2] > 1e-6 > found[1]
+    violation, stationarity, gap, *multipliers = with_less_gap(program, products, w, found, 1e-6)
+    assert measure(program, products, w, *multipliers)[:3] == (violation, stationarity, gap)
+    assert gap <= 1e-6
+    assert stationarity <= 0.5e-6
+
+
+def test_a_gap_that_stationarity_has_no_room_for_stays():
+    problem, w, y, v = far_program(1.0, 1.0)
+    program = quadratic_program(problem)
+    products = Products.of(program)
+    v[0] -= 1e-5
+    found = measure(program, products, w, y, v)
+    assert with_less_gap(program, products, w, found, 1e-6) is found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_absolute_gap_is_reached_where_the_objective_is_far_larger(seed):
+    problem, w, _, _ = far_program(1e6, 1e3, seed)
+    solution = so.solve(problem, so.InteriorPoint(), tol=1e-6)
+    program = quadratic_program(problem)
+    found = measure(program, Products.of(program), solution.w, solution.duals.rows, solution.duals.box)
+    assert solution.status is so.Status.CONVERGED
+    assert max(found[:3]) <= 1e-6
+    assert solution.w == pytest.approx(w, rel=1e-9)

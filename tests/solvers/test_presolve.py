@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sparseopt import L1, Box, InteriorPoint, Intersection, LinearConstraint, Problem, Quadratic, Status, Zero, solve
-from sparseopt.proofs.kkt import check_dual_ray, check_primal_ray, kkt_residuals
+from sparseopt.proofs.kkt import kkt_residuals
+from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.solution import Duals
 from sparseopt.solvers.quadratic.presolve import presolve
 from sparseopt.solvers.quadratic.quadratic_program import quadratic_program

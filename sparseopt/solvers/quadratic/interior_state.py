@@ -13,6 +13,7 @@ from sparseopt.kernels.equilibration import scale
 from sparseopt.kernels.linked import LinkedSystem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem
+from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import Presolved
 from sparseopt.solvers.quadratic.quadratic_products import Products
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
@@ -20,6 +21,8 @@ from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 _NONE = np.zeros(0, dtype=np.int64)
 # Proximal weights of coefficients and multipliers at the start.
 _RHO, _DELTA = 1e-6, 1e-4
+# How far their floor may fall, where systems are solved well.
+_FINEST = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,8 @@ class Interior(State):
     #: Whether the method has begun, and the step at which a long factorisation goes on, None before it.
     begun: bool = False
     done: int | None = None
+    #: What follows from the last event, while that is not over.
+    looking: Pieces | None = field(default=None, repr=False)
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
@@ -125,7 +130,7 @@ def memory(sides, floor):
     V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
     V[[kernels.POINT, kernels.SLACKS], size + n :] = 1.0
     W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.zeros(kernels.NUMBERS)
-    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = _RHO, _DELTA, floor
+    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR, kernels.FINEST]] = _RHO, _DELTA, floor, _FINEST
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
     S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
     S[[kernels.GUESS, kernels.POLISHED]] = np.nan

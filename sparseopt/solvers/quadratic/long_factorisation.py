@@ -36,6 +36,16 @@ def factorised(state):
     return True
 
 
+def factorised_in_pieces(system, D, E):
+    """Whether the factorisation for these diagonals went well, which is made in pieces."""
+    arrange(system, D, E)
+    done = 0
+    while 0 <= done < system.factor.steps:
+        done = factorise_piece(system.factor, system.diagonal, done, PIECE)
+        yield
+    return done >= 0 and bool(np.isfinite(system.factor.pivots).all())
+
+
 @kernel
 def arrange(system, D, E):
     """Put the diagonals of a factorisation in the order of elimination."""

@@ -5,6 +5,7 @@ import numpy as np
 from sparseopt.curvature import fills_up
 from sparseopt.solvers.quadratic import linear_systems
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem, dense_system, in_full
+from sparseopt.solvers.quadratic.pieces import at_once
 from sparseopt.solvers.quadratic.quadratic_products import Products, scaled_products
 from sparseopt.solvers.quadratic.sparse_newton import SparseNewtonSystem
 
@@ -14,13 +15,19 @@ _ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 
 def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
     """The cheapest Newton system for a program in scaled units, whose products in the user's are given."""
+    return at_once(newton_system_in_pieces(program, products, scales, ridge, equal))
+
+
+def newton_system_in_pieces(program, products, scales, ridge, equal):
+    """`newton_system`, in pieces."""
     if program.is_sparse:
         if program.matrix is None or not fills_up(program.matrix):
-            system = SparseNewtonSystem.of(program, scales, scaled_products(products, scales, ridge))
+            system = yield from SparseNewtonSystem.in_pieces(program, scales, scaled_products(products, scales, ridge))
             if not _fills_up(program, system):
                 return system
         program = in_full(program)
         products = Products.of(program)
+        yield
     return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
 
 

@@ -63,6 +63,11 @@ class NewtonSystem(Term):
         return type(self).__name__.removesuffix("System")
 
     @property
+    def entries(self):
+        """Numbers that one solution and its residual pass over."""
+        return self.products.entries
+
+    @property
     def ridge(self):
         """Regularisation of the system of an active set, which refinement undoes."""
         return 1e-9

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
+from sparseopt.solvers.quadratic.gap_closing import with_less_gap
 from sparseopt.solvers.quadratic.quadratic_measure import measure, slope_at
 from sparseopt.solvers.quadratic.quadratic_products import Products
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
@@ -58,6 +59,15 @@ class Presolved:
         w = self.w(w)
         *found, y, v = measure(self.whole, self.products, w, *self.multipliers(w, *found[3:]))
         return *found, w, y, v
+
+    def with_less_gap(self, products, w, found, tol):
+        """`found` of `measured` with less of a gap, where multipliers of the whole program have room for it."""
+        products = products if self.program is self.whole else self.products
+        violation, stationarity, gap, _, y, v = found
+        violation, stationarity, gap, y, v = with_less_gap(
+            self.whole, products, w, (violation, stationarity, gap, y, v), tol
+        )
+        return violation, stationarity, gap, w, y, v
 
     def w(self, w):
         """The coefficients of the whole program that those of the rest amount to."""

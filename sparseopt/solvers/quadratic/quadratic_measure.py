@@ -11,6 +11,12 @@ def measure(program, products, w, y, v=None):
     Multipliers `v` of the bounds are taken as given, but for those that pull on an infinite side
     and those of fixed coefficients; without them, those of coefficients on a bound are the best.
     """
+    violation, rest, gap, y, v = signed_measure(program, products, w, y, v)
+    return violation, rest, abs(gap), y, v
+
+
+def signed_measure(program, products, w, y, v=None):
+    """`measure` with the sign of the gap, positive where the objective is above its bound."""
     y = _pulling(y, program.row_lower, program.row_upper)
     image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
     column_products(products.A, w, image)
@@ -22,7 +28,9 @@ def measure(program, products, w, y, v=None):
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
     y = _pulling(y, program.row_lower, program.row_upper)
-    return _settled(program, (program.curve(w), program.A @ w, np.asarray(y @ program.A)), w, y, v)
+    products = program.curve(w), program.A @ w, np.asarray(y @ program.A)
+    violation, rest, gap, y, v = _settled(program, products, w, y, v)
+    return violation, rest, abs(gap), y, v
 
 
 def slope_at(program, products, w, y):
@@ -44,7 +52,7 @@ def _settled(program, products, w, y, v):
     )  # fmt: skip
     supports = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
     slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
-    gap = abs(float(w @ curved + program.q @ w) + slopes + supports)
+    gap = float(w @ curved + program.q @ w) + slopes + supports
     return violation, rest, gap, y, box
 
 

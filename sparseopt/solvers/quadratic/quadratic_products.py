@@ -11,6 +11,8 @@ from sparseopt.kernels.lapack import multiply
 
 # A product by BLAS takes an eighth of the time an entry that one by columns takes.
 _DENSITY = 8
+# Vectors of coefficients, of rows and of their sides that go with one product of each matrix.
+_VECTORS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,12 @@ class Products(Term):
             self.F.transposed_times(self.fitted, self.added)
             for j in range(x.size):
                 out[j] += self.added[j]
+
+    @property
+    def entries(self):
+        """Stored entries of the matrices, and what the vectors of a method amount to beside them."""
+        stored = sum(M.values.size + M.full.size for M in (self.P, self.F, self.A))
+        return stored + _VECTORS * (self.A.width + self.A.height + self.F.height)
 
     def coupled(self):
         """Coefficients in whose row the matrix has entries off the diagonal."""

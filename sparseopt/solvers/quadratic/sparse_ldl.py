@@ -12,6 +12,7 @@ from sparseopt._jit import Term, kernel
 from sparseopt.kernels import fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
+from sparseopt.solvers.quadratic.pieces import at_once
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
 _THICK = 40.0
@@ -35,27 +36,42 @@ class SparseLDL:
     """
 
     def __init__(self, indptr, indices, data, in_rows=False):
+        at_once(self.analyse(indptr, indices, data, in_rows))
+
+    @classmethod
+    def in_pieces(cls, indptr, indices, data):
+        """The same, made in pieces."""
+        return (yield from object.__new__(cls).analyse(indptr, indices, data, False))
+
+    def analyse(self, indptr, indices, data, in_rows):
+        """Order, analyse and allocate, in pieces."""
         self.size = indptr.size - 1
-        self.place = fill_reducing(indptr, indices)
+        self.place = yield from _ordered(indptr, indices)
         rows, values = np.empty(indices.size // 2, dtype=np.int64), np.empty(indices.size // 2)
         starts = np.empty_like(indptr)
         patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
         parent, counts, marks = (np.empty(self.size, dtype=np.int64) for _ in range(3))
+        yield
         ldl.elimination_tree(starts, rows, parent, counts, marks)
+        yield
         self.entries = int(counts.sum())
         self.operations = float(counts @ counts.astype(np.float64))
         self.factor: RowFactor | FrontFactor
         if in_rows or self.operations <= _THICK * self.entries:
             self.factor = RowFactor.of(starts, rows, values, parent, counts, marks)
-            return
+            return self
         order, child, sibling = (np.empty(self.size, dtype=np.int64) for _ in range(3))
         fronts.postorder(parent, child, sibling, order)
         self.place = order[self.place]
         patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
+        yield
         ldl.elimination_tree(starts, rows, parent, counts, marks)
+        yield
         lower = np.empty_like(indptr), np.empty_like(rows), np.empty_like(values)
         patterns.triangle(indptr, indices, data, self.place, -1, *lower)
+        yield
         self.factor = FrontFactor.of(starts, rows, lower, parent, counts)
+        return self
 
     def factorise(self, diagonal) -> bool:
         """Factorise with this diagonal; whether all pivots are finite and none is zero."""
@@ -206,6 +222,11 @@ def joined(blocks, size):
 
 def fill_reducing(indptr, indices):
     """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
+    return at_once(_ordered(indptr, indices))
+
+
+def _ordered(indptr, indices):
+    """`fill_reducing`, in pieces."""
     n = indptr.size - 1
     start, length, elements, weight, degree, owner, mark, after, before = np.empty((9, n), dtype=np.int64)
     head, bucket, place = np.full((3, n + 1), -1, dtype=np.int64)
@@ -222,6 +243,7 @@ def fill_reducing(indptr, indices):
             start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
             state, _ROUND,
         )  # fmt: skip
+        yield
     place = place[:n]
     ordering.finish(owner, place, bucket, full)
     return place

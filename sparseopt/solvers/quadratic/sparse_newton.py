@@ -31,15 +31,15 @@ class SparseNewtonSystem(NewtonSystem):
     x: np.ndarray = field(repr=False, metadata=MEMORY)
 
     @classmethod
-    def of(cls, program, scales, products):
-        """The system of a sparse program, from its products in scaled units."""
+    def in_pieces(cls, program, scales, products):
+        """The system of a sparse program, from its products in scaled units, in pieces."""
         p, n, m = program.q.size, products.F.height, products.A.height
         size = p + n + m
         blocks = [
             (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
         ]
         own = np.empty(size)
-        ldl = SparseLDL(*joined(blocks, size))
+        ldl = yield from SparseLDL.in_pieces(*joined(blocks, size))
         own_diagonal(products.P.starts, products.P.rows, products.P.values, products.ridge, n, own)
         return cls(
             products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
@@ -77,6 +77,11 @@ class SparseNewtonSystem(NewtonSystem):
             w[j] = x[self.place[j]]
         for i in range(t.size):
             nu[i] = x[self.place[first + i]]
+
+    @property
+    def entries(self):
+        """Numbers that one solution and its residual pass over."""
+        return self.products.entries + self.factor.values.size
 
     @property
     def ridge(self):

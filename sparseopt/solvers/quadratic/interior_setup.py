@@ -1,0 +1,87 @@
+"""What an interior point method does before its first iteration: presolve, scales, and a Newton system, in pieces."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import least_curvature
+from sparseopt.kernels import interior as kernels
+from sparseopt.kernels.conditions import EQUAL
+from sparseopt.kernels.linked import linked
+from sparseopt.losses import Quadratic
+from sparseopt.solution import Duals, Status
+from sparseopt.solvers.base import State
+from sparseopt.solvers.quadratic.interior_state import Interior, Sides, memory
+from sparseopt.solvers.quadratic.newton_choice import newton_system_in_pieces
+from sparseopt.solvers.quadratic.pieces import Pieces
+from sparseopt.solvers.quadratic.presolve import presolve
+from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_program import equilibrated, quadratic_program
+
+# Proximal weight over a little negative curvature.
+_CONVEX = 2.0
+
+
+@dataclass(kw_only=True)
+class SettingUp(State):
+    """A set-up that is not over: the start is the only point."""
+
+    pieces: Pieces = field(repr=False)
+
+    def account(self) -> str:
+        """What there is."""
+        return "setting up"
+
+
+def entry(problem, w, regularisation):
+    """The state at the start, whose multipliers are zero until there is a better point."""
+    whole, has_rows = quadratic_program(problem), needs_multipliers(problem)
+    duals = Duals(np.zeros(whole.row_lower.size), np.zeros(problem.n_features)) if has_rows else None
+    return SettingUp(w=w, duals=duals, pieces=Pieces(_set_up(problem, whole, w, duals, regularisation)))
+
+
+def _set_up(problem, whole, w, duals, regularisation):
+    """The state of a method that has not begun, in pieces."""
+    yield
+    presolved = presolve(whole)
+    yield
+    program = presolved.program
+    products = Products.of(program)
+    columns, rows, cost = scales = equilibrated(program, products)
+    yield
+    sides, ridge = Sides.of(program, *scales)
+    equal = np.flatnonzero(sides.kind[: rows.size] & EQUAL)
+    system = yield from newton_system_in_pieces(program, products, scales, ridge, equal)
+    V, W, R, S = memory(sides, regularisation)
+    if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+        # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
+        S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
+    state = Interior(
+        w=w,
+        duals=duals,
+        presolved=presolved,
+        program=program,
+        products=products,
+        columns=columns,
+        rows=rows,
+        cost=cost,
+        has_rows=duals is not None,
+        sides=sides,
+        system=system,
+        link=linked(system),
+        V=V,
+        W=W,
+        R=R,
+        S=S,
+        shown=time.perf_counter(),
+    )
+    if np.logical_or.reduce(program.lower > program.upper):
+        # bounds that cross are their own proof
+        state.status, state.ray = Status.INFEASIBLE, np.zeros(whole.row_lower.size + whole.q.size)
+    elif presolved.ray is not None:
+        state.status, state.ray = Status.INFEASIBLE, presolved.ray
+    return state
