@@ -21,6 +21,7 @@ from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
+from sparseopt.kernels.row_bounds import imply_bounds
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
 
@@ -348,9 +349,9 @@ def _sparse_cost(H, shift, unpaid):
 
 def _stand_alone(Q, at):
     """Whether rows of a matrix have no entries but on the diagonal, so that what is there is exact."""
-    rows = Q[at]
-    count = rows.count_nonzero() if sparse.issparse(rows) else np.count_nonzero(rows)
-    return count == at.size
+    if sparse.issparse(Q):  # its columns are its rows
+        return bool(np.all(np.diff(Q.indptr)[at] == 1))
+    return np.count_nonzero(Q[at]) == at.size
 
 
 def _hessian(loss):
@@ -391,18 +392,29 @@ def _implied_by_rows(form):
     lower, upper = form.lower.copy(), form.upper.copy()
     if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
         return lower, upper
+    if sparse.issparse(form.A):
+        return _implied_by_sparse_rows(sparse.csc_array(form.A), form)
     is_free = np.isinf(lower) & np.isinf(upper)
-    if not sparse.issparse(form.A) and np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
+    if np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
         return lower, upper  # whichever is asked for, another one of its row may be anything
-    entries = sparse.coo_array(form.A)
-    i, j, a = entries.coords[0], entries.coords[1], entries.data
-    i, j, a = i[a != 0], j[a != 0], a[a != 0]
+    i, j = np.nonzero(form.A)
+    a = form.A[i, j]
     least = _sum_of_others(i, np.where(a > 0, a * form.lower[j], a * form.upper[j]), form.row_lower.size)
     most = _sum_of_others(i, np.where(a > 0, a * form.upper[j], a * form.lower[j]), form.row_lower.size)
     first, second = (form.row_lower[i] - most) / a, (form.row_upper[i] - least) / a
     np.maximum.at(lower, j, np.where(a > 0, first, second))
     np.minimum.at(upper, j, np.where(a > 0, second, first))
     return lower, upper
+
+
+def _implied_by_sparse_rows(A, form):
+    bounds = np.array([form.lower, form.upper])
+    found, sums, infinities = bounds.copy(), np.zeros((2, A.shape[0])), np.zeros((2, A.shape[0]))
+    values = np.require(A.data, requirements="W")
+    imply_bounds(
+        A.indptr, A.indices, values, np.array([form.row_lower, form.row_upper]), bounds, sums, infinities, found
+    )  # fmt: skip
+    return found
 
 
 def _sum_of_others(rows, terms, n_rows):

@@ -117,15 +117,14 @@ def presolve(program) -> Presolved:
     nothing = Presolved(program, program)
     if not _has_something(program):
         return nothing
-    (m, p), A = program.A.shape, program.A
-    A = A if sparse.issparse(A) else sparse.csc_array(A)
-    by_rows, by_columns = _parts(sparse.csr_array(A)), _parts(A)
+    m, p = program.A.shape
     lower, upper, row_lower, row_upper = (
         side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
     )
-    sides = np.abs(np.array([row_lower, row_upper]))
-    scale = np.max(sides, axis=0, initial=1.0, where=np.isfinite(sides))
-    count = np.bincount(by_columns[1][by_columns[2] != 0], minlength=m)
+    by_columns = _parts(program.A if program.is_sparse else sparse.csc_array(program.A))
+    by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
+    scale, count = np.empty(m), np.zeros(m, np.int64)
+    kernels.lay_out(*by_columns, row_lower, row_upper, *by_rows, count, scale)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
     growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
     state = np.array([0, 0, -1, 0, -1])
@@ -174,7 +173,7 @@ def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, cou
 
 def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides."""
-    taken = program.curve(values)[kept]
+    taken = program.curve(values)[kept] if values.any() else 0.0
     matrix, factor, A = program.matrix, program.factor, program.A
     if kept.size < values.size or rows.size < A.shape[0]:
         A = _part(A, rows, kept)
