@@ -207,21 +207,10 @@ def joined(blocks, size):
 def fill_reducing(indptr, indices):
     """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
     n = indptr.size - 1
-    start, length, elements, weight, degree, owner, mark, after, before = np.empty((9, n), dtype=np.int64)
-    head, bucket, place = np.full((3, n + 1), -1, dtype=np.int64)
+    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.full((ordering.TALL, n + 1), -1)
     lists = np.empty(indices.size + 2 * n + 8, dtype=np.int64)
-    spare, state = np.empty_like(lists), np.zeros(5, dtype=np.int64)
+    spare, state = np.empty_like(lists), np.zeros(ordering.NUMBERS, dtype=np.int64)
     dense = max(16, int(10 * np.sqrt(n)))
-    ordering.prepare(
-        indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state
-    )
-    full = int(state[2])
-    left = n - full
-    while left:
-        left = ordering.eliminate(
-            start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
-            state, _ROUND,
-        )  # fmt: skip
-    place = place[:n]
-    ordering.finish(owner, place, bucket, full)
-    return place
+    while ordering.order(indptr, indices, dense, _ROUND, space, ends, lists, spare, state):  # in rounds, for Ctrl-C
+        pass
+    return ends[-1, :n]
