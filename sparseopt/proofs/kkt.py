@@ -21,7 +21,7 @@ from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
-from sparseopt.kernels.row_bounds import imply_bounds
+from sparseopt.kernels import sparse_rows
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
 
@@ -106,7 +106,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     y = _pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
     v = _pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
     loss, slope = _value_and_slope(problem.loss, w)
-    unbalanced = slope + form.ridge * w + y @ form.A + v
+    unbalanced = slope + form.ridge * w + _pull(y, form.A) + v
     rest = unbalanced - np.minimum(np.maximum(unbalanced, -form.alpha), form.alpha)
     ridge = float(form.ridge @ w**2) / 2
     objective = loss + float(form.alpha @ np.abs(w)) + ridge
@@ -239,7 +239,7 @@ def _stacked(rows, p):
         return np.zeros((0, p)), np.zeros(0), np.zeros(0)
     matrices, lower, upper = zip(*rows, strict=True)
     if any(sparse.issparse(A) for A in matrices):
-        A = sparse.vstack([sparse.csr_array(A) for A in matrices])
+        A = sparse.csc_array(sparse.vstack([sparse.csr_array(A) for A in matrices]))
     else:
         A = np.vstack(matrices)
     return A, np.concatenate(lower), np.concatenate(upper)
@@ -393,7 +393,7 @@ def _implied_by_rows(form):
     if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
         return lower, upper
     if sparse.issparse(form.A):
-        return _implied_by_sparse_rows(sparse.csc_array(form.A), form)
+        return _implied_by_sparse_rows(form.A, form)
     is_free = np.isinf(lower) & np.isinf(upper)
     if np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
         return lower, upper  # whichever is asked for, another one of its row may be anything
@@ -410,11 +410,23 @@ def _implied_by_rows(form):
 def _implied_by_sparse_rows(A, form):
     bounds = np.array([form.lower, form.upper])
     found, sums, infinities = bounds.copy(), np.zeros((2, A.shape[0])), np.zeros((2, A.shape[0]))
-    values = np.require(A.data, requirements="W")
-    imply_bounds(
-        A.indptr, A.indices, values, np.array([form.row_lower, form.row_upper]), bounds, sums, infinities, found
-    )  # fmt: skip
+    sides = np.array([form.row_lower, form.row_upper])
+    sparse_rows.imply_bounds(*_arrays(A), sides, bounds, sums, infinities, found)
     return found
+
+
+def _arrays(A):
+    """The arrays of a CSC matrix for kernels, which are compiled for those that may be written."""
+    return A.indptr, A.indices, A.data if A.data.flags.writeable else A.data.copy()
+
+
+def _pull(y, A):
+    """The product A'y."""
+    if not sparse.issparse(A):
+        return y @ A
+    out = np.empty(A.shape[1])
+    sparse_rows.pull(*_arrays(A), y, out)
+    return out
 
 
 def _sum_of_others(rows, terms, n_rows):

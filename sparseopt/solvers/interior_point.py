@@ -348,7 +348,9 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     violation, stationarity, gap, w, y, v = state.presolved.measured(state.products, w, y, v)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
-        state.rest, state.gap = (violation, stationarity), gap / max(1.0, abs(state.presolved.objective(w)))
+        # relative to the objective only where that matters
+        size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
+        state.rest, state.gap = (violation, stationarity), gap / size
         state.relative = max(violation, stationarity, state.gap)
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

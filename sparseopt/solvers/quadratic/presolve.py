@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.quadratic_measure import measure, slope_at
-from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_products import Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
 
@@ -121,7 +121,7 @@ def presolve(program) -> Presolved:
     lower, upper, row_lower, row_upper = (
         side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
     )
-    by_columns = _parts(program.A if program.is_sparse else sparse.csc_array(program.A))
+    by_columns = _parts(program.A) if program.is_sparse else compressed(program.A.T)
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
     kernels.lay_out(*by_columns, row_lower, row_upper, *by_rows, count, scale)
@@ -131,10 +131,9 @@ def presolve(program) -> Presolved:
     work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
     is_open = _reduced(*work, growth, forced_by, not np.any(program.alpha), queue, queued, log, state)
     kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
-    found = replace(
-        nothing, kept=kept, rows=rows, values=np.where(taken, lower, 0.0), by_rows=by_rows, log=log[: state[0]],
-        forced_by=forced_by,
-    )  # fmt: skip
+    found = Presolved(
+        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by
+    )
     if not is_open:
         ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
         # a proof that rounding has spoilt is none
@@ -145,15 +144,17 @@ def presolve(program) -> Presolved:
     # a program with nothing left is as well solved in full
     if kept.size == 0 or all(map(np.array_equal, sides, before)):
         return nothing
-    return replace(found, program=_rest(program, kept, rows, found.values, *sides), products=Products.of(program))
+    rest = _rest(program, kept, rows, found.values, *sides)
+    return replace(found, program=rest, products=Products.of(program))
 
 
 def _has_something(program):
     """Whether a look at all rows is worth it."""
-    if np.any(program.lower == program.upper):
+    is_large = program.is_sparse or program.A.size > _FEW
+    if (is_large and program.row_lower.size > 0) or np.any(program.lower == program.upper):
         return True
-    if program.is_sparse or program.A.size > _FEW:
-        return program.row_lower.size > 0
+    if is_large:
+        return False
     counts = np.count_nonzero(program.A, axis=1)
     return bool(np.any(counts <= 1) or np.any(np.isneginf(program.row_lower) & np.isposinf(program.row_upper)))
 

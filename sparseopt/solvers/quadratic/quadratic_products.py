@@ -1,5 +1,6 @@
 """Products with the matrices of a quadratic program, for kernels: by BLAS, or column by column where most entries are zero."""
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,15 +32,13 @@ class Matrix(Term):
         height, width = matrix.shape
         if sparse.issparse(matrix):
             starts, rows = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-            return cls(height, width, True, np.zeros((0, 0)), starts, rows, matrix.data)
+            return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
         columns = np.ascontiguousarray(matrix.T)
-        count = int(np.count_nonzero(matrix))
-        if _DENSITY * count > matrix.size:
+        if _DENSITY * np.count_nonzero(columns) > columns.size:
             nothing = np.zeros(0, dtype=np.int64)
             return cls(height, width, False, columns, nothing, nothing, np.zeros(0))
-        starts, rows, values = np.empty(width + 1, np.int64), np.empty(count, np.int64), np.empty(count)
-        compress(columns, starts, rows, values)
-        return cls(height, width, True, np.zeros((0, 0)), starts, rows, values)
+        starts, rows, values = compressed(columns)
+        return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=values)
 
     def times(self, x, out):
         """The product with x, into `out`."""
@@ -104,6 +103,21 @@ class Matrix(Term):
             columns, rows = np.nonzero(self.full)
             return rows, columns, self.full[columns, rows]
         return self.rows, np.repeat(np.arange(self.width), np.diff(self.starts)), self.values
+
+
+def compressed(columns):
+    """Starts, rows and values of the entries that are not zero, from an array of columns."""
+    width, count = len(columns), int(np.count_nonzero(columns))
+    starts, rows, values = np.empty(width + 1, np.int64), np.empty(count, np.int64), np.empty(count)
+    compress(np.ascontiguousarray(columns), starts, rows, values)
+    return starts, rows, values
+
+
+@functools.cache
+def _no_entries():
+    """A sparse matrix without entries, which knows its type."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return typed(Matrix(0, 0, True, np.zeros((0, 0)), nothing, nothing, np.zeros(0)))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Bounds on the coefficients of a program that its rows imply, given the bounds of the others in each row."""
+"""What certificates ask of sparse linear rows: their pull on the coefficients, and the bounds that they imply."""
 
 import math
 
@@ -18,6 +18,16 @@ def _without(total, count, own):
     if math.isinf(own):
         return total, count - 1
     return total - own, count
+
+
+@kernel
+def pull(starts, rows, values, y, out):
+    """The product A'y into `out`, from CSC arrays."""
+    for j in range(out.size):
+        total = 0.0
+        for t in range(starts[j], starts[j + 1]):
+            total += values[t] * y[rows[t]]
+        out[j] = total
 
 
 @kernel
