@@ -205,13 +205,13 @@ def _check_compressed(X, name):
     if X.format == "bsr":
         groups, inner = rows // X.blocksize[0], columns // X.blocksize[1]
     indptr, indices = X.indptr, X.indices
-    is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.all(np.diff(indptr) >= 0)
+    is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.logical_and.reduce(indptr[1:] >= indptr[:-1])
     if not is_pointer or indptr[-1] > min(indices.size, X.data.shape[0]):
         raise ValueError(
             f"{name} has a malformed {X.format.upper()} structure: indptr is not a monotone pointer array into indices; rebuild it."
         )
     used = indices[: indptr[-1]]
-    if used.size and (used.min() < 0 or used.max() >= inner):
+    if used.size and (np.minimum.reduce(used) < 0 or np.maximum.reduce(used) >= inner):
         raise ValueError(
             f"{name} has a malformed {X.format.upper()} structure: an index is out of bounds [0, {inner}); rebuild it."
         )

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
-from sparseopt.solvers.quadratic.quadratic_measure import measure, slope_at
+from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
 from sparseopt.solvers.quadratic.quadratic_products import Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
@@ -52,11 +52,12 @@ class Presolved:
 
         `w`, `y` and `v` are those of the rest, as are `products`; `v` is found where it is not given.
         """
-        found = measure(self.program, products, w, y, v)
-        if self.program is self.whole:
-            return *found[:3], w, *found[3:]
-        w = self.w(w)
-        *found, y, v = measure(self.whole, self.products, w, *self.multipliers(w, *found[3:]))
+        if self.program is not self.whole:
+            y, v = settled(self.program, products, w, y, v)
+            w = self.w(w)
+            y, v = self.multipliers(w, y, v)
+            products = self.products
+        *found, y, v = measure(self.whole, products, w, y, v)
         return *found, w, y, v
 
     def w(self, w):

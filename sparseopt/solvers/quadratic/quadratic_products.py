@@ -27,6 +27,11 @@ class Matrix(Term):
     values: np.ndarray = field(repr=False)
 
     @classmethod
+    def empty(cls, height, width):
+        """A sparse matrix without entries."""
+        return _changed(_no_entries(), height=height, width=width, starts=np.zeros(width + 1, dtype=np.int64))
+
+    @classmethod
     def of(cls, matrix):
         """The matrix in the cheaper storage."""
         height, width = matrix.shape
@@ -147,9 +152,11 @@ class Products(Term):
     def of(cls, program):
         """The products of a program."""
         p = program.q.size
-        F = Matrix.of(np.zeros((0, p)) if program.factor is None else program.factor)
-        P = Matrix.of(np.zeros((p, p)) if program.matrix is None else program.matrix)
-        return typed(cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p)))
+        F = Matrix.empty(0, p) if program.factor is None else Matrix.of(program.factor)
+        P = Matrix.empty(p, p) if program.matrix is None else Matrix.of(program.matrix)
+        return alike(
+            cls, P=P, F=F, ridge=program.ridge, A=Matrix.of(program.A), fitted=np.empty(F.height), added=np.empty(p)
+        )
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -193,3 +200,23 @@ def _changed(term, **changes):
     copy = object.__new__(type(term))
     copy.__dict__.update(term.__dict__, **changes)
     return copy
+
+
+# What a term of a class knows of its compiled type, by the class and the variant.
+_KINDS: dict[tuple, dict] = {}
+
+
+def alike(cls, *variant, **fields):
+    """A term of a class all of whose terms, of the same variant, have one compiled type, which is found once.
+
+    Small programs have some ten terms, and to look for the type of each takes as long as an iteration.
+    """
+    term = object.__new__(cls)
+    term.__dict__.update(fields)
+    known = _KINDS.get((cls, *variant))
+    if known is None:
+        typed(term)
+        _KINDS[cls, *variant] = {name: value for name, value in term.__dict__.items() if name not in fields}
+    else:
+        term.__dict__.update(known)
+    return term

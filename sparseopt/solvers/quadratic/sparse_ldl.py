@@ -12,6 +12,7 @@ from sparseopt._jit import Term, kernel
 from sparseopt.kernels import fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
+from sparseopt.solvers.quadratic.quadratic_products import alike
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
 _THICK = 40.0
@@ -111,9 +112,10 @@ class RowFactor(LDLFactor):
         patterns.add_up(counts, starts)
         entries = int(starts[-1])
         filled, path = np.empty((2, size), dtype=np.int64)
-        return cls(
-            size, matrix_starts, matrix_rows, matrix_values, parent, starts, np.empty(entries, dtype=np.int64),
-            np.empty(entries), np.empty(size), filled, np.empty(size), path, marks,
+        return alike(
+            cls, steps=size, matrix_starts=matrix_starts, matrix_rows=matrix_rows, matrix_values=matrix_values,
+            parent=parent, starts=starts, rows=np.empty(entries, dtype=np.int64), values=np.empty(entries),
+            pivots=np.empty(size), filled=filled, row=np.empty(size), path=path, marks=marks,
         )  # fmt: skip
 
     def factorise(self, diagonal, done, work):
