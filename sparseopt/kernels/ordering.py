@@ -192,47 +192,18 @@ def _close(me, begin, length, weight, degree, mark, head, after, before, lists, 
         mark[me] = -1
 
 
-def _strip(indptr, indices, degree, weight, place, bucket):
-    """Give variables with one neighbour at most, leaves of the graph, the first places, in place; returns their number.
-
-    Without them others become leaves. Their elimination fills nothing; `bucket` is work space, and weights become 0.
-    """
-    count, found = 0, 0
-    for i in range(degree.size):
-        degree[i] = indptr[i + 1] - indptr[i]
-        if degree[i] <= 1:
-            bucket[found] = i
-            found += 1
-    while count < found:
-        i = bucket[count]
-        place[i], weight[i] = count, 0
-        count += 1
-        for t in range(indptr[i], indptr[i + 1]):
-            j = indices[t]
-            if weight[j] > 0:
-                degree[j] -= 1
-                if degree[j] == 1:
-                    bucket[found] = j
-                    found += 1
-    return count
-
-
-def _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, bucket,
-             place, lists, state):  # fmt: skip
+def _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
+             state):  # fmt: skip
     """Lists of a symmetric pattern without its diagonal, into the arrays after `dense`.
 
-    Variables with more neighbours than `dense` are left out, and come last; leaves have their places already.
+    Variables with more neighbours than `dense` are left out, and come last.
     """
     size, end = start.size, 0
     for i in range(size):
         head[i], after[i], before[i], owner[i], elements[i], mark[i] = -1, -1, -1, -1, 0, 1
-        weight[i] = 1
-    state[_DONE], state[_LEAST], state[_STAMP] = _strip(indptr, indices, degree, weight, place, bucket), 0, 2
-    for i in range(size):
-        bucket[i] = -1
-        if weight[i] > 0 and degree[i] > dense:
-            weight[i] = 0
-            state[_FULL] += 1
+        weight[i] = 0 if indptr[i + 1] - indptr[i] > dense else 1
+        state[_FULL] += 1 - weight[i]
+    state[_DONE], state[_LEAST], state[_STAMP] = 0, 0, 2
     for i in range(size):
         start[i] = end
         if weight[i] == 0:
@@ -305,8 +276,8 @@ def order(indptr, indices, dense, most, space, ends, lists, spare, state):
     )  # fmt: skip
     head, bucket, place = ends[0], ends[1], ends[2, : start.size]
     if state[_STAMP] == 0:
-        _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, bucket,
-                 place, lists, state)  # fmt: skip
+        _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
+                 state)  # fmt: skip
     left = _eliminate(start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists,
                       spare, state, most)  # fmt: skip
     if left == 0:
