@@ -4,16 +4,11 @@ The program has m rows and p coefficients, `size` = m + p pairs of sides, and sl
 Slacks s, multipliers z, springs and right-hand sides of the inequalities lie flat: lower sides of rows and
 coefficients, then upper sides, then t - w and t + w of each slope. A vector of all conditions holds w, t, y (a
 multiplier for each row that is an equality) and z, one after the other; `parts` takes it apart. `kind` of each
-pair has bit 1 for a lower side, 2 for an upper, 4 where both agree (no inequality then); `places` are those of the
-inequalities that there are, in order.
+pair has bit 1 for a lower side, 2 for an upper, 4 where both agree (no inequality then).
 """
 
 import math
 
-import numpy as np
-
-# Unsigned indices spare numba the test for negative ones.
-U = np.uint64
 LOWER, UPPER, EQUAL = 1, 2, 4
 # Stands for an infinite diagonal: a row without sides, a coefficient that does not move.
 OUT = 1e12
@@ -38,10 +33,9 @@ def largest(v):
 
 
 def springs(sides, s, z, delta, weight):
-    """Weight 1 / (s / z + delta) of each inequality into `weight`, which is zero where there is none."""
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        weight[i] = 1.0 / (s[i] / z[i] + delta)
+    """Weight 1 / (s / z + delta) of each inequality, zero where there is none, into `weight`."""
+    for i in range(s.size):
+        weight[i] = 1.0 / (s[i] / z[i] + delta) if sides.active[i] else 0.0
 
 
 def diagonals(sides, weight, rho, delta, extra, D, E):
@@ -134,21 +128,17 @@ def missing(sides, weight, rho, delta, right, found, curved, pulled, bounds, ima
     for j in range(p):
         less_w[j] = 0.0 if kind[m + j] & EQUAL else on_w[j] - (curved[j] + rho * dw[j] + pulled[j] + bounds[j])
         most = max(most, abs(less_w[j]))
-    for i in range(h.size):
-        less_h[i] = 0.0
-    for k in range(sides.places.size - 2 * n):
-        i = sides.places[k]
-        j = i if i < size else i - size
-        step = image[j] if j < m else dw[j - m]
-        less_h[i] = h[i] - ((step if i < size else -step) + dz[i] / weight[i]) if weight[i] > 0.0 else 0.0
+    for i in range(size):
+        step = image[i] if i < m else dw[i - m]
+        less_h[i] = h[i] - (step + dz[i] / weight[i]) if weight[i] > 0.0 else 0.0
+        less_h[size + i] = h[size + i] - (dz[size + i] / weight[size + i] - step) if weight[size + i] > 0.0 else 0.0
     for k in range(n):
         i, j, w = 2 * size + k, 2 * size + n + k, dw[sloped[k]]
         less_t[k] = on_t[k] - (rho * dt[k] - dz[i] - dz[j])
         most = max(most, abs(less_t[k]))
         less_h[i] = h[i] - (dt[k] - w + dz[i] / weight[i])
         less_h[j] = h[j] - (dt[k] + w + dz[j] / weight[j])
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
+    for i in range(h.size):
         most = max(most, abs(less_h[i]) * min(1.0, weight[i]))
     return most
 
@@ -195,41 +185,41 @@ def residuals(sides, point, s, curved, pulled, bounds, image, on):
 def predict(sides, s, z, dz, ds):
     """Change of slacks for sigma = 0 into `ds`; returns the sum of the products at the nearest sides."""
     primal, dual, ahead = 1.0, 1.0, 0.0
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        ds[i] = -s[i] - s[i] / z[i] * dz[i]
-        if ds[i] < 0.0:
-            primal = min(primal, -s[i] / ds[i])
-        if dz[i] < 0.0:
-            dual = min(dual, -z[i] / dz[i])
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        ahead += (s[i] + primal * ds[i]) * (z[i] + dual * dz[i])
+    for i in range(s.size):
+        if sides.active[i]:
+            ds[i] = -s[i] - s[i] / z[i] * dz[i]
+            if ds[i] < 0.0:
+                primal = min(primal, -s[i] / ds[i])
+            if dz[i] < 0.0:
+                dual = min(dual, -z[i] / dz[i])
+    for i in range(s.size):
+        if sides.active[i]:
+            ahead += (s[i] + primal * ds[i]) * (z[i] + dual * dz[i])
     return ahead
 
 
 def correct(sides, s, z, ds, dz, target, on_slacks, h):
     """Products that remain to be reached into `ds`, and the right-hand side of slacks into `h`."""
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        ds[i] = target - s[i] * z[i] - ds[i] * dz[i]
-        h[i] = on_slacks[i] + ds[i] / z[i]
+    for i in range(s.size):
+        if sides.active[i]:
+            ds[i] = target - s[i] * z[i] - ds[i] * dz[i]
+            h[i] = on_slacks[i] + ds[i] / z[i]
 
 
 def advance(sides, s, z, products, dz, fraction):
     """Move s and z, in place; returns the steps and the sum of the products."""
     primal, dual, total = 1.0, 1.0, 0.0
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        products[i] = (products[i] - s[i] * dz[i]) / z[i]
-        if products[i] < 0.0:
-            primal = min(primal, -s[i] / products[i])
-        if dz[i] < 0.0:
-            dual = min(dual, -z[i] / dz[i])
+    for i in range(s.size):
+        if sides.active[i]:
+            products[i] = (products[i] - s[i] * dz[i]) / z[i]
+            if products[i] < 0.0:
+                primal = min(primal, -s[i] / products[i])
+            if dz[i] < 0.0:
+                dual = min(dual, -z[i] / dz[i])
     primal, dual = fraction * primal, fraction * dual
-    for k in range(sides.places.size):
-        i = U(sides.places[k])
-        s[i] = max(s[i] + primal * products[i], LEAST)
-        z[i] = max(z[i] + dual * dz[i], LEAST)
-        total += s[i] * z[i]
+    for i in range(s.size):
+        if sides.active[i]:
+            s[i] = max(s[i] + primal * products[i], LEAST)
+            z[i] = max(z[i] + dual * dz[i], LEAST)
+            total += s[i] * z[i]
     return primal, dual, total

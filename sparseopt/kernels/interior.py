@@ -89,8 +89,8 @@ def left_over(system, sides, V, W, R, rho, delta, right, found, less):
     size = missing(
         sides, parts(sides, V[WEIGHT])[3], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less
     )
-    # a maximum passes over NaN, a sum does not; all else that was found follows from these two
-    return size if math.isfinite(largest(dw) + largest(dy)) else math.inf
+    # a maximum passes over NaN, a sum does not
+    return size if math.isfinite(largest(found)) else math.inf
 
 
 def direction(system, sides, V, W, R, S, refinements, allowed):
@@ -105,26 +105,27 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
     goal = 1e-13 * scale if is_rough else max(1e-13 * scale, min(allowed, _ROUGH * scale))
     size, rounds = math.inf, 0
     while True:
-        to = better if rounds > 0 else found
-        solved(system, sides, V, W, R, rho, error if rounds > 0 else right, to)
-        if is_trusted:
-            size = 0.0 if math.isfinite(largest(found)) else math.inf
-            break
+        solved(system, sides, V, W, R, rho, error if rounds > 0 else right, better)
         if rounds > 0:
             for i in range(found.size):
                 better[i] += found[i]
-        there = left_over(system, sides, V, W, R, rho, delta, right, to, error)
+        if is_trusted:
+            size = 0.0 if math.isfinite(largest(better)) else math.inf
+            break
+        there = left_over(system, sides, V, W, R, rho, delta, right, better, error)
         if rounds == 0:
             S[ROUGH] = there / scale
         elif not there < size:
             break
-        else:
-            for i in range(found.size):
-                found[i] = better[i]
+        for i in range(found.size):
+            found[i] = better[i]
         is_slow, size = there > 0.3 * size, there
         rounds += 1
         if is_slow or size <= goal or rounds > refinements:
             break
+    if is_trusted:
+        for i in range(found.size):
+            found[i] = better[i]
     if size > max(goal, 1e-7 * scale):
         S[POOR] += 1.0
     return math.isfinite(size)
@@ -191,9 +192,8 @@ def guess_stood(sides, V, S):
     """For how many iterations the active set that multipliers and slacks suggest has stood; kept as a hash."""
     s, z = parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3]
     code = 0
-    for k in range(sides.places.size):
-        i = sides.places[k]
-        if z[i] > s[i]:
+    for i in range(s.size):
+        if sides.active[i] and z[i] > s[i]:
             code = (code * _FACTOR + i + 1) & _MASK
     if code == S[GUESS]:
         S[STOOD] += 1.0

@@ -32,7 +32,6 @@ class Sides(Term):
     #: Coefficients with a slope.
     sloped: np.ndarray
     active: np.ndarray
-    places: np.ndarray
     count: int
     q: np.ndarray
     alpha: np.ndarray
@@ -60,8 +59,7 @@ class Sides(Term):
         if slopes:
             active = np.append(active, np.ones(2 * slopes, dtype=bool))
         sides = alike(
-            cls, low=both[0], high=both[1], kind=kind, sloped=sloped, active=active,
-            places=np.flatnonzero(active), count=count + 2 * slopes, q=q,
+            cls, low=both[0], high=both[1], kind=kind, sloped=sloped, active=active, count=count + 2 * slopes, q=q,
             alpha=alpha, units=units, cost=cost,
         )  # fmt: skip
         return sides, ridge
