@@ -5,7 +5,12 @@ import scipy
 from scipy import sparse
 
 from sparseopt.losses.base import kept
+from sparseopt.losses.quadratic import symmetry_of
 
+# What `symmetry_of` says of a diagonal matrix.
+_DIAGONAL = 2
+# Up to this size the factor of a full matrix is made sooner than a sparse one.
+_FEW = 200
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
 # Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
@@ -17,21 +22,26 @@ def least_curvature(loss) -> float:
 
     From the data of a `Quadratic` alone, and found once for each.
     """
-    return kept(loss, "_least_curvature", lambda: _negative_curvature(loss.Q.matrix))
+    return kept(loss, "_least_curvature", lambda: _negative_curvature(loss.Q))
 
 
-def _negative_curvature(matrix):
-    scale = np.max(np.abs(matrix.diagonal()), initial=0.0)
+def _negative_curvature(Q):
+    matrix = Q.matrix
+    diagonal = matrix.diagonal()
+    scale = np.maximum.reduce(np.abs(diagonal), initial=0.0)
     shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
-    matrix = _double(matrix)
-    if sparse.issparse(matrix) and fills_up(matrix):
-        matrix = matrix.toarray()
     if sparse.issparse(matrix):
-        if matrix.nnz == np.count_nonzero(matrix.diagonal()):
-            return float(np.min(matrix.diagonal(), initial=0.0))
-        if _is_dominant(matrix, shift):
+        kind, margins = symmetry_of(Q)
+        if kind == _DIAGONAL:
+            return float(np.minimum.reduce(diagonal, initial=0.0))
+        # no eigenvalue is below the least margin (Gershgorin, 1931)
+        if kind and np.minimum.reduce(margins, initial=0.0) >= -shift:
             return 0.0
-        return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
+        matrix = _double(matrix)
+        if matrix.shape[0] > _FEW and not fills_up(matrix):
+            return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
+        matrix = matrix.toarray()
+    matrix = _double(matrix)
     shifted = np.array(matrix, order="F")
     shifted.flat[:: matrix.shape[0] + 1] += shift
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
@@ -51,13 +61,6 @@ def _has_small_eigenvalue(matrix):
     matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
     spectrum = np.linalg.eigvalsh(_double(matrix))
     return bool(spectrum.size and spectrum[0] <= 1e-3 * spectrum[-1])
-
-
-def _is_dominant(matrix, shift):
-    """Whether the diagonal outweighs each row's other entries, up to the shift (Gershgorin, 1931)."""
-    _, columns = entries_of(matrix)
-    size = np.bincount(columns, np.abs(matrix.data), minlength=matrix.shape[0])
-    return bool(np.all(2 * matrix.diagonal() - size >= -shift))
 
 
 def fills_up(matrix):

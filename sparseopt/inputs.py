@@ -154,20 +154,24 @@ def _sparse_design(X, name):
             f"{name} has data type {X.dtype}; only real data is supported (complex or object data is not)."
         )
     kind = np.float32 if X.dtype in (np.float16, np.float32) else np.float64
-    part = X if X.format == "csc" else X.tocsc()
-    canonical = sparse.csc_array((part.data, part.indices, part.indptr), shape=X.shape)
-    if not _is_canonical(canonical):
-        canonical = canonical.copy()
-        canonical.sum_duplicates()
-    data = np.ascontiguousarray(canonical.data, dtype=kind)
+    data, indices, indptr = _canonical_parts(X if X.format == "csc" else X.tocsc())
+    data = np.ascontiguousarray(data, dtype=kind)
     if not _is_tame(data):
-        filled = np.flatnonzero(np.diff(canonical.indptr))
-        starts = canonical.indptr[filled]
-        _check_columns_of_entries(data, filled, starts, kind, name)
+        filled = np.flatnonzero(np.diff(indptr))
+        _check_columns_of_entries(data, filled, indptr[filled], kind, name)
     index = np.int32 if data.size < np.iinfo(np.int32).max else np.int64
-    return CSC(
-        data, canonical.indices.astype(index, copy=False), canonical.indptr.astype(index, copy=False), X.shape[0]
-    )
+    return CSC(data, indices.astype(index, copy=False), indptr.astype(index, copy=False), X.shape[0])
+
+
+def _canonical_parts(X):
+    """Entries, row numbers and pointers of a CSC matrix, sorted and without duplicates: its own, or those of a copy."""
+    count = X.indptr[-1]
+    data, indices, indptr = X.data[:count], X.indices[:count], X.indptr
+    if _is_canonical(indices, indptr):
+        return data, indices, indptr
+    copy = sparse.csc_array((data, indices, indptr), shape=X.shape, copy=True)
+    copy.sum_duplicates()
+    return copy.data, copy.indices, copy.indptr
 
 
 def _is_tame(data):
@@ -177,14 +181,13 @@ def _is_tame(data):
     return all(size.min() >= SMALLEST[kind] and size.max() <= LARGEST[kind] for size in sizes)
 
 
-def _is_canonical(matrix):
+def _is_canonical(indices, indptr):
     """Whether the row numbers of each column increase; scipy's own test takes ten times as long."""
-    ends = matrix.indptr[1:-1]
-    indices = matrix.indices[: matrix.indptr[-1]]
+    ends = indptr[1:-1]
     increases = indices[1:] > indices[:-1]
     # from one column to the next they may fall
     increases[ends[(ends > 0) & (ends < indices.size)] - 1] = True
-    return bool(np.all(increases))
+    return bool(np.logical_and.reduce(increases))
 
 
 def _check_columns_of_entries(data, filled, starts, kind, name):
@@ -202,13 +205,13 @@ def _check_compressed(X, name):
     if X.format == "bsr":
         groups, inner = rows // X.blocksize[0], columns // X.blocksize[1]
     indptr, indices = X.indptr, X.indices
-    is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.all(np.diff(indptr) >= 0)
+    is_pointer = indptr.size == groups + 1 and indptr[0] == 0 and np.logical_and.reduce(indptr[1:] >= indptr[:-1])
     if not is_pointer or indptr[-1] > min(indices.size, X.data.shape[0]):
         raise ValueError(
             f"{name} has a malformed {X.format.upper()} structure: indptr is not a monotone pointer array into indices; rebuild it."
         )
     used = indices[: indptr[-1]]
-    if used.size and (used.min() < 0 or used.max() >= inner):
+    if used.size and (np.minimum.reduce(used) < 0 or np.maximum.reduce(used) >= inner):
         raise ValueError(
             f"{name} has a malformed {X.format.upper()} structure: an index is out of bounds [0, {inner}); rebuild it."
         )

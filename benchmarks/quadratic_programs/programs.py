@@ -129,6 +129,15 @@ def generated(scale=1):
         yield _huber(size // 4, rng)
 
 
+def regressions(sizes):
+    """The lasso, Huber's regression and support vectors with these numbers of features."""
+    for n in sizes:
+        rng = np.random.default_rng(n)
+        yield _lasso(n, rng)
+        yield _huber(n, rng)
+        yield _support_vectors(n, rng)
+
+
 def large():
     """The same kinds with up to 100,000 variables, and the control of linear systems."""
     rng = np.random.default_rng(1)

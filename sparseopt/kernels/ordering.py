@@ -12,8 +12,11 @@ is merged or eliminated, and negative while it is being joined; `mark` is -1 for
 
 from sparseopt._jit import kernel
 
-# Places in `state`: where lists end, the least degree, the number of variables done, the stamp of marks, the size of the element.
-_END, _LEAST, _DONE, _STAMP, _SIZE = 0, 1, 2, 3, 4
+# Places in `state`: where lists end, the least degree, the number of variables done, the stamp of marks, the size of
+# the element, and how many variables are full; there are so many. All are zero before the first call.
+_END, _LEAST, _DONE, _STAMP, _SIZE, _FULL, NUMBERS = 0, 1, 2, 3, 4, 5, 6
+# Rows of `space`, and of `ends`, which have one entry more.
+WIDE, TALL = 9, 3
 
 
 def _file(i, degree, head, after, before):
@@ -171,9 +174,9 @@ def _merge(begin, end, start, length, elements, weight, owner, mark, after, befo
             i = after[i]
 
 
-def _close(me, begin, length, weight, degree, mark, head, after, before, lists, state):
-    """File what is left of the new element by its degree."""
-    n, size, to, end = weight.size, state[_SIZE], begin, begin + length[me]
+def _close(me, begin, length, weight, degree, mark, head, after, before, lists, state, n):
+    """File what is left of the new element by its degree; n variables are to be eliminated in all."""
+    size, to, end = state[_SIZE], begin, begin + length[me]
     for t in range(begin, end):
         i = lists[t]
         if weight[i] == 0:
@@ -189,23 +192,22 @@ def _close(me, begin, length, weight, degree, mark, head, after, before, lists, 
         mark[me] = -1
 
 
-@kernel
-def prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
-            state):  # fmt: skip
+def _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
+             state):  # fmt: skip
     """Lists of a symmetric pattern without its diagonal, into the arrays after `dense`.
 
-    Variables with more neighbours than `dense` are left out: they come last.
+    Variables with more neighbours than `dense` are left out, and come last.
     """
     size, end = start.size, 0
     for i in range(size):
         head[i], after[i], before[i], owner[i], elements[i], mark[i] = -1, -1, -1, -1, 0, 1
         weight[i] = 0 if indptr[i + 1] - indptr[i] > dense else 1
+        state[_FULL] += 1 - weight[i]
     state[_DONE], state[_LEAST], state[_STAMP] = 0, 0, 2
     for i in range(size):
         start[i] = end
         if weight[i] == 0:
             length[i], degree[i] = 0, 0
-            state[_DONE] += 1
             continue
         for t in range(indptr[i], indptr[i + 1]):
             j = indices[t]
@@ -217,14 +219,13 @@ def prepare(indptr, indices, dense, start, length, elements, weight, degree, own
     state[_END] = end
 
 
-@kernel
-def eliminate(start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
-              state, most):  # fmt: skip
-    """Eliminate up to `most` variables of least degree, in place; returns how many are left.
+def _eliminate(start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
+               state, most):  # fmt: skip
+    """Eliminate up to `most` variables of least degree, in place, all but the full ones; returns how many are left.
 
     The first of those that are eliminated together finds its position in `place`; the others have an owner.
     """
-    n = start.size
+    n = start.size - state[_FULL]
     for _ in range(most):
         if state[_DONE] >= n:
             break
@@ -232,7 +233,7 @@ def eliminate(start, length, elements, weight, degree, owner, mark, head, after,
             state[_LEAST] += 1
         me = head[state[_LEAST]]
         _unfile(me, degree[me], head, after, before)
-        if state[_END] + n > lists.size:
+        if state[_END] + start.size > lists.size:
             _tidy(start, length, lists, spare, state)
         weight[me] = -weight[me]
         begin = _joined(me, start, length, elements, weight, degree, mark, head, after, before, lists, state)
@@ -241,20 +242,15 @@ def eliminate(start, length, elements, weight, degree, owner, mark, head, after,
         _merge(begin, end, start, length, elements, weight, owner, mark, after, before, bucket, lists, state)
         place[me] = state[_DONE]
         state[_DONE] -= weight[me]
-        _close(me, begin, length, weight, degree, mark, head, after, before, lists, state)
+        _close(me, begin, length, weight, degree, mark, head, after, before, lists, state, n)
     return n - state[_DONE]
 
 
-@kernel
-def finish(owner, place, bucket, full):
-    """Positions of all variables into `place`, where those of the first of each group are, less the `full` ones'.
-
-    Full ones come last. `bucket` is work space.
-    """
+def _finish(owner, place, bucket, full):
+    """Positions of all variables into `place`, where those of the first of each group are; `full` ones come last."""
     n = place.size
     for i in range(n):
         if place[i] >= 0:
-            place[i] -= full
             bucket[i] = place[i] + 1
     last = n - full
     for i in range(n):
@@ -267,3 +263,23 @@ def finish(owner, place, bucket, full):
                 root = owner[root]
             place[i] = bucket[root]
             bucket[root] += 1
+
+
+@kernel
+def order(indptr, indices, dense, most, space, ends, lists, spare, state):
+    """Go on with an order of a symmetric pattern without its diagonal for up to `most` variables, in place.
+
+    Returns how many are left. Once none is, the position of each variable is in the last row of `ends`.
+    """
+    start, length, elements, weight, degree, owner, mark, after, before = (
+        space[0], space[1], space[2], space[3], space[4], space[5], space[6], space[7], space[8],
+    )  # fmt: skip
+    head, bucket, place = ends[0], ends[1], ends[2, : start.size]
+    if state[_STAMP] == 0:
+        _prepare(indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists,
+                 state)  # fmt: skip
+    left = _eliminate(start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists,
+                      spare, state, most)  # fmt: skip
+    if left == 0:
+        _finish(owner, place, bucket, state[_FULL])
+    return left

@@ -75,3 +75,29 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
         for t in range(indptr[j], indptr[j + 1]):
             if indices[t] == j:
                 own[j] += data[t]
+
+
+@kernel
+def symmetry(matrix, unread, margins):
+    """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
+
+    Each diagonal entry less the sizes of the others of its column goes into `margins`; `unread` is work space.
+    """
+    indptr, indices, data, found = matrix.indptr, matrix.indices, matrix.data, 2
+    for j in range(unread.size):
+        unread[j], margins[j] = indptr[j + 1], 0.0
+        for t in range(indptr[j], indptr[j + 1]):
+            i = indices[t]
+            margins[j] += data[t] if i == j else -abs(data[t])
+            if i > j:
+                unread[j] = min(unread[j], t)
+            elif i < j:
+                # what column i has at row j must be the first of its entries that nothing has matched yet
+                k, found = unread[i], 1
+                if k == indptr[i + 1] or indices[k] != j or data[k] != data[t]:
+                    return 0
+                unread[i] += 1
+    for j in range(unread.size):
+        if unread[j] != indptr[j + 1]:
+            return 0
+    return found

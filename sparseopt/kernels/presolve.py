@@ -35,6 +35,33 @@ def keep(starts, rows, values, columns, place, to_starts, to_rows, to_values):
     return count
 
 
+@kernel
+def lay_out(tops, rows, entries, row_lower, row_upper, starts, columns, values, count, scale):
+    """A by rows, from A by columns, its number of entries that are not zero, and the size of its sides, in place.
+
+    `starts` begins with zeros, and so does `count`.
+    """
+    m = row_lower.size
+    for t in range(rows.size):
+        starts[rows[t] + 1] += 1
+        count[rows[t]] += int(entries[t] != 0.0)
+    for i in range(m):
+        scale[i] = 1.0
+        for side in (row_lower[i], row_upper[i]):
+            if math.isfinite(side):
+                scale[i] = max(scale[i], abs(side))
+        starts[i + 1] += starts[i]
+    for j in range(tops.size - 1):
+        for t in range(tops[j], tops[j + 1]):
+            to = starts[rows[t]]
+            columns[to], values[to] = j, entries[t]
+            starts[rows[t]] += 1
+    # each start has moved to where the next row begins
+    for i in range(m, 0, -1):
+        starts[i] = starts[i - 1]
+    starts[0] = 0
+
+
 def _note(log, state, kind, row, column, low, high):
     at = state[LOGGED]
     log[at, 0], log[at, 1], log[at, 2], log[at, 3], log[at, 4] = kind, row, column, low, high

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from sparseopt.designs import CSC, Dense, Design
 from sparseopt.inputs import as_design, as_targets
-from sparseopt.losses.base import Loss, rebuilt
+from sparseopt.kernels.patterns import symmetry
+from sparseopt.losses.base import Loss, kept, rebuilt
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,10 @@ class Quadratic(Loss):
         Q = as_design(Q, "Q")
         if Q.shape[0] != Q.shape[1]:
             raise ValueError(f"Q must be square, got shape {Q.shape}.")
-        if not _is_symmetric(Q.matrix):
+        if not _is_symmetric(Q):
             raise ValueError("Q must be symmetric; pass (Q + Q.T) / 2, which has the same quadratic form.")
         diagonal = Q.matrix.diagonal()
-        if np.any(diagonal < 0):
+        if np.minimum.reduce(diagonal) < 0:
             j = int(np.flatnonzero(diagonal < 0)[0])
             raise ValueError(
                 f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required."
@@ -131,14 +132,23 @@ def quadratic_model(Q, c):
     return model
 
 
-def _is_symmetric(matrix):
-    if sparse.issparse(matrix):
-        by_rows = matrix.tocsr()
-        parts = ((getattr(M, part) for M in (matrix, by_rows)) for part in ("indptr", "indices", "data"))
-        if all(np.array_equal(*pair) for pair in parts):
+def symmetry_of(Q):
+    """What `kernels.patterns.symmetry` says of a sparse design, found once: its number, and the margins."""
+    return kept(Q, "_symmetry", lambda: _symmetry(Q))
+
+
+def _symmetry(Q):
+    margins = np.empty(Q.shape[1])
+    return symmetry(Q, np.empty(margins.size, dtype=np.int64), margins), margins
+
+
+def _is_symmetric(Q):
+    if isinstance(Q, CSC):
+        if symmetry_of(Q)[0]:
             return True
-    elif np.array_equal(matrix, matrix.T):
+    elif np.array_equal(Q.matrix, Q.matrix.T):
         return True
+    matrix = Q.matrix
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)
     return difference.max() <= 100 * np.finfo(matrix.dtype).eps * largest

@@ -20,6 +20,7 @@ from scipy import sparse
 from sparseopt.conjugates import convex_form
 from sparseopt.curvature import factorised, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
+from sparseopt.kernels import sparse_rows
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.proofs.rows_and_bounds import form_of, is_polyhedron, largest, pulling, support
@@ -79,7 +80,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     y = pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
     v = pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
     loss, slope = _value_and_slope(problem.loss, w)
-    unbalanced = slope + form.ridge * w + y @ form.A + v
+    unbalanced = slope + form.ridge * w + _pull(y, form.A) + v
     rest = unbalanced - np.minimum(np.maximum(unbalanced, -form.alpha), form.alpha)
     ridge = float(form.ridge @ w**2) / 2
     objective = loss + float(form.alpha @ np.abs(w)) + ridge
@@ -202,9 +203,9 @@ def _sparse_cost(H, shift, unpaid):
 
 def _stand_alone(Q, at):
     """Whether rows of a matrix have no entries but on the diagonal, so that what is there is exact."""
-    rows = Q[at]
-    count = rows.count_nonzero() if sparse.issparse(rows) else np.count_nonzero(rows)
-    return count == at.size
+    if sparse.issparse(Q):  # its columns are its rows
+        return bool(np.all(np.diff(Q.indptr)[at] == 1))
+    return np.count_nonzero(Q[at]) == at.size
 
 
 def _hessian(loss):
@@ -244,18 +245,41 @@ def _implied_by_rows(form):
     lower, upper = form.lower.copy(), form.upper.copy()
     if not 0 < form.A.shape[0] * form.A.shape[1] <= _LARGEST_ROW_SCAN:
         return lower, upper
+    if sparse.issparse(form.A):
+        return _implied_by_sparse_rows(form.A, form)
     is_free = np.isinf(lower) & np.isinf(upper)
-    if not sparse.issparse(form.A) and np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
+    if np.all(np.count_nonzero(form.A[:, is_free], axis=1) >= 2):
         return lower, upper  # whichever is asked for, another one of its row may be anything
-    entries = sparse.coo_array(form.A)
-    i, j, a = entries.coords[0], entries.coords[1], entries.data
-    i, j, a = i[a != 0], j[a != 0], a[a != 0]
+    i, j = np.nonzero(form.A)
+    a = form.A[i, j]
     least = _sum_of_others(i, np.where(a > 0, a * form.lower[j], a * form.upper[j]), form.row_lower.size)
     most = _sum_of_others(i, np.where(a > 0, a * form.upper[j], a * form.lower[j]), form.row_lower.size)
     first, second = (form.row_lower[i] - most) / a, (form.row_upper[i] - least) / a
     np.maximum.at(lower, j, np.where(a > 0, first, second))
     np.minimum.at(upper, j, np.where(a > 0, second, first))
     return lower, upper
+
+
+def _implied_by_sparse_rows(A, form):
+    bounds = np.array([form.lower, form.upper])
+    found, sums, infinities = bounds.copy(), np.zeros((2, A.shape[0])), np.zeros((2, A.shape[0]))
+    sides = np.array([form.row_lower, form.row_upper])
+    sparse_rows.imply_bounds(*_arrays(A), sides, bounds, sums, infinities, found)
+    return found
+
+
+def _arrays(A):
+    """The arrays of a CSC matrix for kernels, which are compiled for those that may be written."""
+    return A.indptr, A.indices, A.data if A.data.flags.writeable else A.data.copy()
+
+
+def _pull(y, A):
+    """The product A'y."""
+    if not sparse.issparse(A):
+        return y @ A
+    out = np.empty(A.shape[1])
+    sparse_rows.pull(*_arrays(A), y, out)
+    return out
 
 
 def _sum_of_others(rows, terms, n_rows):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import convex_form, l1_arrays
-from sparseopt.designs import CenteredDense, Dense, held_curvature
+from sparseopt.designs import CSC, CenteredDense, Dense, held_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram_newton import minimise_on_gram
 from sparseopt.losses import LeastSquares
@@ -27,6 +27,8 @@ _LOST = 16 * float(np.finfo(np.float64).eps)
 _PRODUCTS = 200_000
 # What the kernel gets in place of X and its means where the Gram matrix is there.
 _NOTHING = np.empty((2, 2), order="F"), np.empty(2)
+# Entries of a sparse X, zeros counted, up to which its Gram matrix takes less time than choosing a working set.
+_IN_FULL = 200_000
 # Calls after which the working set has the rest.
 _PATIENCE = 10
 # Roundings of its mean by which the entries of a constant column may seem to differ.
@@ -64,10 +66,12 @@ class GramDescent(Solver):
         loss = problem.loss
         if type(loss) is not LeastSquares:
             return f"it keeps a Gram matrix, which {type(loss).__name__} has not"
-        if type(loss.X) not in (Dense, CenteredDense) or loss.dtype != np.float64:
-            return "it needs a dense X in float64"
+        if type(loss.X) not in (Dense, CenteredDense, CSC) or loss.dtype != np.float64:
+            return "it needs X in float64, dense, or sparse without an intercept"
         if loss.X.shape[1] > _FEW:
             return f"it takes at most {_FEW} features"
+        if type(loss.X) is CSC and loss.X.n_rows * loss.X.shape[1] > _IN_FULL:
+            return f"it makes a sparse X full, and takes at most {_IN_FULL} entries of it, zeros counted"
         term = problem.proximal
         form = None if term is None else convex_form(term, loss.X.shape[1])
         if type(form) is not SeparableForm:

@@ -194,12 +194,13 @@ def _look(solver, problem, state, tol, event):
         if not _is_harder(state):
             _firm(state.S)
     elif event == kernels.SOLVED:
-        _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
         # from here an active set that failed before may be solved for
         state.tried.clear()
         if solver.polish:
             # the exact point costs one factorisation more
             yield from _polish(state, problem, tol)
+        if state.lowest > tol:
+            _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
     elif event == kernels.POLISH:
         yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
@@ -334,7 +335,7 @@ def _look_for_rays(state, rows, p):
 def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
     """Take the scaled point for the result where it lowers the residual, or that is `enough`; returns the residual."""
     program, sides, p = state.program, state.sides, problem.n_features
-    w = np.clip(state.columns * x, program.lower, program.upper)
+    w = np.minimum(np.maximum(state.columns * x, program.lower), program.upper)
     # what lies on a scaled bound lies on the bound itself, which rounding would miss
     low, high = sides.low[state.rows.size :], sides.high[state.rows.size :]
     w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
@@ -345,7 +346,9 @@ def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
         violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
     if residual < state.lowest or residual <= enough:
-        state.rest, state.gap = (violation, stationarity), gap / max(1.0, abs(state.presolved.objective(w)))
+        # relative to the objective only where that matters
+        size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
+        state.rest, state.gap = (violation, stationarity), gap / size
         state.relative = max(violation, stationarity, state.gap)
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

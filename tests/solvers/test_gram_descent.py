@@ -137,12 +137,30 @@ def test_what_the_lasso_proves_is_what_the_general_formulas_prove(size):
     assert here.distance == form.subgradient_distance(w, here.slope).max()
 
 
+def test_a_little_sparse_design_is_as_good_as_a_dense_one():
+    random = np.random.default_rng(8)
+    X = random.standard_normal((N, P)) * (random.random((N, P)) < 0.2)
+    y, weights = X[:, 0] - X[:, 1] + random.standard_normal(N), random.uniform(0.1, 2.0, N)
+    for given in (None, weights):
+        dense, little = (
+            so.solve(so.Problem(so.LeastSquares(kind, y, given), so.L1(0.01)), tol=1e-10)
+            for kind in (X, sparse.csc_array(X))
+        )
+        assert "GramDescent" in little.solver
+        little.require(gap=1e-10)
+        np.testing.assert_allclose(little.w, dense.w, atol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
         (so.Problem(so.LeastSquares(np.ones((3, 101)), np.ones(3)), so.L1(0.1)), "at most 100 features"),
         (so.Problem(so.LeastSquares(np.ones((3, 2), dtype=np.float32), np.ones(3)), so.L1(0.1)), "float64"),
-        (so.Problem(so.LeastSquares(sparse.csc_array(np.eye(3)), np.ones(3)), so.L1(0.1)), "dense"),
+        (
+            so.Problem(so.LeastSquares(sparse.csc_array(np.eye(3)), np.ones(3), intercept=True), so.L1(0.1)),
+            "without an intercept",
+        ),
+        (so.Problem(so.LeastSquares(sparse.csc_array((3000, 70)), np.ones(3000)), so.L1(0.1)), "entries of it"),
         (so.Problem(so.LeastSquares(np.eye(3), np.ones(3)), so.MCP(0.1)), "convex penalty"),
         (so.Problem(so.LeastSquares(np.eye(3), np.ones(3)), so.L1(0.0)), "on every coefficient"),
         (so.Problem(so.Huber(np.eye(3), np.ones(3)), so.L1(0.1)), "Gram matrix"),

@@ -343,3 +343,16 @@ def test_any_feasible_bounded_problem_is_solved_and_proven(solver, seed, p, m, r
     certificate = assert_optimal(problem, solver, tol=1e-7).certificate
     # a residual of tol may cost as much in each of p coefficients of up to this size
     assert certificate.gap <= 1e-7 * (p * size + 1.0) * max(1.0, abs(certificate.objective)) * 2
+
+
+def test_the_dual_of_support_vectors_is_a_lasso_in_a_box():
+    """As docs/howto/solve_quadratic_programs.md has it: both objectives meet, sparse data as well as dense."""
+    rng = np.random.default_rng(11)
+    A, C = rng.standard_normal((200, 6)), 0.3
+    G = np.sign(A[:, 0] + rng.standard_normal(200))[:, None] * A
+    for rows in (G, sparse.csr_array(G)):
+        loss = LeastSquares(rows.T, C * G.sum(axis=0))
+        a = C - solve(Problem(loss, L1(1 / 6), Box(0.0, C)), tol=1e-10).w
+        w = G.T @ a
+        primal = w @ w / 2 + C * np.maximum(1.0 - G @ w, 0.0).sum()
+        assert primal == pytest.approx(a.sum() - w @ w / 2, rel=1e-7)

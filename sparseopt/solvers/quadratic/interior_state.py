@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, typed
+from sparseopt._jit import Term
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.equilibration import scale
@@ -15,7 +15,7 @@ from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import Presolved
-from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_products import Products, alike
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -61,7 +61,11 @@ class Sides(Term):
         sloped = np.flatnonzero((alpha > 0) & (kind[m:] & EQUAL == 0)) if slopes else _NONE
         if slopes:
             active = np.append(active, np.ones(2 * slopes, dtype=bool))
-        return typed(cls(both[0], both[1], kind, sloped, active, count + 2 * slopes, q, alpha, units, cost)), ridge
+        sides = alike(
+            cls, low=both[0], high=both[1], kind=kind, sloped=sloped, active=active, count=count + 2 * slopes, q=q,
+            alpha=alpha, units=units, cost=cost,
+        )  # fmt: skip
+        return sides, ridge
 
 
 @dataclass(kw_only=True)
@@ -120,7 +124,7 @@ class Interior(State):
 
     def account(self) -> str:
         """The factorisation in use."""
-        mu, rho, delta = self.S[[kernels.MU, kernels.RHO, kernels.DELTA]]
+        mu, rho, delta = self.S[kernels.MU], self.S[kernels.RHO], self.S[kernels.DELTA]
         return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
 
 
@@ -128,14 +132,24 @@ def memory(sides, floor):
     """V, W, R and S of a method that has not begun."""
     p, size, n = sides.q.size, sides.kind.size, sides.sloped.size
     V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
-    V[[kernels.POINT, kernels.SLACKS], size + n :] = 1.0
-    W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.zeros(kernels.NUMBERS)
-    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR, kernels.FINEST]] = _RHO, _DELTA, floor, _FINEST
+    V[kernels.POINT, size + n :] = V[kernels.SLACKS, size + n :] = 1.0
+    W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), _AT_START.copy()
+    S[kernels.FLOOR] = floor
+    return V, W, R, S
+
+
+def _at_start():
+    """The numbers of a method that has not begun, but for the floor."""
+    S = np.zeros(kernels.NUMBERS)
+    S[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, _FINEST
     S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
     S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
     S[[kernels.GUESS, kernels.POLISHED]] = np.nan
     S[[kernels.ROUGH, kernels.DRIFT]] = np.inf
-    return V, W, R, S
+    return S
+
+
+_AT_START = _at_start()
 
 
 def largest(vector):

@@ -15,8 +15,8 @@ from scipy import sparse
 
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
-from sparseopt.solvers.quadratic.quadratic_measure import measure, slope_at
-from sparseopt.solvers.quadratic.quadratic_products import Products
+from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
+from sparseopt.solvers.quadratic.quadratic_products import Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
 
@@ -53,11 +53,12 @@ class Presolved:
 
         `w`, `y` and `v` are those of the rest, as are `products`; `v` is found where it is not given.
         """
-        found = measure(self.program, products, w, y, v)
-        if self.program is self.whole:
-            return *found[:3], w, *found[3:]
-        w = self.w(w)
-        *found, y, v = measure(self.whole, self.products, w, *self.multipliers(w, *found[3:]))
+        if self.program is not self.whole:
+            y, v = settled(self.program, products, w, y, v)
+            w = self.w(w)
+            y, v = self.multipliers(w, y, v)
+            products = self.products
+        *found, y, v = measure(self.whole, products, w, y, v)
         return *found, w, y, v
 
     def with_less_gap(self, products, w, found, tol):
@@ -127,25 +128,23 @@ def presolve(program) -> Presolved:
     nothing = Presolved(program, program)
     if not _has_something(program):
         return nothing
-    (m, p), A = program.A.shape, program.A
-    A = A if sparse.issparse(A) else sparse.csc_array(A)
-    by_rows, by_columns = _parts(sparse.csr_array(A)), _parts(A)
+    m, p = program.A.shape
     lower, upper, row_lower, row_upper = (
         side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
     )
-    sides = np.abs(np.array([row_lower, row_upper]))
-    scale = np.max(sides, axis=0, initial=1.0, where=np.isfinite(sides))
-    count = np.bincount(by_columns[1][by_columns[2] != 0], minlength=m)
+    by_columns = _parts(program.A) if program.is_sparse else compressed(program.A.T)
+    by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
+    scale, count = np.empty(m), np.zeros(m, np.int64)
+    kernels.lay_out(*by_columns, row_lower, row_upper, *by_rows, count, scale)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
     growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
     state = np.array([0, 0, -1, 0, -1])
     work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
     is_open = _reduced(*work, growth, forced_by, not np.any(program.alpha), queue, queued, log, state)
     kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
-    found = replace(
-        nothing, kept=kept, rows=rows, values=np.where(taken, lower, 0.0), by_rows=by_rows, log=log[: state[0]],
-        forced_by=forced_by,
-    )  # fmt: skip
+    found = Presolved(
+        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by
+    )
     if not is_open:
         ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
         # a proof that rounding has spoilt is none
@@ -156,15 +155,17 @@ def presolve(program) -> Presolved:
     # a program with nothing left is as well solved in full
     if kept.size == 0 or all(map(np.array_equal, sides, before)):
         return nothing
-    return replace(found, program=_rest(program, kept, rows, found.values, *sides), products=Products.of(program))
+    rest = _rest(program, kept, rows, found.values, *sides)
+    return replace(found, program=rest, products=Products.of(program))
 
 
 def _has_something(program):
     """Whether a look at all rows is worth it."""
-    if np.any(program.lower == program.upper):
+    is_large = program.is_sparse or program.A.size > _FEW
+    if (is_large and program.row_lower.size > 0) or np.any(program.lower == program.upper):
         return True
-    if program.is_sparse or program.A.size > _FEW:
-        return program.row_lower.size > 0
+    if is_large:
+        return False
     counts = np.count_nonzero(program.A, axis=1)
     return bool(np.any(counts <= 1) or np.any(np.isneginf(program.row_lower) & np.isposinf(program.row_upper)))
 
@@ -184,7 +185,7 @@ def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, cou
 
 def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides."""
-    taken = program.curve(values)[kept]
+    taken = program.curve(values)[kept] if values.any() else 0.0
     matrix, factor, A = program.matrix, program.factor, program.A
     if kept.size < values.size or rows.size < A.shape[0]:
         A = _part(A, rows, kept)

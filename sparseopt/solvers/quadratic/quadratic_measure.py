@@ -18,19 +18,23 @@ def measure(program, products, w, y, v=None):
 def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
     y = _pulling(y, program.row_lower, program.row_upper)
-    image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
-    column_products(products.A, w, image)
-    row_products(products.A, y, pulled)
-    _curve(program, products, w, curved)
-    return _settled(program, (curved, image, pulled), w, y, v)
+    parts = _products(program, products, w, y)
+    violation, rest, box = _settled(program, parts, w, y, v)
+    return violation, rest, _gap(program, parts[0], w, y, box), y, box
+
+
+def settled(program, products, w, y, v=None):
+    """The multipliers that `measure` gives."""
+    y = _pulling(y, program.row_lower, program.row_upper)
+    return y, _settled(program, _products(program, products, w, y), w, y, v)[2]
 
 
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
     y = _pulling(y, program.row_lower, program.row_upper)
-    products = program.curve(w), program.A @ w, np.asarray(y @ program.A)
-    violation, rest, gap, y, v = _settled(program, products, w, y, v)
-    return violation, rest, abs(gap), y, v
+    parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
+    violation, rest, box = _settled(program, parts, w, y, v)
+    return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
 
 
 def slope_at(program, products, w, y):
@@ -50,10 +54,23 @@ def _settled(program, products, w, y, v):
         program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
         v is not None, curved, image, pulled,
     )  # fmt: skip
-    supports = _support(y, program.row_lower, program.row_upper) + _support(box, program.lower, program.upper)
+    return violation, rest, box
+
+
+def _gap(program, curved, w, y, v):
+    """What the objective at w has above that of the dual."""
+    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
     slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
-    gap = float(w @ curved + program.q @ w) + slopes + supports
-    return violation, rest, gap, y, box
+    return float(w @ curved + program.q @ w) + slopes + supports
+
+
+def _products(program, products, w, y):
+    """The products P w, A w and A'y."""
+    image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
+    column_products(products.A, w, image)
+    row_products(products.A, y, pulled)
+    _curve(program, products, w, curved)
+    return curved, image, pulled
 
 
 def _curve(program, products, w, out):

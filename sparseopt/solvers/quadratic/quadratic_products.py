@@ -1,5 +1,6 @@
 """Products with the matrices of a quadratic program, for kernels: by BLAS, or column by column where most entries are zero."""
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,8 @@ from sparseopt._jit import Term, kernel, typed
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 # A product by BLAS takes an eighth of the time an entry that one by columns takes.
 _DENSITY = 8
 # Vectors of coefficients, of rows and of their sides that go with one product of each matrix.
@@ -28,20 +31,23 @@ class Matrix(Term):
     values: np.ndarray = field(repr=False)
 
     @classmethod
+    def empty(cls, height, width):
+        """A sparse matrix without entries."""
+        return _changed(_no_entries(), height=height, width=width, starts=np.zeros(width + 1, dtype=np.int64))
+
+    @classmethod
     def of(cls, matrix):
         """The matrix in the cheaper storage."""
         height, width = matrix.shape
         if sparse.issparse(matrix):
             starts, rows = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-            return cls(height, width, True, np.zeros((0, 0)), starts, rows, matrix.data)
+            return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
         columns = np.ascontiguousarray(matrix.T)
-        count = int(np.count_nonzero(matrix))
-        if _DENSITY * count > matrix.size:
+        if _DENSITY * np.count_nonzero(columns) > columns.size:
             nothing = np.zeros(0, dtype=np.int64)
             return cls(height, width, False, columns, nothing, nothing, np.zeros(0))
-        starts, rows, values = np.empty(width + 1, np.int64), np.empty(count, np.int64), np.empty(count)
-        compress(columns, starts, rows, values)
-        return cls(height, width, True, np.zeros((0, 0)), starts, rows, values)
+        starts, rows, values = compressed(columns)
+        return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=values)
 
     def times(self, x, out):
         """The product with x, into `out`."""
@@ -51,9 +57,10 @@ class Matrix(Term):
         for i in range(self.height):
             out[i] = 0.0
         for j in range(self.width):
-            if x[j] != 0.0:
-                for k in range(self.starts[j], self.starts[j + 1]):
-                    out[self.rows[k]] += self.values[k] * x[j]
+            known = x[j]
+            if known != 0.0:
+                for k in range(U(self.starts[j]), U(self.starts[j + 1])):
+                    out[U(self.rows[k])] += self.values[k] * known
 
     def transposed_times(self, y, out):
         """The product of the transpose with y, into `out`."""
@@ -62,8 +69,8 @@ class Matrix(Term):
             return
         for j in range(self.width):
             total = 0.0
-            for k in range(self.starts[j], self.starts[j + 1]):
-                total += self.values[k] * y[self.rows[k]]
+            for k in range(U(self.starts[j]), U(self.starts[j + 1])):
+                total += self.values[k] * y[U(self.rows[k])]
             out[j] = total
 
     def row_squares(self, squares, out):
@@ -72,8 +79,8 @@ class Matrix(Term):
             out[i] = 0.0
         for j in range(self.width):
             if self.is_sparse:
-                for k in range(self.starts[j], self.starts[j + 1]):
-                    out[self.rows[k]] += self.values[k] * self.values[k] * squares[j]
+                for k in range(U(self.starts[j]), U(self.starts[j + 1])):
+                    out[U(self.rows[k])] += self.values[k] * self.values[k] * squares[j]
             else:
                 for i in range(self.height):
                     out[i] += self.full[j, i] * self.full[j, i] * squares[j]
@@ -83,8 +90,8 @@ class Matrix(Term):
         for j in range(self.width):
             total = 0.0
             if self.is_sparse:
-                for k in range(self.starts[j], self.starts[j + 1]):
-                    total += self.values[k] * self.values[k] * row_squares[self.rows[k]]
+                for k in range(U(self.starts[j]), U(self.starts[j + 1])):
+                    total += self.values[k] * self.values[k] * row_squares[U(self.rows[k])]
             else:
                 for i in range(self.height):
                     total += self.full[j, i] * self.full[j, i] * row_squares[i]
@@ -106,6 +113,21 @@ class Matrix(Term):
             columns, rows = np.nonzero(self.full)
             return rows, columns, self.full[columns, rows]
         return self.rows, np.repeat(np.arange(self.width), np.diff(self.starts)), self.values
+
+
+def compressed(columns):
+    """Starts, rows and values of the entries that are not zero, from an array of columns."""
+    width, count = len(columns), int(np.count_nonzero(columns))
+    starts, rows, values = np.empty(width + 1, np.int64), np.empty(count, np.int64), np.empty(count)
+    compress(np.ascontiguousarray(columns), starts, rows, values)
+    return starts, rows, values
+
+
+@functools.cache
+def _no_entries():
+    """A sparse matrix without entries, which knows its type."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return typed(Matrix(0, 0, True, np.zeros((0, 0)), nothing, nothing, np.zeros(0)))
 
 
 @kernel
@@ -135,9 +157,11 @@ class Products(Term):
     def of(cls, program):
         """The products of a program."""
         p = program.q.size
-        F = Matrix.of(np.zeros((0, p)) if program.factor is None else program.factor)
-        P = Matrix.of(np.zeros((p, p)) if program.matrix is None else program.matrix)
-        return typed(cls(P, F, program.ridge, Matrix.of(program.A), np.empty(F.height), np.empty(p)))
+        F = Matrix.empty(0, p) if program.factor is None else Matrix.of(program.factor)
+        P = Matrix.empty(p, p) if program.matrix is None else Matrix.of(program.matrix)
+        return alike(
+            cls, P=P, F=F, ridge=program.ridge, A=Matrix.of(program.A), fitted=np.empty(F.height), added=np.empty(p)
+        )
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -187,3 +211,23 @@ def _changed(term, **changes):
     copy = object.__new__(type(term))
     copy.__dict__.update(term.__dict__, **changes)
     return copy
+
+
+# What a term of a class knows of its compiled type, by the class and the variant.
+_KINDS: dict[tuple, dict] = {}
+
+
+def alike(cls, *variant, **fields):
+    """A term of a class all of whose terms, of the same variant, have one compiled type, which is found once.
+
+    Small programs have some ten terms, and to look for the type of each takes as long as an iteration.
+    """
+    term = object.__new__(cls)
+    term.__dict__.update(fields)
+    known = _KINDS.get((cls, *variant))
+    if known is None:
+        typed(term)
+        _KINDS[cls, *variant] = {name: value for name, value in term.__dict__.items() if name not in fields}
+    else:
+        term.__dict__.update(known)
+    return term

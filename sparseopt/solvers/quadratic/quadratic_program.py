@@ -77,26 +77,19 @@ def quadratic_program(problem) -> QuadraticProgram:
     A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
     lower, upper = np.maximum(lower, separable.lower), np.minimum(upper, separable.upper)
     keeps_zeros = _prefers_sparse(problem.loss, A)
-    A = sparse.csc_array(A) if keeps_zeros else _dense(A)
+    A = _columns(A) if keeps_zeros else _dense(A)
     match problem.loss:
         case Quadratic(Q=Q, c=c):
             matrix = _double(Q.matrix)
-            matrix = sparse.csc_array(matrix) if keeps_zeros else _dense(matrix)
+            matrix = _columns(matrix) if keeps_zeros else _dense(matrix)
             parts = (matrix, None, ridge, c.astype(np.float64))
         case LeastSquares():
             parts = _least_squares(problem.loss, ridge, A.shape[0], keeps_zeros)
     extra = parts[3].size - p
     if extra:
         A = sparse.csc_array((A.data, A.indices, np.append(A.indptr, A.indptr[-1])), shape=(A.shape[0], p + 1))
-    return QuadraticProgram(
-        *parts,
-        A,
-        row_lower,
-        row_upper,
-        np.append(lower, np.full(extra, -np.inf)),
-        np.append(upper, np.full(extra, np.inf)),
-        np.append(alpha, np.zeros(extra)),
-    )
+        lower, upper, alpha = np.append(lower, -np.inf), np.append(upper, np.inf), np.append(alpha, 0.0)
+    return QuadraticProgram(*parts, A, row_lower, row_upper, lower, upper, alpha)
 
 
 def unfit(problem, slight=0.0) -> str | None:
@@ -220,8 +213,15 @@ def _prefers_sparse(loss, A):
 
 def _double(matrix):
     if sparse.issparse(matrix):
-        return sparse.csc_array(matrix, dtype=np.float64)
+        return _columns(matrix, np.float64)
     return np.asarray(matrix, dtype=np.float64)
+
+
+def _columns(matrix, dtype=None):
+    """The matrix as a CSC array; itself where it is one of that type."""
+    if type(matrix) is sparse.csc_array and dtype in (None, matrix.dtype):
+        return matrix
+    return sparse.csc_array(matrix, dtype=dtype)
 
 
 def _dense(matrix):

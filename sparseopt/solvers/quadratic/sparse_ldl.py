@@ -13,6 +13,7 @@ from sparseopt.kernels import fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 from sparseopt.solvers.quadratic.pieces import at_once
+from sparseopt.solvers.quadratic.quadratic_products import alike
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
 _THICK = 40.0
@@ -127,9 +128,10 @@ class RowFactor(LDLFactor):
         patterns.add_up(counts, starts)
         entries = int(starts[-1])
         filled, path = np.empty((2, size), dtype=np.int64)
-        return cls(
-            size, matrix_starts, matrix_rows, matrix_values, parent, starts, np.empty(entries, dtype=np.int64),
-            np.empty(entries), np.empty(size), filled, np.empty(size), path, marks,
+        return alike(
+            cls, steps=size, matrix_starts=matrix_starts, matrix_rows=matrix_rows, matrix_values=matrix_values,
+            parent=parent, starts=starts, rows=np.empty(entries, dtype=np.int64), values=np.empty(entries),
+            pivots=np.empty(size), filled=filled, row=np.empty(size), path=path, marks=marks,
         )  # fmt: skip
 
     def factorise(self, diagonal, done, work):
@@ -228,22 +230,10 @@ def fill_reducing(indptr, indices):
 def _ordered(indptr, indices):
     """`fill_reducing`, in pieces."""
     n = indptr.size - 1
-    start, length, elements, weight, degree, owner, mark, after, before = np.empty((9, n), dtype=np.int64)
-    head, bucket, place = np.full((3, n + 1), -1, dtype=np.int64)
+    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.full((ordering.TALL, n + 1), -1)
     lists = np.empty(indices.size + 2 * n + 8, dtype=np.int64)
-    spare, state = np.empty_like(lists), np.zeros(5, dtype=np.int64)
+    spare, state = np.empty_like(lists), np.zeros(ordering.NUMBERS, dtype=np.int64)
     dense = max(16, int(10 * np.sqrt(n)))
-    ordering.prepare(
-        indptr, indices, dense, start, length, elements, weight, degree, owner, mark, head, after, before, lists, state
-    )
-    full = int(state[2])
-    left = n - full
-    while left:
-        left = ordering.eliminate(
-            start, length, elements, weight, degree, owner, mark, head, after, before, bucket, place, lists, spare,
-            state, _ROUND,
-        )  # fmt: skip
+    while ordering.order(indptr, indices, dense, _ROUND, space, ends, lists, spare, state):
         yield
-    place = place[:n]
-    ordering.finish(owner, place, bucket, full)
-    return place
+    return ends[-1, :n]

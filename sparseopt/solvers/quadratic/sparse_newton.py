@@ -15,6 +15,7 @@ from sparseopt.solvers.quadratic.newton_systems import (
     dense_system,
     in_full,
 )
+from sparseopt.solvers.quadratic.quadratic_products import alike
 from sparseopt.solvers.quadratic.sparse_ldl import LDLFactor, SparseLDL, joined
 
 
@@ -41,9 +42,10 @@ class SparseNewtonSystem(NewtonSystem):
         own = np.empty(size)
         ldl = yield from SparseLDL.in_pieces(*joined(blocks, size))
         own_diagonal(products.P.starts, products.P.rows, products.P.values, products.ridge, n, own)
-        return cls(
-            products, ldl.operations, (program, scales), ldl.factor, own, ldl.place, np.empty(size), np.empty(size)
-        )
+        return alike(
+            cls, type(ldl.factor), products=products, work=ldl.operations, program=(program, scales), factor=ldl.factor,
+            own=own, place=ldl.place, diagonal=np.empty(size), x=np.empty(size),
+        )  # fmt: skip
 
     def is_rough(self):
         # multipliers of linear programs that have been refined less end far from stationary
