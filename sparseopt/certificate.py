@@ -16,8 +16,10 @@ from sparseopt.conjugates import (
     penalty_value,
 )
 from sparseopt.curvature import least_curvature
+from sparseopt.dense_program import dense_program
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
+from sparseopt.kernels.kkt_look import look_at_rows
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
@@ -309,6 +311,8 @@ def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
     if not kkt.covers(problem):
         return _certify_first_order(problem, w, duals)
+    if ray is None and duals is not None and (certificate := certify_little_program(problem, w, duals)):
+        return certificate
     found = None
     if ray is None:
         found = kkt.kkt_residuals(problem, w, kkt.recover_duals(problem, w) if duals is None else duals)
@@ -336,6 +340,34 @@ def _certify_rows(problem, w, duals, ray):
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
     return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
+
+
+def certify_little_program(problem, w, duals):
+    """What multipliers prove of w for a small dense quadratic program, in one call of a kernel; None where it is not clear that the loss is convex."""
+    program = dense_program(problem)
+    if program is None:
+        return None
+    p, known = w.size, problem.loss.__dict__
+    y, v = np.array(duals.rows, dtype=np.float64), np.array(duals.box, dtype=np.float64)
+    if (y.shape, v.shape) != (program.row_lower.shape, w.shape):
+        return None
+    objective, violation, dual, bound, is_proven = look_at_rows(
+        *program, w, y, v, known.get("_least_curvature") == 0.0, np.empty((2, p)), np.empty((p, p))
+    )
+    if not is_proven:
+        return None
+    known["_least_curvature"] = 0.0  # what the kernel has found, as `least_curvature` would
+    return Certificate(
+        objective=objective,
+        lower_bound=bound,
+        violation=violation,
+        stationarity=dual,
+        proof="kkt",
+        reference=abs(objective),  # that of zero is zero
+        dual_residual=dual,
+        w=w,
+        duals=duals,
+    )
 
 
 def _certify_worst(problem, w, lower_bound, duals):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparseopt.certificate import is_composed, needs_multipliers
 from sparseopt.curvature import is_nearly_flat, least_curvature
+from sparseopt.dense_program import dense_program
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
 from sparseopt.proofs import kkt
@@ -37,6 +38,7 @@ _LITTLE = 130_000
 _FEW_SIDES = 120
 # Solvers are frozen, so that one of each serves all runs.
 FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
+_SIDES = ActiveSet()
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
@@ -100,6 +102,12 @@ def default_solver(problem):
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
 
 
+def little_default(problem):
+    """The default solver of a small dense quadratic under rows, told from its size alone; None of another problem."""
+    program = dense_program(problem)
+    return _SIDES if program is not None and program.n_sides <= _FEW_SIDES else None
+
+
 def _for_supports(problem):
     """The solver of a problem that chooses a support; None where another rule knows one."""
     if not problem.loss.is_compiled:
@@ -126,7 +134,7 @@ def _under_rows(problem):
         return InteriorPoint()
     # a curvature that rounding made is taken by the interior point method only
     is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
-    return ActiveSet() if is_convex else InteriorPoint()
+    return _SIDES if is_convex else InteriorPoint()
 
 
 def _without_rows(problem):
@@ -134,7 +142,7 @@ def _without_rows(problem):
     if not kkt.covers(problem) or least_curvature(problem.loss) < 0.0:
         return None
     if n_sides(problem) <= _FEW_SIDES:
-        return ActiveSet() if is_nearly_flat(problem.loss) else None
+        return _SIDES if is_nearly_flat(problem.loss) else None
     return InteriorPoint() if isinstance(problem.proximal, Zero) else None
 
 

@@ -32,8 +32,7 @@ _SOFT = 1e-9
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
 
-@kernel
-def guess(system, sides, V, W, R):
+def guessed(system, sides, V, W, R):
     """Where rows and coefficients are held, by what multipliers and slacks suggest; returns a hash of the guess.
 
     From the coefficients in V[BETTER] and multipliers of rows in R[ROWS] on, whose products are left in W and R.
@@ -62,6 +61,12 @@ def guess(system, sides, V, W, R):
         elif v > 0.0 and threshold > 0.0:
             code = (code * _FACTOR + 3 * i + 3) & _MASK
     return code
+
+
+@kernel
+def guess(system, sides, V, W, R):
+    """`guessed`, by itself."""
+    return guessed(system, sides, V, W, R)
 
 
 def continue_from(x, y, to_x, to_y):
@@ -101,9 +106,8 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
     return size
 
 
-@kernel
-def polish(system, sides, V, W, R, ridge, rounds):
-    """Minimiser on the active set of `guess`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
+def polished(system, sides, V, W, R, ridge, rounds):
+    """Minimiser on the active set of `guessed`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
 
     Returns what it leaves of the conditions of this set; infinite where the factorisation failed.
     """
@@ -137,3 +141,9 @@ def polish(system, sides, V, W, R, ridge, rounds):
             y[i] += R[DNU, i] if not math.isnan(held[i]) else 0.0
     continue_from(best_x, best_y, x, y)
     return last
+
+
+@kernel
+def polish(system, sides, V, W, R, ridge, rounds):
+    """`polished`, by itself."""
+    return polished(system, sides, V, W, R, ridge, rounds)

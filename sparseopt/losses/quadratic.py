@@ -37,7 +37,7 @@ class Quadratic(Loss):
         if not _is_symmetric(Q.matrix):
             raise ValueError("Q must be symmetric; pass (Q + Q.T) / 2, which has the same quadratic form.")
         diagonal = Q.matrix.diagonal()
-        if np.any(diagonal < 0):
+        if np.minimum.reduce(diagonal) < 0:
             j = int(np.flatnonzero(diagonal < 0)[0])
             raise ValueError(
                 f"Q has a negative curvature: its diagonal entry {j} is {diagonal[j]:g}; a convex quadratic is required."
@@ -137,7 +137,7 @@ def _is_symmetric(matrix):
         parts = ((getattr(M, part) for M in (matrix, by_rows)) for part in ("indptr", "indices", "data"))
         if all(np.array_equal(*pair) for pair in parts):
             return True
-    elif np.array_equal(matrix, matrix.T):
+    elif (matrix == matrix.T).all():
         return True
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)
     difference = abs(matrix - matrix.T)
