@@ -18,7 +18,7 @@ from sparseopt.certificate import (
     needs_multipliers,
     objective_at_zero,
 )
-from sparseopt.choice import FEW, default_solver, little_default
+from sparseopt.choice import FEW, SIDES, default_solver, has_few_sides
 from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
@@ -138,9 +138,10 @@ def _solve_little(problem, solver, tol, max_iter, start):
     if solver is None and _is_little_lasso(problem):
         limit = as_count(FEW.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
         return _solve_little_lasso(problem, tol, limit, start)
-    solver = little_default(problem) if solver is None else solver
     if solver is None:
-        return None
+        if not has_few_sides(problem):
+            return None
+        solver = SIDES
     limit = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     outcome = solver.at_once(problem, tol, limit)
     if outcome is None:
