@@ -14,31 +14,30 @@ SINGULAR = 1e-11
 def begin(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, objective, metric, sides, held, standing):
     """Fill in, in place, the terms of a program, whose matrix has A for columns; False where P is singular to rounding.
 
-    The proximal weights of the objective are zero then; where it has some, they make the Hessian definite.
+    The objective is to have no proximal weights.
     """
-    p, m = U(c.size), U(row_lower.size)
-    L, normals, is_proximal = held.columns, metric.normals, False
+    p, m = c.size, row_lower.size
+    L, normals = held.columns, metric.normals
     for j in range(p):
-        for i in range(p):
+        for i in range(U(p)):
             objective.P[j, i] = L[j, i] = Q[j, i]
             normals[m + j, i] = 0.0
         objective.P[j, j] += ridge[j]
-        L[j, j] = objective.P[j, j] + objective.weight[j]
-        is_proximal = is_proximal or objective.weight[j] > 0.0
+        L[j, j] = objective.P[j, j]
         normals[m + j, j] = 1.0
         for i in range(m):
             objective.A[i, j] = normals[i, j] = A[j, i]
     if cholesky(L) != 0:
         return False
     for j in range(p):
-        if not (is_proximal or L[j, j] * L[j, j] > SINGULAR * objective.P[j, j]):
+        if not L[j, j] * L[j, j] > SINGULAR * objective.P[j, j]:
             return False
     solve_lower_columns(L, normals)
     held.size[0] = 0
     objective.before[0] = objective.before[1] = -1.0
     for i in range(m + p):
         total = 0.0
-        for j in range(p):
+        for j in range(U(p)):
             total += normals[i, j] * normals[i, j]
         metric.norms[i], metric.known[i] = math.sqrt(total), False
         is_row, j = i < m, i - m

@@ -17,7 +17,7 @@ from sparseopt.solvers.quadratic.quadratic_products import changed
 MEMORY = {"memory": True}
 _NONE = np.zeros(0, dtype=np.int64)
 # Operations of one factorisation up to which a run is one call.
-_WORK = 2e6
+_WORK = 2.5e6
 
 
 @dataclass(frozen=True, eq=False)
