@@ -16,10 +16,8 @@ from sparseopt.conjugates import (
     penalty_value,
 )
 from sparseopt.curvature import least_curvature
-from sparseopt.dense_program import dense_program
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
-from sparseopt.kernels.kkt_look import look_at_rows
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
@@ -31,6 +29,7 @@ from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.lasso_bound import examine_lasso
+from sparseopt.proofs.row_look import look
 from sparseopt.proofs.stationarity import stationarity
 from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
@@ -343,20 +342,10 @@ def _certify_rows(problem, w, duals, ray):
 
 
 def certify_little_program(problem, w, duals):
-    """What multipliers prove of w for a small dense quadratic program, in one call of a kernel; None where it is not clear that the loss is convex."""
-    program = dense_program(problem)
-    if program is None:
+    """What multipliers prove of w for a small dense convex quadratic program under rows; None of another one."""
+    if (found := look(problem, w, duals)) is None:
         return None
-    p, known = w.size, problem.loss.__dict__
-    y, v = np.array(duals.rows, dtype=np.float64), np.array(duals.box, dtype=np.float64)
-    if (y.shape, v.shape) != (program.row_lower.shape, w.shape):
-        return None
-    objective, violation, dual, bound, is_proven = look_at_rows(
-        *program, w, y, v, known.get("_least_curvature") == 0.0, np.empty((2, p)), np.empty((p, p))
-    )
-    if not is_proven:
-        return None
-    known["_least_curvature"] = 0.0  # what the kernel has found, as `least_curvature` would
+    objective, violation, dual, bound = found
     return Certificate(
         objective=objective,
         lower_bound=bound,

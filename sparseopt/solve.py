@@ -104,15 +104,20 @@ def solve(
     tol = as_number(tol, "tol", least=0.0)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     start = time.perf_counter()
-    is_from_zero = w0 is None and not (callback or trace or progress)
-    if is_from_zero and time_limit > 0.0 and (found := _solve_little(problem, solver, tol, max_iter, start)):
+    is_from_zero = w0 is None and not (callback or trace or progress) and time_limit > 0.0
+    if is_from_zero and (found := _solve_little(problem, solver, tol, max_iter, start)):
         return found
+    is_little = solver is None and _is_little_lasso(problem)
     if solver is None:
         solver = default_solver(problem)
+        # of few sides, it has been asked already
+        is_open = is_from_zero and not has_few_sides(problem)
+        if is_open and (found := _solve_little(problem, solver, tol, max_iter, start)):
+            return found
     if solver is not FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
-    if solver is FEW and is_from_zero and time_limit > 0.0:
+    if solver is FEW and is_from_zero and not is_little:
         found = _solve_at_once(problem, tol, max_iter, start)
         if found is not None:
             return found
