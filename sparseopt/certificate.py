@@ -31,6 +31,7 @@ from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.lasso_bound import examine_lasso
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
+from sparseopt.proofs.row_look import look
 from sparseopt.proofs.stationarity import stationarity
 from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
@@ -311,6 +312,8 @@ def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
     if not kkt.covers(problem):
         return _certify_first_order(problem, w, duals)
+    if ray is None and duals is not None and (certificate := certify_little_program(problem, w, duals)):
+        return certificate
     found = None
     if ray is None:
         found = kkt.kkt_residuals(problem, w, recover_duals(problem, w) if duals is None else duals)
@@ -338,6 +341,24 @@ def _certify_rows(problem, w, duals, ray):
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
     return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
+
+
+def certify_little_program(problem, w, duals):
+    """What multipliers prove of w for a small dense convex quadratic program under rows; None of another one."""
+    if (found := look(problem, w, duals)) is None:
+        return None
+    objective, violation, dual, bound = found
+    return Certificate(
+        objective=objective,
+        lower_bound=bound,
+        violation=violation,
+        stationarity=dual,
+        proof="kkt",
+        reference=abs(objective),  # that of zero is zero
+        dual_residual=dual,
+        w=w,
+        duals=duals,
+    )
 
 
 def _certify_worst(problem, w, lower_bound, duals):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparseopt.certificate import is_composed, needs_multipliers
 from sparseopt.curvature import is_nearly_flat, least_curvature
+from sparseopt.dense_program import dense_program
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
 from sparseopt.proofs import kkt
@@ -37,6 +38,7 @@ _LITTLE = 130_000
 _FEW_SIDES = 120
 # Solvers are frozen, so that one of each serves all runs.
 FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
+SIDES = ActiveSet()
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
@@ -74,8 +76,8 @@ def default_solver(problem):
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
     """
-    if FEW.rejects(problem) is None:  # it takes none that chooses a support
-        return FEW
+    if little := _for_little(problem):
+        return little
     if not isinstance(problem.loss, Loss):
         return next((solver for solver in _WORST if solver.rejects(problem) is None), _WORST[1])
     if problem.chooses_support and (solver := _for_supports(problem)):
@@ -98,6 +100,19 @@ def default_solver(problem):
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+
+
+def has_few_sides(problem):
+    """Whether a problem is a small dense quadratic under rows, which `SIDES` solves where it is convex."""
+    program = dense_program(problem)
+    return program is not None and program.n_sides <= _FEW_SIDES
+
+
+def _for_little(problem):
+    """The solver of a problem with few features or sides, which chooses no support; None of another one."""
+    if has_few_sides(problem) and least_curvature(problem.loss) == 0.0:
+        return SIDES
+    return FEW if FEW.rejects(problem) is None else None
 
 
 def _for_supports(problem):
@@ -126,7 +141,7 @@ def _under_rows(problem):
         return InteriorPoint()
     # a curvature that rounding made is taken by the interior point method only
     is_convex = isinstance(problem.loss, LeastSquares) or least_curvature(problem.loss) == 0.0
-    return ActiveSet() if is_convex else InteriorPoint()
+    return SIDES if is_convex else InteriorPoint()
 
 
 def _without_rows(problem):
@@ -134,7 +149,7 @@ def _without_rows(problem):
     if not kkt.covers(problem) or least_curvature(problem.loss) < 0.0:
         return None
     if n_sides(problem) <= _FEW_SIDES:
-        return ActiveSet() if is_nearly_flat(problem.loss) else None
+        return SIDES if is_nearly_flat(problem.loss) else None
     return InteriorPoint() if isinstance(problem.proximal, Zero) else None
 
 

@@ -288,30 +288,45 @@ class Duals:
 
 
 def _set_bounds(constraint, name, rows=None):
-    bounds = []
-    for side in ("lower", "upper"):
-        # a private copy, in which -0.0 is 0.0
-        bound = np.array(as_floats(getattr(constraint, side), f"{side} of {name}") + 0.0, dtype=np.float64)
-        if np.isnan(bound).any():
-            raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
-        if rows is not None:
-            if bound.ndim and bound.shape != (rows,):
-                raise ValueError(
-                    f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row."
-                )
-            bound = bound if bound.ndim else np.full(rows, bound)
-        elif bound.ndim > 1:
-            raise ValueError(f"{side} of {name} must be a number or a vector, got shape {bound.shape}.")
-        bounds.append(bound)
+    # a private copy, in which -0.0 is 0.0
+    lower, upper = (
+        np.asarray(as_floats(getattr(constraint, side), f"{side} of {name}") + 0.0, dtype=np.float64)
+        for side in ("lower", "upper")
+    )
+    # a comparison with NaN is false, and a maximum with it no number
+    if rows is not None and not lower.shape == upper.shape == (rows,):
+        lower, upper = (_one_a_row(bound, side, name, rows) for bound, side in ((lower, "lower"), (upper, "upper")))
+    is_clear = (
+        max(lower.ndim, upper.ndim) <= 1
+        and (not (lower.ndim and upper.ndim) or lower.size == upper.size)
+        and np.maximum.reduce(lower, axis=None, initial=-np.inf) < np.inf
+        and np.minimum.reduce(upper, axis=None, initial=np.inf) > -np.inf
+        and np.logical_and.reduce(lower <= upper, axis=None)
+    )
+    if not is_clear:
+        _complain(lower, upper, name)
+    for bound, side in ((lower, "lower"), (upper, "upper")):
         bound.flags.writeable = False
         object.__setattr__(constraint, side, bound)
-    lower, upper = bounds
+
+
+def _one_a_row(bound, side, name, rows):
+    """A bound as one number a row."""
+    if bound.ndim and bound.shape != (rows,):
+        raise ValueError(f"{side} of {name} has shape {bound.shape} for {rows} rows of A; pass one bound a row.")
+    return bound if bound.ndim else np.full(rows, bound)
+
+
+def _complain(lower, upper, name):
+    """Say what is wrong with bounds."""
+    for bound, side in ((lower, "lower"), (upper, "upper")):
+        if np.isnan(bound).any():
+            raise ValueError(f"{side} of {name} contains NaN; use -inf or inf where there is no bound.")
+        if bound.ndim > 1:
+            raise ValueError(f"{side} of {name} must be a number or a vector, got shape {bound.shape}.")
     if lower.ndim and upper.ndim and lower.size != upper.size:
         raise ValueError(f"{name} has {lower.size} lower and {upper.size} upper bounds; their lengths must match.")
-    if ((lower > upper) | (lower == np.inf) | (upper == -np.inf)).any():
-        shape = np.broadcast_shapes(lower.shape, upper.shape)
-        low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()
-        i = int(np.flatnonzero((low > up) | (low == np.inf) | (up == -np.inf))[0])
-        raise ValueError(
-            f"{name} is empty: lower {low[i]:g} exceeds upper {up[i]:g} in entry {i}; swap or correct them."
-        )
+    shape = np.broadcast_shapes(lower.shape, upper.shape)
+    low, up = np.broadcast_to(lower, shape).ravel(), np.broadcast_to(upper, shape).ravel()
+    i = int(np.flatnonzero((low > up) | (low == np.inf) | (up == -np.inf))[0])
+    raise ValueError(f"{name} is empty: lower {low[i]:g} exceeds upper {up[i]:g} in entry {i}; swap or correct them.")

@@ -79,7 +79,7 @@ def _as_matrix(X, name):
         )
     _check_shape(array.shape, name)
     is_canonical = array.flags.f_contiguous and array.flags.aligned
-    return array if is_canonical else np.require(array, requirements=["F", "A"])
+    return array if is_canonical else np.array(array, order="F")
 
 
 def _frame_as_floats(X, name):

@@ -12,12 +12,14 @@ from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
+    certify_little_program,
     certify_once,
     examine,
     needs_multipliers,
     objective_at_zero,
 )
-from sparseopt.choice import FEW, default_solver
+from sparseopt.choice import FEW, SIDES, default_solver, has_few_sides
+from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
@@ -97,21 +99,26 @@ def solve(
         raise TypeError(
             f"problem must be a Problem, got {type(problem).__name__}; for example Problem(LeastSquares(X, y), L1(0.1))."
         )
-    is_from_zero = w0 is None and not (callback or trace or progress)
-    is_little = solver is None and is_from_zero and _is_little_lasso(problem)
-    if solver is None:
-        solver = FEW if is_little else default_solver(problem)
-    if solver is not FEW and not isinstance(solver, Solver):
+    if solver is not None and not isinstance(solver, Solver):
         raise TypeError(f"solver must be a Solver instance, got {solver!r:.60}; for example CoordinateDescent().")
-    if solver is not FEW and (reason := solver.rejects(problem)):
-        raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     tol = as_number(tol, "tol", least=0.0)
-    max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     start = time.perf_counter()
-    if solver is FEW and is_from_zero and time_limit > 0.0:
-        at_once = _solve_little_lasso if is_little else _solve_at_once
-        found = at_once(problem, tol, max_iter, start)
+    is_from_zero = w0 is None and not (callback or trace or progress) and time_limit > 0.0
+    if is_from_zero and (found := _solve_little(problem, solver, tol, max_iter, start)):
+        return found
+    is_little = solver is None and _is_little_lasso(problem)
+    if solver is None:
+        solver = default_solver(problem)
+        # of few sides, it has been asked already
+        is_open = is_from_zero and not has_few_sides(problem)
+        if is_open and (found := _solve_little(problem, solver, tol, max_iter, start)):
+            return found
+    if solver is not FEW and (reason := solver.rejects(problem)):
+        raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
+    max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
+    if solver is FEW and is_from_zero and not is_little:
+        found = _solve_at_once(problem, tol, max_iter, start)
         if found is not None:
             return found
     p, dtype = problem.n_features, problem.dtype
@@ -140,6 +147,42 @@ def _is_beyond(certificate, tol):
     """
     # problems without rows have no dual residual
     return not np.isnan(certificate.dual_residual) and max(certificate.violation, certificate.dual_residual) > tol
+
+
+def _solve_little(problem, solver, tol, max_iter, start):
+    """The solution of a problem so small that calls take most of the time, found in few of them; None where more has to be done."""
+    if solver is None and _is_little_lasso(problem):
+        limit = as_count(FEW.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
+        return _solve_little_lasso(problem, tol, limit, start)
+    if solver is None:
+        if not has_few_sides(problem):
+            return None
+        solver = SIDES
+    limit = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
+    outcome = solver.at_once(problem, tol, limit)
+    if outcome is None:
+        return None
+    w, duals = outcome.w, outcome.duals
+    w += 0.0  # a negative zero becomes a zero
+    certificate = certify_little_program(problem, w.copy(), duals)
+    if certificate is None:
+        # whether a solver takes negative curvature is for `rejects` to say
+        if least_curvature(problem.loss) < 0.0:
+            return None
+        certificate = certify(problem, w, duals=duals)
+    if not max(certificate.violation, certificate.dual_residual) <= tol:
+        return None
+    return Solution(
+        w=w,
+        intercept=0.0,
+        status=Status.CONVERGED,
+        certificate=certificate,
+        iterations=outcome.iterations,
+        seconds=time.perf_counter() - start,
+        solver=repr(solver),
+        duals=duals,
+        account=outcome.account,
+    )
 
 
 def _is_little_lasso(problem):

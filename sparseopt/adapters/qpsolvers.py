@@ -16,6 +16,7 @@ import qpsolvers
 from qpsolvers.solvers import solve_function
 
 from sparseopt.adapters.quadratic_programs import is_solved, multipliers_of, problem_of
+from sparseopt.choice import has_few_sides
 from sparseopt.solve import solve
 from sparseopt.solvers.interior_point import InteriorPoint
 
@@ -43,7 +44,7 @@ def solve_problem(
     verbose : bool, default False
         Show progress on stderr.
     solver : Solver, optional
-        `InteriorPoint()` by default.
+        By default `ActiveSet()` for a dense program of few rows and coefficients, and `InteriorPoint()` for others.
     tol : float, default 1e-9
         Largest absolute residual, which is what qpsolvers measures.
     max_iter, time_limit
@@ -60,7 +61,7 @@ def solve_problem(
     ours = problem_of(P, q, equalities=(A, b), inequalities=(G, h), bounds=(lower, upper))
     built = time.perf_counter()
     solution = solve(
-        ours, solver or InteriorPoint(), initvals, tol=tol, max_iter=max_iter, time_limit=time_limit, progress=verbose
+        ours, solver or _default(ours), initvals, tol=tol, max_iter=max_iter, time_limit=time_limit, progress=verbose
     )
     y, z, z_box = multipliers_of(solution, 0 if b is None else len(b), 0 if h is None else len(h))
     return qpsolvers.Solution(
@@ -75,3 +76,8 @@ def solve_problem(
         build_time=built - start,
         solve_time=time.perf_counter() - built,
     )
+
+
+def _default(problem):
+    """The solver of a problem of qpsolvers: `solve` chooses among few rows, where all its choices have multipliers of bounds."""
+    return None if has_few_sides(problem) else InteriorPoint()

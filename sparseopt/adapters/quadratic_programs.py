@@ -27,12 +27,11 @@ def problem_of(P, q, *, equalities=(None, None), inequalities=(None, None), boun
     if A is not None and A.shape[0]:
         parts.append(LinearConstraint(A, b, b))
     if G is not None and G.shape[0]:
-        parts.append(LinearConstraint(G, np.full(G.shape[0], -np.inf), h))
+        parts.append(LinearConstraint(G, np.asarray(-np.inf), h))
     if lower is not None or upper is not None:
-        n = np.size(q)
-        sides = (np.full(n, empty) if side is None else np.broadcast_to(side, n) for side, empty in
-                 ((lower, -np.inf), (upper, np.inf)))  # fmt: skip
-        parts.append(Box(*sides))
+        parts.append(
+            Box(*(np.asarray(empty if side is None else side) for side, empty in ((lower, -np.inf), (upper, np.inf))))
+        )
     constraint = None if not parts else parts[0] if len(parts) == 1 else Intersection(*parts)
     P = sparse.csc_array(P) if sparse.issparse(P) else np.asarray(P, dtype=np.float64)
     return Problem(Quadratic((P + P.T) / 2, q), constraint=constraint)

@@ -83,8 +83,9 @@ def equilibrate(products, q, rounds, columns, rows, space, row_space):
     return 1.0 / _positive(max(mean, most))
 
 
-@kernel
-def scale(q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units):
+def scaled_sides(
+    q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units
+):
     """Costs in scaled units into `vectors` (q, ridge, alpha), sides into `both`, and what they are, in place.
 
     Returns the number of inequalities without slopes, and of slopes.
@@ -114,3 +115,11 @@ def scale(q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, co
         if alpha[j] > 0.0 and not kind[m + j] & EQUAL:
             slopes += 1
     return count, slopes
+
+
+@kernel
+def scale(q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units):
+    """`scaled_sides`, by itself."""
+    return scaled_sides(
+        q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units
+    )

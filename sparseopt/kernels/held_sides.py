@@ -26,8 +26,8 @@ MEMORY = {"memory": True}
 class Metric(Term):
     """Normals of the sides in the metric of H^-1 = G G' (rows N G), and their products K as far as they are known."""
 
-    normals: np.ndarray
-    norms: np.ndarray
+    normals: np.ndarray = field(metadata=MEMORY)
+    norms: np.ndarray = field(metadata=MEMORY)
     products: np.ndarray = field(metadata=MEMORY)
     known: np.ndarray = field(metadata=MEMORY)
 
@@ -205,8 +205,8 @@ class Standing(Term):
 class Objective(Term):
     """H = P + diag(weight), and the linear term that a proximal point moves to c - weight * centre."""
 
-    P: np.ndarray
-    A: np.ndarray
+    P: np.ndarray = field(metadata=MEMORY)
+    A: np.ndarray = field(metadata=MEMORY)
     weight: np.ndarray = field(metadata=MEMORY)
     c: np.ndarray = field(metadata=MEMORY)
     centre: np.ndarray = field(metadata=MEMORY)

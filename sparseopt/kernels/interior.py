@@ -179,7 +179,9 @@ def measured(system, sides, V, W, R, S):
         sides, V[POINT], parts(sides, V[SLACKS])[3], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
     )
     S[VIOLATION], S[STATIONARITY], S[GAP] = violation, stationarity, gap
-    return max(violation, stationarity, gap) if math.isfinite(gap + stationarity) else math.inf
+    # not `isfinite` of a sum, which reassociation may find to be always so
+    is_number = abs(gap) < math.inf and stationarity < math.inf
+    return max(violation, stationarity, gap) if is_number else math.inf
 
 
 def copy_point(V, to, to_slacks, origin, origin_slacks):
@@ -311,12 +313,8 @@ def moved_inside(sides, s, z, dz, S):
         s[i] = S[MU] / z[i] if sides.active[i] else 0.0
 
 
-@kernel
-def begin(system, sides, V, W, R, S, refinements, is_factored):
-    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held.
-
-    Slacks and multipliers are one before, and the factors for them may have been made outside.
-    """
+def first_point(system, sides, V, W, R, S, refinements, is_factored):
+    """What `begin` does."""
     point, found, p = V[POINT], V[FOUND], sides.q.size
     s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
     pull_of_springs(system, sides, V, W, R)
@@ -332,6 +330,15 @@ def begin(system, sides, V, W, R, S, refinements, is_factored):
 
 
 @kernel
+def begin(system, sides, V, W, R, S, refinements, is_factored):
+    """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held.
+
+    Slacks and multipliers are one before, and the factors for them may have been made outside.
+    """
+    return first_point(system, sides, V, W, R, S, refinements, is_factored)
+
+
+@kernel
 def weigh(sides, V, W, R, S):
     """Diagonals at the point into W[DIAGONAL] and R[LOOSE], in place, for a factorisation that is made outside."""
     weight = parts(sides, V[WEIGHT])[3]
@@ -339,12 +346,8 @@ def weigh(sides, V, W, R, S):
     diagonals(sides, weight, S[RHO], S[DELTA], S[EXTRA], W[DIAGONAL], R[LOOSE])
 
 
-@kernel
-def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
-    """At most `count` iterations, in place; returns why they ended. The first call looks at the start before.
-
-    The first iteration makes no factors where they have been made outside, after `weigh`.
-    """
+def iterated(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
+    """What `iterate` does."""
     event = judged(system, sides, V, W, R, S, tol, is_polishing) if S[MARK] == math.inf else GOING
     if event != GOING:
         return event
@@ -361,3 +364,12 @@ def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_pol
         if event != GOING:
             return event
     return GOING
+
+
+@kernel
+def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
+    """At most `count` iterations, in place; returns why they ended. The first call looks at the start before.
+
+    The first iteration makes no factors where they have been made outside, after `weigh`.
+    """
+    return iterated(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored)

@@ -32,8 +32,7 @@ _SOFT = 1e-9
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
 
-@kernel
-def guess(system, sides, V, W, R):
+def guessed(system, sides, V, W, R):
     """Where rows and coefficients are held, by what multipliers and slacks suggest; returns a hash of the guess.
 
     From the coefficients in V[BETTER] and multipliers of rows in R[ROWS] on, whose products are left in W and R.
@@ -62,6 +61,12 @@ def guess(system, sides, V, W, R):
         elif v > 0.0 and threshold > 0.0:
             code = (code * _FACTOR + 3 * i + 3) & _MASK
     return code
+
+
+@kernel
+def guess(system, sides, V, W, R):
+    """`guessed`, by itself."""
+    return guessed(system, sides, V, W, R)
 
 
 def continue_from(x, y, to_x, to_y):
@@ -107,9 +112,8 @@ def hold(V, W, R, ridge):
     held_diagonals(V[ERROR, : ridge.size + R.shape[1]], ridge, W[DIAGONAL], R[LOOSE])
 
 
-@kernel
-def polish(system, sides, V, W, R, ridge, rounds, is_factored):
-    """Minimiser on the active set of `guess`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
+def polished(system, sides, V, W, R, ridge, rounds, is_factored):
+    """Minimiser on the active set of `guessed`, by refinement of a regularised system, in place of V[BETTER] and R[ROWS].
 
     Returns what it leaves of the conditions of this set; infinite where the factorisation failed. It makes none where
     that has been done outside, after `hold`.
@@ -145,3 +149,9 @@ def polish(system, sides, V, W, R, ridge, rounds, is_factored):
             y[i] += R[DNU, i] if not math.isnan(held[i]) else 0.0
     continue_from(best_x, best_y, x, y)
     return last
+
+
+@kernel
+def polish(system, sides, V, W, R, ridge, rounds, is_factored):
+    """`polished`, by itself."""
+    return polished(system, sides, V, W, R, ridge, rounds, is_factored)

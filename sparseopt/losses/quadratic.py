@@ -146,7 +146,7 @@ def _is_symmetric(Q):
     if isinstance(Q, CSC):
         if symmetry_of(Q)[0]:
             return True
-    elif np.array_equal(Q.matrix, Q.matrix.T):
+    elif (Q.matrix == Q.matrix.T).all():
         return True
     matrix = Q.matrix
     largest = np.abs(matrix).max() if not sparse.issparse(matrix) else np.abs(matrix.data).max(initial=0.0)

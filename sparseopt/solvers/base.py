@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,15 @@ class State:
         return ""
 
 
+class Outcome(NamedTuple):
+    """A point that a solver has found to meet the tolerance, without the state of a run."""
+
+    w: np.ndarray
+    duals: Duals
+    iterations: int
+    account: str
+
+
 def unsmooth(problem) -> str | None:
     """Why a method that takes steps along the slope of the loss cannot take the problem, or None."""
     if isinstance(problem.loss, Loss):
@@ -69,6 +78,13 @@ class Solver(ABC):
     @abstractmethod
     def rejects(self, problem) -> str | None:
         """Why this solver cannot take the problem, in words; None if it can."""
+
+    def at_once(self, problem, tol, max_iterations) -> Outcome | None:
+        """The solution of a problem so small that calls take most of the time, or None: then the run is made.
+
+        Asked for before `rejects`, where the start is zero and nothing is to be shown on the way.
+        """
+        return None
 
     @abstractmethod
     def init(self, problem, w) -> State:

@@ -23,12 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
+from sparseopt.dense_program import dense_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.solution import Duals, Status
-from sparseopt.solvers.base import Solver
+from sparseopt.solvers.base import Outcome, Solver
+from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
 from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
@@ -113,6 +115,17 @@ class InteriorPoint(Solver):
         """Why this solver cannot take the problem, or None."""
         # a gap by duality, which ends runs without rows, needs a convex loss
         return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
+
+    def at_once(self, problem, tol, max_iterations):
+        """What a run finds of a small dense program, as nearly always, in few calls; None where more has to be done."""
+        program = dense_program(problem)
+        if program is None or not is_little(program) or program.alpha.any():
+            return None
+        found = solved_at_once(program, tol, max_iterations, self)
+        if found is None:
+            return None
+        w, y, v, iterations, account = found
+        return Outcome(w, Duals(y, v), iterations, account)
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities, as far as that takes no time."""

@@ -13,6 +13,7 @@ import numpy as np
 import scipy
 
 from sparseopt.kernels.active_set import OPTIMAL, advance
+from sparseopt.kernels.dual_start import SINGULAR, begin
 from sparseopt.kernels.held_sides import (
     EQUAL,
     LOWER,
@@ -29,8 +30,6 @@ from sparseopt.kernels.held_sides import (
 from sparseopt.solvers.quadratic.quadratic_program import equilibrate
 from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
 
-# A pivot of P that is a smaller part of its diagonal entry is rounding.
-_SINGULAR = 1e-11
 # Weight of the proximal term in the equilibrated program, and in a second attempt.
 _WEIGHT, _HEAVY = 1e-6, 1e-3
 # Work of one call, less than a tenth of a second, and refinements of a point.
@@ -38,7 +37,8 @@ _WORK, _ROUNDS = 1e8, 4
 # Part of the sum of its terms that the support of a ray must exceed, or it may be rounding.
 _SIGNIFICANT = 1e-11
 
-# The first terms that were made.
+# The first terms that were made, and where those keep their types.
+_TYPE_NAMES = ("_numba_type", "_numba_type_")
 _TYPES: dict[str, tuple] = {}
 
 
@@ -189,10 +189,52 @@ def _typed(*terms):
         _TYPES["parts"] = terms
     else:
         for term, other in zip(terms, known, strict=True):
-            found = other.__dict__.get("_numba_type")
-            if found is not None:
-                object.__setattr__(term, "_numba_type", found)
+            for name in _TYPE_NAMES:
+                if name in other.__dict__:
+                    term.__dict__[name] = other.__dict__[name]
     return terms
+
+
+# The memory of the last small program, for the next one of its size: to allot it takes longer than to solve some.
+_SPARE: list[tuple] = []
+
+
+def solved_at_once(program, enough, limit):
+    """The solution of a small dense program without proximal points, the changes it took and the sides it holds.
+
+    None where the curvature is singular to rounding, or the limit comes first.
+    """
+    p, m = program.lower.size, program.row_lower.size
+    try:
+        parts, image, rest = memory = _SPARE.pop()  # whoever takes it is alone with it
+    except IndexError:
+        memory = None
+    if memory is None or (image.size, rest.size) != (m, p):
+        parts, image, rest = memory = _blank(p, m), np.empty(m), np.empty(p)
+    found = None
+    if begin(*program, *parts):
+        w, y, box = np.empty(p), np.empty(m), np.empty(p)
+        code, changes, *residuals = advance(*parts, w, y, box, image, rest, True, False, enough, _ROUNDS, limit)
+        if code == OPTIMAL:
+            found = Settled(w, y, box, *residuals), changes, int(parts[3].size[0])
+    if not _SPARE:
+        _SPARE.append(memory)
+    return found
+
+
+def _blank(p, m):
+    """The terms of p coefficients and m rows, without proximal weights; the rest is for `begin` to set."""
+    count = m + p
+    objective = Objective(
+        np.empty((p, p)), np.empty((m, p)), np.zeros(p), *(np.empty(p) for _ in range(3)), np.empty(count), np.empty(2),
+        np.empty(count),
+    )  # fmt: skip
+    metric = Metric(np.empty((count, p)), np.empty(count), np.empty((count, count)), np.empty(count, bool))
+    sides = Sides(np.empty(count), np.empty(count), np.empty(count))
+    held = Held(np.empty(p, np.int64), np.empty(1, np.int64), np.empty((p, p)), np.empty(p), np.empty(p))
+    values = (np.empty(count) for _ in range(5))
+    standing = Standing(np.empty(count, np.int64), *values, np.empty(p), np.empty(p))
+    return _typed(objective, metric, sides, held, standing)
 
 
 def _matrices(program):
@@ -204,7 +246,7 @@ def _matrices(program):
         factor = program.factor.toarray() if program.is_sparse else program.factor
         P += factor.T @ factor
     A = program.A.toarray() if program.is_sparse else program.A
-    return np.ascontiguousarray(P), np.ascontiguousarray(A)
+    return np.ascontiguousarray(P), np.array(A, order="C")
 
 
 def _factorised(program, P, scaled_weight=_WEIGHT):
@@ -212,7 +254,7 @@ def _factorised(program, P, scaled_weight=_WEIGHT):
     lapack = scipy.linalg.lapack
     own, weight = P.diagonal(), np.zeros(P.shape[0])
     L, fault = lapack.dpotrf(P, lower=1)
-    if fault or not np.all(L.diagonal() ** 2 > _SINGULAR * own):
+    if fault or not np.all(L.diagonal() ** 2 > SINGULAR * own):
         columns, _, cost = equilibrate(program)
         weight = scaled_weight / (cost * columns**2)
         H = P.copy()

@@ -124,32 +124,39 @@ class Interior(State):
 
     def account(self) -> str:
         """The factorisation in use."""
-        mu, rho, delta = self.S[kernels.MU], self.S[kernels.RHO], self.S[kernels.DELTA]
-        return f"{self.system.name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+        return account(self.system.name, self.S)
+
+
+def account(name, S):
+    """The factorisation in use, and where its weights stand."""
+    mu, rho, delta = S[kernels.MU], S[kernels.RHO], S[kernels.DELTA]
+    return f"{name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
+
+
+# The numbers of a method that has not begun, but for the floor of its weights.
+_NUMBERS = np.zeros(kernels.NUMBERS)
+_NUMBERS[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, _FINEST
+_NUMBERS[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
+_NUMBERS[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
+_NUMBERS[[kernels.GUESS, kernels.POLISHED]] = np.nan
+_NUMBERS[[kernels.ROUGH, kernels.DRIFT]] = np.inf
 
 
 def memory(sides, floor):
     """V, W, R and S of a method that has not begun."""
     p, size, n = sides.q.size, sides.kind.size, sides.sloped.size
-    V = np.zeros((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
-    V[kernels.POINT, size + n :] = V[kernels.SLACKS, size + n :] = 1.0
-    W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), _AT_START.copy()
-    S[kernels.FLOOR] = floor
+    V = np.empty((kernels.VECTORS, p + n + (size - p) + 2 * (size + n)))
+    W, R, S = np.zeros((kernels.WIDE, p)), np.zeros((kernels.TALL, size - p)), np.empty(kernels.NUMBERS)
+    begin_anew(V, S, p + n, size - p, floor)
     return V, W, R, S
 
 
-def _at_start():
-    """The numbers of a method that has not begun, but for the floor."""
-    S = np.zeros(kernels.NUMBERS)
-    S[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, _FINEST
-    S[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
-    S[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
-    S[[kernels.GUESS, kernels.POLISHED]] = np.nan
-    S[[kernels.ROUGH, kernels.DRIFT]] = np.inf
-    return S
-
-
-_AT_START = _at_start()
+def begin_anew(V, S, n_primal, m, floor):
+    """Set vectors and numbers to those of a method that has not begun: slacks and multipliers of inequalities are one."""
+    V.fill(0.0)
+    V[: kernels.SLACKS + 1, n_primal + m :] = 1.0
+    S[:] = _NUMBERS
+    S[kernels.FLOOR] = floor
 
 
 def largest(vector):

@@ -196,17 +196,17 @@ def scaled_products(products, scales, ridge):
     if F.height:
         F = _scaled(F, np.ones(F.height), columns, float(np.sqrt(cost)))
     P, A = _scaled(products.P, columns, columns, cost), _scaled(products.A, rows, columns, 1.0)
-    return _changed(products, P=P, F=F, A=A, ridge=ridge)
+    return changed(products, P=P, F=F, A=A, ridge=ridge)
 
 
 def _scaled(matrix, rows, columns, factor):
     """The matrix with these scales of rows and columns, times a factor."""
     full, values = np.empty_like(matrix.full), np.empty_like(matrix.values)
     scale(matrix, rows, columns, factor, full, values)
-    return _changed(matrix, full=full, values=values)
+    return changed(matrix, full=full, values=values)
 
 
-def _changed(term, **changes):
+def changed(term, **changes):
     """A copy of a term with other arrays of the same types, so that it has the same type."""
     copy = object.__new__(type(term))
     copy.__dict__.update(term.__dict__, **changes)

@@ -1,0 +1,77 @@
+"""Small dense quadratic programs: short ways must say what the long ones say."""
+
+import numpy as np
+import pytest
+from small_programs import program_of
+
+import sparseopt as so
+from sparseopt.certificate import certify_little_program
+from sparseopt.curvature import least_curvature
+from sparseopt.dense_program import dense_program
+from sparseopt.proofs.kkt import kkt_residuals
+
+
+def assert_same_residuals(problem, w, duals):
+    """One call finds what the residuals in numpy are; returns both bounds, and the size of what rounding is relative to."""
+    certificate, found = certify_little_program(problem, w, duals), kkt_residuals(problem, w, duals)
+    size = 1.0 + abs(found.objective) + abs(found.dual_objective) + np.sum(w**2) + np.sum(duals.rows**2)
+    for ours, theirs in (
+        (certificate.objective, found.objective),
+        (certificate.violation, found.violation),
+        (certificate.dual_residual, found.dual),
+    ):
+        assert abs(ours - theirs) <= 1e-11 * size
+    return certificate.lower_bound, found.lower_bound, size
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_no_point_and_multipliers_prove_more_than_is_true(seed):
+    """Also bad ones, for whose residuals bounds, rows or curvature have to pay."""
+    problem, _ = program_of(seed)
+    assert least_curvature(problem.loss) == 0.0
+    best = so.solve(problem, so.InteriorPoint(), tol=1e-9)
+    least = best.certificate.objective if best.status is so.Status.CONVERGED else np.inf
+    random, program = np.random.default_rng(seed), dense_program(problem)
+    p, m = program.lower.size, program.row_lower.size
+    for scale in (0.0, 1e-3, 1.0):
+        w = scale * random.standard_normal(p)
+        duals = so.Duals(scale * random.standard_normal(m), scale * random.standard_normal(p))
+        ours, theirs, size = assert_same_residuals(problem, w, duals)
+        assert ours <= least + 1e-8 * size
+        assert np.isfinite(ours) == np.isfinite(theirs)
+
+
+@pytest.mark.parametrize("solver", [so.ActiveSet(), so.InteriorPoint()], ids=repr)
+@pytest.mark.parametrize("seed", range(100))
+def test_one_call_proves_the_same_of_solutions(seed, solver):
+    problem, _ = program_of(seed)
+    solution = so.solve(problem, solver, tol=1e-8)
+    if solution.status is so.Status.CONVERGED:
+        ours, theirs, size = assert_same_residuals(problem, solution.w, solution.duals)
+        # of a coefficient without bounds or curvature only a slope of exactly zero is paid for, which rounding decides
+        assert not np.isfinite(ours + theirs) or abs(ours - theirs) <= 1e-8 * size
+        solution.certificate.verify(problem)
+
+
+def test_negative_curvature_is_not_proven_anything():
+    problem = so.Problem(so.Quadratic([[1.0, 2.0], [2.0, 1.0]], [1.0, 1.0]), constraint=[so.Box(-1.0, 1.0)])
+    assert certify_little_program(problem, np.zeros(2), so.Duals(np.zeros(0), np.zeros(2))) is None
+
+
+def test_multipliers_that_are_no_numbers_prove_nothing():
+    problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
+    assert certify_little_program(problem, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+
+
+def test_the_memory_of_one_program_does_not_show_in_the_next():
+    """Programs of one size take turns, each as if it were alone."""
+    random = np.random.default_rng(0)
+    problems = []
+    for _ in range(2):
+        A, point = random.standard_normal((3, 5)), random.standard_normal(5)
+        rows = so.LinearConstraint(A, A @ point - 1.0, A @ point)
+        problems.append(so.Problem(so.Quadratic(np.eye(5), 3 * random.standard_normal(5)), constraint=rows))
+    for solver in (so.ActiveSet(), so.InteriorPoint()):
+        alone = [so.solve(problem, solver).w.tolist() for problem in problems]
+        again = [so.solve(problem, solver).w.tolist() for _ in range(3) for problem in problems]
+        assert again == 3 * alone
