@@ -20,10 +20,10 @@ from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
+from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.support_system import SupportSystem
 from sparseopt.solvers.working.working_columns import WorkingColumns
-from sparseopt.solvers.working.working_model import GramModel
 from sparseopt.solvers.working.working_plan import entering_features
 
 RNG = np.random.default_rng(11)
