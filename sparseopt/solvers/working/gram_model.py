@@ -11,8 +11,8 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVER
 
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
 _MEMORY = 5
-# A first allocation, in features.
-_CAPACITY = 64
+# A first allocation, in features: at least so many, and so many times as many as there are; what is not used takes no memory.
+_CAPACITY, _ROOM = 64, 4
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
 # And of descent, whose multiplications are half as quick, and as long as what it does besides for a coordinate.
@@ -93,9 +93,9 @@ class GramModel(WorkingModel):
         old = self._vectors.shape[1]
         if size <= old:
             return
-        capacity = max(2 * old, size, _CAPACITY)
+        capacity = max(2 * old, size if old else _ROOM * size, _CAPACITY)
         gram, features, vectors = self._gram, self._features, self._vectors
-        self._gram = np.zeros((capacity, capacity), dtype=gram.dtype)
+        self._gram = np.empty((capacity, capacity), dtype=gram.dtype)
         self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
         if self.size:
             self._gram[: self.size, : self.size] = gram[: self.size, : self.size]
