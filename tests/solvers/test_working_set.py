@@ -21,6 +21,7 @@ from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
+from sparseopt.solvers.working.concave_search import ConcaveSearch
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.support_system import SupportSystem
@@ -400,6 +401,26 @@ def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypat
         objectives.append(solution.certificate.objective)
     assert counts[0] < counts[1]
     assert objectives[0] <= objectives[1] * (1 + 1e-9)
+
+
+def test_no_minimum_is_shaken_twice_in_the_same_way(monkeypatch):
+    """From the same point the same way leads to the same end."""
+    shaken = []
+    plain = ConcaveSearch._descend
+
+    def descend(self, model, ways, scale):
+        if ways:
+            shaken.append((model.w.tobytes(), ways))
+        yield from plain(self, model, ways, scale)
+
+    monkeypatch.setattr(ConcaveSearch, "_descend", descend)
+    random = np.random.default_rng(0)
+    wide = random.standard_normal((200, 500))
+    target = wide[:, :50] @ np.ones(50) + 3.0 * random.standard_normal(200)
+    loss = so.LeastSquares((wide - wide.mean(axis=0)) / wide.std(axis=0), target - target.mean())
+    so.solve(so.Problem(loss, so.MCP(so.alpha_max(loss) / 20)), so.WorkingSet(), tol=1e-6)
+    assert len(shaken) > 3
+    assert len(set(shaken)) == len(shaken)
 
 
 @pytest.mark.parametrize("is_centred", [False, True])
