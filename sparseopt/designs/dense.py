@@ -85,7 +85,10 @@ class Dense(Design):
             return _product(self.values, w)
         if self.values.size >= _FAR and w.ndim == 1 and w.dtype == self.dtype == np.float64:
             total = np.empty(self.shape[0])
-            combine_dense(self.values, columns, w[columns], total)
+            # the first column, zero times, makes fours of them
+            spare = np.zeros(-columns.size % 4, dtype=columns.dtype)
+            factors = np.concatenate([w[columns], spare])
+            combine_dense(self.values, np.concatenate([columns, spare]), factors, total)
             return total
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
         if columns.size == 0:

@@ -42,46 +42,19 @@ def pull_columns(design, columns, u, out):
 
 
 @kernel
-def pull_dense(values, means, columns, u, out):
-    """The products (x_j - mean_j) . u of some columns of a dense matrix into `out`.
+def combine_dense(values, columns, factors, out):
+    """The sum of some columns of a dense matrix, each times its factor, into `out`; their number is a multiple of four.
 
     Four columns are read together: memory answers to several streams sooner than to one.
     """
-    fours = U(columns.size // 4)
-    for q in range(fours):
-        k = U(4) * U(q)
-        j, s, t, v = U(columns[k]), U(columns[k + U(1)]), U(columns[k + U(2)]), U(columns[k + U(3)])
-        a, b, c, d = 0.0, 0.0, 0.0, 0.0
-        for i in range(u.size):
-            entry = u[U(i)]
-            a += (values[U(i), j] - means[j]) * entry
-            b += (values[U(i), s] - means[s]) * entry
-            c += (values[U(i), t] - means[t]) * entry
-            d += (values[U(i), v] - means[v]) * entry
-        out[k], out[k + U(1)], out[k + U(2)], out[k + U(3)] = a, b, c, d
-    for k in range(U(4) * fours, U(columns.size)):
-        j, a = U(columns[k]), 0.0
-        for i in range(u.size):
-            a += (values[U(i), j] - means[j]) * u[U(i)]
-        out[k] = a
-
-
-@kernel
-def combine_dense(values, columns, factors, out):
-    """The sum of some columns of a dense matrix, each times its factor, into `out`; four are read together."""
-    fours = U(columns.size // 4)
     for i in range(out.size):
         out[U(i)] = 0.0
-    for q in range(fours):
+    for q in range(columns.size // 4):
         k = U(4) * U(q)
         j, s, t, v = U(columns[k]), U(columns[k + U(1)]), U(columns[k + U(2)]), U(columns[k + U(3)])
         a, b, c, d = factors[k], factors[k + U(1)], factors[k + U(2)], factors[k + U(3)]
         for i in range(out.size):
             out[U(i)] += a * values[U(i), j] + b * values[U(i), s] + c * values[U(i), t] + d * values[U(i), v]
-    for k in range(U(4) * fours, U(columns.size)):
-        j, a = U(columns[k]), factors[k]
-        for i in range(out.size):
-            out[U(i)] += a * values[U(i), j]
 
 
 @kernel

@@ -59,9 +59,11 @@ def pull_sketch(sketch, units, u, out):
 
     Four columns far from one another are read together: memory answers to several streams sooner than to one.
     """
-    quarter = U(out.size // 4)
-    for k in range(out.size // 4):
-        one, two, three, four = U(k), U(k) + quarter, U(k) + quarter + quarter, U(k) + quarter + quarter + quarter
+    # the last quarters overlap where there is no fourth of all
+    quarter = (out.size + 3) // 4
+    last = out.size - quarter
+    for k in range(quarter):
+        one, two, three, four = U(k), U(k + min(quarter, last)), U(k + min(2 * quarter, last)), U(k + last)
         a, b, c, d = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
         for i in range(u.size):
             entry = u[U(i)]
@@ -70,8 +72,3 @@ def pull_sketch(sketch, units, u, out):
             c += np.float32(sketch[U(i), three]) * entry
             d += np.float32(sketch[U(i), four]) * entry
         out[one], out[two], out[three], out[four] = units[one] * a, units[two] * b, units[three] * c, units[four] * d
-    for j in range(4 * (out.size // 4), out.size):
-        a = np.float32(0.0)
-        for i in range(u.size):
-            a += np.float32(sketch[U(i), U(j)]) * u[U(i)]
-        out[U(j)] = units[U(j)] * a
