@@ -42,9 +42,9 @@ def check_dense(design, name="X", names=None):
     """Refuse a dense design that is not finite or out of scale; others are checked as they are made."""
     if not isinstance(design, Dense):
         return
-    array, squares, kind = design.values, design.squares.tolist(), design.dtype.type
-    # one look at X is enough, unless a length is suspicious; a sum is no number where a part is none
-    largest, smallest = max(squares) + 0.0 * sum(squares), min(squares)
+    array, squares, kind = design.values, design.squares, design.dtype.type
+    # one look at X is enough, unless a length is suspicious; of numbers and others, numpy's extremes are none
+    largest, smallest = np.maximum.reduce(squares), np.minimum.reduce(squares)
     if not (largest < LARGEST[kind] ** 2 and smallest > len(array) * SMALLEST[kind] ** 2):
         _check_columns(array.max(axis=0), array.min(axis=0), array.dtype, name, names)
 

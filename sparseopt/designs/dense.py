@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.designs.base import SMALL, Design, few_nonzeros, held_curvature
+from sparseopt.kernels.columns import combine_dense
 
 # Rows between which one dot product a column is quicker than BLAS's product with the transpose, 1.0 against 1.7 ms
-# for 40 MB, and entries from which: where X stays near BLAS is quicker, by a third.
+# for 40 MB, and entries from which: where X stays near BLAS is quicker, by a third. From as many on, a copy of some
+# columns takes longer than their sum without one.
 _SHORTEST, _TALLEST, _FAR = 200, 2000, 1 << 21
 # Neighbouring nonzeros, on average, from which products with slices of X are quicker than a copy of the columns.
 _LONG = 4
@@ -81,6 +83,13 @@ class Dense(Design):
         columns = None if self.values.size <= SMALL else few_nonzeros(w)
         if columns is None:
             return _product(self.values, w)
+        if self.values.size >= _FAR and w.ndim == 1 and w.dtype == self.dtype == np.float64:
+            total = np.empty(self.shape[0])
+            # the first column, zero times, makes fours of them
+            spare = np.zeros(-columns.size % 4, dtype=columns.dtype)
+            factors = np.concatenate([w[columns], spare])
+            combine_dense(self.values, np.concatenate([columns, spare]), factors, total)
+            return total
         total = np.zeros((self.shape[0], *w.shape[1:]), dtype=np.result_type(self.values, w))
         if columns.size == 0:
             return total

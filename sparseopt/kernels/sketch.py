@@ -27,12 +27,11 @@ def mean_and_square(values, weights, j):
 
 
 @kernel
-def read_columns(values, weights, is_centred, u, single, sketch, means, squares, units, slopes, rough):
+def read_columns(values, weights, is_centred, u, sketch, means, squares, units, slopes):
     """Round x_ij - mean_j to units_j in `sketch`, and fill what is known of each column; one look at X.
 
-    That is `means`, weighted, if they are to be taken off, `squares` of x_j as it is, and its products with u: exact ones
-    in `slopes`, those of the sketch with `single`, which is u in float32, in `rough`. Returns the sum of squares of what was
-    rounded. A column is read several times while it is near.
+    That is `means`, weighted, if they are to be taken off, `squares` of x_j as it is, and its products with u in `slopes`.
+    Returns the sum of squares of what was rounded. A column is read several times while it is near.
     """
     everything = 0.0
     for j in range(values.shape[1]):
@@ -44,14 +43,12 @@ def read_columns(values, weights, is_centred, u, single, sketch, means, squares,
             x = values[U(i), U(j)] - mean
             total += x * u[U(i)]
             square += x * x
-        length, about = math.sqrt(square), np.float32(0.0)
+        length = math.sqrt(square)
         inverse = _LENGTH / length if length > 0.0 else 0.0
         for i in range(values.shape[0]):
             sketch[U(i), U(j)] = np.int32((values[U(i), U(j)] - mean) * inverse + (_SHIFT + 0.5)) - np.int32(_SHIFT)
-        for i in range(values.shape[0]):
-            about += np.float32(sketch[U(i), U(j)]) * single[U(i)]
         means[U(j)], squares[U(j)], units[U(j)] = mean, raw if is_centred else square, length / _LENGTH
-        slopes[U(j)], rough[U(j)] = total, units[U(j)] * about
+        slopes[U(j)] = total
         everything += square
     return everything
 
@@ -62,9 +59,11 @@ def pull_sketch(sketch, units, u, out):
 
     Four columns far from one another are read together: memory answers to several streams sooner than to one.
     """
-    quarter = U(out.size // 4)
-    for k in range(out.size // 4):
-        one, two, three, four = U(k), U(k) + quarter, U(k) + quarter + quarter, U(k) + quarter + quarter + quarter
+    # the last quarters overlap where there is no fourth of all
+    quarter = (out.size + 3) // 4
+    last = out.size - quarter
+    for k in range(quarter):
+        one, two, three, four = U(k), U(k + min(quarter, last)), U(k + min(2 * quarter, last)), U(k + last)
         a, b, c, d = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
         for i in range(u.size):
             entry = u[U(i)]
@@ -73,8 +72,3 @@ def pull_sketch(sketch, units, u, out):
             c += np.float32(sketch[U(i), three]) * entry
             d += np.float32(sketch[U(i), four]) * entry
         out[one], out[two], out[three], out[four] = units[one] * a, units[two] * b, units[three] * c, units[four] * d
-    for j in range(4 * (out.size // 4), out.size):
-        a = np.float32(0.0)
-        for i in range(u.size):
-            a += np.float32(sketch[U(i), U(j)]) * u[U(i)]
-        out[U(j)] = units[U(j)] * a

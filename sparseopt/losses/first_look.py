@@ -29,8 +29,9 @@ _LITTLE = 1 << 14
 _DOUBLE = np.dtype(np.float64)
 # Entries of float64 within which their squares keep their precision.
 _SMALL, _LARGE = SMALLEST[np.float64], LARGEST[np.float64]
-# Part of the largest slope by which those of a sketch may be off.
-_FAITHFUL = 5e-3
+# Part of the largest slope by which those of a sketch may be off; and by how many units, for a vector of length one:
+# the standard deviation of what rounding leaves of a unit, four times, as it has the largest of some thousand slopes.
+_FAITHFUL, _ROUNDING = 5e-3, 4.0 / np.sqrt(12.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +110,18 @@ def first_look(design, weights, target, *, is_centred):
     rows = np.empty(n)
     rows[:] = weights
     pull = -rows * target
-    with np.errstate(over="ignore"):
-        single = pull.astype(np.float32)
     sketch = np.empty((n, p), dtype=np.int16, order="F")
-    means, squares, units, slopes, rough = np.empty((5, p))
-    everything = read_columns(
-        design.values, rows, is_centred, pull, single, sketch, means, squares, units, slopes, rough
-    )
+    means, squares, units, slopes = np.empty((4, p))
+    everything = read_columns(design.values, rows, is_centred, pull, sketch, means, squares, units, slopes)
     is_in_range = _LEAST < everything / (n * p) < _MOST and float((rows * target) @ target) < _MOST
-    # far from zero, columns are nearly the same: 16 bits cannot tell them apart, and float32 has few digits left
-    is_faithful = is_in_range and np.abs(rough - slopes).max() <= _FAITHFUL * np.abs(slopes).max()
-    return FirstLook(means, squares, slopes, sketch if is_faithful else None, units)
+    is_good = is_in_range and is_faithful(units, pull, slopes)
+    return FirstLook(means, squares, slopes, sketch if is_good else None, units)
+
+
+def is_faithful(units, u, slopes):
+    """Whether a sketch is good enough to choose features by, from the exact products of the columns with u.
+
+    It is not where columns are far from zero and so nearly the same: 16 bits cannot tell them apart.
+    """
+    error = _ROUNDING * float(np.max(units, initial=0.0)) * float(np.linalg.norm(u))
+    return bool(error <= _FAITHFUL * float(np.max(np.abs(slopes), initial=0.0)))

@@ -15,8 +15,10 @@ from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.working.concave_search import ConcaveSearch
+from sparseopt.solvers.working.gram_model import GramModel
+from sparseopt.solvers.working.residual_model import ResidualModel
 from sparseopt.solvers.working.working_columns import WorkingColumns
-from sparseopt.solvers.working.working_model import GramModel, ResidualModel, WorkingModel
+from sparseopt.solvers.working.working_model import WorkingModel
 from sparseopt.solvers.working.working_plan import (
     check_options,
     distances,

@@ -20,10 +20,11 @@ from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened
 from sparseopt.solvers import working_set
+from sparseopt.solvers.working.concave_search import ConcaveSearch
+from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.support_system import SupportSystem
 from sparseopt.solvers.working.working_columns import WorkingColumns
-from sparseopt.solvers.working.working_model import GramModel
 from sparseopt.solvers.working.working_plan import entering_features
 
 RNG = np.random.default_rng(11)
@@ -177,7 +178,7 @@ def test_the_look_at_the_door_finds_what_later_looks_find(options, is_weighted):
 
 
 def test_a_sketch_is_multiplied_whatever_the_number_of_its_columns():
-    """Four columns are read together, and those left over alone."""
+    """Four columns are read together, of which some are read twice."""
     for p in range(1, 10):
         sketch = np.asfortranarray(RNG.integers(-32_000, 32_000, (30, p)).astype(np.int16))
         u, units, out = RNG.standard_normal(30).astype(np.float32), RNG.random(p), np.empty(p)
@@ -185,6 +186,16 @@ def test_a_sketch_is_multiplied_whatever_the_number_of_its_columns():
         # thirty products in float32
         size = units * (np.abs(sketch.T.astype(np.float64)) @ np.abs(u))
         assert np.all(np.abs(out - units * (sketch.T.astype(np.float64) @ u)) <= 30 * np.finfo(np.float32).eps * size)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 50, 200])
+def test_a_large_design_is_multiplied_by_few_nonzeros_without_a_copy(count):
+    """The same sum as of all columns, from an X of so many entries that copies are avoided."""
+    design = Dense(np.asfortranarray(RNG.standard_normal((5300, 400))))
+    w = np.zeros(400)
+    w[RNG.permutation(400)[:count]] = RNG.standard_normal(count)
+    w.flags.writeable = False
+    np.testing.assert_allclose(design.matvec(w), design.values @ w, rtol=1e-12, atol=1e-12)
 
 
 def test_few_features_enter_in_vain_where_each_is_a_row_of_a_gram_matrix():
@@ -377,6 +388,26 @@ def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypat
         objectives.append(solution.certificate.objective)
     assert counts[0] < counts[1]
     assert objectives[0] <= objectives[1] * (1 + 1e-9)
+
+
+def test_no_minimum_is_shaken_twice_in_the_same_way(monkeypatch):
+    """From the same point the same way leads to the same end."""
+    shaken = []
+    plain = ConcaveSearch._descend
+
+    def descend(self, model, ways, scale):
+        if ways:
+            shaken.append((model.w.tobytes(), ways))
+        yield from plain(self, model, ways, scale)
+
+    monkeypatch.setattr(ConcaveSearch, "_descend", descend)
+    random = np.random.default_rng(0)
+    wide = random.standard_normal((200, 500))
+    target = wide[:, :50] @ np.ones(50) + 3.0 * random.standard_normal(200)
+    loss = so.LeastSquares((wide - wide.mean(axis=0)) / wide.std(axis=0), target - target.mean())
+    so.solve(so.Problem(loss, so.MCP(so.alpha_max(loss) / 20)), so.WorkingSet(), tol=1e-6)
+    assert len(shaken) > 3
+    assert len(set(shaken)) == len(shaken)
 
 
 @pytest.mark.parametrize("is_centred", [False, True])

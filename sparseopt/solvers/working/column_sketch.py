@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.kernels.sketch import pull_sketch, read_columns
-
-# Part of the largest slope by which those of a sketch may be off.
-_FAITHFUL = 5e-3
+from sparseopt.losses.first_look import is_faithful
 
 
 class ColumnSketch:
@@ -21,18 +19,13 @@ class ColumnSketch:
         self._integers = np.empty((n, p), dtype=np.int16, order="F")
         #: Weighted means of the columns if they are taken off, zeros else, and products with u.
         self.means, self.exact = np.empty((2, p))
-        squares, self._units, rough = np.empty((3, p))
+        squares, self._units = np.empty((2, p))
         rows = np.empty(n)
         rows[:] = weights
         scaled, unit = _in_units(u)
-        single = scaled.astype(np.float32)
-        read_columns(
-            values, rows, is_centred, scaled, single,
-            self._integers, self.means, squares, self._units, self.exact, rough,
-        )  # fmt: skip
-        error = np.max(np.abs(rough - self.exact), initial=0.0)
-        #: Whether such products are good enough to choose features by: not where columns are nearly the same.
-        self.is_faithful = bool(error <= _FAITHFUL * np.max(np.abs(self.exact), initial=0.0))
+        read_columns(values, rows, is_centred, scaled, self._integers, self.means, squares, self._units, self.exact)
+        #: Whether such products are good enough to choose features by.
+        self.is_faithful = is_faithful(self._units, scaled, self.exact)
         self.exact *= unit
 
     def pull(self, u):

@@ -69,17 +69,18 @@ class ConcaveSearch:
         if np.array_equal(np.sign(model.w), np.sign(kept[0])):
             # two ways lead to one minimum: there will hardly be another
             return
-        way, failures = 0, 0
+        way, tried = 0, 0
         for _ in range(_MOST_SHAKES):
             found = model.height(self.penalty)
             if found < lowest - _FALL * abs(lowest):
-                lowest, kept, failures, self.has_found = found, model.kept(), 0, True
+                lowest, kept, tried, self.has_found = found, model.kept(), 0, True
             else:
                 model.restore(kept)
-                way, failures = (way + 1) % len(_SHAKES), failures + 1
-            if failures > len(_SHAKES):
+                way = (way + 1) % len(_SHAKES)
+            if tried == len(_SHAKES):
                 break
             yield from self._descend(model, _SHAKES[way], scale)
+            tried += 1
         else:
             if model.height(self.penalty) > lowest:
                 model.restore(kept)

@@ -12,8 +12,8 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels.columns import penalty_on
 from sparseopt.penalties import BlockPenalty
 from sparseopt.penalties.partitions import as_partition
+from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.group_model import GroupModel
-from sparseopt.solvers.working.working_model import GramModel
 from sparseopt.solvers.working.working_plan import distances, entering_features
 
 # Coefficients that may enter at once: so many at least, or as a part of those in use.

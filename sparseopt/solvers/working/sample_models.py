@@ -21,7 +21,8 @@ from sparseopt.kernels.columns import cast_columns, pull_columns
 from sparseopt.losses.first_look import is_worth_a_sketch
 from sparseopt.solvers.working.column_sketch import ColumnSketch
 from sparseopt.solvers.working.curved_model import CurvedModel
-from sparseopt.solvers.working.working_model import GramModel, WorkingModel
+from sparseopt.solvers.working.gram_model import GramModel
+from sparseopt.solvers.working.working_model import WorkingModel
 
 # Features from which a Gram matrix takes too much memory: a gigabyte in float32.
 _LARGEST_GRAM = 16_384

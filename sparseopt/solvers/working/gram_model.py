@@ -1,0 +1,201 @@
+"""The model of a working set with its matrix in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.kernels.gram import descend_gram, gather, height, image_into
+from sparseopt.solvers.working.newton import newton_direction
+from sparseopt.solvers.working.support_system import SupportSystem
+from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVERHEAD, WorkingModel
+
+# Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
+_MEMORY = 5
+# A first allocation, in features: at least so many, and so many times as many as there are; what is not used takes no memory.
+_CAPACITY, _ROOM = 64, 4
+# Largest support of which eigenvalues are taken where a factorisation fails.
+_EIGEN = 600
+# And of descent, whose multiplications are half as quick, and as long as what it does besides for a coordinate.
+_SLOWNESS, _VISIT = 2.0, 20.0
+
+
+class GramModel(WorkingModel):
+    """The model with G in memory.
+
+    G may be float32: the model is then a little off the loss, which the next exact slopes mend
+    (iterative refinement). A small ridge keeps it positive definite. The point and the slope are
+    float64 always. A small model that `descends_far` takes as many epochs as cost a Newton step before one.
+    """
+
+    def __init__(self, dtype, *, descends_far=True):
+        super().__init__()
+        self._descends_far = descends_far
+        self.system = SupportSystem(dtype)
+        # rounding of a sum of products, relative to the diagonal
+        self._ridge = 8.0 * float(np.finfo(dtype).eps)
+        self._gram, self._vectors = np.empty((0, 0), dtype=dtype), np.empty((3, 0))
+
+    @property
+    def w(self):
+        return self._vectors[0, : self.size]
+
+    @property
+    def slope(self):
+        return self._vectors[1, : self.size]
+
+    def account(self):
+        return (
+            f"Gram matrix of {self.size} features in {self._gram.dtype}, {self.epochs} epochs, "
+            f"{self.newton_steps} Newton steps from {self.system.factorisations} factorisations"
+        )
+
+    @property
+    def spare_epochs(self):
+        if not self._descends_far:
+            return 0
+        return int(OVERHEAD / (_SLOWNESS * max(self.size, 1) * (_VISIT + self.size / 2)))
+
+    @property
+    def linear(self):
+        """Slope of the model at zero."""
+        return self._vectors[2, : self.size]
+
+    def restrict(self, keep):
+        """Leave out features, whose coefficients are zero."""
+        kept = np.flatnonzero(keep)
+        size = kept.size
+        # in place: entries move up and to the left, past none that is still to be read
+        gather(self._gram, kept, kept, self._gram)
+        self._features[:size], self._vectors[:, :size] = self.features[keep], self._vectors[:, : self.size][:, keep]
+        self.size = size
+        self.system.forget()
+
+    def extend(self, features, rows, w, slope):
+        """Add features; `rows` are theirs of G, their own columns last."""
+        first, size = self.size, self.size + features.size
+        self._reserve(size)
+        self._features[first:size] = features
+        self._gram[first:size, :size] = rows
+        if first:
+            self._gram[:first, first:size] = rows[:, :first].T
+        diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
+        own = diagonal[first:size]
+        own *= 1.0 + self._ridge
+        if not own.min(initial=np.inf) > 0.0:
+            # where a column is zero, the penalty alone decides: a little curvature lets descent get there
+            largest = float(diagonal[:size].max())
+            own[~(own > 0.0)] = LITTLE * largest if largest > 0.0 else 1.0
+        self.size = size
+        self._vectors[0, first:size], self._vectors[1, first:size] = w, slope
+        self.linear[:] = self.slope - self._image(self.w)
+
+    def _reserve(self, size):
+        old = self._vectors.shape[1]
+        if size <= old:
+            return
+        capacity = max(2 * old, size if old else _ROOM * size, _CAPACITY)
+        gram, features, vectors = self._gram, self._features, self._vectors
+        self._gram = np.empty((capacity, capacity), dtype=gram.dtype)
+        self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
+        if self.size:
+            self._gram[: self.size, : self.size] = gram[: self.size, : self.size]
+            self._features[: self.size], self._vectors[:, : self.size] = features[: self.size], vectors[:, : self.size]
+
+    def place(self, w, slopes):
+        self.w[:] = w
+        self.anchor(slopes)
+
+    def anchor(self, slopes):
+        self.slope[:] = slopes
+        self.linear[:] = slopes - self._image(self.w)
+
+    def _image(self, d):
+        out = np.empty(d.size)
+        image_into(self._gram, d, out)
+        return out
+
+    def height(self, penalty):
+        """Objective of the model at its point, up to a constant."""
+        return height(penalty, self.features, self.linear, self.w, self.slope)
+
+    def kept(self):
+        """The point, to be restored."""
+        return self._vectors[:2, : self.size].copy()
+
+    def origin(self):
+        """The point where all coefficients are zero."""
+        return np.stack([np.zeros(self.size), self.linear])
+
+    def restore(self, point):
+        """Go to a point that was kept; no feature may have entered or left since."""
+        self._vectors[:2, : self.size] = point
+
+    def descend(self, penalty, tol, patience):
+        k, rows = self.size, _MEMORY + 1
+        points, slopes = np.empty((2, rows, k))
+        left = max(1, int(min(EPOCHS if patience < rows else patience, BUDGET / (3 * k * k))))
+        # where epochs are quicker than an extrapolation, there are several times as many between two
+        at_once = rows * max(1, self.spare_epochs // (rows * _MEMORY))
+        while True:
+            move, epochs = descend_gram(
+                penalty, self._gram, self.features, self.w, self.slope,
+                points, slopes, min(left, at_once), tol, patience,
+            )  # fmt: skip
+            self.epochs += epochs
+            self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+            left -= epochs
+            if epochs < at_once or move <= tol or left <= 0:
+                return move
+            self._extrapolate(penalty, points, slopes)
+
+    def sweep(self, penalty, tol, epochs):
+        """Epochs as they are, until no move reaches `tol`."""
+        k = self.size
+        epochs = max(1, int(min(epochs, BUDGET / (3 * k * k + 1))))
+        last = np.empty((2, 1, k))
+        _, epochs = descend_gram(
+            penalty, self._gram, self.features, self.w, self.slope, last[0], last[1], epochs, tol, epochs
+        )
+        self.epochs += epochs
+        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+
+    def _extrapolate(self, penalty, points, slopes):
+        """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).
+
+        The slope is affine in the point, so that it is combined alike.
+        """
+        moves = np.diff(points, axis=0)
+        system = moves @ moves.T
+        system[np.diag_indices(_MEMORY)] += 1e-12 * np.trace(system) + np.finfo(np.float64).tiny
+        weights = np.linalg.solve(system, np.ones(_MEMORY))
+        total = np.sum(weights)
+        if total == 0.0 or not np.isfinite(total):
+            return
+        weights /= total
+        w, slope = weights @ points[1:], weights @ slopes[1:]
+        if height(penalty, self.features, self.linear, w, slope) < self.height(penalty):
+            self.w[:], self.slope[:] = w, slope
+
+    def direction(self, free, force, ridge):
+        return self.system.solve(self._gram, ridge, free, -force)
+
+    def singular_direction(self, free, force, ridge):
+        if self._gram.dtype == np.float32:
+            self.is_too_coarse = True
+        if free.size > _EIGEN or self._gram.dtype == np.float32:
+            return None, None
+        self.work += 10.0 * free.size**3
+        return newton_direction(self._gram[np.ix_(free, free)] + np.diag(ridge[free]), force)
+
+    def flat_direction(self):
+        return self.system.flattest()
+
+    def bend(self, free, move):
+        full = np.zeros(self.size)
+        full[free] = move
+        image = self._image(full)
+        return float(move @ image[free]), image
+
+    def apply(self, free, new, image):
+        self.w[free] = new
+        self.slope[:] += image

@@ -1,0 +1,103 @@
+"""The model of a working set through the columns of X, without a matrix of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparseopt.designs import held_curvature
+from sparseopt.kernels.columns import pull_columns
+from sparseopt.kernels.descent import descend
+from sparseopt.solvers.working.newton import conjugate_gradients
+from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, WorkingModel
+
+# Conjugate gradients end at this part of their first residual, or after so many steps.
+_CG_ACCURACY, _CG_STEPS = 1e-3, 50
+
+
+class ResidualModel(WorkingModel):
+    """Least squares on the working set, through the columns of X themselves; its slopes are exact."""
+
+    eagerness = 5
+
+    def __init__(self, loss, w):
+        super().__init__()
+        self._features = np.empty(w.size, dtype=np.intp)
+        self._loss = loss
+        #: Entries of the columns of the set.
+        self._n_entries = 0
+        self._w = np.array(w, dtype=np.float64)
+        self._running = loss.start(self._w)
+        self._active = np.empty(w.size, dtype=np.intp)
+        curvatures = loss.curvatures()
+        self._curvatures = np.where(curvatures > 0, curvatures, LITTLE * curvatures.max(initial=1.0))
+        self._weights = np.asarray(loss.sample_weight.values)
+        # constant columns, whose products with themselves are rounding
+        means = loss.X.means if loss.intercept else np.zeros(w.size)
+        self._is_flat = curvatures <= held_curvature(np.zeros_like(curvatures), means)
+
+    @property
+    def w(self):
+        return self._w[self.features]
+
+    @property
+    def slope(self):
+        return self._pull(self.features)
+
+    def pull(self):
+        """Slopes of the loss in all features, as far as what is carried along is exact."""
+        return self._pull(np.arange(self._w.size))
+
+    def _pull(self, features):
+        out = np.empty(features.size)
+        pull_columns(self._loss.X, features, self._running, out)
+        return out
+
+    def account(self):
+        return f"residuals of {self.size} features, {self.epochs} epochs, {self.newton_steps} Newton steps"
+
+    def extend(self, features):
+        """Add features."""
+        self._features[self.size : self.size + features.size] = features
+        self.size += features.size
+        X = self._loss.X
+        ends = getattr(X, "indptr", None)
+        self._n_entries += (
+            X.shape[0] * features.size if ends is None else int(np.sum(ends[features + 1] - ends[features]))
+        )
+
+    def place(self, w, slopes):
+        self._w[self.features] = w
+        self.anchor(slopes)
+
+    def anchor(self, slopes):
+        self._running = self._loss.start(self._w)
+
+    def descend(self, penalty, tol, patience):
+        entries = 4.0 * self._n_entries + self.size  # an entry in its row costs as much as four in a row
+        epochs = max(1, int(min(EPOCHS, BUDGET / (3 * entries))))
+        move, epochs, visits = descend(
+            self._loss, penalty, self._w, self._running, self._curvatures, self.features, self._active, epochs, tol
+        )
+        self.epochs += epochs
+        self.work += visits * entries / self.size
+        return move
+
+    def direction(self, free, force, ridge):
+        """Conjugate gradients with the diagonal as preconditioner."""
+        columns, ridge = self.features[free], ridge[free]
+        part, moves = self._loss.X.restrict(columns), ~self._is_flat[columns] | (ridge > 0.0)
+
+        def multiply(d):
+            return moves * (part.rmatvec(self._weights * part.matvec(d)) + ridge * d)
+
+        return conjugate_gradients(
+            multiply, self._curvatures[columns] + ridge, -(moves * force), _CG_ACCURACY, _CG_STEPS
+        )
+
+    def bend(self, free, move):
+        image = self._loss.X.restrict(self.features[free]).matvec(move)
+        return float(np.sum(self._weights * image * image)), image
+
+    def apply(self, free, new, image):
+        self._w[self.features[free]] = new
+        self._running[:-1] += self._weights * image
