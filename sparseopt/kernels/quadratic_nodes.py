@@ -13,22 +13,13 @@ U = np.uint64
 # the problem, L1 norm; of the node the price and the threshold; of w the bound, the objective without features, what features
 # take off at the price, and the least profit that is in.
 CONSTANT, LENGTH, ROUNDING, ALPHA, L1, PRICE, THRESHOLD, BOUND, BASE, TAKEN, LEAST = range(11)
-# Places in the vector of whole numbers: most features; those that came in, went out, and were dropped from w; free ones worth
-# the price, and those that are to come into use; steps since the pulls were made.
-MOST, KEPT, REMOVED, DROPPED, WORTH, ENTERING, STEPS = range(7)
+# Places in the vector of whole numbers: features that may still come in, and free ones; those that came in, went out, and were
+# dropped from w; free ones worth the price, and those that are to come into use; steps since the pulls were made.
+ROOM, FREE, KEPT, REMOVED, DROPPED, WORTH, ENTERING, STEPS = range(8)
 # Features come into use that are worth this part of what the price asks for: mostly they would come soon.
 _CLOSE = 0.8
 # What a step may add to the relative error of a pull: it rounds a product and a sum.
 _EPS = 2.3e-16
-
-
-def count_inside(status):
-    """How many features are in, and how many are free."""
-    inside, free = 0, 0
-    for j in range(status.size):
-        inside += status[j] == 1
-        free += status[j] == 0
-    return inside, free
 
 
 def taken_at(known, gains, status, extra):
@@ -39,13 +30,6 @@ def taken_at(known, gains, status, extra):
         if status[j] == 1 or (status[j] == 0 and gains[j] > extra):
             total += gains[j] - extra
     return total
-
-
-def shut(status):
-    """With as many in as may be, all others are out, in place."""
-    for j in range(status.size):
-        if status[j] == 0:
-            status[j] = -1
 
 
 @kernel
@@ -62,8 +46,11 @@ def judge_node(
         j = U(used[q])
         weight += abs(w[j]) * sizes[j]
         image += w[j] * (linear[j] - pull[j])
-    inside, free = count_inside(status)
-    room, error = counts[MOST] - inside, (numbers[ROUNDING] + _EPS * counts[STEPS]) * (numbers[LENGTH] + weight)
+    room, free, error = (
+        counts[ROOM],
+        counts[FREE],
+        (numbers[ROUNDING] + _EPS * counts[STEPS]) * (numbers[LENGTH] + weight),
+    )
     size = min(room, free) + 1
     total, rounding, least, last = profits_of(
         known, pull, sizes, status, curve, numbers[L1], lower, upper, alpha, error, level, heap[:size], gains
@@ -76,10 +63,7 @@ def judge_node(
     if not bound < numbers[THRESHOLD]:
         return
     numbers[TAKEN] = taken_at(known, gains, status, extra)
-    if room == 0:
-        shut(status)
-        counts[REMOVED] = free
-    elif free > 0:
+    if room > 0 and free > 0:
         counts[KEPT], counts[REMOVED] = fix_known(known, gains, status, bound, least, last, numbers[THRESHOLD])
     for q in range(known.size):
         j = U(known[q])

@@ -67,7 +67,7 @@ class QuadraticNode:
             self.view.make_pulls()
         extra = self.price - of.subset.alpha
         known = self.view.look(self.status, of.subset.alpha + _LEVEL * extra)
-        self._judge(known, _LEVEL * extra)
+        self._judge(known, room, _LEVEL * extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
@@ -97,17 +97,20 @@ class QuadraticNode:
         """Whether what is unknown of the relaxation counts."""
         return unknown > max(_EXACT * self.scale, _KNOWN * self._missing())
 
-    def _judge(self, known, level):
+    def _judge(self, known, room, level):
         """Bound at w and fix what that decides."""
         of, work, status, numbers, counts = self.of, self.work, self.status, self.work.numbers, self.work.counts
         point, before = (work.point(), status.copy()) if of.keep_points else (None, None)
         used = np.flatnonzero(work.w)
-        work.judge(known, used, status, self.price, self.threshold, level if known.size < of.n_units else 0.0)
+        level = level if known.size < of.n_units else 0.0
+        work.judge(known, used, status, self.price, room, self.threshold, level)
         bound = float(numbers[kernels.BOUND])
         if bound > self.bound:
             self.bound, self.best = bound, point
         if self.bound >= self.threshold:
             return
+        if room == 0 and counts[kernels.FREE]:
+            work.shut(status)
         if counts[kernels.DROPPED]:
             self.view.make_pulls()
         more = bound + float(numbers[kernels.LEAST]) - self.threshold

@@ -8,6 +8,7 @@ from sparseopt.kernels import quadratic_nodes as kernels
 from sparseopt.kernels.perspective import relaxed_costs, scaled_costs
 from sparseopt.kernels.quadratic_nodes import judge_node
 from sparseopt.solvers.subsets.relaxed_minimum import minimise_relaxed
+from sparseopt.solvers.trees.tree import FREE, OUT
 
 
 class QuadraticWork:
@@ -18,11 +19,11 @@ class QuadraticWork:
         self.of, self.model = relaxation, model
         self.w, self.pull, self.gains = np.zeros(p), np.zeros(p), np.zeros(p)
         self.entering, self.heap = np.empty(p, dtype=np.intp), np.empty(subset.k + 1)
-        self.numbers, self.counts = np.zeros(11), np.zeros(7, dtype=np.int64)
+        self.numbers, self.counts = np.zeros(11), np.zeros(8, dtype=np.int64)
         numbers = self.numbers
         numbers[kernels.CONSTANT], numbers[kernels.LENGTH] = model.constant, relaxation.length
         numbers[kernels.ROUNDING], numbers[kernels.ALPHA] = model.rounding, subset.alpha
-        numbers[kernels.L1], self.counts[kernels.MOST] = subset.l1, subset.k
+        numbers[kernels.L1] = subset.l1
         #: Of the present point the objective at the price, the parts by which features are in, and the relaxation's value.
         self.priced = self.share = self.value = np.nan
 
@@ -55,11 +56,21 @@ class QuadraticWork:
         self.value = smooth + scaled_costs(w, *costs, alpha, scale)[0] if scale > 0.0 else np.inf
         return newton_steps
 
-    def judge(self, known, used, status, price, threshold, level):
+    def judge(self, known, used, status, price, room, threshold, level):
         """Bound the node at w and fix in `status` what that decides; what is found is in `numbers` and `counts`."""
-        of = self.of
+        of, counts = self.of, self.counts
+        counts[kernels.ROOM], counts[kernels.FREE] = room, np.count_nonzero(status == FREE)
         self.numbers[kernels.PRICE], self.numbers[kernels.THRESHOLD] = price, threshold
         judge_node(
             known, used, self.w, self.pull, self.model.linear, self.model.sizes, of.curve, of.lower, of.upper, status,
             level, self.heap, self.gains, self.entering, self.numbers, self.counts,
         )  # fmt: skip
+
+    def shut(self, status):
+        """With as many in as may be, all others are out, in place."""
+        counts = self.counts
+        counts[kernels.REMOVED] += counts[kernels.FREE]
+        status[status == FREE] = OUT
+        counts[kernels.DROPPED] += np.count_nonzero(self.w[status == OUT])
+        self.w[status == OUT] = 0.0
+        counts[kernels.WORTH] = counts[kernels.ENTERING] = 0
