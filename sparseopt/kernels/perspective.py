@@ -71,7 +71,8 @@ def relaxed_minimum(pull, bend, price, curve, l1, limit):
 
 
 def descend_relaxed(gram, w, pull, bend, curve, l1, lower, upper, status, price, most, tol):
-    """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns the epochs."""
+    """Coordinate descent on w and the pull q - gram w, in place, until an epoch gains less than `tol`; returns epochs and steps."""
+    steps = 0
     for epoch in range(most):
         decrease = 0.0
         for q in range(w.size):
@@ -92,12 +93,13 @@ def descend_relaxed(gram, w, pull, bend, curve, l1, lower, upper, status, price,
             step = new - old
             if step != 0.0:
                 w[j] = new
+                steps += 1
                 for i in range(w.size):
                     pull[U(i)] -= step * gram[j, U(i)]
                 decrease += (bend[j] + curve[j]) * step * step
         if decrease <= tol:
-            return epoch + 1
-    return most
+            return epoch + 1, steps
+    return most, steps
 
 
 def priced_costs(w, curve, l1, lower, upper, status, price, alpha, scale):
@@ -243,43 +245,6 @@ def fix_known(known, gains, status, bound, least, last, threshold):
 
 
 perspective_bound, fix_features = kernel(profits_of), kernel(fix_known)
-
-
-@kernel
-def judge_features(
-    known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains, w, base, slack, threshold, price, near, entering
-):  # fmt: skip
-    """Bound a node at w and, below the threshold, fix features, drop what is out from w, and find what comes into use.
-
-    Arguments up to `gains` are those of `perspective_bound`. `base` less the profits, their rounding and `slack` is the
-    bound. Returned are the bound, what features take off at the price, the least profit that was chosen, the numbers
-    of features that came in, went out and were dropped, of free ones worth the price that are zero in w, and of those in `entering`, which are worth a
-    part `near` of it.
-    """
-    total, rounding, least, last = profits_of(
-        known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains
-    )
-    bound = base - total - rounding - slack - 1e-15 * abs(total)
-    extra, taken, kept, removed, dropped, worth, count = price - alpha, 0.0, 0, 0, 0, 0, 0
-    if not bound < threshold:
-        return bound, taken, least, kept, removed, dropped, worth, count
-    for q in range(known.size):
-        j = U(known[q])
-        if status[j] == 1 or (status[j] == 0 and gains[j] > extra):
-            taken += gains[j] - extra
-    if heap.size > 1:
-        kept, removed = fix_known(known, gains, status, bound, least, last, threshold)
-    for q in range(known.size):
-        j = U(known[q])
-        if status[j] == -1:
-            if w[j] != 0.0:
-                w[j] = 0.0
-                dropped += 1
-        elif status[j] == 0 and w[j] == 0.0 and gains[j] > near * extra:
-            entering[U(count)] = known[q]
-            count += 1
-            worth += gains[j] - extra > 1e-9 * price
-    return bound, taken, least, kept, removed, dropped, worth, count
 
 
 @kernel

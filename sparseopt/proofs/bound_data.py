@@ -166,7 +166,9 @@ class ProblemData:
         """The same with another curvature and weight."""
         excess = np.maximum(np.abs(t) - l1, 0.0)
         is_free = (curvature == 0.0) & np.isinf(np.where(t > 0.0, self.upper, self.lower))
-        excess = np.where(is_free & (excess <= _NO_SLOPE * self.model.slope_at_zero), 0.0, excess)
+        # where all targets are zero, slopes come from what bounds keep away from zero
+        scale = max(self.model.slope_at_zero, float(np.max(np.abs(t), initial=0.0)))
+        excess = np.where(is_free & (excess <= _NO_SLOPE * scale), 0.0, excess)
         with np.errstate(divide="ignore", invalid="ignore"):
             best = np.where(excess == 0.0, 0.0, np.sign(t) * excess / curvature)
             # concave in w: the best point of an interval is the nearest to the best of all

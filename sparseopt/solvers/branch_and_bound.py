@@ -24,7 +24,7 @@ from sparseopt.solvers.trees.block_relaxation import prepare_blocks, rejects_blo
 from sparseopt.solvers.trees.hierarchy import start_of, with_hierarchy
 from sparseopt.solvers.trees.lanes import Lanes
 from sparseopt.solvers.trees.perspective_diagonal import largest_diagonal
-from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.trees.quadratic_relaxation import SMALL, QuadraticRelaxation
 from sparseopt.solvers.trees.rival_trees import RivalTrees
 from sparseopt.solvers.trees.row_model import as_data, prepare_rows, rejects_rows
 from sparseopt.solvers.trees.sample_relaxation import SampleRelaxation, prepare_samples
@@ -227,14 +227,9 @@ def _prepare_quadratic(loss, subset, *, keep_points):
         rows = GramRows.of(loss)
     is_open = np.ones(rows.n_features, dtype=bool)
     is_open[subset.forbidden] = False
-    # it knows nothing of bounds and of an L1 norm
-    if subset.parents:
-        search = SubsetSearch(walk_of(rows, subset), subset.k, subset.alpha, kicks=_KICKS)
-    else:
-        state = SubsetState(rows, subset.ridge, is_open, subset.required)
-        # required features that are combinations of others do not enter, and take their places all the same
-        idle = subset.required.size - state.size
-        search = SubsetSearch(state, subset.k - idle, subset.alpha, kicks=_KICKS)
+    # of many features, the relaxation says whether a short search was enough
+    is_short = rows.n_features > SMALL and not subset.parents
+    search = _search(rows, subset, is_open, 0 if is_short else _KICKS)
 
     def found(of=rows):
         return best_on_support(of, subset, np.union1d(search.best.support, subset.required))
@@ -248,7 +243,25 @@ def _prepare_quadratic(loss, subset, *, keep_points):
     relaxation = QuadraticRelaxation(model, subset, keep_points=keep_points)
     if (j := relaxation.unbounded()) >= 0:
         raise UnsupportedProblem(f"BranchAndBound: {_UNBOUNDED.format(j)}.")
+    if is_short:
+        support = yield from relaxation.look(objective)
+        if support is not None and not np.array_equal(support, np.flatnonzero(point)):
+            # the relaxation does not show the best support that is known: a longer search
+            search = _search(rows, subset, is_open, _KICKS)
+            for _ in search.run():
+                yield lambda: found()[1]
+            objective, point = min((objective, point), found(model), key=lambda pair: pair[0])
     return relaxation, objective, point
+
+
+def _search(rows, subset, is_open, kicks):
+    """A local search for the first support, which knows nothing of bounds and of an L1 norm."""
+    if subset.parents:
+        return SubsetSearch(walk_of(rows, subset), subset.k, subset.alpha, kicks=kicks)
+    state = SubsetState(rows, subset.ridge, is_open, subset.required)
+    # required features that are combinations of others do not enter, and take their places all the same
+    idle = subset.required.size - state.size
+    return SubsetSearch(state, subset.k - idle, subset.alpha, kicks=kicks)
 
 
 def _rounded(point, dtype, subset):

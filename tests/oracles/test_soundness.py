@@ -18,6 +18,13 @@ def test_no_certificate_is_wrong(seed):
         assert judge(problem, found, solver).faults == []
 
 
+def test_a_constant_column_gains_nothing_where_all_targets_are_zero():
+    """Slopes come from what bounds keep away from zero there, and its own is rounding of these."""
+    _, problem = problem_of(2_100_494)
+    solution = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
+    solution.certificate.verify(problem)
+
+
 def test_a_certificate_that_is_wrong_is_found():
     """The judge is judged, by an optimum that is a little higher or lower than it is."""
     X = np.random.default_rng(0).standard_normal((9, 4))

@@ -8,9 +8,10 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.solvers import branch_and_bound
 from sparseopt.solvers.subsets.gram_models import WideGram, gram_model
 from sparseopt.solvers.subsets.support_fit import best_on_support
-from sparseopt.solvers.trees import quadratic_relaxation
+from sparseopt.solvers.trees import pull_views, quadratic_relaxation
 from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
 from sparseopt.solvers.trees.tree import FREE, IN, OUT
 from sparseopt.subsets import SubsetProblem
@@ -78,11 +79,14 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("is_wide", [False, True], ids=["whole", "wide"])
+@pytest.mark.parametrize("view", ["every", "narrow", "whole", "wide"])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_the_best_of_all_supports_is_found_and_proven(name, is_wide, monkeypatch):
+def test_the_best_of_all_supports_is_found_and_proven(name, view, monkeypatch):
+    """Whichever features are in use at once: all, all but those that are out, or those that a node needs."""
     problem = PROBLEMS[name]
-    if is_wide:
+    monkeypatch.setattr(pull_views, "_EVERY", 0 if view == "whole" else 2000)
+    monkeypatch.setattr(pull_views, "_NARROW", np.inf if view == "narrow" else 0.5)
+    if view == "wide":
         if not isinstance(problem.loss, so.LeastSquares) or name == "no ridge":
             pytest.skip("these have their Gram matrix in memory")
 
@@ -98,6 +102,24 @@ def test_the_best_of_all_supports_is_found_and_proven(name, is_wide, monkeypatch
     assert solution.certificate.violation == 0.0
     assert abs(solution.certificate.objective - best) <= 1e-6 * max(abs(best), 1e-6 * scale) + rounding
     assert solution.certificate.lower_bound <= best + rounding
+    solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("noise", [0.1, 1e6])
+def test_the_first_support_is_sought_for_long_where_the_root_shows_another(noise, monkeypatch):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((100, 250))
+    loss = so.LeastSquares(X, X[:, :4].sum(axis=1) + noise * random.standard_normal(100))
+    searches, search = [], branch_and_bound._search
+
+    def recorded(rows, subset, is_open, kicks):
+        searches.append(kicks)
+        return search(rows, subset, is_open, kicks)
+
+    monkeypatch.setattr(branch_and_bound, "_search", recorded)
+    problem = so.Problem(loss, so.Ridged(so.Zero(), 0.05), so.Cardinality(4))
+    solution = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-2, max_iter=20)
+    assert searches == ([0] if noise < 1.0 else [0, branch_and_bound._KICKS])
     solution.certificate.verify(problem)
 
 

@@ -24,14 +24,17 @@ def minimise_relaxed(gram, linear, w, pull, bends, costs, tol):
     """Minimise w'Gw / 2 - linear.w + relaxed costs from w, in place, as well as the pull linear - G w.
 
     `costs` are curve, l1, lower, upper, status and price as kernels take them. Ends where an epoch gains less
-    than `tol`, or after so many Newton steps as many features allow. Returns their number.
+    than `tol`, or after so many Newton steps as many features allow. Returns their number, and how often pulls were changed.
     """
-    most = max(1, min(_STEPS, _PRODUCTS // max(w.size, 1) ** 3))
+    most, changes = max(1, min(_STEPS, _PRODUCTS // max(w.size, 1) ** 3)), 0
     for step in range(most):
-        if descend_perspective(gram, w, pull, bends, *costs, _EPOCHS, tol) < _EPOCHS:
-            return step
+        epochs, steps = descend_perspective(gram, w, pull, bends, *costs, _EPOCHS, tol)
+        changes += steps
+        if epochs < _EPOCHS:
+            return step, changes
         _newton_step(gram, linear, w, pull, costs)
-    return most
+        changes += w.size
+    return most, changes
 
 
 def _newton_step(gram, linear, w, pull, costs):

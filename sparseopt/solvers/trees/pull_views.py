@@ -1,11 +1,93 @@
-"""The pulls q - Gw that a relaxation needs at a point: of the features in use, and of those that may matter."""
+"""The features on which nodes under a quadratic are minimised, the members, and the pulls q - Gw of all that may matter."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
+from sparseopt.kernels import quadratic_nodes as kernels
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import doubtful_features, remove_features, subtract_rows
+from sparseopt.solvers.subsets.gram_models import WholeGram
+from sparseopt.solvers.trees.tree import FREE, IN, OUT
+
+# Up to so many features all are members: a step takes one row of G, and makes all pulls. Where so large a part of them is out,
+# it is left out.
+_EVERY, _NARROW = 2000, 0.5
+# So many new members come at once, at least.
+_FEWEST = 32
+
+
+def view_of(relaxation):
+    """The view for the model of a relaxation."""
+    if not isinstance(relaxation.model, WholeGram):
+        return WideView(relaxation)
+    return EveryView(relaxation) if relaxation.n_units <= _EVERY else WholeView(relaxation)
+
+
+class EveryView:
+    """All features are members."""
+
+    #: Whether no feature will come into use.
+    has_all = True
+
+    def __init__(self, relaxation):
+        self.model, self.work = relaxation.model, relaxation.work
+        self.everything = np.arange(relaxation.n_units)
+        #: The end of the last node that was branched on: where its children begin, their pulls, and the steps to these.
+        self.start, self.pull, self.steps = None, np.empty(relaxation.n_units), 0
+        self._widen()
+
+    def _widen(self):
+        self.on, self.block, self.is_narrow = slice(None), self.model.gram, False
+
+    def _narrow(self, members):
+        self.on, self.block, self.is_narrow = members, np.empty((members.size, members.size)), True
+        gather(self.model.gram, members, members, self.block)
+
+    def begin(self, start, status):
+        """Take the point where a node begins, less what is out, with its pulls."""
+        work, (features, values, _) = self.work, start
+        if self.is_narrow:
+            self._widen()
+        work.place(features, values)
+        gone = features[status[features] == OUT]
+        left = work.w[gone]
+        work.w[gone] = 0.0
+        if start is not self.start:
+            self.make_pulls()
+            return
+        work.pull[:] = self.pull
+        subtract_rows(self.model.gram, gone, -left, work.pull)
+        work.counts[kernels.STEPS] = self.steps + gone.size
+
+    def end(self, start, has_children):
+        """Remember the pulls at the present point, where children begin if there are any."""
+        if has_children:
+            self.start, self.steps = start, int(self.work.counts[kernels.STEPS])
+            self.pull[:] = self.work.pull
+
+    def make_pulls(self):
+        """Make the pulls at the present point."""
+        work, (used, values) = self.work, self.work.point()
+        work.pull[:] = self.model.linear
+        subtract_rows(self.model.gram, used, values, work.pull)
+        work.counts[kernels.STEPS] = 0
+
+    def admit(self, status):
+        """Make features members that were found to be needed: all are."""
+
+    def trim(self, status):
+        """Go on without the features that are out, where that is most of them."""
+        live = np.flatnonzero(status != OUT)
+        size = self.on.size if self.is_narrow else status.size
+        if live.size < _NARROW * size:
+            self._narrow(live)
+
+    def look(self, status, level):
+        """Set pulls at the present point; returns features with exact ones. Descent has done so."""
+        return self.everything
 
 
 class Part:
@@ -48,46 +130,93 @@ class Part:
         return self.features, self.block
 
 
-class WholeView:
-    """The pulls of all features, where G is in memory."""
+class MembersView(ABC):
+    """Few features are members, with their part of G, which stays from node to node."""
 
-    #: How far from the point the pulls of features that are not known belong, and the most that one of these may gain.
-    distance, level = 0.0, 0.0
+    #: Others come into use.
+    has_all = False
 
     def __init__(self, relaxation):
-        self.model, self.pull = relaxation.model, np.empty(relaxation.n_units)
-        self.everything = np.arange(relaxation.n_units)
+        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
+        self.part = Part(self.model)
+        #: Features that were not zero where the last node ended.
+        self.recent = np.empty(0, dtype=np.intp)
+        self._prepare(relaxation.n_units)
 
-    def look(self, features, w, pull, status, level):
-        """Set pulls at w, which `features` hold and whose own pulls are given; returns features with exact ones."""
-        self.pull[:] = self.model.linear
+    @abstractmethod
+    def _prepare(self, p):
+        """Make what looks need."""
+
+    @abstractmethod
+    def look(self, status, level):
+        """Set pulls at the present point; returns features with exact ones, no other gains more than `level`."""
+
+    def begin(self, start, status):
+        """Take the point where a node begins, less what is out, with pulls of its members."""
+        work, (features, values, _) = self.work, start
+        work.place(features, np.where(status[features] == OUT, 0.0, values))
+        is_needed = (status == IN) | (work.w != 0.0)
+        # what the last node had in will mostly come in here as well
+        is_needed[self.recent[status[self.recent] == FREE]] = True
+        self.on, self.block = self.part.cover(np.flatnonzero(is_needed))
+        self.make_pulls()
+
+    def end(self, start, has_children):
+        """Remember what was in."""
+        self.recent = start[0]
+
+    def make_pulls(self):
+        """Make the pulls of the members at the present point."""
+        work, w, pull = self.work, self.work.w[self.on], self.model.linear[self.on]
         used = np.flatnonzero(w)
-        subtract_rows(self.model.gram, features[used], w[used], self.pull)
-        self.pull[features] = pull
+        subtract_rows(self.block, used, w[used], pull)
+        work.pull[self.on] = pull
+        work.counts[kernels.STEPS] = 0
+
+    def admit(self, status):
+        """Make features members that must be, and those that were found and would gain most."""
+        work, is_needed = self.work, self.work.w != 0.0
+        entering = work.entering[: work.counts[kernels.ENTERING]]
+        most = max(_FEWEST, int(np.count_nonzero(is_needed)) // 2)
+        if entering.size > most:
+            entering = entering[np.argpartition(-work.gains[entering], most)[:most]]
+        is_needed |= status == IN
+        is_needed[entering] = True
+        self.on, self.block = self.part.cover(np.flatnonzero(is_needed))
+        if work.counts[kernels.DROPPED]:
+            # pulls of new members are those at w before
+            self.make_pulls()
+
+
+class WholeView(MembersView):
+    """The pulls of all features, where G is in memory."""
+
+    def _prepare(self, p):
+        self.everything = np.arange(p)
+
+    def look(self, status, level):
+        used, values = self.work.point()
+        pull = self.model.linear.copy()
+        subtract_rows(self.model.gram, used, values, pull)
+        pull[self.on] = self.work.pull[self.on]
+        self.work.pull[:] = pull
         return self.everything
 
-    def remove(self, known, status, most):
-        """Fix out features that are not known exactly and gain at most so much; returns how many."""
-        return 0
 
-
-class WideView:
+class WideView(MembersView):
     """The pulls of the features that may matter; of others, what they are at most, from their pulls at another point.
 
     A product x_j . r changes by no more than the length of x_j times the change of r (as in the safe rules of
     El Ghaoui et al., 2012).
     """
 
-    def __init__(self, relaxation):
-        self.of, self.model = relaxation, relaxation.model
-        p = relaxation.n_units
+    def _prepare(self, p):
         self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
-        self.pull, self.found, self.is_known = np.empty(p), np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
+        self.found, self.is_known = np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
 
-    def look(self, features, w, pull, status, level):
-        """As that of `WholeView`; features that may gain more than `level` will be known."""
-        of, model, used = self.of, self.model, np.flatnonzero(w)
-        rest = model.residual(features[used], w[used])
+    def look(self, status, level):
+        of, model, features = self.of, self.model, self.on
+        rest = model.residual(*self.work.point())
         self.level, count = level, of.n_units
         if self.rest is not None:
             self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
@@ -99,8 +228,7 @@ class WideView:
         doubtful = self.found[:count]
         doubtful = doubtful[~self.is_known[doubtful]]
         self.is_known[features] = False
-        self.pull[features] = pull
-        self.pull[doubtful] = model.pulls(rest, doubtful)
+        self.work.pull[doubtful] = model.pulls(rest, doubtful)
         return np.concatenate([features, doubtful])
 
     def _doubtful(self, status):
@@ -109,7 +237,7 @@ class WideView:
         return doubtful_features(self.reference, self.distance, *terms, self.found)
 
     def remove(self, known, status, most):
-        """As that of `WholeView`."""
+        """Fix out features that are not known exactly and gain at most so much; returns how many."""
         of = self.of
         self.is_known[known] = True
         terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
