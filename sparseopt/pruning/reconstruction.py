@@ -116,6 +116,8 @@ class Reconstruction:
 
 def solve(gram, cross) -> np.ndarray:
     """Solution of a damped, hence positive definite system."""
+    if not len(gram):  # LAPACK takes no empty matrix
+        return np.zeros(np.shape(cross))
     # A symmetric matrix is its own transpose, and BLAS counts by columns.
     _, solution, failed = lapack.dposv(gram.T, cross, lower=True)
     if failed or not np.isfinite(solution).all():
@@ -125,6 +127,8 @@ def solve(gram, cross) -> np.ndarray:
 
 def inverted(gram) -> np.ndarray:
     """Inverse of a damped, hence positive definite matrix."""
+    if not len(gram):
+        return np.zeros((0, 0))
     factor, failed = lapack.dpotrf(gram.T, lower=True)
     found, singular = lapack.dpotri(factor, lower=True, overwrite_c=True)
     if failed or singular or not np.isfinite(found).all():

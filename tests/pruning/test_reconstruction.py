@@ -102,6 +102,8 @@ def test_inverses_and_solutions_are_those_of_numpy_and_dependent_inputs_are_told
         assert solve(gram, cross) == pytest.approx(np.linalg.solve(gram, cross), rel=1e-9, abs=1e-12)
         assert solve(gram, cross[:, 0]).shape == (p,)
         assert np.array_equal(gram, lent)
+    assert inverted(np.zeros((0, 0))).shape == (0, 0)
+    assert solve(np.zeros((0, 0)), np.zeros((0, 2))).shape == (0, 2)
     for broken in (np.ones((3, 3)) - np.eye(3), np.full((3, 3), np.nan)):
         for call in (inverted, lambda gram: solve(gram, np.ones(3))):
             with pytest.raises(ValueError, match="too nearly dependent"):
