@@ -6,6 +6,7 @@ from collections import defaultdict
 import numpy as np
 
 from benchmarks.data import real, stored
+from benchmarks.pruning_features.tables import tables
 
 SIZES = (2, 5, 10, 20)
 # Rows beyond which a data set is thinned, and features beyond which peers eliminate a tenth at a time.
@@ -49,12 +50,12 @@ def peers(k, features):
     }
 
 
-def held_out(folder, splits, datasets=None, told=print):
+def held_out(problems, splits, datasets=None, told=print):
     """Tables of errors, of CPU seconds, and of what both say of us; of some data sets if named."""
     from sklearn.linear_model import LinearRegression
 
     errors, seconds, standing = [], [], []
-    for name, X, y in regressions(folder):
+    for name, X, y in problems:
         if datasets and name not in datasets:
             continue
         n, p = X.shape
@@ -94,6 +95,23 @@ def _standing(methods, sizes, found, spent):
     return row
 
 
+def many_tables(splits, datasets=None):
+    """Of many small tables what the errors and seconds say of us, and how many say so."""
+    standing = held_out(tables(), splits, datasets)["BestSubset beside each peer"]
+    rows = []
+    for peer in (name.removeprefix("+- ") for name in standing[0] if name.startswith("+- ")):
+        gaps = np.array([row[f"error - {peer}"] for row in standing])
+        noise = 2 * np.array([row[f"+- {peer}"] for row in standing])
+        lower, higher = np.sum(gaps < 0), np.sum(gaps > 0)
+        rows.append({
+            "peer": peer, "tables": len(gaps), "our error is lower": int(lower), "higher": int(higher),
+            "lower by two standard errors": int(np.sum(gaps < -noise)), "higher by two": int(np.sum(gaps > noise)),
+            "median difference": float(np.median(gaps)),
+            "times faster, median": float(np.median([row[f"times faster than {peer}"] for row in standing])),
+        })  # fmt: skip
+    return {"many tables": rows, "each table": standing}
+
+
 def forests(told=print):
     """Accuracy of random forests on few features, by five folds; the choice is within the folds."""
     from sklearn import datasets
@@ -122,9 +140,9 @@ def forests(told=print):
 
 
 def proofs(folder, limit, datasets=None, told=print):
-    """Seconds and gap of the proof that no other k features fit better, up to 128 features, without a ridge and with one.
+    """Seconds and gap of the proof that no other k features fit better, up to 128 features, without a ridge and with two.
 
-    Of columns that depend on each other nothing is proven without a ridge.
+    Of columns that depend on each other nothing is proven without a ridge. The likeliest ridge is the one by default.
     """
     from sparseopt.adapters.sklearn import FeatureSelector
     from sparseopt.pruning import BestSubset
@@ -134,11 +152,11 @@ def proofs(folder, limit, datasets=None, told=print):
         n, p = X.shape
         if p > 128 or n < p or (datasets and name not in datasets):
             continue
-        for k, ridge in ((k, ridge) for k in (5, 10, 20) if k < p for ridge in (0.0, 0.1)):
+        for k, ridge in ((k, ridge) for k in (5, 10, 20) if k < p for ridge in (0.0, 0.1, None)):
             start = time.process_time()
             method = BestSubset(ridges=ridge, proof_time=limit)
             selector = FeatureSelector(method, n_features_to_select=k).fit(X, y)
-            row = {"dataset": name, "n": n, "p": p, "k": k, "ridge": ridge}
+            row = {"dataset": name, "n": n, "p": p, "k": k, "ridge": "likeliest" if ridge is None else ridge}
             row |= {"relative gap": selector.certificate_.relative_gap, "seconds": time.process_time() - start}
             rows.append(row)
             told(row)

@@ -54,20 +54,42 @@ def gather(square, positions, into):
             into[i, j] = square[positions[i], positions[j]]
 
 
-def best_exchange(C, R, w, g, d):
-    """Slot to empty, feature to put in and twice the gain, over all exchanges; the gain is 0 if none is better."""
-    slot, feature, best = 0, 0, 0.0
+def best_exchange(C, R, w, g, d, promising, least):
+    """Slot to empty, feature to put in and twice the gain, over all exchanges that gain more than `least`.
+
+    By Cauchy and Schwarz no exchange gains more than its feature would as one more, g_j^2 / d_j: features that promise
+    less than the best exchange for the most promising one are passed over. `promising` is a place for the others.
+    """
+    slot, feature, best = 0, 0, least
+    most, highest = 0, 0.0
+    for j in range(g.size):
+        if g[j] * g[j] > highest * d[j]:
+            most, highest = j, g[j] * g[j] / d[j]
+    for a in range(w.size):
+        gain = exchange_gain(w[a] / C[a, a], 1.0 / C[a, a], w[a], R[a, most], g[most], d[most])
+        if gain > best:
+            slot, feature, best = a, most, gain
+    count = 0
+    for j in range(g.size):
+        if g[j] * g[j] > best * d[j]:
+            promising[count] = j
+            count += 1
     for a in range(w.size):
         ratio = 1.0 / C[a, a]
         step = w[a] * ratio
-        cost = w[a] * step
         row = R[a]
-        for j in range(g.size):
-            slope = g[j] + step * row[j]
-            gain = slope * slope / (d[j] + ratio * row[j] * row[j]) - cost
+        for i in range(count):
+            j = promising[i]
+            gain = exchange_gain(step, ratio, w[a], row[j], g[j], d[j])
             if gain > best:
                 slot, feature, best = a, j, gain
     return slot, feature, best
+
+
+def exchange_gain(step, ratio, w, row, g, d):
+    """Twice what one feature gains in place of another, which has left its weight w = step / ratio."""
+    slope = g + step * row
+    return slope * slope / (d + ratio * row * row) - w * step
 
 
 def take_out(a, C, R, w, g, d, support):
@@ -119,14 +141,14 @@ def put_in(a, feature, H, C, R, w, g, d, support):
 
 
 @kernel
-def exchange(H, C, R, w, g, d, support, tolerance, limit):
+def exchange(H, C, R, w, g, d, support, promising, tolerance, limit):
     """Make the best exchange of one weight, up to `limit` times; all but H change in place; returns how many.
 
     `w` and `support` have one entry per slot, R = C H_S: one row per slot; d is infinite on the support,
-    which is how its features are told from the others.
+    which is how its features are told from the others; `promising` is room for as many places.
     """
     for done in range(limit):
-        slot, feature, gain = best_exchange(C, R, w, g, d)
+        slot, feature, gain = best_exchange(C, R, w, g, d, promising, tolerance)
         if gain <= tolerance:
             return done
         take_out(slot, C, R, w, g, d, support)

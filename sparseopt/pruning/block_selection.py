@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sparseopt.pruning.reconstruction import solve
+from sparseopt.pruning.reconstruction import inverted
 from sparseopt.pruning.row_selection import Choice, kicked
 
 # Relative gain below which an exchange is rounding.
@@ -39,7 +39,7 @@ class BlockSelection:
     def elimination(self) -> tuple[np.ndarray, np.ndarray]:
         """Blocks from the first to go to the last, and the loss of each as it goes (OSSCAR, 2024)."""
         size, width = self.size, self.width
-        inverse = solve(self.gram, np.eye(len(self.gram)))
+        inverse = inverted(self.gram)
         W = inverse @ self._targets
         left, order, losses = np.arange(size), np.empty(size, np.intp), np.empty(size)
         for step in range(size):
@@ -85,7 +85,7 @@ class BlockSelection:
     def _fit(self, support):
         """Inverse Gram matrix of some blocks, their weights and the least value."""
         rows = self._rows(support)
-        inverse = solve(self.gram[np.ix_(rows, rows)], np.eye(rows.size))
+        inverse = inverted(self.gram[np.ix_(rows, rows)])
         W = inverse @ self._targets[rows]
         return inverse, W, -float(np.sum(W * self._targets[rows])) / 2
 

@@ -9,7 +9,7 @@ import scipy
 
 from sparseopt.pruning.alternating import dense_weights, scale_of
 from sparseopt.pruning.layer_methods import LayerMethod, largest
-from sparseopt.pruning.reconstruction import solve
+from sparseopt.pruning.reconstruction import inverted, solve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class SparseGPT(LayerMethod):
     def _solve(self, gram, cross, kept, count):
         dense = solve(gram, cross.T).T
         weight = dense.copy()
-        inverse = solve(gram, np.eye(len(gram)))
+        inverse = inverted(gram)
         upper = scipy.linalg.cholesky(inverse, lower=False)
         support = np.ones(weight.shape, bool)
         for start in range(0, len(gram), self.block):

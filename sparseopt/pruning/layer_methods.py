@@ -16,7 +16,7 @@ from sparseopt.pruning.alternating import alternating_directions, conjugate_grad
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
-from sparseopt.pruning.reconstruction import Reconstruction, solve
+from sparseopt.pruning.reconstruction import Reconstruction, inverted
 
 # An exact refit is a product of so many vectors for each weight of the layer, conjugate gradients thirty of faster ones.
 EXACT = 1.5
@@ -71,7 +71,7 @@ class LayerMethod(Method):
         sensitivities = network.sensitivities(samples.X)
         for layer, inputs, sensitivity in zip(network.layers(), network.inputs(samples.X), sensitivities, strict=True):
             regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
-            diagonal = solve(regression.gram, np.eye(len(regression.gram))).diagonal()
+            diagonal = inverted(regression.gram).diagonal()
             losses = layer.weight.astype(np.float64) ** 2 / diagonal[:, None] / 2
             found.append(losses * regression.alive[:, None] * sensitivity)
         return found

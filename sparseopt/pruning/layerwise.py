@@ -11,7 +11,7 @@ from sparseopt.kernels.pruning import eliminate, exchange, gather
 from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.methods import Method, check_damping
-from sparseopt.pruning.reconstruction import Reconstruction, solve
+from sparseopt.pruning.reconstruction import Reconstruction, inverted, solve
 
 # Rank-one terms are gathered and subtracted by one matrix product: 64 balances the two costs.
 BLOCK = 64
@@ -93,17 +93,24 @@ class LayerwiseL0(Method):
 
     def fit_with(self, metric, layer, kept, inputs, targets):
         """Exchange weights within each neuron and refit, with a look at the errors of the others."""
-        regression = Reconstruction.of(inputs, targets, layer, self.damping)
+        return self.fit_moments(metric, layer, kept, self.moments(layer, inputs, targets))
+
+    def moments(self, layer, inputs, targets):
+        """The layer's least squares problem."""
+        return Reconstruction.of(inputs, targets, layer, self.damping)
+
+    def fit_moments(self, metric, layer, kept, moments):
+        """The same, given the least squares problem."""
         # Dead inputs have nothing to offer, though the damping would take them back for their old weights.
-        cross = regression.cross * regression.alive[:, None]
+        cross = moments.cross * moments.alive[:, None]
         weight, kept = np.zeros(kept.shape), kept.copy()
         ratios = np.eye(kept.shape[1]) if metric is None else coupling_ratios(metric, self.coupling)
         sweeps = self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0
         # Where others follow, the first sweep only fits: what it would exchange, the others' errors would change again.
-        selection_sweep(regression.gram, cross, weight, kept, None, 0 if sweeps else self.exchanges)
+        selection_sweep(moments.gram, cross, weight, kept, None, 0 if sweeps else self.exchanges)
         for _ in range(sweeps):
-            selection_sweep(regression.gram, cross, weight, kept, ratios, self.exchanges)
-        return regression.fitted(layer, weight), kept
+            selection_sweep(moments.gram, cross, weight, kept, ratios, self.exchanges)
+        return moments.fitted(layer, weight), kept
 
     def certificate(self, layer, kept, inputs, targets) -> LayerBound | None:
         """Lower bounds of the squared errors, where seconds are given for them."""
@@ -148,14 +155,14 @@ def elimination_scores(regression, weight) -> np.ndarray:
     alive = np.flatnonzero(regression.alive)
     is_dense = weight[alive].all()
     if is_dense:
-        inverse = solve(regression.gram[np.ix_(alive, alive)], np.eye(alive.size))
+        inverse = inverted(regression.gram[np.ix_(alive, alive)])
     for output in range(scores.shape[1]):
         left = alive
         if not is_dense:
             left = alive[weight[alive, output] != 0]
             if left.size == 0:
                 continue
-            inverse = solve(regression.gram[np.ix_(left, left)], np.eye(left.size))
+            inverse = inverted(regression.gram[np.ix_(left, left)])
         order, losses = elimination(inverse, weight[left, output].astype(np.float64))
         # The lower convex hull of the accumulated losses: sorting its slopes shares the budget best.
         scores[left[order], output] = scipy.optimize.isotonic_regression(losses).x
@@ -195,18 +202,21 @@ def elimination(inverse, w):
 
 def best_exchanges(gram, cross, support, limit) -> np.ndarray:
     """Improve a support, exchanging one weight at a time for the best other one, up to `limit` times."""
-    inverse = solve(gram[np.ix_(support, support)], np.eye(support.size))
-    rows = inverse @ gram[support]
-    w = inverse @ cross[support]
-    slope = cross - w @ gram[support]
-    square = gram.diagonal() - np.einsum("ij,ij->j", rows, gram[support])
+    if limit == 0:
+        return support
+    beside, wanted = gram[support], cross[support]
+    inverse = inverted(beside[:, support])
+    rows = inverse @ beside
+    w = inverse @ wanted
+    slope = cross - w @ beside
+    square = gram.diagonal() - np.einsum("ij,ij->j", rows, beside)
     square[support] = np.inf
-    support = support.copy()
+    support, promising = support.copy(), np.empty(len(gram), np.int64)
     # A gain below this is lost in rounding.
-    tolerance = 1e-9 * abs(w @ cross[support])
+    tolerance = 1e-9 * abs(w @ wanted)
     # A call of the kernel is kept short, for the sake of Ctrl-C.
     chunk = 1 + 10**7 // rows.size
     while limit > 0:
-        done = exchange(gram, inverse, rows, w, slope, square, support, tolerance, min(chunk, limit))
+        done = exchange(gram, inverse, rows, w, slope, square, support, promising, tolerance, min(chunk, limit))
         limit = limit - done if done == chunk else 0
     return support

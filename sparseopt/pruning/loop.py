@@ -143,7 +143,7 @@ def prune(
         )  # fmt: skip
     levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
     network, X = adapt(model), as_data(X)
-    checked_outputs(network, X)
+    outputs = checked_outputs(network, X)
     labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
@@ -157,7 +157,7 @@ def prune(
         chosen=as_chosen(network, layers),
         refit=as_refit(refit),
         stops=as_stops(stop),
-        judge=_Judge.of(network, X, labels, validation, random_state),
+        judge=_Judge.of(network, X, outputs, labels, validation, random_state),
         clock=clock,
         told=progress,
     )
@@ -183,16 +183,16 @@ class _Judge:
     dense_quality: float
 
     @classmethod
-    def of(cls, network, X, labels, validation, seed) -> _Judge:
+    def of(cls, network, X, outputs, labels, validation, seed) -> _Judge:
         if validation is not None:
             X, y = validation if isinstance(validation, tuple) else (validation, None)
             X = as_data(X)
-            labels = as_labels(network, X, y)
+            labels, outputs = as_labels(network, X, y), checked_outputs(network, X)
         elif len(X) > JUDGED:
             rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
-            X, labels = X[rows], None if labels is None else labels[rows]
-        objective = Distillation.of(network, X) if labels is None else labels
-        return cls(X, objective, objective.quality(checked_outputs(network, X)))
+            X, outputs, labels = X[rows], outputs[rows], None if labels is None else labels[rows]
+        objective = Distillation.of_outputs(network.link, outputs) if labels is None else labels
+        return cls(X, objective, objective.quality(outputs))
 
     def measured(self, network):
         """Quality and loss of a network."""
@@ -264,7 +264,9 @@ class _Run:
 
     @cached_property
     def _old_outputs(self):
-        return Distillation.of(self.dense, self.samples.X)
+        judge = self.judge
+        is_known = judge.X is self.samples.X and isinstance(judge.objective, Distillation)
+        return judge.objective if is_known else Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
         scores = self.method.scores(state.network, self.samples)

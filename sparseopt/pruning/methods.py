@@ -63,6 +63,14 @@ class Method(ABC):
         """`fit`, by a method that knows the metric of the layer's errors; here without it."""
         return self.fit(layer, kept, inputs, targets)
 
+    def moments(self, layer, inputs, targets) -> Reconstruction | None:
+        """All that `fit_with` looks at of inputs and targets, where that can serve several fits; None where it cannot."""
+        return None
+
+    def fit_moments(self, metric, layer, kept, moments):
+        """`fit_with`, given the moments."""
+        raise NotImplementedError(f"{type(self).__name__} gives no moments of inputs and targets.")
+
     def fit_network(self, before, network, kept, samples, choose, objective, clock):
         """Return the network pruned as a whole, and its supports, for methods that look at all layers at once.
 

@@ -10,7 +10,7 @@ from sparseopt.pruning.curvature import seeds
 from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layerwise import LayerwiseL0, elimination
 from sparseopt.pruning.methods import Method
-from sparseopt.pruning.reconstruction import solve
+from sparseopt.pruning.reconstruction import inverted, solve
 from sparseopt.pruning.training import gradients
 
 # Samples whose slopes in all kept weights are laid out at once.
@@ -112,7 +112,7 @@ class NetworkL0(Method):
         hessian = joint_hessian(network, places, samples.X)
         hessian[np.diag_indices(size)] += self.start.damping * hessian.trace() / size or 1.0
         w = np.concatenate([layer.weight.ravel()[at] for layer, at in zip(network.layers(), places, strict=True)])
-        order, _ = elimination(solve(hessian, np.eye(size)), w.astype(np.float64))
+        order, _ = elimination(inverted(hessian), w.astype(np.float64))
         rank = np.empty(size)
         rank[order] = np.arange(1.0, size + 1)
         support = choose(_spread(rank, places, kept))

@@ -125,7 +125,12 @@ class Distillation(Objective):
     @classmethod
     def of(cls, network, X) -> Distillation:
         """What the network says on X."""
-        return cls(network.link, _predictions(network.link, network.outputs(X)))
+        return cls.of_outputs(network.link, network.outputs(X))
+
+    @classmethod
+    def of_outputs(cls, link, outputs) -> Distillation:
+        """What a network has said, given its outputs."""
+        return cls(link, _predictions(link, outputs))
 
     def value_and_seeds(self, outputs):
         """Mean divergence, and its slope."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
+from scipy.linalg import lapack
 
 from sparseopt.pruning.supports import refit
 
@@ -13,6 +13,7 @@ from sparseopt.pruning.supports import refit
 ROWS = 8192
 # Outputs with larger supports are refitted one by one in LAPACK, which is then the faster.
 SMALL = 64
+_DEPENDENT = "the layer's inputs are too nearly dependent for this damping; raise it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +116,26 @@ class Reconstruction:
 
 def solve(gram, cross) -> np.ndarray:
     """Solution of a damped, hence positive definite system."""
-    try:
-        return scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, lower=True), cross)
-    except scipy.linalg.LinAlgError:
-        raise ValueError("the layer's inputs are too nearly dependent for this damping; raise it.") from None
+    if not len(gram):  # LAPACK takes no empty matrix
+        return np.zeros(np.shape(cross))
+    # A symmetric matrix is its own transpose, and BLAS counts by columns.
+    _, solution, failed = lapack.dposv(gram.T, cross, lower=True)
+    if failed or not np.isfinite(solution).all():
+        raise ValueError(_DEPENDENT)
+    return solution
+
+
+def inverted(gram) -> np.ndarray:
+    """Inverse of a damped, hence positive definite matrix."""
+    if not len(gram):
+        return np.zeros((0, 0))
+    factor, failed = lapack.dpotrf(gram.T, lower=True)
+    found, singular = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    if failed or singular or not np.isfinite(found).all():
+        raise ValueError(_DEPENDENT)
+    whole = found + found.T  # above the diagonal there are zeros
+    whole[np.diag_indices(len(whole))] = found.diagonal()
+    return whole
 
 
 def _damp(gram, damping) -> float:
@@ -138,7 +155,7 @@ def _damp(gram, damping) -> float:
 
 def _smallest_pivot(gram) -> float:
     """Square of the smallest entry of the Cholesky factor's diagonal, 0 where there is no factor."""
-    factor, failed = scipy.linalg.lapack.dpotrf(gram.T, lower=True)
+    factor, failed = lapack.dpotrf(gram.T, lower=True)
     return 0.0 if failed else float(factor.diagonal().min()) ** 2
 
 

@@ -12,7 +12,7 @@ from sparseopt.certificate import Certificate, certify
 from sparseopt.constraints import RowCardinality
 from sparseopt.losses import LeastSquares
 from sparseopt.problem import Problem
-from sparseopt.pruning.reconstruction import solve
+from sparseopt.pruning.reconstruction import inverted, solve
 from sparseopt.solve import solve as solve_problem
 from sparseopt.solvers.branch_and_bound import BranchAndBound
 
@@ -43,7 +43,7 @@ class RowSelection:
     def elimination(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows from the first to go to the last, and the loss of each as it goes."""
         p = len(self.gram)
-        inverse = solve(self.gram, np.eye(p))
+        inverse = inverted(self.gram)
         W = inverse @ self.cross
         left, order, losses = np.ones(p, bool), np.empty(p, np.intp), np.empty(p)
         for step in range(p):
@@ -79,7 +79,7 @@ class RowSelection:
         H, B = self.gram, self.cross
         support, before, best, diagonal = np.asarray(support), support, np.inf, H.diagonal()
         while True:
-            inverse = solve(H[np.ix_(support, support)], np.eye(support.size))
+            inverse = inverted(H[np.ix_(support, support)])
             W = inverse @ B[support]
             height = -np.sum(W * B[support]) / 2
             if height >= best - _LITTLE * abs(height):

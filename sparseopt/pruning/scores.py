@@ -10,7 +10,7 @@ import scipy
 
 from sparseopt.pruning.layer_stats import LayerStats
 from sparseopt.pruning.methods import Score, check_damping
-from sparseopt.pruning.reconstruction import solve
+from sparseopt.pruning.reconstruction import inverted
 
 # Entries of a matrix of slopes that is formed at a time: 32 MB.
 ENTRIES = 1 << 22
@@ -187,4 +187,4 @@ class WoodFisher(Score):
 def _inverse_diagonal(Z, damping):
     gram = (Z.T @ Z).astype(np.float64) / len(Z)
     gram[np.diag_indices_from(gram)] += damping * (gram.trace() / len(gram) or 1.0)
-    return solve(gram, np.eye(len(gram))).diagonal()
+    return inverted(gram).diagonal()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,10 +59,10 @@ def prune_path(
     samples = Samples(data, labels, random_state)
     metrics = method.metrics(network, samples) if method.refits else itertools.repeat(None)
     found = list(itertools.islice(metrics, len(network.layers())))
-    known = _Known(method, method.scores(network, samples), found)
+    known = _Known(method, method.scores(network, samples), found, data)
     runs = [
         prune(
-            model, X, y, sparsity=sparsity, method=known, scope=scope, refit=refit, validation=validation,
+            model, data, y, sparsity=sparsity, method=known, scope=scope, refit=refit, validation=validation,
             layers=layers, progress=progress, random_state=random_state,
         )
         for sparsity in sparsities
@@ -79,6 +79,8 @@ class _Known(Method):
     method: Method
     found: list[np.ndarray]
     found_metrics: list
+    data: np.ndarray
+    shared: dict = field(default_factory=dict)
 
     @property
     def refits(self) -> bool:
@@ -94,7 +96,15 @@ class _Known(Method):
         return self.method.fit(layer, kept, inputs, targets)
 
     def fit_with(self, metric, layer, kept, inputs, targets):
-        return self.method.fit_with(metric, layer, kept, inputs, targets)
+        # Nothing is pruned before a layer that sees the samples themselves: its problem is the same at all sparsities.
+        if inputs is not self.data:
+            return self.method.fit_with(metric, layer, kept, inputs, targets)
+        if layer.name not in self.shared:
+            self.shared[layer.name] = self.method.moments(layer, inputs, targets)
+        moments = self.shared[layer.name]
+        if moments is None:
+            return self.method.fit_with(metric, layer, kept, inputs, targets)
+        return self.method.fit_moments(metric, layer, kept, moments)
 
     def fit_network(self, before, network, kept, samples, choose, objective, clock):
         return self.method.fit_network(before, network, kept, samples, choose, objective, clock)

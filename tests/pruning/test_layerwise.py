@@ -68,6 +68,16 @@ def test_after_the_exchanges_no_exchange_helps(seed, p, data):
     assert np.array_equal(start, lent)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_each_exchange_is_the_best_of_all(seed):
+    """Also where features are passed over, since they promise too little."""
+    gram, cross = problem(12, seed)
+    start = np.arange(4)
+    support = best_exchanges(gram, cross, start, 1)
+    best = min(loss(gram, cross, (set(start) - {out}) | {into}) for out, into in itertools.product(start, range(4, 12)))
+    assert loss(gram, cross, support) == pytest.approx(min(best, loss(gram, cross, start)), rel=1e-9)
+
+
 def test_elimination_and_exchanges_find_the_best_subset_or_nearly():
     """The best of all subsets by brute force in 40 problems of 10 inputs: equal in four of five, never far."""
     excess = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparseopt.pruning.networks import Layer
-from sparseopt.pruning.reconstruction import SMALL, Reconstruction
+from sparseopt.pruning.reconstruction import SMALL, Reconstruction, inverted, solve
 from sparseopt.pruning.supports import eliminated, refit
 
 
@@ -89,3 +89,22 @@ def test_elimination_lets_the_layers_cheapest_weights_go_and_threads_do_not_matt
     assert np.array_equal(found, support & (np.abs(cross) >= sizes[support.sum() - kept]))
     assert np.array_equal(found, eliminated(gram, cross, support, kept, 3))
     assert np.array_equal(refit(gram, cross, found, 3), np.where(found, cross, 0))
+
+
+def test_inverses_and_solutions_are_those_of_numpy_and_dependent_inputs_are_told():
+    rng = np.random.default_rng(4)
+    for p in (1, 2, 30):
+        A = rng.standard_normal((2 * p, p))
+        gram, cross = A.T @ A + np.eye(p), rng.standard_normal((p, 3))
+        lent = gram.copy()
+        assert inverted(gram) == pytest.approx(np.linalg.inv(gram), rel=1e-9, abs=1e-12)
+        assert np.array_equal(inverted(gram), inverted(gram).T)
+        assert solve(gram, cross) == pytest.approx(np.linalg.solve(gram, cross), rel=1e-9, abs=1e-12)
+        assert solve(gram, cross[:, 0]).shape == (p,)
+        assert np.array_equal(gram, lent)
+    assert inverted(np.zeros((0, 0))).shape == (0, 0)
+    assert solve(np.zeros((0, 0)), np.zeros((0, 2))).shape == (0, 2)
+    for broken in (np.ones((3, 3)) - np.eye(3), np.full((3, 3), np.nan)):
+        for call in (inverted, lambda gram: solve(gram, np.ones(3))):
+            with pytest.raises(ValueError, match="too nearly dependent"):
+                call(broken)

@@ -46,6 +46,19 @@ def test_a_path_scores_once(small, samples):
     assert [run.mask.kept for run in path] == [18, 126, 54]
 
 
+def test_the_first_layers_problem_is_set_up_once(small, samples):
+    """Nothing is pruned before it, so that it is the same at all sparsities; those of the others are not."""
+    calls = []
+
+    class Counting(LayerwiseL0):
+        def moments(self, layer, inputs, targets):
+            calls.append(layer.name)
+            return super().moments(layer, inputs, targets)
+
+    prune_path(small, samples, sparsities=SPARSITIES, method=Counting())
+    assert sorted(calls) == ["weights_0", *3 * ["weights_1"], *3 * ["weights_2"]]
+
+
 def test_wrong_paths_are_told(small, samples):
     with pytest.raises(ValueError, match="empty"):
         prune_path(small, samples, sparsities=[])
