@@ -177,7 +177,7 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
             if code == tried:
                 break
             tried = code
-            if not polished(system, sides, V, W, R, curvatures, _STEPS) < math.inf:
+            if not polished(system, sides, V, W, R, curvatures, _STEPS, False) < math.inf:
                 break
             take_out(lower, upper, sides, columns, rows, V[BETTER, :p], w, y, R)
             if left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, False) <= tol:

@@ -33,7 +33,7 @@ class Matrix(Term):
     @classmethod
     def empty(cls, height, width):
         """A sparse matrix without entries."""
-        return _changed(_no_entries(), height=height, width=width, starts=np.zeros(width + 1, dtype=np.int64))
+        return changed(_no_entries(), height=height, width=width, starts=np.zeros(width + 1, dtype=np.int64))
 
     @classmethod
     def of(cls, matrix):
@@ -41,13 +41,13 @@ class Matrix(Term):
         height, width = matrix.shape
         if sparse.issparse(matrix):
             starts, rows = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-            return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
+            return changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
         columns = np.ascontiguousarray(matrix.T)
         if _DENSITY * np.count_nonzero(columns) > columns.size:
             nothing = np.zeros(0, dtype=np.int64)
             return cls(height, width, False, columns, nothing, nothing, np.zeros(0))
         starts, rows, values = compressed(columns)
-        return _changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=values)
+        return changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=values)
 
     def times(self, x, out):
         """The product with x, into `out`."""
@@ -213,8 +213,8 @@ def changed(term, **changes):
     return copy
 
 
-# What a term of a class knows of its compiled type, by the class and the variant.
-_KINDS: dict[tuple, dict] = {}
+# What a term of a class knows of its compiled type, and the arrays that this holds for, by the class and the variant.
+_KINDS: dict[tuple, tuple] = {}
 
 
 def alike(cls, *variant, **fields):
@@ -224,10 +224,12 @@ def alike(cls, *variant, **fields):
     """
     term = object.__new__(cls)
     term.__dict__.update(fields)
-    known = _KINDS.get((cls, *variant))
+    arrays = [(value.dtype, value.flags.c_contiguous) for value in fields.values() if type(value) is np.ndarray]
+    known, kind = _KINDS.get((cls, *variant), (None, {}))
+    if known == arrays:
+        term.__dict__.update(kind)
+        return term
+    typed(term)
     if known is None:
-        typed(term)
-        _KINDS[cls, *variant] = {name: value for name, value in term.__dict__.items() if name not in fields}
-    else:
-        term.__dict__.update(known)
+        _KINDS[cls, *variant] = arrays, {name: value for name, value in term.__dict__.items() if name not in fields}
     return term
