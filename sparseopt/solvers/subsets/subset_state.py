@@ -18,6 +18,8 @@ _COLLINEAR = 0.6
 _STALE, _AT_ONCE = 64, 16
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
+# Rows of the table that moves go through together; its capacity is a multiple of that.
+_TOGETHER = 4
 # Features whose rows are computed all at once.
 _FEW = 128
 
@@ -49,9 +51,9 @@ class SubsetState:
         self._required[np.asarray(required, dtype=np.intp)] = True
         self.floor = self._open_floor.copy()
         self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self._set_table(np.empty((capacity, _width(capacity, p))))
+        self._set_table(np.zeros((capacity, _width(capacity, p))))
         self.features = np.zeros(capacity, dtype=np.int64)
-        self._links, self._shares = np.empty(capacity), np.empty(capacity)
+        self._links, self._shares = np.zeros(capacity + _TOGETHER), np.zeros(capacity + _TOGETHER)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
         self._numbers, self._counts = np.zeros(6), np.zeros(7, dtype=np.int64)
@@ -262,7 +264,7 @@ class SubsetState:
         new = 2 * capacity
         # the columns of Q come last, so that all that is there keeps its place
         self._set_table(_copied(self._table, (new, _width(new, p))))
-        self._links, self._shares = _copied(self._links, (new,)), _copied(self._shares, (new,))
+        self._links, self._shares = np.zeros(new + _TOGETHER), np.zeros(new + _TOGETHER)
         self.features = _copied(self.features, (new,))
         heights = np.full(new + 1, np.inf)
         heights[: capacity + 1] = self.heights
@@ -270,12 +272,15 @@ class SubsetState:
 
 
 def _copied(old, shape):
-    """A larger array that begins with the old one."""
-    new = np.empty(shape, dtype=old.dtype)
+    """A larger array that begins with the old one, and is zero beyond."""
+    new = np.zeros(shape, dtype=old.dtype)
     new[tuple(map(slice, old.shape))] = old
     return new
 
 
 def _width(capacity, p):
-    """Columns of a table: its rows begin at the same place of a line of memory."""
-    return -(-(p + 1 + capacity) // 8) * 8
+    """Columns of a table: its rows begin at the same place of a line of memory, and an odd number of lines apart.
+
+    So the beginnings of rows are spread over all sets of a cache.
+    """
+    return 8 * (-(-(p + 1 + capacity) // 8) | 1)
