@@ -27,7 +27,7 @@ from sparseopt.subsets import SubsetProblem
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
 # Kicks by default under a quadratic, and under another loss on samples.
-_KICKS, _SAMPLE_KICKS = 4, 2
+_KICKS, _SAMPLE_KICKS = 30, 2
 
 
 @dataclass
@@ -65,8 +65,9 @@ class LocalSearch(Solver):
         How far beyond k the support grows, as a part of k.
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
-        (iterated local search: Lourenço, Martin and Stützle, 2003). By default four where the loss is quadratic, a small
-        part of the time, and two under another loss, where each takes several refits; more of them search longer.
+        (iterated local search: Lourenço, Martin and Stützle, 2003). Under a quadratic that is done among the features that
+        came near the support so far, and more of them the longer it goes on. By default thirty there, a small part
+        of the time, and two under another loss, where each takes several refits; more of them search longer.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
     seed : int, default 0
