@@ -56,7 +56,7 @@ class LocalSearch(Solver):
     Under linear rows and buy-in limits the search begins from the largest parts of a relaxation, refits the exchanges that
     promise most, and keeps only what meets the rows. Where it finds none that does, it ends as STALLED, at the start.
 
-    Under another loss on samples the search begins from the perspective relaxation, where there is no price, bound or required
+    Under another loss on samples the search begins from the perspective relaxation, where X is not small and there is no price, bound or required
     feature, and else by growth. Swaps are valued by its quadratic model at the present fit, and those that promise most
     are made where a refit confirms them; `overshoot` has no effect there. Where the support separates the samples and
     nothing holds the coefficients back, there is no minimiser: the run ends as STALLED and its account says so.

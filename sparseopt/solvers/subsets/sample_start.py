@@ -16,6 +16,8 @@ from sparseopt.solvers.trees.sample_relaxation import SampleRelaxation
 
 # Least ridge of the relaxation, as a part of the median curvature of the loss in a feature.
 _RIDGE = 0.08
+# Entries of X below which growth takes no longer, and needs no compiled loops.
+_WORTH = 100_000
 # Features, those that gain most in the relaxation, among which its support is improved by exchanges.
 _POOL = 100
 
@@ -39,9 +41,9 @@ def begin_search(loss, subset, options, w):
 
 
 def relaxed(search):
-    """The relaxation at which a search may begin; None where there is a price, a bound or a required feature, or no conjugate."""
+    """The relaxation at which a search may begin; None where X is small, or there is a price, a bound or a required feature."""
     loss, subset, view = search.view.loss, search.subset, search.view
-    if subset.alpha or subset.has_bounds or subset.required.size or not view.norms.size:
+    if view.rows.size < _WORTH or subset.alpha or subset.has_bounds or subset.required.size:
         return None
     bends = view.bends(view.point(np.full(view.y.size, search.origin)), 0.0)
     curvature = float(np.mean(bends) * np.median(view.norms) ** 2)
