@@ -224,16 +224,17 @@ class SubsetSearch:
                 core, budget = None, 0.0
             if core is None:
                 features = walk.core()
-                core = walk.narrowed(features)
+                core = walk if features.size == walk.n_units else walk.narrowed(features)
             left -= batch
             value, at_once = self._value(), max(1, _AT_ONCE // core.kick_cost)
             while batch:
                 count = min(batch, at_once)
-                cost, made, over, vain = core.kick_on(
+                cost, over, vain = core.kick_on(
                     count, vain, self.k, self.alpha, self._least_entry(), _LITTLE, self._rounding, self._noise
                 )
                 batch -= count - over
-                self.moves += made
+                # a kick counts as one move, however many it takes
+                self.moves += count - over
                 yield cost
                 if over:
                     core.restart(core.support.copy())

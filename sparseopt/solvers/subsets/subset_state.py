@@ -141,7 +141,7 @@ class SubsetState:
         return self._move(swaps.SIZES, aim=min(aim, self.most), entry=entry, part=part, least=least)
 
     def kick_on(self, kicks, vain, most, price, entry, part, least, noise):
-        """Make kicks from here until one is kept: (cost, moves, kicks left, those in vain).
+        """Make kicks from here until one is kept: (cost, kicks left, those in vain).
 
         One is kept if it is better, and after some in vain in any case. `most` features may be in, each at a price;
         `noise` is the state of a generator.
@@ -155,7 +155,7 @@ class SubsetState:
         limit = _MOST * kicks * (most + 1)
         cost, made, _ = self._move(swaps.DOWN, limit=limit, entry=entry, part=part, least=least, noise=noise)
         left = int(self._counts[swaps.KICKS]) if made < limit else 0
-        return cost, made, left, int(self._counts[swaps.VAIN])
+        return cost, left, int(self._counts[swaps.VAIN])
 
     def narrowed(self, features):
         """The same support in a state of a few features, as the rows of the Gram matrix know them."""
