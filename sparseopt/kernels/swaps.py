@@ -22,18 +22,22 @@ from sparseopt._jit import kernel
 
 # Columns that are looked at, or changed, while they are near.
 _BLOCK = 512
-# What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; to go to a
-# size at random: any feature leaves, and one of the nearly best enters.
-GIVEN, SWAPS, SIZES, RANDOM = range(4)
+# What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; kicks, each
+# of which goes to a smaller size and back at random (any feature leaves, and one of the nearly best enters), and then down.
+GIVEN, SWAPS, SIZES, OUT, IN, DOWN = range(6)
 # Places in its vector of whole numbers: size of the support, size to reach, moves at most, those made, place that leaves and
-# feature that enters, of which the last is the one whose row is missing where the last number of all is one; else
-# that is zero where there is more to do, and two where all is done.
-SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS = range(7)
+# feature that enters, the one whose row is missing where the status says so; of kicks those to make, those in vain since one was
+# kept, the part in which the present one is (zero where there are none), the size at home, and the most there may be.
+SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS, KICKS, VAIN, STAGE, HOME, MOST = range(12)
 GOING, MISSING, DONE = range(3)
 # Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
-# the least part of a feature's square that was outside of the span of the others when it came or went; and what no
-# minimum is below.
-HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM = range(6)
+# the least part of a feature's square that was outside of the span of the others when it came or went; what no
+# minimum is below; the price of a feature, and the minimum at home with its prices.
+HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM, PRICE, VALUE = range(8)
+# Rows of a table before those of W: c, d and floor.
+ROWS = 3
+# Fewest and most features that a kick exchanges; kicks in vain before one of half of them is kept in any case.
+FEWEST, MANY, PATIENCE = 2, 6, 15
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
 THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
@@ -112,27 +116,39 @@ def find_exit(W, p, support, stays, size, is_random, noise):
 def sweep(row, W, c, d, links, shares, size, r, slope, bend, is_new):
     """Take multiples of row r from the other ones, c and d, in place.
 
-    Where row r is new it is made before: `row` over the pivot `bend`, less `links` times the others.
+    Where row r is new it is made before: `row` over the pivot `bend`, less `links` times the others. Rows go four at a time,
+    so that row r is read once for four: those beyond the last take part with a multiple of zero.
     """
-    p, inverse = c.size, 1.0 / bend
+    p, inverse, own = c.size, 1.0 / bend, W[r]
     end = p + 1 + size
+    shares[r] = 0.0
+    for a in range(3):
+        shares[size + a] = 0.0
+        links[r + a] = 0.0
     for start in range(0, end, _BLOCK):
         stop = min(start + _BLOCK, end)
         first, near, last = U(start), U(max(start, min(stop, p))), U(stop)
         if is_new:
             for t in range(first, near):
-                W[r, t] = row[t] * inverse
-            for a in range(r):
+                own[t] = row[t] * inverse
+            for a in range(0, r, 4):
+                A, B, C, D = W[a], W[a + 1], W[a + 2], W[a + 3]
+                s, u, v, w = links[a], links[a + 1], links[a + 2], links[a + 3]
                 for t in range(first, near):
-                    W[r, t] -= links[a] * W[a, t]
+                    own[t] -= s * A[t] + u * B[t] + v * C[t] + w * D[t]
         for t in range(first, near):
-            v = W[r, t]
-            c[t] -= slope * v
-            d[t] -= bend * v * v
-        for a in range(size):
-            if a != r:
-                for t in range(first, last):
-                    W[a, t] -= shares[a] * W[r, t]
+            x = own[t]
+            c[t] -= slope * x
+            d[t] -= bend * x * x
+        for a in range(0, size, 4):
+            A, B, C, D = W[a], W[a + 1], W[a + 2], W[a + 3]
+            s, u, v, w = shares[a], shares[a + 1], shares[a + 2], shares[a + 3]
+            for t in range(first, last):
+                x = own[t]
+                A[t] -= s * x
+                B[t] -= u * x
+                C[t] -= v * x
+                D[t] -= w * x
 
 
 def begin_row(row, diagonal, W, c, links, shares, support, size, j):
@@ -170,7 +186,7 @@ def exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, 
     """
     p, i, j = c.size, counts[LEAVES], counts[ENTERS]
     # one loop for both, so that their passes over W are compiled once
-    for is_in in range(i < 0, 1 + (j >= 0)):
+    for is_in in range(int(i < 0), 1 + int(j >= 0)):
         size = counts[SIZE]
         if is_in:
             r, slope, gone = size, c[j], j
@@ -200,49 +216,99 @@ def exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, 
 
 def choose(W, c, d, floor, support, stays, noise, kind, numbers, counts):
     """Put the next move into its places of `counts`; two times -1 where there is none. Whether no swap gains any more."""
-    size, is_random = counts[SIZE], kind == RANDOM
+    size, is_random = counts[SIZE], OUT <= kind <= IN
     counts[LEAVES] = counts[ENTERS] = -1
+    least = 0.0
     if not is_random:
         least = max(numbers[PART] * abs(numbers[HEIGHT]), numbers[LEAST])
         # a swap that would gain more than there is to gain is an error of rounding
         if numbers[HEIGHT] - numbers[BOTTOM] > least:
             find_swap(W, c, d, floor, support, stays, size, least, counts)
     is_low = counts[ENTERS] < 0
-    if is_low and kind != SWAPS:
-        if size < counts[AIM]:
-            counts[ENTERS] = find_entry(c, d, floor, numbers[ENTRY], is_random, noise)
-        elif size > counts[AIM]:
-            counts[LEAVES] = find_exit(W, c.size, support, stays, size, is_random, noise)
+    if is_low and kind != SWAPS and size < counts[AIM]:
+        counts[ENTERS] = find_entry(c, d, floor, 0.0 if is_random else numbers[ENTRY], is_random, noise)
+    is_large, is_priced = size > counts[AIM], kind == DOWN and numbers[PRICE] > 0.0
+    if is_low and kind != SWAPS and counts[ENTERS] < 0 and (is_large or is_priced):
+        i = find_exit(W, c.size, support, stays, size, is_random, noise)
+        if i >= 0 and (is_large or numbers[PRICE] - 0.5 * W[i, c.size] * W[i, c.size] / W[i, c.size + 1 + i] > least):
+            counts[LEAVES] = i
     return is_low and not is_random
+
+
+def carry(table, support, home, home_support, size, is_back):
+    """Copy the table and support of some size to their home, or back, in place."""
+    source, target = (home, table) if is_back else (table, home)
+    features, places = (home_support, support) if is_back else (support, home_support)
+    for a in range(size + ROWS):
+        for t in range(U(table.shape[1])):
+            target[a, t] = source[a, t]
+    for a in range(U(size)):
+        places[a] = features[a]
+
+
+def next_stage(table, support, home, home_support, numbers, counts):
+    """Go on to the next part of a kick, or from one in vain home and to the next kick, in place; whether there is one.
+
+    A kick whose numbers rounding has spoilt is in vain.
+    """
+    stage, size, is_thin = counts[STAGE], counts[HOME], numbers[PIVOT] < THIN
+    is_over = stage == DOWN or is_thin
+    if is_over:
+        value = numbers[HEIGHT] + numbers[PRICE] * counts[SIZE]
+        least = max(numbers[PART] * abs(value), numbers[LEAST])
+        is_far = counts[VAIN] == PATIENCE
+        is_kept = not is_thin and (is_far or value < numbers[VALUE] - least)
+        counts[KICKS] -= 1
+        counts[VAIN] = 0 if is_kept or is_far else counts[VAIN] + 1
+        if is_kept:
+            return False
+        counts[SIZE] = size
+        numbers[HEIGHT], numbers[PIVOT] = numbers[VALUE] - numbers[PRICE] * size, 1.0
+    if is_over or stage == GIVEN:
+        carry(table, support, home, home_support, size, is_over)
+        exchanged = FEWEST + counts[KICKS] % (MANY - FEWEST + 1)
+        exchanged = max(MANY, size // 2) if counts[VAIN] == PATIENCE else exchanged
+        counts[STAGE], counts[AIM] = OUT, size - min(exchanged, size - 1)
+        return counts[KICKS] > 0
+    counts[STAGE], counts[AIM] = stage + 1, size if stage == OUT else counts[MOST]
+    return True
 
 
 @kernel
 def make_moves(
-    rows, slots, diagonal, W, c, d, floor, open_floor, support, stays, links, shares, noise, heights, best,
+    rows, slots, diagonal, table, open_floor, support, stays, links, shares, noise, heights, best, home, home_support,
     kind, numbers, counts,
 ):  # fmt: skip
     """Make moves of some kind until all is done, a row is missing, or there were enough; in place.
 
     `rows[slots[j]]` is the row of feature j of the Gram matrix. Where no swap gains, the minimum and the support are
-    noted in the rows of `heights` and `best` of its size, if they are the best so far.
+    noted in the rows of `heights` and `best` of its size, if they are the best so far. Kicks, those of kind `DOWN`, begin from a
+    support that is then kept in `home`; they end at the first one that is kept.
     """
+    p = diagonal.size
+    c, d, floor, W = table[0, :p], table[1, :p], table[2, :p], table[ROWS:]
     counts[MADE] = 0
     counts[STATUS] = GOING
+    is_kicked = kind == DOWN
     while counts[MADE] < counts[LIMIT]:
-        is_low = kind != GIVEN and choose(W, c, d, floor, support, stays, noise, kind, numbers, counts)
+        part = counts[STAGE] if is_kicked else kind
+        is_low = part != GIVEN and choose(W, c, d, floor, support, stays, noise, part, numbers, counts)
         if is_low and numbers[HEIGHT] < heights[counts[SIZE]]:
             heights[counts[SIZE]] = numbers[HEIGHT]
             for a in range(counts[SIZE]):
                 best[counts[SIZE], a] = support[a]
         i, j = counts[LEAVES], counts[ENTERS]
-        if i < 0 and j < 0:
-            counts[STATUS] = DONE
-            break
+        is_over = i < 0 and j < 0
         if j >= 0 and slots[j] < 0:
             counts[STATUS] = MISSING
             break
-        row = rows[slots[max(j, 0)]]
-        exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts)
-        counts[MADE] += 1
-        if numbers[PIVOT] < THIN:
+        if not is_over:
+            row = rows[slots[max(j, 0)]]
+            exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts)
+            counts[MADE] += 1
+        if is_kicked and (is_over or numbers[PIVOT] < THIN):
+            is_over = not next_stage(table, support, home, home_support, numbers, counts)
+        if is_over:
+            counts[STATUS] = DONE
+        if is_over or numbers[PIVOT] < THIN:
             break

@@ -13,7 +13,8 @@ from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.subsets.gram_rows import GramRows
-from sparseopt.solvers.subsets.model_search import ModelState, begin_search, rejects_search
+from sparseopt.solvers.subsets.model_search import ModelState, rejects_search
+from sparseopt.solvers.subsets.sample_start import begin_search
 from sparseopt.solvers.subsets.separate_search import SeparateSearch
 from sparseopt.solvers.subsets.subset_search import SubsetSearch
 from sparseopt.solvers.subsets.subset_state import SubsetState
@@ -26,8 +27,8 @@ from sparseopt.subsets import SubsetProblem
 
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
-# Kicks by default under a quadratic, and under another loss on samples.
-_KICKS, _SAMPLE_KICKS = 4, 2
+# Kicks by default under a quadratic, among single features without rules, and under another loss on samples.
+_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 30, 2
 
 
 @dataclass
@@ -55,7 +56,8 @@ class LocalSearch(Solver):
     Under linear rows and buy-in limits the search begins from the largest parts of a relaxation, refits the exchanges that
     promise most, and keeps only what meets the rows. Where it finds none that does, it ends as STALLED, at the start.
 
-    Under another loss on samples swaps are valued by its quadratic model at the present fit, and those that promise most
+    Under another loss on samples the search begins from the perspective relaxation, where X is not small and there is no price, bound or required
+    feature, and else by growth. Swaps are valued by its quadratic model at the present fit, and those that promise most
     are made where a refit confirms them; `overshoot` has no effect there. Where the support separates the samples and
     nothing holds the coefficients back, there is no minimiser: the run ends as STALLED and its account says so.
 
@@ -65,8 +67,10 @@ class LocalSearch(Solver):
         How far beyond k the support grows, as a part of k.
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
-        (iterated local search: Lourenço, Martin and Stützle, 2003). By default four where the loss is quadratic, a small
-        part of the time, and two under another loss, where each takes several refits; more of them search longer.
+        (iterated local search: Lourenço, Martin and Stützle, 2003). Single features of a quadratic are kicked among those
+        that came near the support so far, and among more of them the longer it goes on: thirty times by default, a small
+        part of the time. With groups, rows of several responses, bounds or hierarchies there are four; under another loss, where
+        each takes several refits, two, and none after a relaxation. More of them search longer.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
     seed : int, default 0
@@ -136,7 +140,7 @@ def search_of(problem, solver, w=None, down_to=None):
     """The search that a `LocalSearch` makes on a problem from w, and the problem as it reads it."""
     loss, reading, gram = problem.loss, SubsetProblem.of(problem), GramRows.of(problem.loss)
     options = {"overshoot": solver.overshoot, "restarts": solver.restarts, "seed": solver.seed}
-    options["kicks"] = solver.kicks_under(loss)
+    options["kicks"] = _PLAIN_KICKS if solver.kicks is None else solver.kicks
     if isinstance(loss, MultiResponse) and not reading.has_rows:
         if reading.is_plain and down_to is None:
             slopes = loss.output_slopes(np.zeros(loss.n_features))
@@ -144,6 +148,7 @@ def search_of(problem, solver, w=None, down_to=None):
         gram = gram.flattened()
     start = None if w is None else _units_of(w, reading)
     walk, k = walk_of(gram, reading), reading.k
+    options["kicks"] = options["kicks"] if isinstance(walk, SubsetState) else solver.kicks_under(loss)
     if reading.required.size and isinstance(walk, SubsetState):
         # those that are combinations of others do not enter, and take their places all the same
         walk.reset()

@@ -1,5 +1,6 @@
 """Local search for best subsets: values of moves against refits, whole runs against brute force."""
 
+import itertools
 import time
 
 import numpy as np
@@ -52,14 +53,13 @@ def test_moves_gain_what_refits_say(ridge):
         entries = [here - minimum(X, y, [*S, j], ridge) for j in outside]
         assert state.best_entry(0.0)[0] == pytest.approx(max(entries), abs=1e-12)
         swaps = {(i, j): here - minimum(X, y, [*(k for k in S if k != i), j], ridge) for i in S for j in outside}
-        home = state.snapshot()
         _, made, _ = state.swap_down(0.0, 1e-12, limit=1)
         assert made == (max(swaps.values()) > 1e-12)
         if made:
             (gone,), (new,) = np.setdiff1d(S, state.support), np.setdiff1d(state.support, S)
             assert here - state.height == pytest.approx(max(swaps.values()), abs=1e-12)
             assert swaps[gone, new] == pytest.approx(max(swaps.values()), abs=1e-12)
-        state.restore(home)
+        state.restart(S)
 
 
 def test_a_state_made_anew_is_the_state_that_was_updated():
@@ -213,6 +213,46 @@ def test_kicks_restarts_and_a_start_never_make_it_worse():
     w0 = np.zeros(100)
     w0[np.random.default_rng(0).choice(100, 8, replace=False)] = 1.0
     assert so.solve(problem, w0=w0).certificate.objective <= min(problem.objective(w0), plain) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("price", [0.0, 0.05])
+def test_kicks_go_home_where_they_are_in_vain_and_note_what_is_true(price):
+    """From the best support of all nothing is better; what was seen on the way is what a refit of it says."""
+    X, y = regression(8, n=30, p=14)
+    gram = GramRows.of(so.LeastSquares(X, y))
+    gram.prepare(np.arange(14))
+    heights = {S: minimum(X, y, list(S)) for size in range(6) for S in itertools.combinations(range(14), size)}
+    best = min((S for S in heights if len(S) == 5 or price), key=lambda S: heights[S] + price * len(S))
+    state, noise = SubsetState(gram), np.array([3], dtype=np.uint64)
+    state.restart(list(best))
+    C, height = state.C[: len(best)].copy(), state.height
+    _, left, vain = state.kick_on(10, 0, 5, price, price, 1e-10, 1e-14, noise)
+    assert (left, vain) == (0, 10)
+    assert state.support.tolist() == list(best)
+    assert state.height == height
+    np.testing.assert_array_equal(state.C[: len(best)], C)
+    for size in np.flatnonzero(np.isfinite(state.heights)):
+        found = tuple(sorted(state.best[size][:size].tolist()))
+        assert state.heights[size] == pytest.approx(heights[found], rel=1e-10)
+    state.restart([j for j in range(14) if j not in best][:5])
+    vain = 0
+    for _ in range(100):
+        _, left, vain = state.kick_on(1, vain, 5, price, price, 1e-10, 1e-14, noise)
+        assert left == 0
+    assert np.min(state.heights[:6] + price * np.arange(6)) == pytest.approx(
+        heights[best] + price * len(best), rel=1e-10
+    )
+
+
+def test_kicks_among_a_few_features_find_what_kicks_among_all_find():
+    """Where rows are missing at first, more of them are looked at the longer it goes on."""
+    X, y = regression(7, n=60, p=400, signal=12)
+    problem = so.Problem(so.LeastSquares(X, y), constraint=so.Cardinality(6))
+    few, many = (so.solve(problem, so.LocalSearch(kicks=kicks)) for kicks in (0, 400))
+    assert many.certificate.objective <= few.certificate.objective
+    assert many.status is so.Status.CONVERGED
+    rows = [int(solution.account.split()[2]) for solution in (few, many)]
+    assert rows[0] < rows[1] <= 400
 
 
 def test_columns_that_are_nearly_the_same_are_no_trouble():

@@ -78,3 +78,20 @@ def test_hierarchies_are_proven_and_not_searched():
     with pytest.raises(so.UnsupportedProblem, match="single features"):
         so.solve(problem, so.LocalSearch())
     assert so.solve(problem, so.BranchAndBound()).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+def test_a_search_that_begins_at_a_relaxation_ends_where_no_exchange_gains(ridge):
+    """And at no higher an objective than where it had begun to grow."""
+    random = np.random.default_rng(4)
+    X = random.standard_normal((250, 400)) + 0.7 * random.standard_normal((250, 1))
+    z = 2.0 * X[:, :4].sum(axis=1)
+    loss = so.Logistic(X, np.where(random.random(250) < 1.0 / (1.0 + np.exp(-z)), 1.0, -1.0), intercept=True)
+    search = ModelSearch(loss, SubsetProblem(400, 4, ridge=ridge))
+    grown = search.best
+    for _ in search.run():
+        grown = search.best
+    solution = so.solve(so.Problem(loss, so.Ridged(so.Zero(), ridge) if ridge else so.Zero(), so.Cardinality(4)))
+    assert solution.status is so.Status.CONVERGED
+    assert solution.support.size == 4
+    assert solution.certificate.objective <= grown.objective * (1 + 1e-9)

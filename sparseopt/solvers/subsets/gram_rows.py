@@ -100,7 +100,8 @@ class GramRows:
     def rows(self, features):
         """Several rows of G, as a new array."""
         features = np.asarray(features, dtype=np.intp)
-        missing = np.unique(features[self.slots[features] < 0])
+        missing = features[self.slots[features] < 0]
+        missing = np.unique(missing) if missing.size else missing
         if self._count + missing.size > len(self.table):
             # those that are there would be forgotten while they are asked for
             return self._compute(features)
@@ -129,8 +130,8 @@ class GramRows:
 
     def block(self, features):
         """The entries of G between some features."""
-        is_there = np.all(self.slots[features] >= 0)
-        return self.rows(features)[:, features] if is_there else np.array(self._block(features))
+        slots = self.slots[features]
+        return self.table[np.ix_(slots, features)] if np.all(slots >= 0) else np.array(self._block(features))
 
     def narrow(self, features):
         """The same quadratic in some features, the others zero; all of its rows are there."""
@@ -144,7 +145,7 @@ class GramRows:
             rank=self.rank,
             bottom=self.bottom,
         )
-        part.prepare(np.arange(features.size))
+        part.table, part.slots, part._count = block, np.arange(features.size), features.size
         return part
 
     def prepare(self, features):

@@ -73,9 +73,14 @@ class ModelSearch:
         # where a look at all takes long, a pool is chosen before the first move
         self._set_pool(np.arange(p if self.view.rows.size <= _LARGE else 0))
 
-    def run(self, kicks=0, restarts=0, seed=0, start=None, few=_FEW):
-        """Search, in parts: a generator. `few` exchanges are tried at each size on the way."""
+    def run(self, kicks=0, restarts=0, seed=0, start=None, few=_FEW, beginning=None):
+        """Search, in parts: a generator. `few` exchanges are tried at each size on the way.
+
+        It begins from a support `start`, or where a generator `beginning` leads to.
+        """
         self.few = few
+        if beginning is not None:
+            yield from beginning
         if start is not None:
             self.begin_at(start)
             self._set_pool(np.arange(self.subset.n_features))
@@ -345,15 +350,6 @@ def rejects_search(loss, subset):
     if not SampleView.fits_memory(loss):
         return "X is too large to be kept dense; choose among fewer features"
     return None
-
-
-def begin_search(loss, subset, options, w):
-    """The state of a `LocalSearch` with a loss on samples, from the support of w if it has one."""
-    search = ModelSearch(loss, subset)
-    sizes = np.where(search.is_open, np.abs(w), 0.0)
-    start = np.argsort(-sizes, kind="stable")[: min(search.k, int(np.count_nonzero(sizes)))]
-    run = search.run(options.kicks_under(loss), options.restarts, options.seed, start if start.size else None)
-    return ModelState(w=np.zeros_like(w), search=search, rest=run)
 
 
 def placed(fit, subset, dtype):

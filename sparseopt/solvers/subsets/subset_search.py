@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.kernels.swaps import FEWEST, MANY, PATIENCE
 from sparseopt.solvers.subsets.subset_state import SubsetState
 
 # Relative gain below which a move is rounding, in units of that of the Gram matrix; and of the objective itself.
@@ -24,8 +25,10 @@ _CHECKED = 1e-8
 _MOST = 50
 # Features that are brought in together where none is worth its price.
 _TOGETHER = 3
-# Fewest and most features that a kick exchanges, and kicks in vain before the search goes elsewhere.
-_KICK, _PATIENCE = (2, 6), 15
+# Kicks after which is seen what they have found, and part of the rows that are there for which more of them are worth a new core.
+_BATCH, _WIDER = 50, 0.4
+# Entries that kicks go through before limits are looked at.
+_AT_ONCE = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class SubsetSearch:
         yield from self._go_home()
         yield from self._descend()
         before = self.best.height
-        yield from self._kick_on()
+        yield from self._kick_in_core() if isinstance(walk, SubsetState) else self._kick_on()
         if self.best.height != before:
             yield from self._go_home()
 
@@ -186,12 +189,10 @@ class SubsetSearch:
         """
         walk = self.walk
         home, value, in_vain = walk.snapshot(), self._value(), 0
-        fewest, most = _KICK
         for number in range(self.kicks):
-            is_far = in_vain == _PATIENCE
-            count = max(most, walk.size // 2) if is_far else fewest + number % (most - fewest + 1)
-            # where all is fitted, whatever follows is rounding
-            if walk.size < 2 or (walk.gram.constant > 0.0 and walk.height <= self._rounding):
+            is_far = in_vain == PATIENCE
+            count = max(MANY, walk.size // 2) if is_far else FEWEST + number % (MANY - FEWEST + 1)
+            if walk.size < 2 or self._is_fitted():
                 break
             yield walk.kick(min(count, walk.size - 1), self._noise)
             self.moves += 2 * count
@@ -203,6 +204,46 @@ class SubsetSearch:
                 home, value, in_vain = walk.snapshot(), self._value(), 0
             else:
                 walk.restore(home)
+
+    def _is_fitted(self):
+        """Whether all is fitted, so that whatever follows is rounding."""
+        return self.walk.gram.constant > 0.0 and self.walk.height <= self._rounding
+
+    def _kick_in_core(self):
+        """The same among the features whose rows of the Gram matrix are there, and more of them the longer it goes on.
+
+        What is better there goes down among all features.
+        """
+        walk, left, core, budget = self.walk, self.kicks, None, 0.0
+        features, vain = np.empty(0, dtype=np.intp), 0
+        while left and walk.size > 1 and not self._is_fitted():
+            batch = min(left, _BATCH)
+            budget += walk.worth_of(batch)
+            if budget > _WIDER * walk.known:
+                yield walk.look_for(int(budget))
+                core, budget = None, 0.0
+            if core is None:
+                features = walk.core()
+                core = walk if features.size == walk.n_units else walk.narrowed(features)
+            left -= batch
+            value, at_once = self._value(), max(1, _AT_ONCE // core.kick_cost)
+            while batch:
+                count = min(batch, at_once)
+                cost, over, vain = core.kick_on(
+                    count, vain, self.k, self.alpha, self._least_entry(), _LITTLE, self._rounding, self._noise
+                )
+                batch -= count - over
+                # a kick counts as one move, however many it takes
+                self.moves += count - over
+                yield cost
+                if over:
+                    core.restart(core.support.copy())
+            heights = core.heights[: self.k + 1]
+            size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
+            if heights[size] + self.alpha * size < value - self._least():
+                walk.restart(features[core.best[size][:size]])
+                yield from self._descend()
+                core, vain = None, 0
 
 
 def find_subset(gram, k, *, alpha=0.0, ridge=0.0, is_open=None, required=(), kicks=0, seed=0, start=None, end=np.inf):

@@ -18,6 +18,16 @@ _COLLINEAR = 0.6
 _STALE, _AT_ONCE = 64, 16
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
+# Moves of a kick for each feature at most: only rounding could lead in circles.
+_MOST = 50
+# Features among which kicks are made, at most; twice as many as are in where that is more.
+_CORE = 1000
+# Entries that a kick goes through, for each in the table; products of a product of matrices that take as long as one.
+_PASSES, _PRODUCTS = 14, 5
+# Rows of the table that moves go through together; its capacity is a multiple of that.
+_TOGETHER = 4
+# Entries of X that cost less than to be asked for one by one.
+_CHEAP = 6_000_000
 # Features whose rows are computed all at once.
 _FEW = 128
 
@@ -38,7 +48,7 @@ class SubsetState:
     """
 
     def __init__(self, gram, ridge=0.0, is_open=None, required=(), capacity=16):
-        p = gram.n_features
+        p, capacity = gram.n_features, _TOGETHER * -(-capacity // _TOGETHER)
         self.gram, self.ridge = gram, ridge
         #: Features beyond which any other is a combination of those that are in.
         self.most = p if ridge > 0.0 else gram.rank
@@ -47,14 +57,14 @@ class SubsetState:
         self._open_floor = floor if is_open is None else np.where(is_open, floor, np.inf)
         self._required = np.zeros(p, dtype=bool)
         self._required[np.asarray(required, dtype=np.intp)] = True
-        self.floor = self._open_floor.copy()
-        self.c, self.d = gram.pull.copy(), self.diagonal.copy()
-        self._set_table(np.empty((capacity, _width(capacity, p))))
+        self._set_table(np.zeros((swaps.ROWS + capacity, _width(capacity, p))))
         self.features = np.zeros(capacity, dtype=np.int64)
-        self._links, self._shares = np.empty(capacity), np.empty(capacity)
+        self._links, self._shares = np.zeros(capacity + _TOGETHER), np.zeros(capacity + _TOGETHER)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
-        self._numbers, self._counts = np.zeros(6), np.zeros(7, dtype=np.int64)
+        self._numbers, self._counts = np.zeros(8), np.zeros(12, dtype=np.int64)
+        #: Where kicks begin; without rows until there are some.
+        self._home, self._home_support = np.zeros((0, 0)), np.zeros(capacity, dtype=np.int64)
         self._no_noise = np.zeros(1, dtype=np.uint64)
         self.size, self.changes, self.height, self._stale = 0, 0, gram.constant, _STALE
         self.reset()
@@ -130,15 +140,73 @@ class SubsetState:
         """
         return self._move(swaps.SIZES, aim=min(aim, self.most), entry=entry, part=part, least=least)
 
-    def kick(self, count, noise):
-        """Exchange some features at random for others of the best; `noise` is the state of a generator."""
-        size, cost = self.size, 0
-        for aim in (size - count, size):
-            is_over = False
-            while not is_over:
-                spent, _, is_over = self._move(swaps.RANDOM, aim=aim, noise=noise)
-                cost += spent
-        return cost
+    def kick_on(self, kicks, vain, most, price, entry, part, least, noise):
+        """Make kicks from here until one is kept: (cost, kicks left, those in vain).
+
+        One is kept if it is better, and after some in vain in any case. `most` features may be in, each at a price;
+        `noise` is the state of a generator.
+        """
+        while most + _TOGETHER >= len(self.Q):
+            self._grow()
+        if self._home.shape != self._table.shape:
+            self._home = np.zeros_like(self._table)
+        self._numbers[swaps.PRICE], self._numbers[swaps.VALUE] = price, self.height + price * self.size
+        self._counts[swaps.KICKS], self._counts[swaps.VAIN], self._counts[swaps.MOST] = kicks, vain, most
+        limit = _MOST * kicks * (most + 1)
+        cost, made, _ = self._move(swaps.DOWN, limit=limit, entry=entry, part=part, least=least, noise=noise)
+        left = int(self._counts[swaps.KICKS]) if made < limit else 0
+        return cost, left, int(self._counts[swaps.VAIN])
+
+    def narrowed(self, features):
+        """The same support in a state of a few features, as the rows of the Gram matrix know them."""
+        is_open = np.isfinite(self._open_floor[features])
+        required = np.flatnonzero(self._required[features])
+        core = SubsetState(self.gram.narrow(features), self.ridge, is_open, required)
+        core.restart(np.searchsorted(features, self.support))
+        return core
+
+    @property
+    def kick_cost(self):
+        """Entries that a kick goes through."""
+        return _PASSES * max(self.size, 1) * self.n_units
+
+    def worth_of(self, kicks):
+        """Rows of the Gram matrix that take as long as some kicks among the features whose rows are there."""
+        return kicks * _PASSES * self.size * self.known * _PRODUCTS / max(self.gram.cost, 1)
+
+    def look_for(self, count):
+        """Compute rows of the Gram matrix of so many promising features; the cost."""
+        count = min(count, len(self.gram.table) - self.known)
+        new = self._promising(count)
+        if new.size:
+            self.gram.prepare(new)
+        return self.cost + new.size * self.gram.cost // 4
+
+    @property
+    def known(self):
+        """How many rows of the Gram matrix are there."""
+        return int(np.count_nonzero(self.gram.slots >= 0))
+
+    def core(self):
+        """Features whose rows of the Gram matrix are there, of many those that would gain most, and the support."""
+        is_in, most = self.gram.slots >= 0, max(_CORE, 2 * self.size)
+        if self.known > most:
+            gains = np.where(is_in, self._entry_gains(), -1.0)
+            is_in[:] = False
+            is_in[np.argpartition(-gains, most)[:most]] = True
+        is_in[self.support] = True
+        return np.flatnonzero(is_in)
+
+    def _promising(self, count):
+        """Features without a row of the Gram matrix that would gain most in the place of another one, so many at most."""
+        C, b, Q = self.C[: self.size], self.b, np.diagonal(self.Q)[: self.size]
+        d, gains = np.maximum(self.d, self.floor), np.full(self.n_units, -np.inf)
+        for row, value, own in zip(C, b, Q, strict=True):
+            gain = (self.c + value / own * row) ** 2
+            gain /= d + row * row / own
+            np.maximum(gains, gain - value * value / own, out=gains)
+        new = np.flatnonzero((self.gram.slots < 0) & np.isfinite(self.floor))
+        return new if new.size <= count else new[np.argpartition(-gains[new], count)[:count]]
 
     def _move(
         self, kind, *, aim=0, limit=_AT_ONCE, leaves=-1, enters=-1, part=0.0, least=0.0, entry=0.0, noise=None
@@ -149,20 +217,21 @@ class SubsetState:
         while max(self.size, aim) + 1 >= len(self.Q):
             self._grow()
         gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
-        numbers[:] = self.height, part, least, entry, 1.0, gram.bottom
-        counts[:] = self.size, aim, limit, 0, leaves, enters, 0
+        numbers[: swaps.PRICE] = self.height, part, least, entry, 1.0, gram.bottom
+        counts[: swaps.KICKS] = self.size, aim, limit, 0, leaves, enters, 0
+        counts[swaps.STAGE], counts[swaps.HOME] = swaps.GIVEN, self.size
         made = 0
         while True:
             make_moves(
-                gram.table, gram.slots, self.diagonal, self._table, self.c, self.d, self.floor, self._open_floor, self.features,
-                self._required, self._links, self._shares, self._no_noise if noise is None else noise, self.heights, self.best, kind, numbers, counts,
+                gram.table, gram.slots, self.diagonal, self._table, self._open_floor, self.features,
+                self._required, self._links, self._shares, self._no_noise if noise is None else noise, self.heights, self.best,
+                self._home, self._home_support, kind, numbers, counts,
             )  # fmt: skip
             self.height, self.size = float(numbers[swaps.HEIGHT]), int(counts[swaps.SIZE])
             made += int(counts[swaps.MADE])
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
-            # what a kick asks for says nothing of what will be
-            ahead = _AHEAD if kind == swaps.RANDOM else max(_AHEAD, gram.computed // 2)
+            ahead = max(_AHEAD, gram.computed // 2, _CHEAP // gram.cost if gram.cost else 0)
             # of few features all are soon asked for
             ahead = gram.n_features if gram.n_features <= _FEW else ahead
             cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
@@ -200,7 +269,7 @@ class SubsetState:
             self._grow()
         self.floor[:] = self._open_floor
         if size == 0:
-            self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
+            self.c[:], self.d[:] = self.gram.pull, self.diagonal
             self.size, self.changes, self.height = 0, 0, self.gram.constant
             return
         rows = self.gram.rows(support)
@@ -220,8 +289,8 @@ class SubsetState:
         self.Q[:size, :size] = inverse
         np.matmul(inverse, rows, out=self.C[:size])
         b = self._b[:size] = inverse @ self.gram.pull[support]
-        self.c = self.gram.pull - b @ rows
-        self.d = self.diagonal - np.einsum("ij,ij->j", self.C[:size], rows)
+        self.c[:] = self.gram.pull - b @ rows
+        self.d[:] = self.diagonal - np.einsum("ij,ij->j", self.C[:size], rows)
         self.floor[support] = np.inf
         self.features[:size] = support
         self.size, self.changes = size, 0
@@ -231,51 +300,42 @@ class SubsetState:
         self.size, self.changes, self.height = 0, 0, self.gram.constant
         # it does not grow stale before it is made
         self._stale = np.inf
-        self.c, self.d = self.gram.pull.copy(), self.diagonal.copy()
+        self.c[:], self.d[:] = self.gram.pull, self.diagonal
         self.floor[:] = self._open_floor
         for j in support:
             if self.diagonal[j] > 0.0 and self.size < self.most:
                 self.enter(int(j))
         self._stale, self.changes = _STALE, 0
 
-    def snapshot(self):
-        """What `restore` needs to come back here."""
-        size = self.size
-        parts = (self.C[:size].copy(), self.c.copy(), self.d.copy(), self.floor.copy())
-        return size, self.changes, self.height, self.Q[:size, :size].copy(), self.b.copy(), self.support.copy(), parts
-
-    def restore(self, snapshot):
-        """Come back to a snapshot."""
-        size, self.changes, self.height, Q, b, support, (C, c, d, floor) = snapshot
-        self.size = size
-        self.Q[:size, :size], self._b[:size], self.features[:size] = Q, b, support
-        self.C[:size], self.c[:], self.d[:], self.floor[:] = C, c, d, floor
-
     def _set_table(self, table):
-        """C, b and Q are parts of one table."""
-        p = self.diagonal.size
-        self._table, self.C, self._b, self.Q = table, table[:, :p], table[:, p], table[:, p + 1 : p + 1 + len(table)]
+        """c, d, the floor, C, b and Q are parts of one table."""
+        p, W = self.diagonal.size, table[swaps.ROWS :]
+        self._table, (self.c, self.d, self.floor) = table, table[: swaps.ROWS, :p]
+        self.C, self._b, self.Q = W[:, :p], W[:, p], W[:, p + 1 : p + 1 + len(W)]
 
     def _grow(self):
         """Room for twice as many features."""
         capacity, p = self.C.shape
         new = 2 * capacity
         # the columns of Q come last, so that all that is there keeps its place
-        self._set_table(_copied(self._table, (new, _width(new, p))))
-        self._links, self._shares = _copied(self._links, (new,)), _copied(self._shares, (new,))
-        self.features = _copied(self.features, (new,))
+        self._set_table(_copied(self._table, (swaps.ROWS + new, _width(new, p))))
+        self._links, self._shares = np.zeros(new + _TOGETHER), np.zeros(new + _TOGETHER)
+        self.features, self._home_support = _copied(self.features, (new,)), _copied(self._home_support, (new,))
         heights = np.full(new + 1, np.inf)
         heights[: capacity + 1] = self.heights
         self.heights, self.best = heights, _copied(self.best, (new + 1, new))
 
 
 def _copied(old, shape):
-    """A larger array that begins with the old one."""
-    new = np.empty(shape, dtype=old.dtype)
+    """A larger array that begins with the old one, and is zero beyond."""
+    new = np.zeros(shape, dtype=old.dtype)
     new[tuple(map(slice, old.shape))] = old
     return new
 
 
 def _width(capacity, p):
-    """Columns of a table: its rows begin at the same place of a line of memory."""
-    return -(-(p + 1 + capacity) // 8) * 8
+    """Columns of a table: its rows begin at the same place of a line of memory, and an odd number of lines apart.
+
+    So the beginnings of rows are spread over all sets of a cache.
+    """
+    return 8 * (-(-(p + 1 + capacity) // 8) | 1)
