@@ -269,7 +269,8 @@ def _implied_by_sparse_rows(A, form):
 
 
 def _arrays(A):
-    """The arrays of a CSC matrix for kernels, which are compiled for those that may be written."""
+    """The arrays of a sparse matrix by columns for kernels, which are compiled for those that may be written."""
+    A = A if A.format == "csc" else A.tocsc()
     return A.indptr, A.indices, A.data if A.data.flags.writeable else A.data.copy()
 
 

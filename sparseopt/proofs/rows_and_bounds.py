@@ -61,7 +61,7 @@ def _stacked(rows, p):
         return np.zeros((0, p)), np.zeros(0), np.zeros(0)
     matrices, lower, upper = zip(*rows, strict=True)
     if any(sparse.issparse(A) for A in matrices):
-        A = sparse.vstack([sparse.csr_array(A) for A in matrices])
+        A = sparse.csc_array(sparse.vstack([sparse.csr_array(A) for A in matrices]))
     else:
         A = np.vstack(matrices)
     return A, np.concatenate(lower), np.concatenate(upper)

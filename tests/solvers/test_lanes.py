@@ -91,7 +91,7 @@ def hard():
 
 def test_a_time_limit_leaves_an_honest_gap_and_no_thread(early):
     problem = hard()
-    so.solve(problem, so.BranchAndBound(), max_iter=1)  # compilation
+    so.solve(problem, so.BranchAndBound(threads=2), max_iter=200)  # compilation of all that lanes call
     solution = so.solve(problem, so.BranchAndBound(threads=2), time_limit=0.5)
     best = so.solve(problem, so.LocalSearch(kicks=20)).certificate.objective
     assert solution.status is so.Status.TIME_LIMIT
@@ -103,7 +103,8 @@ def test_a_time_limit_leaves_an_honest_gap_and_no_thread(early):
 
 def test_an_interrupt_ends_all_threads(early):
     problem = hard()
-    so.solve(problem, so.BranchAndBound(), max_iter=1)
+    # an interrupt in the middle of a compilation is lost in a callback of the compiler
+    so.solve(problem, so.BranchAndBound(threads=2), max_iter=200)
     timer = threading.Timer(0.5, _thread.interrupt_main)
     start = time.perf_counter()
     timer.start()
