@@ -39,14 +39,19 @@ def commit():
 
 
 def kept_rows(name, title, rows, out=RESULTS):
-    """The rows of a saved table whose problems are not among these rows; what an older table lacks is empty."""
+    """The rows of a saved table whose races are not among these rows; what an older table lacks is empty."""
     file = out / f"{name}.json"
     if not file.exists():
         return []
-    new = {(row.get("dataset"), row.get("alpha")) for row in rows}
+    new = {_race(row) for row in rows}
     saved = json.loads(file.read_text())["tables"].get(title, [])
-    kept = [row for row in saved if (row.get("dataset"), row.get("alpha")) not in new]
+    kept = [row for row in saved if _race(row) not in new]
     return [{column: row.get(column) for column in rows[0]} for row in kept] if rows else kept
+
+
+def _race(row):
+    """What solvers of one race have in common: the problem, and how near to its minimum they must come."""
+    return tuple(row.get(column) for column in ("dataset", "alpha", "target", "asked"))
 
 
 def save(name, tables, out=RESULTS, unread=()):
