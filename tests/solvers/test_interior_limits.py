@@ -65,15 +65,14 @@ def test_a_run_that_is_stopped_after_any_piece_has_an_honest_certificate(little_
 
 
 def test_the_time_limit_comes_before_a_large_program_is_set_up_or_factorised():
-    """A run to the end takes some seconds of CPU; the bound is far above what the limit allows, for the sake of slow machines."""
-    so.solve(coupled_program(60), so.InteriorPoint())  # compiles
-    problem = coupled_program(12_000)
-    so.solve(problem, so.InteriorPoint(), time_limit=1e-3)  # compiles what a large program needs
-    for limit in (1e-3, 0.3):
+    """A run to the end takes some seconds; the bound is far above what the limit allows, for the sake of slow machines."""
+    problem = coupled_program(40_000)
+    so.solve(problem, so.InteriorPoint(), max_iter=3)  # compiles what a large program needs
+    for limit in (1e-3, 0.1):
         start = time.process_time()
         solution = so.solve(problem, so.InteriorPoint(), time_limit=limit)
         assert solution.status is so.Status.TIME_LIMIT
-        assert time.process_time() - start <= limit + 1.0
+        assert time.process_time() - start <= limit + 1.5
         assert np.isfinite(solution.certificate.objective)
 
 
