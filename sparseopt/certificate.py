@@ -11,10 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt.conjugates import (
-    convex_form,
-    penalty_value,
-)
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
