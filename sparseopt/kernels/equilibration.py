@@ -49,6 +49,19 @@ def scaled_round(products, factor_squares, columns, rows, squares, size, row_siz
     return distance
 
 
+def brought_together(columns):
+    """Scales of columns no further from their middle than `_SPREAD`, in place.
+
+    Coefficients that hardly appear would be blown up out of all proportion to the others.
+    """
+    middle = 0.0
+    for j in range(columns.size):
+        middle += math.log(columns[j])
+    middle = math.exp(middle / columns.size)
+    for j in range(columns.size):
+        columns[j] = min(max(columns[j], middle / _SPREAD), middle * _SPREAD)
+
+
 @kernel
 def equilibrate(products, q, rounds, columns, rows, space, row_space):
     """Scales that bring columns and rows of [P A'; A 0] near norm 1 (Ruiz, 2001), into `columns` and `rows`.
@@ -67,13 +80,8 @@ def equilibrate(products, q, rounds, columns, rows, space, row_space):
     for _ in range(rounds):
         if scaled_round(products, factor_squares, columns, rows, squares, size, row_space) < 0.1:
             break
-    # coefficients that hardly appear would be blown up out of all proportion to the others
-    middle = 0.0
+    brought_together(columns)
     for j in range(p):
-        middle += math.log(columns[j])
-    middle = math.exp(middle / p)
-    for j in range(p):
-        columns[j] = min(max(columns[j], middle / _SPREAD), middle * _SPREAD)
         squares[j] = columns[j] * columns[j]
     curvatures(products, squares, factor_squares, size)
     mean, most = 0.0, 0.0

@@ -8,7 +8,7 @@ import math
 
 from sparseopt._jit import kernel
 from sparseopt.kernels.conditions import parts
-from sparseopt.kernels.equilibration import scaled_sides
+from sparseopt.kernels.equilibration import brought_together, scaled_sides
 from sparseopt.kernels.interior import (
     BETTER,
     ITERATIONS,
@@ -24,8 +24,6 @@ from sparseopt.kernels.polishing import guessed, polished
 
 # Rounds of scaling, and the part by which a squared norm may differ from 1 in the end.
 _ROUNDS, _EVEN = 10, 0.1
-# Scales of two columns differ by no more than the square of this.
-_SPREAD = 10.0
 # Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo.
 _GUESSES, _STEPS, _RIDGE = 2, 15, 1e-9
 
@@ -87,13 +85,7 @@ def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_col
     for _ in range(_ROUNDS):
         if scale_round(Q, A, ridge, columns, rows, vectors[0], units) < _EVEN:
             break
-    # coefficients that hardly appear would be blown up out of all proportion to the others
-    middle = 0.0
-    for j in range(p):
-        middle += math.log(columns[j])
-    middle = math.exp(middle / p)
-    for j in range(p):
-        columns[j] = min(max(columns[j], middle / _SPREAD), middle * _SPREAD)
+    brought_together(columns)
     cost = scale_of_cost(Q, c, ridge, columns)
     count, _ = scaled_sides(
         c, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units
