@@ -1,5 +1,6 @@
 """Sparse optimisation: minimise f(w) + g(w) over w in C, with few nonzeros and a certificate."""
 
+from sparseopt import adapters as adapters
 from sparseopt.certificate import Certificate as Certificate
 from sparseopt.certificate import CertificateError as CertificateError
 from sparseopt.certificate import certify as certify

@@ -13,6 +13,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from sparseopt.models import adapt, door_of
+
 
 class Count(NamedTuple):
     """How many weights an array of a mask keeps, and how many it has."""
@@ -79,9 +81,7 @@ class Mask(Mapping):
         """
         w = solution if isinstance(solution, np.ndarray) else getattr(solution, "w", None)
         if not isinstance(w, np.ndarray):
-            from sparseopt.adapters import mask_of  # noqa: PLC0415, as below
-
-            return mask_of(solution)
+            return cls(door_of(solution).mask_arrays(solution))
         if names is None or isinstance(names, str):
             names, shape = [names or "w"], [w.shape if shape is None else shape]
         shapes = [np.atleast_1d(part) for part in shape or ()]
@@ -158,9 +158,7 @@ class Mask(Mapping):
         Hold
             With `.remove()`; also a context manager.
         """
-        from sparseopt.adapters import hold  # noqa: PLC0415, as below
-
-        return hold(self, model, optimizer)
+        return door_of(model).hold(self, model, optimizer)
 
     def to_torch_prune(self, module):
         """Mask a module of torch in place through torch.nn.utils.prune, and return it.
@@ -169,9 +167,7 @@ class Mask(Mapping):
         `prune.remove(layer, "weight")` ends it. What fails with torch alone works here: the module can be
         copied deeply, and its `state_dict` has the keys of the plain module, which it loads and is loaded by.
         """
-        from sparseopt.adapters.torch import to_torch_prune  # noqa: PLC0415, optional
-
-        return to_torch_prune(self, module)
+        return door_of(module).to_torch_prune(self, module)
 
     def parametrize(self, module):
         """Mask a module of torch in place through torch.nn.utils.parametrize, and return it.
@@ -179,9 +175,7 @@ class Mask(Mapping):
         The weight of each layer is computed as the masked one, for any optimizer. Its `state_dict` has the keys
         of the plain module, which it loads and is loaded by; `parametrize.remove_parametrizations` ends it.
         """
-        from sparseopt.adapters.torch import parametrize  # noqa: PLC0415, optional
-
-        return parametrize(self, module)
+        return door_of(module).parametrize(self, module)
 
     def _merge(self, weights, dropped):
         if not isinstance(weights, (Mapping, list, tuple, np.ndarray)):
@@ -197,9 +191,6 @@ class Mask(Mapping):
         return named.popitem()[1] if isinstance(weights, np.ndarray) else type(weights)(named.values())
 
     def _merge_models(self, model, original):
-        # The one look upstairs: what a model is, only the pruning floor knows.
-        from sparseopt.adapters import adapt  # noqa: PLC0415
-
         network = adapt(model)
         weights = self._weights_of(network)
         merged = self._merge(weights, None if original is None else self._weights_of(adapt(original)))

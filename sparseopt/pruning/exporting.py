@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from sparseopt.adapters import adapt
 from sparseopt.kernels.sparse_layers import sparse_layer
+from sparseopt.models import adapt
 from sparseopt.pruning.networks import Link, as_data
 from sparseopt.pruning.sparse_files import read, write
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sparseopt.certificate import Certificate
 from sparseopt.mask import Mask
+from sparseopt.models import door_of
 from sparseopt.pruning.methods import Structure, StructuredMethod
 from sparseopt.pruning.options import as_clock
 from sparseopt.pruning.pruned import Pruned, Step
@@ -133,19 +134,14 @@ def prune_features(
         "features" of shape (features,), which also fits a linear model; `.certificates` has "features" where the
         method proves something. `.quality` is the estimator's score.
     """
-    from sklearn.base import clone  # noqa: PLC0415, scikit-learn is optional
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415, scikit-learn is optional
-
-    from sparseopt.adapters.sklearn.features import FeatureSelector  # noqa: PLC0415, scikit-learn is optional
-
     clock = as_clock(time_limit)
-    selector = FeatureSelector(
-        method, n_features_to_select=keep, sparsity=sparsity, estimator=estimator, random_state=random_state,
-        time_limit=time_limit,
-    )  # fmt: skip
     if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
         raise ValueError("validation is no pair; give (X, y), since features are judged by the targets.")
-    model = make_pipeline(selector, clone(estimator)).fit(X, y)
+    model = door_of(estimator).feature_pipeline(
+        estimator, X, y, method=method, n_features_to_select=keep, sparsity=sparsity, random_state=random_state,
+        time_limit=time_limit,
+    )  # fmt: skip
+    selector = model[0]
     kept = selector.get_support()
     X, y = (X, y) if validation is None else validation
     quality = float(model.score(X, y))

@@ -10,9 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sparseopt.adapters import adapt
-from sparseopt.adapters.inplace import overwrite
 from sparseopt.mask import Mask
+from sparseopt.models import adapt, door_of
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
@@ -163,7 +162,7 @@ def prune(
     )
     start, levels = _start(network, run.chosen, levels, resume)
     pruned = run.to_the_end(start, levels, resume, keep_best=keep_best and validation is not None)
-    return replace(pruned, model=overwrite(model, pruned.model)) if inplace else pruned
+    return replace(pruned, model=door_of(model).overwrite(model, pruned.model)) if inplace else pruned
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from sparseopt.adapters import adapt
 from sparseopt.mask import Mask
+from sparseopt.models import adapt
 from sparseopt.pruning.connections import resized
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import masked

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt.adapters import adapt
+from sparseopt.models import adapt
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.pruned import relative_error
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparseopt.adapters import adapt
+from sparseopt.models import adapt
 from sparseopt.pruning.connections import resized
 
 

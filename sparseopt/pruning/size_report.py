@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.adapters import adapt
+from sparseopt.models import adapt
 from sparseopt.pruning.exporting import SparseNetwork
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.shrinking import shrink

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt.adapters import adapt
+from sparseopt.models import adapt
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.adapters import adapt
+from sparseopt.models import adapt
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.objectives import Distillation

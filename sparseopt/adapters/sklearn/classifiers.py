@@ -58,7 +58,7 @@ class Classifier(ClassifierMixin, LinearModel):
         if self.classes_.size < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least two classes with a positive weight, "
-                f"got one class, {self.classes_[0]!r}."
+                f"got one class, {self.classes_.tolist()[0]!r}."
             )
         if self.class_weight is not None:
             kept = weights > 0.0

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 
 from sparseopt.adapters.torch import parts
-from sparseopt.mask import Hold, Mask
+from sparseopt.mask import Hold
 
 
 def tensors_of(mask, module):
@@ -95,15 +95,15 @@ def parametrize(mask, module):
     return module
 
 
-def mask_of(module) -> Mask:
-    """Mask that a module has: that of each masked layer, the nonzero weights of the others."""
+def mask_arrays(module) -> dict:
+    """What a module keeps, by name: the mask of each masked layer, the nonzero weights of the others."""
     plain_maps, _ = parts.linear_maps(parts.plain(module))
     arrays: dict = {}
     for name, part in plain_maps.items():
         kept = _stored(module.get_submodule(name))
         kept = (part.weight.detach() != 0 if kept is None else kept != 0).cpu().numpy()
         arrays |= zip(parts.layer_names(name, part), np.split(kept, parts.groups(part)), strict=True)
-    return Mask(arrays)
+    return arrays
 
 
 def _stored(part):
