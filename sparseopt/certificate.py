@@ -21,7 +21,7 @@ from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import ProximalTerm
 from sparseopt.problem import Problem
-from sparseopt.proofs import kkt, stationary_points
+from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
@@ -183,6 +183,8 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
         return _certify_worst(problem, w, lower_bound, duals)
     if is_composed(problem):
         return _certify_composed(problem, w, duals)
+    if priced_ball.covers(problem):
+        return _certify_in_ball(problem, w, duals, ray)
     if stationary_points.covers(problem):
         return _certify_first_order(problem, w, duals)
     if needs_multipliers(problem) or (ray is not None and kkt.covers(problem)):
@@ -284,6 +286,29 @@ def _certify_composed(problem, w, duals):
         proof="duality" if bound > -np.inf else "stationarity",
         reference=max(abs(objective), _FLOOR * abs(start)),
         w=w,
+        duals=duals,
+    )
+
+
+def _certify_in_ball(problem, w, duals, ray):
+    """What is proven of w by the problem in which the norm has a price: that of `duals`, or none."""
+    radius, objective = priced_ball.radius_of(problem), problem.objective(w)
+    price = 0.0 if duals is None else float(duals.ball)
+    is_proof_of_none = price == np.inf
+    inner = priced_ball.least_norm(problem) if is_proof_of_none else priced_ball.priced(problem, price, in_box=True)
+    here = certify_private(inner, w, duals=duals, ray=ray)
+    if here.proof == "unbounded ray":  # the ball ends it
+        here = certify_private(inner, w, duals=duals)
+    bound, proof = priced_ball.bound_with_price(here.lower_bound, price, radius), here.proof
+    if is_proof_of_none:
+        bound, proof = (np.inf, "infeasible ray") if here.lower_bound > radius else (-np.inf, "stationarity")
+    return replace(
+        here,
+        objective=objective,
+        lower_bound=bound,
+        violation=problem.violation(w),
+        proof=proof,
+        reference=max(abs(objective), _FLOOR * abs(objective_at_zero(problem))),
         duals=duals,
     )
 

@@ -7,7 +7,7 @@ from sparseopt.curvature import is_nearly_flat, least_curvature
 from sparseopt.dense_program import dense_program
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
-from sparseopt.proofs import kkt
+from sparseopt.proofs import kkt, priced_ball
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solvers.active_set import ActiveSet, n_sides
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
@@ -75,6 +75,8 @@ def default_solver(problem):
     a penalty on groups               BlockDescent
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
+
+    In an L1 ball with other constraints or a penalty, it is the solver of the problem that has a price for the norm instead.
     """
     if little := _for_little(problem):
         return little
@@ -130,6 +132,8 @@ def _for_supports(problem):
 
 def _under_rows(problem):
     """The solver of a problem with linear rows, or with functions of the user's."""
+    if priced_ball.covers(problem):
+        return default_solver(priced_ball.priced(problem, 1.0))
     if not (isinstance(problem.loss, Quadratic | LeastSquares) and kkt.covers(problem)):
         return AugmentedLagrangian()
     if _MONOTONE.rejects(problem) is None:

@@ -133,7 +133,15 @@ class Simplex(Projectable):
 
 @dataclass(frozen=True)
 class L1Ball(Projectable):
-    """sum(abs(w)) <= radius (projection: Duchi et al., 2008, by way of the simplex)."""
+    """sum(abs(w)) <= radius (projection: Duchi et al., 2008, by way of the simplex).
+
+    Beside a convex penalty, or in an `Intersection` with boxes and linear rows, `solve` finds the price of the norm
+    (Everett, 1963): `duals.ball` of the solution.
+
+    Parameters
+    ----------
+    radius : float > 0, default 1.0
+    """
 
     radius: float = 1.0
 
@@ -278,12 +286,15 @@ def violation(constraint, w):
 class Duals:
     """Multipliers of linear rows and of a box: positive where the upper side is active, negative where the lower one is.
 
-    Of a `WorstCase`, `losses` has the weight of each loss: nonnegative, they sum to one.
+    Of a `WorstCase`, `losses` has the weight of each loss: nonnegative, they sum to one. `ball` is the price of the L1
+    norm where an `L1Ball` stands among other constraints or beside a penalty; inf where rows and box prove alone that the
+    ball is too small.
     """
 
     rows: np.ndarray
     box: np.ndarray
     losses: np.ndarray | None = None
+    ball: float = 0.0
     __repr__ = shown
 
 

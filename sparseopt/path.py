@@ -16,7 +16,7 @@ from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.losses import Loss
+from sparseopt.losses import Loss, LossTerm
 from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
@@ -95,6 +95,8 @@ def alpha_max(loss, penalty=None) -> float:
     -------
     float
     """
+    if not isinstance(loss, LossTerm):
+        raise TypeError(f"loss must be a loss, got {type(loss).__name__}; of a problem give problem.loss.")
     penalty = L1(1.0) if penalty is None else penalty
     p = loss.n_features
     slope = np.asarray(loss.gradient(np.zeros(p)), dtype=np.float64)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from sparseopt._jit import CompilationError
+from sparseopt.ball_search import USUAL_LIMIT, solve_in_ball
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
@@ -23,6 +25,7 @@ from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
+from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
@@ -104,6 +107,10 @@ def solve(
     tol = as_number(tol, "tol", least=0.0)
     time_limit = as_number(time_limit, "time_limit", least=0.0, finite=False)
     start = time.perf_counter()
+    if problem.constraint is not None and priced_ball.covers(problem):
+        limits = _Limits(tol, as_count(USUAL_LIMIT if max_iter is None else max_iter, "max_iter", least=1), time_limit)
+        solve_priced = partial(solve, solver=solver, progress=progress)
+        return solve_in_ball(problem, solve_priced, w0, limits, start, callback=callback, trace=trace)
     is_from_zero = w0 is None and not (callback or trace or progress) and time_limit > 0.0
     if is_from_zero and (found := _solve_little(problem, solver, tol, max_iter, start)):
         return found

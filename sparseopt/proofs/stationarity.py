@@ -34,9 +34,12 @@ def stationarity(problem, w, slope):
     distance = None if form is None else form.subgradient_distance(w, slope)
     if distance is not None:
         return float(np.maximum.reduce(distance, initial=0.0))
-    curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), np.finfo(np.float64).tiny)
+    limits = np.finfo(np.float64)
+    curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), limits.tiny)
     if not isinstance(term, Penalty):
-        curvature, nearest = max(problem.loss.lipschitz_near(w), np.finfo(np.float64).tiny), np.empty_like(w)
+        # a linear loss has none, and its slope over next to nothing is no number
+        least = max(limits.tiny, limits.eps * float(np.max(np.abs(slope), initial=0.0)))
+        curvature, nearest = max(problem.loss.lipschitz_near(w), least), np.empty_like(w)
         term.private(w.size).prox_into(w - slope / curvature, 1.0 / curvature, nearest)
         return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
     moved = np.empty(w.size)
