@@ -17,7 +17,7 @@ from scipy import sparse
 from sparseopt.constraints import Box, Intersection, L1Ball
 from sparseopt.losses import Loss, Quadratic
 from sparseopt.losses.base import kept
-from sparseopt.penalties import L1, Nonnegative, PenaltyTerm, Ridged, Weighted, Zero
+from sparseopt.penalties import L1, Nonnegative, Penalty, Ridged, Weighted, Zero
 from sparseopt.problem import Problem, parts_of
 
 _EPS = np.finfo(np.float64).eps
@@ -60,7 +60,7 @@ def priced(problem, price, *, in_box=False) -> Problem:
     return replace(problem, penalty=with_price(problem.penalty, price), constraint=constraint)
 
 
-def with_price(penalty, price) -> PenaltyTerm | None:
+def with_price(penalty, price) -> Penalty | None:
     """penalty + price * (L1 norm); None where that is none of ours."""
     match penalty:
         case _ if price == 0.0:
