@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from sparseopt.dense_program import dense_program
+from sparseopt.dense_program import full_program
 from sparseopt.kernels.kkt_look import look_at_rows
 
 
 def look(problem, w, duals):
     """Objective, violation, dual residual and lower bound of w; None of other problems, and where it is not clear that the loss is convex."""
-    program = dense_program(problem)
+    program = full_program(problem)
     if program is None:
         return None
     p, known = w.size, problem.loss.__dict__
