@@ -102,7 +102,7 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
     right, found, better, error = V[RIGHT], V[FOUND], V[BETTER], V[ERROR]
     rho, delta, scale = S[RHO], S[DELTA], 1.0 + largest(right)
     is_rough = system.is_rough()
-    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH and not is_rough
+    is_trusted = allowed == math.inf and S[ROUGH] <= _ROUGH
     goal = 1e-13 * scale if is_rough else max(1e-13 * scale, min(allowed, _ROUGH * scale))
     size, rounds = math.inf, 0
     while True:
