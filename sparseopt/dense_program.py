@@ -99,7 +99,7 @@ def _dense_program(problem):
         return None
     columns = np.ascontiguousarray(A.T)
     found = (_in_full(loss.Q.matrix).T, loss.c, columns, row_lower, row_upper, lower, upper, form.a, form.b)
-    return DenseProgram(*map(_read_only, found))
+    return DenseProgram(*map(read_only, found))
 
 
 def _in_full(matrix):
@@ -118,7 +118,7 @@ def _stacked(rows, p):
     return tuple(map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _read_only(array):
+def read_only(array):
     """A view through which nothing is written: kernels are compiled for one kind of array."""
     view = array.view()
     view.flags.writeable = False

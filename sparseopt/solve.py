@@ -12,7 +12,7 @@ from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
-    certify_little_program,
+    certify_program,
     certify_once,
     examine,
     needs_multipliers,
@@ -164,7 +164,7 @@ def _solve_little(problem, solver, tol, max_iter, start):
         return None
     w, duals = outcome.w, outcome.duals
     w += 0.0  # a negative zero becomes a zero
-    certificate = certify_little_program(problem, w.copy(), duals)
+    certificate = certify_program(problem, w.copy(), duals)
     if certificate is None:
         # whether a solver takes negative curvature is for `rejects` to say
         if least_curvature(problem.loss) < 0.0:

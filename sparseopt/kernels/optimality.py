@@ -41,14 +41,24 @@ def row_products(matrix, y, out):
 
 
 @strict_kernel
-def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
-    """Multipliers that pull on an infinite side become zero, in place, and those of bounds are the best; violation and rest.
+def keep_pulling(y, lower, upper):
+    """Multipliers that pull on an infinite side become zero, in place."""
+    for i in range(y.size):
+        if math.isinf(upper[i] if y[i] > 0.0 else lower[i]):
+            y[i] = 0.0
 
-    Where they are given, only those of fixed coefficients are changed. `pulled` is of y after that change.
+
+@strict_kernel
+def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
+    """Multipliers of bounds become the best, in place; returns violation, rest and gap.
+
+    Where they are given, only those of fixed coefficients and those that pull on an infinite side are changed.
     """
-    violation, rest = 0.0, 0.0
+    violation, rest, gap = 0.0, 0.0, 0.0
     for i in range(y.size):
         violation = max(violation, image[i] - row_upper[i], row_lower[i] - image[i])
+        if y[i] != 0.0:
+            gap += y[i] * (row_upper[i] if y[i] > 0.0 else row_lower[i])
     for j in range(w.size):
         violation = max(violation, w[j] - upper[j], lower[j] - w[j])
         slope = curved[j] + q[j] + pulled[j]
@@ -65,4 +75,7 @@ def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curv
             v[j] -= left
             left = 0.0
         rest = math.inf if math.isnan(left) else max(rest, abs(left))
-    return violation, rest
+        gap += w[j] * curved[j] + q[j] * w[j] + a * abs(w[j])
+        if v[j] != 0.0:
+            gap += v[j] * (upper[j] if v[j] > 0.0 else lower[j])
+    return violation, rest, gap

@@ -94,7 +94,7 @@ def look_at_pairs(values, lower, upper, multipliers):
 
 
 @kernel
-def look(Q, A, c, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, slope, rest, image):
+def look_at_sparse_rows(Q, A, c, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, slope, rest, image):
     """What multipliers y and v prove of w under sparse rows, in place of proofs/kkt.py: see `Residuals` there.
 
     Returns objective, violation, dual residual and dual objective, what is paid for the rest, the size of all that was

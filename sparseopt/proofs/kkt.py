@@ -19,14 +19,13 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.curvature import factorised, fills_up, least_curvature
-from sparseopt.designs import CSC
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels import sparse_rows
 from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.proofs.rows_and_bounds import form_of, is_polyhedron, largest, pulling, support
 
-_EPS = np.finfo(np.float64).eps
+EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
 _LARGEST_CHOLESKY = 4000
 # Up to this many its factor is kept: a run may ask for it several times.
@@ -78,8 +77,6 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     gap tells.
     """
     form, w = form_of(problem), np.asarray(w, dtype=np.float64)
-    if _is_sparse(problem.loss, form):
-        return _residuals_of_sparse(problem, form, w, duals)
     y = pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
     v = pulling(np.asarray(duals.box, dtype=np.float64), form.lower, form.upper)
     loss, slope = _value_and_slope(problem.loss, w)
@@ -96,7 +93,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     lower_bound = -np.inf
     if _is_convex(problem.loss):
         magnitude = sum(map(abs, terms)) + float(np.abs(slope) @ np.abs(w)) + abs(objective)
-        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+        lower_bound = dual_objective + least_of(problem, form, w, rest, objective) - 8 * EPS * magnitude
     return Residuals(
         objective=objective,
         violation=_violation(form, w),
@@ -105,49 +102,6 @@ def kkt_residuals(problem, w, duals) -> Residuals:
         dual_objective=dual_objective,
         lower_bound=float(min(lower_bound, objective)),
     )
-
-
-def _is_sparse(loss, form):
-    """Whether a kernel reads all of the data as it is."""
-    return (
-        isinstance(loss, Quadratic)
-        and isinstance(loss.Q, CSC)
-        and loss.dtype == np.float64
-        and sparse.issparse(form.A)
-        and form.A.format == "csc"
-    )
-
-
-def _residuals_of_sparse(problem, form, w, duals):
-    """`kkt_residuals` of a sparse quadratic under sparse rows, by one call."""
-    loss, (m, p) = problem.loss, form.A.shape
-    A = CSC(form.A.data, form.A.indices, form.A.indptr, m)
-    sides = map(_read_only, (loss.c, form.row_lower, form.row_upper, form.lower, form.upper, form.alpha, form.ridge))
-    y, v = np.array(duals.rows, dtype=np.float64), np.array(duals.box, dtype=np.float64)
-    slope, rest = np.empty((2, p))
-    objective, violation, dual, dual_objective, paid, size, is_unpaid = sparse_rows.look(
-        loss.Q, A, *sides, _read_only(w), y, v, slope, rest, np.empty(m)
-    )
-    lower_bound = -np.inf
-    if _is_convex(loss):
-        least = _least_of(problem, form, w, rest, objective) if is_unpaid else paid
-        lower_bound = dual_objective + least - 8 * _EPS * size
-    return Residuals(
-        objective=objective,
-        violation=violation,
-        dual=dual,
-        gap=abs(objective - dual_objective),
-        dual_objective=dual_objective,
-        # in this order of the two, a bound that is no number is none
-        lower_bound=float(max(-np.inf, min(lower_bound, objective))),
-    )
-
-
-def _read_only(array):
-    """A view through which nothing is written: kernels are compiled for one kind of array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _value_and_slope(loss, w):
@@ -167,7 +121,7 @@ def _violation(form, w):
     return float(max(np.maximum.reduce(part, initial=0.0) for part in excess))
 
 
-def _least_of(problem, form, w, rest, objective):
+def least_of(problem, form, w, rest, objective):
     """Lower bound on rest . z + (the curvature of f and ridge between w and z) over solutions z.
 
     Where z_j has a bound it pays for rest_j. Such a bound is given, implied by a row, or by the

@@ -5,7 +5,7 @@ import pytest
 from small_programs import program_of
 
 import sparseopt as so
-from sparseopt.certificate import certify_little_program
+from sparseopt.certificate import certify_program
 from sparseopt.curvature import least_curvature
 from sparseopt.dense_program import dense_program
 from sparseopt.proofs.kkt import kkt_residuals
@@ -13,7 +13,7 @@ from sparseopt.proofs.kkt import kkt_residuals
 
 def assert_same_residuals(problem, w, duals):
     """One call finds what the residuals in numpy are; returns both bounds, and the size of what rounding is relative to."""
-    certificate, found = certify_little_program(problem, w, duals), kkt_residuals(problem, w, duals)
+    certificate, found = certify_program(problem, w, duals), kkt_residuals(problem, w, duals)
     size = 1.0 + abs(found.objective) + abs(found.dual_objective) + np.sum(w**2) + np.sum(duals.rows**2)
     for ours, theirs in (
         (certificate.objective, found.objective),
@@ -55,12 +55,12 @@ def test_one_call_proves_the_same_of_solutions(seed, solver):
 
 def test_negative_curvature_is_not_proven_anything():
     problem = so.Problem(so.Quadratic([[1.0, 2.0], [2.0, 1.0]], [1.0, 1.0]), constraint=[so.Box(-1.0, 1.0)])
-    assert certify_little_program(problem, np.zeros(2), so.Duals(np.zeros(0), np.zeros(2))) is None
+    assert certify_program(problem, np.zeros(2), so.Duals(np.zeros(0), np.zeros(2))) is None
 
 
 def test_multipliers_that_are_no_numbers_prove_nothing():
     problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
-    assert certify_little_program(problem, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+    assert certify_program(problem, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
 
 
 def test_the_memory_of_one_program_does_not_show_in_the_next():

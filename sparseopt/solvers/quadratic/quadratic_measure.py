@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sparseopt.kernels.optimality import column_products, row_products, settle
+from sparseopt.kernels.optimality import column_products, keep_pulling, row_products, settle
 
 
 def measure(program, products, w, y, v=None):
@@ -17,24 +17,28 @@ def measure(program, products, w, y, v=None):
 
 def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
-    y = _pulling(y, program.row_lower, program.row_upper)
-    parts = _products(program, products, w, y)
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, _gap(program, parts[0], w, y, box), y, box
+    y = pulling(program, y)
+    return _settled(program, _products(program, products, w, y), w, y, v)
 
 
 def settled(program, products, w, y, v=None):
     """The multipliers that `measure` gives."""
-    y = _pulling(y, program.row_lower, program.row_upper)
-    return y, _settled(program, _products(program, products, w, y), w, y, v)[2]
+    return signed_measure(program, products, w, y, v)[3:]
 
 
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
-    y = _pulling(y, program.row_lower, program.row_upper)
+    y = pulling(program, y)
     parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
+    violation, rest, gap, y, box = _settled(program, parts, w, y, v)
+    return violation, rest, abs(gap), y, box
+
+
+def pulling(program, y):
+    """Multipliers of rows without those that pull on an infinite side."""
+    y = np.array(y, dtype=np.float64)
+    keep_pulling(y, program.row_lower, program.row_upper)
+    return y
 
 
 def slope_at(program, products, w, y):
@@ -47,21 +51,12 @@ def slope_at(program, products, w, y):
 
 def _settled(program, products, w, y, v):
     curved, image, pulled = products
-    box = np.zeros(w.size)
-    if v is not None:
-        box[:] = v
-    violation, rest = settle(
+    box = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64)
+    found = settle(
         program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
         v is not None, curved, image, pulled,
     )  # fmt: skip
-    return violation, rest, box
-
-
-def _gap(program, curved, w, y, v):
-    """What the objective at w has above that of the dual."""
-    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
-    slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
-    return float(w @ curved + program.q @ w) + slopes + supports
+    return *found, y, box
 
 
 def _products(program, products, w, y):
@@ -88,13 +83,3 @@ def excess(program, w):
     rows = program.A @ w
     over = np.maximum(rows - program.row_upper, program.row_lower - rows)
     return float(np.max(over / (1 + np.abs(rows)), initial=0.0))
-
-
-def _pulling(multipliers, lower, upper):
-    """Multipliers without those that pull on an infinite side."""
-    return np.where(np.isfinite(np.where(multipliers > 0, upper, lower)), multipliers, 0.0)
-
-
-def _support(multipliers, lower, upper):
-    used = multipliers != 0
-    return float(multipliers[used] @ np.where(multipliers > 0, upper, lower)[used])
