@@ -20,7 +20,7 @@ from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import ProximalTerm
-from sparseopt.problem import Problem
+from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, stationary_points
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
@@ -388,6 +388,8 @@ def needs_multipliers(problem):
 
 
 def _has_no_simple_dual(problem):
+    if is_plain_program(problem):
+        return True
     if is_composed(problem) or not isinstance(problem.loss, Loss) or stationary_points.covers(problem):
         return True
     return problem.constraint is not None and problem.proximal is None and not problem.chooses_support

@@ -78,6 +78,23 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
 
 
 @kernel
+def is_canonical(matrix, smallest, largest):
+    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries of sizes in this range."""
+    indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
+    if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
+        return False
+    for j in range(indptr.size - 1):
+        if indptr[j + 1] < indptr[j] or indptr[j + 1] > data.size:
+            return False
+        last = -1
+        for t in range(indptr[j], indptr[j + 1]):
+            if not (last < indices[t] < matrix.n_rows and smallest <= abs(data[t]) <= largest):
+                return False
+            last = indices[t]
+    return True
+
+
+@kernel
 def symmetry(matrix, unread, margins):
     """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
 
