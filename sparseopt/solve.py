@@ -12,8 +12,8 @@ from sparseopt._jit import CompilationError
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
-    certify_program,
     certify_once,
+    certify_program,
     examine,
     needs_multipliers,
     objective_at_zero,

@@ -210,7 +210,9 @@ class CenteredCSC(Design):
 
 # What scipy keeps of a matrix by columns, by name; other versions of it may keep more.
 _PATTERN = vars(sparse.csc_array((1, 1)))
-_IS_KNOWN = {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {"_shape", "indptr", "indices", "data", "maxprint"}
+_IS_KNOWN = (
+    {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {"_shape", "indptr", "indices", "data", "maxprint"}
+)
 
 
 def compressed_columns(data, indices, indptr, shape):

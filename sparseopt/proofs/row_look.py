@@ -56,7 +56,7 @@ def _sparse_form(problem):
     if type(convex_form(problem.penalty, loss.n_features)) is not SeparableForm:
         return None
     form = form_of(problem)
-    return form if sparse.issparse(form.A) else None
+    return form if sparse.issparse(form.A) or not form.A.size else None
 
 
 def _look_at_sparse(problem, form, w, y, v):
@@ -65,11 +65,12 @@ def _look_at_sparse(problem, form, w, y, v):
         return None
     sides = map(read_only, (form.row_lower, form.row_upper, form.lower, form.upper, form.alpha, form.ridge))
     slope, rest = np.empty((2, p))
-    A = CSC(form.A.data, form.A.indices, form.A.indptr, m)
-    objective, violation, dual, bound, paid, size, is_unpaid = look_at_sparse_rows(
-        loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m)
+    A = form.A if sparse.issparse(form.A) else sparse.csc_array(form.A)
+    A = CSC(A.data, A.indices, A.indptr, m)
+    objective, violation, dual, bound, paid, size, is_paid = look_at_sparse_rows(
+        loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
     )
-    bound += least_of(problem, form, w, rest, objective) if is_unpaid else paid
+    bound += paid if is_paid else least_of(problem, form, w, rest, objective)
     # in this order of the two, a bound that is no number is none
     bound = max(-np.inf, min(float(bound - 8 * EPS * size), objective))
     return objective, violation, dual, bound

@@ -147,20 +147,18 @@ def presolve(program) -> Presolved:
     if is_open and not state[kernels.IS_LESS]:
         return nothing
     kept, rows = (taken == 0).nonzero()[0], (count >= 0).nonzero()[0]
-    found = Presolved(
-        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by
-    )
+    values = np.where(taken, lower, 0.0)
+    way_back = (kept, rows, values, by_rows, log[: state[kernels.LOGGED]], forced_by)
     if not is_open:
-        ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
+        ray = Presolved(program, program, *way_back).proof(*state[[kernels.ROW, kernels.SIDE, kernels.COLUMN]].tolist())
         # a proof that rounding has spoilt is none
         ray = separating_ray(program, ray[:m])
         return nothing if ray is None else replace(nothing, ray=ray)
     # a program with nothing left is as well solved in full
     if kept.size == 0:
         return nothing
-    sides = (row_lower[rows], row_upper[rows], lower[kept], upper[kept])
-    rest = _rest(program, kept, rows, found.values, *sides)
-    return replace(found, program=rest, products=Products.of(program))
+    rest = _rest(program, kept, rows, values, row_lower[rows], row_upper[rows], lower[kept], upper[kept])
+    return Presolved(program, rest, *way_back, products=Products.of(program))
 
 
 def _has_something(program):
