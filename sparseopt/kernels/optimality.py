@@ -50,15 +50,13 @@ def keep_pulling(y, lower, upper):
 
 @strict_kernel
 def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
-    """Multipliers of bounds become the best, in place; returns violation, rest and gap.
+    """Multipliers of bounds become the best, in place; returns violation and rest.
 
     Where they are given, only those of fixed coefficients and those that pull on an infinite side are changed.
     """
-    violation, rest, gap = 0.0, 0.0, 0.0
+    violation, rest = 0.0, 0.0
     for i in range(y.size):
         violation = max(violation, image[i] - row_upper[i], row_lower[i] - image[i])
-        if y[i] != 0.0:
-            gap += y[i] * (row_upper[i] if y[i] > 0.0 else row_lower[i])
     for j in range(w.size):
         violation = max(violation, w[j] - upper[j], lower[j] - w[j])
         slope = curved[j] + q[j] + pulled[j]
@@ -75,7 +73,4 @@ def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curv
             v[j] -= left
             left = 0.0
         rest = math.inf if math.isnan(left) else max(rest, abs(left))
-        gap += w[j] * curved[j] + q[j] * w[j] + a * abs(w[j])
-        if v[j] != 0.0:
-            gap += v[j] * (upper[j] if v[j] > 0.0 else lower[j])
-    return violation, rest, gap
+    return violation, rest

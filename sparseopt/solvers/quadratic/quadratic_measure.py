@@ -18,20 +18,23 @@ def measure(program, products, w, y, v=None):
 def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
     y = pulling(program, y)
-    return _settled(program, _products(program, products, w, y), w, y, v)
+    parts = _products(program, products, w, y)
+    violation, rest, box = _settled(program, parts, w, y, v)
+    return violation, rest, _gap(program, parts[0], w, y, box), y, box
 
 
 def settled(program, products, w, y, v=None):
     """The multipliers that `measure` gives."""
-    return signed_measure(program, products, w, y, v)[3:]
+    y = pulling(program, y)
+    return y, _settled(program, _products(program, products, w, y), w, y, v)[2]
 
 
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
     y = pulling(program, y)
     parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
-    violation, rest, gap, y, box = _settled(program, parts, w, y, v)
-    return violation, rest, abs(gap), y, box
+    violation, rest, box = _settled(program, parts, w, y, v)
+    return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
 
 
 def pulling(program, y):
@@ -52,11 +55,18 @@ def slope_at(program, products, w, y):
 def _settled(program, products, w, y, v):
     curved, image, pulled = products
     box = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64)
-    found = settle(
+    violation, rest = settle(
         program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
         v is not None, curved, image, pulled,
     )  # fmt: skip
-    return *found, y, box
+    return violation, rest, box
+
+
+def _gap(program, curved, w, y, v):
+    """What the objective at w has above that of the dual, by sums like those of whoever checks it: its last digits differ by them."""
+    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
+    slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
+    return float(w @ curved + program.q @ w) + slopes + supports
 
 
 def _products(program, products, w, y):
@@ -83,3 +93,9 @@ def excess(program, w):
     rows = program.A @ w
     over = np.maximum(rows - program.row_upper, program.row_lower - rows)
     return float(np.max(over / (1 + np.abs(rows)), initial=0.0))
+
+
+def _support(multipliers, lower, upper):
+    used = multipliers.nonzero()[0]
+    multipliers = multipliers[used]
+    return float(multipliers @ np.where(multipliers > 0, upper[used], lower[used]))
