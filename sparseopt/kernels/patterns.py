@@ -83,14 +83,17 @@ def is_canonical(matrix, smallest, largest):
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
         return False
-    for j in range(indptr.size - 1):
-        if indptr[j + 1] < indptr[j] or indptr[j + 1] > data.size:
+    start = 0
+    for j in range(1, indptr.size):
+        last, end = -1, indptr[j]
+        if end < start or end > data.size:
             return False
-        last = -1
-        for t in range(indptr[j], indptr[j + 1]):
-            if not (last < indices[t] < matrix.n_rows and smallest <= abs(data[t]) <= largest):
+        for t in range(start, end):
+            row, size = indices[t], abs(data[t])
+            if row <= last or row >= matrix.n_rows or not smallest <= size or size > largest:
                 return False
-            last = indices[t]
+            last = row
+        start = end
     return True
 
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from sparseopt._jit import kernel
-from sparseopt.kernels.kkt_look import is_pulling, support_of
 
 # Unsigned indices spare numba the test for negative ones.
 U = np.uint64
@@ -95,11 +94,12 @@ def look_at_pairs(values, lower, upper, multipliers):
     violation, support, size = 0.0, 0.0, 0.0
     for i in range(values.size):
         violation = max(violation, values[i] - upper[i], lower[i] - values[i])
-        if not is_pulling(multipliers[i], lower[i], upper[i]):
+        side = upper[i] if multipliers[i] > 0.0 else lower[i]
+        if abs(side) < math.inf:
+            support += multipliers[i] * side
+            size += abs(multipliers[i] * side)
+        else:
             multipliers[i] = 0.0
-        term = support_of(multipliers[i], lower[i], upper[i])
-        support += term
-        size += abs(term)
     return violation, support, size
 
 

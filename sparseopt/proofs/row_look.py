@@ -70,6 +70,8 @@ def _look_at_sparse(problem, form, w, y, v):
     objective, violation, dual, bound, paid, size, is_paid = look_at_sparse_rows(
         loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
     )
+    if not abs(bound) < np.inf:  # multipliers that are no numbers prove nothing
+        return None
     bound += paid if is_paid else least_of(problem, form, w, rest, objective)
     # in this order of the two, a bound that is no number is none
     bound = max(-np.inf, min(float(bound - 8 * EPS * size), objective))

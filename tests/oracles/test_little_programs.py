@@ -94,7 +94,14 @@ def test_negative_curvature_is_not_proven_anything():
 
 def test_multipliers_that_are_no_numbers_prove_nothing():
     problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
-    assert certify_program(problem, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+    for same in (problem, sparse_twin(problem)):
+        assert certify_program(same, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+
+
+def test_multipliers_of_sparse_rows_that_are_no_numbers_prove_nothing(monkeypatch):
+    monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)
+    problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
+    assert certify_program(sparse_twin(problem), np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
 
 
 def test_the_memory_of_one_program_does_not_show_in_the_next():
