@@ -20,7 +20,7 @@ from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import ProximalTerm
-from sparseopt.problem import Problem
+from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
@@ -179,6 +179,8 @@ def certify(problem: Problem, w, *, lower_bound=-np.inf, tree=None, duals=None, 
 
 def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, ray=None):
     """`certify` of a finite float64 vector, which the certificate keeps."""
+    if ray is None and duals is not None and (certificate := certify_program(problem, w, duals)):
+        return certificate
     if not isinstance(problem.loss, Loss):
         return _certify_worst(problem, w, lower_bound, duals)
     if is_composed(problem):
@@ -334,8 +336,6 @@ def _certify_rows(problem, w, duals, ray):
     """What multipliers or a ray prove of w; multipliers are recovered from w where none are given."""
     if not kkt.covers(problem):
         return _certify_first_order(problem, w, duals)
-    if ray is None and duals is not None and (certificate := certify_little_program(problem, w, duals)):
-        return certificate
     found = None
     if ray is None:
         found = kkt.kkt_residuals(problem, w, recover_duals(problem, w) if duals is None else duals)
@@ -365,8 +365,8 @@ def _certify_rows(problem, w, duals, ray):
     return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
 
 
-def certify_little_program(problem, w, duals):
-    """What multipliers prove of w for a small dense convex quadratic program under rows; None of another one."""
+def certify_program(problem, w, duals):
+    """What multipliers prove of w for a convex quadratic program under rows, sparse or small; None of another one."""
     if (found := look(problem, w, duals)) is None:
         return None
     objective, violation, dual, bound = found
@@ -413,6 +413,8 @@ def needs_multipliers(problem):
 
 
 def _has_no_simple_dual(problem):
+    if is_plain_program(problem):
+        return True
     if is_composed(problem) or not isinstance(problem.loss, Loss) or stationary_points.covers(problem):
         return True
     return problem.constraint is not None and problem.proximal is None and not problem.chooses_support

@@ -4,6 +4,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from sparseopt.designs.csc import compressed_columns
 from sparseopt.losses.base import kept
 from sparseopt.losses.quadratic import symmetry_of
 
@@ -38,6 +39,9 @@ def _negative_curvature(Q):
         if kind and np.minimum.reduce(margins, initial=0.0) >= -shift:
             return 0.0
         matrix = _double(matrix)
+        if kind and (coupled := (margins < diagonal).nonzero()[0]).size < diagonal.size // 2:
+            # the others are eigenvalues by themselves, and none is negative: that is looked at where losses are made
+            matrix = _block(matrix, coupled)
         if matrix.shape[0] > _FEW and not fills_up(matrix):
             return _sparse_curvature(sparse.csc_array(matrix + shift * sparse.eye_array(matrix.shape[0])))
         matrix = matrix.toarray()
@@ -47,6 +51,17 @@ def _negative_curvature(Q):
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def _block(matrix, chosen):
+    """Rows and columns of a CSC matrix that has no entries between them and the others."""
+    place = np.full(matrix.shape[0], -1)
+    place[chosen] = np.arange(chosen.size)
+    i, j = entries_of(matrix)
+    used = (place[j] >= 0).nonzero()[0]
+    starts = np.zeros(chosen.size + 1, dtype=np.int64)
+    np.cumsum(np.diff(matrix.indptr)[chosen], out=starts[1:])
+    return compressed_columns(matrix.data[used], place[i[used]], starts, (chosen.size, chosen.size))
 
 
 def is_nearly_flat(loss) -> bool:
@@ -114,6 +129,8 @@ def entries_of(matrix):
 
 
 def _double(matrix):
+    if matrix.dtype == np.float64 and type(matrix) in (np.ndarray, sparse.csc_array):
+        return matrix
     if sparse.issparse(matrix):
         return sparse.csc_array(matrix, dtype=np.float64)
     return np.asarray(matrix, dtype=np.float64)

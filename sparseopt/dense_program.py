@@ -1,4 +1,4 @@
-"""Small dense quadratic programs: the data of a problem in the layout that kernels read, and nothing computed from them."""
+"""Small quadratic programs in full: the data of a problem in the layout that kernels read, and nothing computed from them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
-from sparseopt.designs import Dense
+from sparseopt.designs import CSC, Dense
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Quadratic
 from sparseopt.losses.base import kept
+from sparseopt.problem import parts_of
 
 # Rows and coefficients up to which calls take a good part of the time of what they do.
 _FEW = 600
+# Operations of one factorisation in full up to which a sparse matrix has no use of its zeros.
+_LITTLE = 1e5
 
 
 class DenseProgram(NamedTuple):
@@ -41,25 +44,49 @@ class DenseProgram(NamedTuple):
 
 def dense_program(problem) -> DenseProgram | None:
     """The data of a problem with a dense `Quadratic` under rows, where it is small; None of another one."""
-    return kept(problem, "_dense_program", lambda: _dense_program(problem))
+    return kept(problem, "_dense_program", lambda: _dense_program(problem) if _is_quadratic(problem, Dense) else None)
+
+
+def full_program(problem) -> DenseProgram | None:
+    """The same, also of a sparse `Quadratic` under rows that is so little that it is as well made full."""
+    if (found := dense_program(problem)) is not None or not _is_quadratic(problem, CSC):
+        return found
+    return kept(problem, "_full_program", lambda: _dense_program(problem) if _is_little(problem) else None)
+
+
+def _is_quadratic(problem, design):
+    loss, constraint = problem.loss, problem.constraint
+    return (
+        type(loss) is Quadratic
+        and type(loss.Q) is design
+        and loss.dtype == np.float64
+        # without rows there is a simpler proof
+        and type(constraint) in (LinearConstraint, Intersection)
+    )
+
+
+def _is_little(problem):
+    """Whether a factor in full is made at once."""
+    p, parts = problem.n_features, parts_of(problem.constraint)
+    m = sum(part.A.shape[0] if type(part) is LinearConstraint else 1 for part in parts)
+    return p * p * (p / 3 + m) <= _LITTLE
 
 
 def _dense_program(problem):
     loss, constraint = problem.loss, problem.constraint
-    if type(loss) is not Quadratic or type(loss.Q) is not Dense or loss.dtype != np.float64:
-        return None
     p = loss.n_features
-    # without rows there is a simpler proof
-    if p > _FEW or type(constraint) not in (LinearConstraint, Intersection):
+    if p > _FEW:
         return None
     form = convex_form(problem.penalty, p)
     if type(form) is not SeparableForm:
         return None
     rows, lower, upper = [], form.lower, form.upper
-    for part in constraint.parts if type(constraint) is Intersection else (constraint,):
+    for part in parts_of(constraint):
         kind = type(part)  # quicker than patterns, which ask the abstract class
-        if kind is LinearConstraint and type(part.A) is np.ndarray:
-            rows.append((part.A, part.lower, part.upper))
+        if kind is LinearConstraint:
+            if type(loss.Q) is Dense and type(part.A) is not np.ndarray:
+                return None
+            rows.append((_in_full(part.A), part.lower, part.upper))
         elif kind is Box:
             lower, upper = np.maximum(lower, part.lower), np.minimum(upper, part.upper)
         elif kind is Simplex:
@@ -71,8 +98,17 @@ def _dense_program(problem):
     if p + row_lower.size > _FEW:
         return None
     columns = np.ascontiguousarray(A.T)
-    found = (loss.Q.matrix.T, loss.c, columns, row_lower, row_upper, lower, upper, form.a, form.b)
-    return DenseProgram(*map(_read_only, found))
+    found = (_in_full(loss.Q.matrix).T, loss.c, columns, row_lower, row_upper, lower, upper, form.a, form.b)
+    return DenseProgram(*map(read_only, found))
+
+
+def _in_full(matrix):
+    """A matrix as an array, by columns."""
+    if type(matrix) is np.ndarray:
+        return matrix
+    full, starts = np.zeros(matrix.shape[::-1]), matrix.indptr
+    full[np.repeat(np.arange(len(full)), starts[1:] - starts[:-1]), matrix.indices] = matrix.data
+    return full.T
 
 
 def _stacked(rows, p):
@@ -82,7 +118,7 @@ def _stacked(rows, p):
     return tuple(map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _read_only(array):
+def read_only(array):
     """A view through which nothing is written: kernels are compiled for one kind of array."""
     view = array.view()
     view.flags.writeable = False

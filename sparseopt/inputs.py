@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.designs import CSC, Dense, Design
+from sparseopt.kernels.patterns import is_canonical
 
 # Squares and products of four such numbers stay inside the range of the type.
 LARGEST = {np.float64: 1e75, np.float32: 1e9}
@@ -147,6 +148,8 @@ def _sparse_design(X, name):
     if X.ndim != 2:
         raise ValueError(f"{name} must be 2-D, got a {X.ndim}-D sparse array; reshape it.")
     _check_shape(X.shape, name)
+    if (design := _as_lent(X)) is not None:
+        return design
     if X.format in ("csc", "csr", "bsr"):
         _check_compressed(X, name)
     if X.dtype.kind not in "biuf":
@@ -161,6 +164,18 @@ def _sparse_design(X, name):
         _check_columns_of_entries(data, filled, indptr[filled], kind, name)
     index = np.int32 if data.size < np.iinfo(np.int32).max else np.int64
     return CSC(data, indices.astype(index, copy=False), indptr.astype(index, copy=False), X.shape[0])
+
+
+def _as_lent(X):
+    """The design of a matrix that is canonical as it is, as most are; None where it takes a longer look."""
+    if X.format != "csc":
+        return None
+    data, indices, indptr = X.data, X.indices, X.indptr
+    is_typed = data.dtype == np.float64 and indices.dtype == indptr.dtype == np.int32
+    if not (is_typed and data.flags.c_contiguous and indices.flags.c_contiguous and indptr.size == X.shape[1] + 1):
+        return None
+    design = CSC(data, indices, indptr, X.shape[0])
+    return design if is_canonical(design, SMALLEST[np.float64], LARGEST[np.float64]) else None
 
 
 def _canonical_parts(X):

@@ -21,7 +21,7 @@ from sparseopt.constraints import (
     as_constraint,
     violation,
 )
-from sparseopt.losses import LossTerm
+from sparseopt.losses import LossTerm, Quadratic
 from sparseopt.penalties import L0, L0L1, L1, Boxed, Penalty, PenaltyTerm, ProximalTerm, Ridged, Zero
 
 
@@ -120,6 +120,20 @@ class Problem:
         ):
             return False
         return is_priced(self.penalty) or any(isinstance(part, SupportConstraint | SemiContinuous) for part in parts)
+
+
+_ROWS_AND_BOUNDS = frozenset((LinearConstraint, Box, Simplex))
+
+
+def is_plain_program(problem):
+    """Whether a problem is, by the types of its parts alone, a `Quadratic` under linear rows and bounds, without a penalty."""
+    constraint = problem.constraint
+    return (
+        type(problem.loss) is Quadratic
+        and type(problem.penalty) is Zero
+        and type(constraint) in (LinearConstraint, Intersection)
+        and _ROWS_AND_BOUNDS.issuperset(map(type, parts_of(constraint)))
+    )
 
 
 def is_priced(penalty):

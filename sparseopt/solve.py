@@ -14,8 +14,8 @@ from sparseopt.ball_search import USUAL_LIMIT, solve_in_ball
 from sparseopt.certificate import (
     certify,
     certify_little_lasso,
-    certify_little_program,
     certify_once,
+    certify_program,
     examine,
     needs_multipliers,
     objective_at_zero,
@@ -171,7 +171,7 @@ def _solve_little(problem, solver, tol, max_iter, start):
         return None
     w, duals = outcome.w, outcome.duals
     w += 0.0  # a negative zero becomes a zero
-    certificate = certify_little_program(problem, w.copy(), duals)
+    certificate = certify_program(problem, w.copy(), duals)
     if certificate is None:
         # whether a solver takes negative curvature is for `rejects` to say
         if least_curvature(problem.loss) < 0.0:

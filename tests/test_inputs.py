@@ -1,5 +1,6 @@
 """Bad input is refused at the door, in words that name what, where and what to do; odd but good input is taken."""
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.designs.csc import compressed_columns
 from sparseopt.inputs import as_design
 
 RNG = np.random.default_rng(5)
@@ -406,3 +408,35 @@ def test_columns_of_a_sparse_matrix_are_sorted_and_without_duplicates(columns):
     np.testing.assert_array_equal(design.to_array(), lent.toarray())
     for start, end in pairwise(design.indptr):
         assert np.all(np.diff(design.indices[start:end]) > 0)
+
+
+def test_a_matrix_by_columns_made_past_the_checks_of_scipy_is_one_of_scipy():
+    whole = sparse.csc_array(np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]))
+    made = compressed_columns(whole.data, whole.indices, whole.indptr, whole.shape)
+    assert vars(made).keys() == vars(sparse.csc_array(whole)).keys()
+    for found, expected in (
+        (made, whole),
+        (made.T, whole.T),
+        (made[:, [2, 0]], whole[:, [2, 0]]),
+        (made.copy(), whole),
+    ):
+        assert found.shape == expected.shape
+        assert np.array_equal(found.toarray(), expected.toarray())
+    assert np.array_equal(made @ np.arange(3.0), whole @ np.arange(3.0))
+    assert np.array_equal(pickle.loads(pickle.dumps(made)).toarray(), whole.toarray())
+
+
+@pytest.mark.parametrize(
+    ("data", "indices", "indptr"),
+    [
+        ([1.0, 2.0], [1, 0], [0, 2]),  # unsorted
+        ([1.0, 2.0], [1, 1], [0, 2]),  # twice
+        ([1.0, 0.0], [0, 1], [0, 2]),  # a stored zero
+        ([1.0, 2.0, 3.0], [0, 1, 1], [0, 2]),  # more than is used
+    ],
+)
+def test_matrices_that_are_not_canonical_mean_what_scipy_says(data, indices, indptr):
+    X = sparse.csc_array((np.array(data), np.array(indices, np.int32), np.array(indptr, np.int32)), shape=(2, 1))
+    design = as_design(X)
+    assert np.array_equal(design.matrix.toarray(), X.toarray())
+    assert design.matrix.has_canonical_format

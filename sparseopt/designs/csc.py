@@ -208,10 +208,26 @@ class CenteredCSC(Design):
         return held_curvature(centered.astype(self.dtype), self.means)
 
 
+# What scipy keeps of a matrix by columns, by name; other versions of it may keep more.
+_PATTERN = vars(sparse.csc_array((1, 1)))
+_IS_KNOWN = (
+    {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {"_shape", "indptr", "indices", "data", "maxprint"}
+)
+
+
+def compressed_columns(data, indices, indptr, shape):
+    """A `csc_array` of sound arrays, without the looks at them that take scipy as long as a product of ours."""
+    if not _IS_KNOWN:
+        return sparse.csc_array((data, indices, indptr), shape=shape)
+    made = object.__new__(sparse.csc_array)
+    made.__dict__.update(_PATTERN, data=data, indices=indices, indptr=indptr, _shape=shape)
+    return made
+
+
 def _as_scipy(design):
-    """The stored matrix as scipy knows it, made once: its constructor costs as much as a product of ours."""
+    """The stored matrix as scipy knows it, made once."""
     if "_matrix" not in design.__dict__:
-        matrix = sparse.csc_array((design.data, design.indices, design.indptr), shape=design.shape)
+        matrix = compressed_columns(design.data, design.indices, design.indptr, design.shape)
         object.__setattr__(design, "_matrix", matrix)
     return design.__dict__["_matrix"]
 

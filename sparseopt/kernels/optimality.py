@@ -41,10 +41,18 @@ def row_products(matrix, y, out):
 
 
 @strict_kernel
-def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
-    """Multipliers that pull on an infinite side become zero, in place, and those of bounds are the best; violation and rest.
+def keep_pulling(y, lower, upper):
+    """Multipliers that pull on an infinite side become zero, in place."""
+    for i in range(y.size):
+        if math.isinf(upper[i] if y[i] > 0.0 else lower[i]):
+            y[i] = 0.0
 
-    Where they are given, only those of fixed coefficients are changed. `pulled` is of y after that change.
+
+@strict_kernel
+def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
+    """Multipliers of bounds become the best, in place; returns violation and rest.
+
+    Where they are given, only those of fixed coefficients and those that pull on an infinite side are changed.
     """
     violation, rest = 0.0, 0.0
     for i in range(y.size):

@@ -78,6 +78,26 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
 
 
 @kernel
+def is_canonical(matrix, smallest, largest):
+    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries of sizes in this range."""
+    indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
+    if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
+        return False
+    start = 0
+    for j in range(1, indptr.size):
+        last, end = -1, indptr[j]
+        if end < start or end > data.size:
+            return False
+        for t in range(start, end):
+            row, size = indices[t], abs(data[t])
+            if row <= last or row >= matrix.n_rows or not smallest <= size or size > largest:
+                return False
+            last = row
+        start = end
+    return True
+
+
+@kernel
 def symmetry(matrix, unread, margins):
     """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
 

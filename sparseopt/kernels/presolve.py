@@ -12,8 +12,8 @@ from sparseopt._jit import kernel
 
 FIX, SINGLETON, FORCING = 0, 1, 2
 # Places in `state`: reductions in the log, rows in the queue, and, once there is no solution, the row and its side
-# (1 the upper, -1 the lower) or the column that says so.
-LOGGED, _QUEUED, ROW, SIDE, COLUMN = 0, 1, 2, 3, 4
+# (1 the upper, -1 the lower) or the column that says so; and whether there is less of the program than before.
+LOGGED, _QUEUED, ROW, SIDE, COLUMN, IS_LESS, NUMBERS = 0, 1, 2, 3, 4, 5, 6
 # Bounds that cross by so much of their size do so by rounding; sums of a row are exact to so much of their terms.
 _CROSSED, _ROUNDING = 1e-9, 1e-15
 # What a chain of rows may multiply an error in the first of its coefficients, or the last of its multipliers, by.
@@ -35,7 +35,6 @@ def keep(starts, rows, values, columns, place, to_starts, to_rows, to_values):
     return count
 
 
-@kernel
 def lay_out(tops, rows, entries, row_lower, row_upper, starts, columns, values, count, scale):
     """A by rows, from A by columns, its number of entries that are not zero, and the size of its sides, in place.
 
@@ -66,6 +65,7 @@ def _note(log, state, kind, row, column, low, high):
     at = state[LOGGED]
     log[at, 0], log[at, 1], log[at, 2], log[at, 3], log[at, 4] = kind, row, column, low, high
     state[LOGGED] = at + 1
+    state[IS_LESS] = 1
 
 
 def _ask(i, count, queue, queued, state):
@@ -125,7 +125,6 @@ def _bound(i, starts, columns, values, lower, upper, row_lower, row_upper, count
     return j if lower[j] == upper[j] else -1
 
 
-@kernel
 def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken, growth,
          queue, queued, log, state):  # fmt: skip
     """Take out fixed coefficients, empty, free and singleton rows, until there are none, in place.
@@ -137,7 +136,7 @@ def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_
             _fix(j, tops, rows, entries, scale, lower, row_lower, row_upper, count, taken, queue, queued, log, state)
     for i in range(count.size):
         if count[i] >= 0 and row_lower[i] == -math.inf and row_upper[i] == math.inf:
-            count[i] = -1
+            count[i], state[IS_LESS] = -1, 1
         _ask(i, count, queue, queued, state)
     while state[_QUEUED] > 0:
         state[_QUEUED] -= 1
@@ -146,7 +145,7 @@ def tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_
         if count[i] < 0:
             continue
         if count[i] == 0:
-            count[i] = -1
+            count[i], state[IS_LESS] = -1, 1
             if max(row_lower[i], -row_upper[i]) > _CROSSED * scale[i]:
                 state[ROW], state[SIDE] = i, -1 if row_lower[i] > -row_upper[i] else 1
                 return False
@@ -189,7 +188,6 @@ def _force(i, starts, columns, values, tops, rows, entries, scale, lower, upper,
     _note(log, state, FORCING, i, -1, 1 if sign < 0 else 0, 1 if sign > 0 else 0)
 
 
-@kernel
 def compare(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken,
             forced_by, forces, queue, queued, log, state):  # fmt: skip
     """Compare each row with what the bounds leave of it: drop sides, and whole rows, in place.
@@ -217,6 +215,7 @@ def compare(starts, columns, values, tops, rows, entries, scale, lower, upper, r
                 found += 1
                 break
             if least >= other + margin and other > -math.inf:
+                state[IS_LESS] = 1
                 if sign > 0:
                     row_lower[i] = -math.inf
                 else:
@@ -225,6 +224,23 @@ def compare(starts, columns, values, tops, rows, entries, scale, lower, upper, r
             count[i] = -1
             found += 1
     return found
+
+
+@kernel
+def reduce(tops, rows, entries, starts, columns, values, scale, lower, upper, row_lower, row_upper, count, taken, growth,
+           forced_by, forces, rounds, queue, queued, log, state):  # fmt: skip
+    """Reduce all in place until nothing changes; whether there may be a solution. A by rows is made on the way."""
+    lay_out(tops, rows, entries, row_lower, row_upper, starts, columns, values, count, scale)
+    for _ in range(rounds):
+        if not tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken,
+                    growth, queue, queued, log, state):  # fmt: skip
+            return False
+        found = compare(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count,
+                        taken, forced_by, forces, queue, queued, log, state)  # fmt: skip
+        if found <= 0:
+            return found == 0
+    return tidy(starts, columns, values, tops, rows, entries, scale, lower, upper, row_lower, row_upper, count, taken,
+                growth, queue, queued, log, state)  # fmt: skip
 
 
 def _pull(i, y, starts, columns, values, slope):

@@ -25,7 +25,7 @@ from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.proofs.rows_and_bounds import form_of, is_polyhedron, largest, pulling, support
 
-_EPS = np.finfo(np.float64).eps
+EPS = np.finfo(np.float64).eps
 # Beyond this many coefficients a Cholesky factor costs more than a certificate should.
 _LARGEST_CHOLESKY = 4000
 # Up to this many its factor is kept: a run may ask for it several times.
@@ -93,7 +93,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     lower_bound = -np.inf
     if _is_convex(problem.loss):
         magnitude = sum(map(abs, terms)) + float(np.abs(slope) @ np.abs(w)) + abs(objective)
-        lower_bound = dual_objective + _least_of(problem, form, w, rest, objective) - 8 * _EPS * magnitude
+        lower_bound = dual_objective + least_of(problem, form, w, rest, objective) - 8 * EPS * magnitude
     return Residuals(
         objective=objective,
         violation=_violation(form, w),
@@ -121,7 +121,7 @@ def _violation(form, w):
     return float(max(np.maximum.reduce(part, initial=0.0) for part in excess))
 
 
-def _least_of(problem, form, w, rest, objective):
+def least_of(problem, form, w, rest, objective):
     """Lower bound on rest . z + (the curvature of f and ridge between w and z) over solutions z.
 
     Where z_j has a bound it pays for rest_j. Such a bound is given, implied by a row, or by the

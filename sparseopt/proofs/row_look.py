@@ -1,20 +1,41 @@
-"""What multipliers prove of a small dense quadratic program, by one call of a kernel in place of `kkt_residuals`."""
+"""What multipliers prove of a quadratic program under rows, by one call of a kernel in place of `kkt_residuals`."""
 
 import numpy as np
+from scipy import sparse
 
-from sparseopt.dense_program import dense_program
+from sparseopt.conjugates import convex_form
+from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
+from sparseopt.curvature import least_curvature
+from sparseopt.dense_program import full_program, read_only
+from sparseopt.designs import CSC
+from sparseopt.forms import SeparableForm
 from sparseopt.kernels.kkt_look import look_at_rows
+from sparseopt.kernels.sparse_rows import look_at_sparse_rows
+from sparseopt.losses import Quadratic
+from sparseopt.losses.base import kept
+from sparseopt.problem import parts_of
+from sparseopt.proofs.kkt import EPS, least_of
+from sparseopt.proofs.rows_and_bounds import form_of
+
+_KINDS = {LinearConstraint, Box, Simplex}
 
 
 def look(problem, w, duals):
-    """Objective, violation, dual residual and lower bound of w; None of other problems, and where it is not clear that the loss is convex."""
-    program = dense_program(problem)
-    if program is None:
+    """Objective, violation, dual residual and lower bound of w; None of other problems, and where it is not clear that the loss is convex.
+
+    It is a quadratic under rows that is sparse, or small and dense.
+    """
+    program = full_program(problem)
+    form = None if program else kept(problem, "_sparse_rows", lambda: _sparse_form(problem))
+    sides = program or form
+    if sides is None:
         return None
     p, known = w.size, problem.loss.__dict__
     y, v = np.array(duals.rows, dtype=np.float64), np.array(duals.box, dtype=np.float64)
-    if (y.shape, v.shape) != (program.row_lower.shape, w.shape):
+    if (y.shape, v.shape) != (sides.row_lower.shape, w.shape):
         return None
+    if program is None:
+        return _look_at_sparse(problem, form, w, y, v)
     *found, is_proven = look_at_rows(
         *program, w, y, v, known.get("_least_curvature") == 0.0, np.empty((2, p)), np.empty((p, p))
     )
@@ -22,3 +43,36 @@ def look(problem, w, duals):
         return None
     known["_least_curvature"] = 0.0  # what the kernel has found, as `least_curvature` would
     return found
+
+
+def _sparse_form(problem):
+    """The parts of a problem with a sparse `Quadratic` under sparse rows; None of another one."""
+    loss, constraint = problem.loss, problem.constraint
+    if type(loss) is not Quadratic or type(loss.Q) is not CSC or loss.dtype != np.float64:
+        return None
+    # without rows there is a simpler proof
+    if type(constraint) not in (LinearConstraint, Intersection) or {*map(type, parts_of(constraint))} - _KINDS:
+        return None
+    if type(convex_form(problem.penalty, loss.n_features)) is not SeparableForm:
+        return None
+    form = form_of(problem)
+    return form if sparse.issparse(form.A) or not form.A.size else None
+
+
+def _look_at_sparse(problem, form, w, y, v):
+    loss, (m, p) = problem.loss, form.A.shape
+    if least_curvature(loss) < 0.0:
+        return None
+    sides = map(read_only, (form.row_lower, form.row_upper, form.lower, form.upper, form.alpha, form.ridge))
+    slope, rest = np.empty((2, p))
+    A = form.A if sparse.issparse(form.A) else sparse.csc_array(form.A)
+    A = CSC(A.data, A.indices, A.indptr, m)
+    objective, violation, dual, bound, paid, size, is_paid = look_at_sparse_rows(
+        loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
+    )
+    if not abs(bound) < np.inf:  # multipliers that are no numbers prove nothing
+        return None
+    bound += paid if is_paid else least_of(problem, form, w, rest, objective)
+    # in this order of the two, a bound that is no number is none
+    bound = max(-np.inf, min(float(bound - 8 * EPS * size), objective))
+    return objective, violation, dual, bound

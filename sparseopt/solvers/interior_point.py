@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.dense_program import dense_program
+from sparseopt.dense_program import full_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
@@ -120,7 +120,7 @@ class InteriorPoint(Solver):
         """What a run finds of a small dense program, as nearly always, in few calls; None where more has to be done."""
         if type(self) is not InteriorPoint:  # a subclass may step in another way
             return None
-        program = dense_program(problem)
+        program = full_program(problem)
         if program is None or not is_little(program) or program.alpha.any():
             return None
         found = solved_at_once(program, tol, max_iterations, self)

@@ -1,19 +1,22 @@
-"""Small dense quadratic programs: short ways must say what the long ones say."""
+"""Small quadratic programs: short ways must say what the long ones say."""
 
 import numpy as np
 import pytest
+from scipy import sparse
 from small_programs import program_of
 
 import sparseopt as so
-from sparseopt.certificate import certify_little_program
+from sparseopt import dense_program as dense_programs
+from sparseopt.certificate import certify_program
 from sparseopt.curvature import least_curvature
 from sparseopt.dense_program import dense_program
+from sparseopt.problem import parts_of
 from sparseopt.proofs.kkt import kkt_residuals
 
 
 def assert_same_residuals(problem, w, duals):
     """One call finds what the residuals in numpy are; returns both bounds, and the size of what rounding is relative to."""
-    certificate, found = certify_little_program(problem, w, duals), kkt_residuals(problem, w, duals)
+    certificate, found = certify_program(problem, w, duals), kkt_residuals(problem, w, duals)
     size = 1.0 + abs(found.objective) + abs(found.dual_objective) + np.sum(w**2) + np.sum(duals.rows**2)
     for ours, theirs in (
         (certificate.objective, found.objective),
@@ -24,8 +27,21 @@ def assert_same_residuals(problem, w, duals):
     return certificate.lower_bound, found.lower_bound, size
 
 
+def sparse_twin(problem):
+    """The same problem with sparse matrices."""
+    parts = [
+        so.LinearConstraint(sparse.csc_array(part.A), part.lower, part.upper)
+        if isinstance(part, so.LinearConstraint) and part.A.size
+        else part
+        for part in parts_of(problem.constraint)
+    ]
+    loss = so.Quadratic(sparse.csc_array(problem.loss.Q.matrix), problem.loss.c)
+    return so.Problem(loss, problem.penalty, so.Intersection(*parts))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
 @pytest.mark.parametrize("seed", range(100))
-def test_no_point_and_multipliers_prove_more_than_is_true(seed):
+def test_no_point_and_multipliers_prove_more_than_is_true(seed, is_sparse, monkeypatch):
     """Also bad ones, for whose residuals bounds, rows or curvature have to pay."""
     problem, _ = program_of(seed)
     assert least_curvature(problem.loss) == 0.0
@@ -33,6 +49,9 @@ def test_no_point_and_multipliers_prove_more_than_is_true(seed):
     least = best.certificate.objective if best.status is so.Status.CONVERGED else np.inf
     random, program = np.random.default_rng(seed), dense_program(problem)
     p, m = program.lower.size, program.row_lower.size
+    if is_sparse:
+        monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)  # none is made full
+        problem = sparse_twin(problem)
     for scale in (0.0, 1e-3, 1.0):
         w = scale * random.standard_normal(p)
         duals = so.Duals(scale * random.standard_normal(m), scale * random.standard_normal(p))
@@ -53,14 +72,36 @@ def test_one_call_proves_the_same_of_solutions(seed, solver):
         solution.certificate.verify(problem)
 
 
+@pytest.mark.parametrize("little", [0.0, 1e5])
+@pytest.mark.parametrize("seed", range(100))
+def test_sparse_matrices_do_not_change_what_is_found(seed, little, monkeypatch):
+    """Whether they are made full, as little ones are, or not."""
+    problem, _ = program_of(seed)
+    monkeypatch.setattr(dense_programs, "_LITTLE", little)
+    expected, twin = so.solve(problem, so.InteriorPoint(), tol=1e-8), sparse_twin(problem)
+    solution = so.solve(twin, so.InteriorPoint(), tol=1e-8)
+    assert solution.status is expected.status
+    if solution.status is so.Status.CONVERGED:
+        size = 1.0 + abs(expected.certificate.objective) + np.sum(np.abs(expected.duals.rows))
+        assert solution.certificate.objective == pytest.approx(expected.certificate.objective, abs=1e-7 * size)
+    solution.certificate.verify(twin)
+
+
 def test_negative_curvature_is_not_proven_anything():
     problem = so.Problem(so.Quadratic([[1.0, 2.0], [2.0, 1.0]], [1.0, 1.0]), constraint=[so.Box(-1.0, 1.0)])
-    assert certify_little_program(problem, np.zeros(2), so.Duals(np.zeros(0), np.zeros(2))) is None
+    assert certify_program(problem, np.zeros(2), so.Duals(np.zeros(0), np.zeros(2))) is None
 
 
 def test_multipliers_that_are_no_numbers_prove_nothing():
     problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
-    assert certify_little_program(problem, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+    for same in (problem, sparse_twin(problem)):
+        assert certify_program(same, np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
+
+
+def test_multipliers_of_sparse_rows_that_are_no_numbers_prove_nothing(monkeypatch):
+    monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)
+    problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
+    assert certify_program(sparse_twin(problem), np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
 
 
 def test_the_memory_of_one_program_does_not_show_in_the_next():
@@ -75,3 +116,16 @@ def test_the_memory_of_one_program_does_not_show_in_the_next():
         alone = [so.solve(problem, solver).w.tolist() for problem in problems]
         again = [so.solve(problem, solver).w.tolist() for _ in range(3) for problem in problems]
         assert again == 3 * alone
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_curvature_of_few_coupled_coefficients_is_that_of_the_whole(seed):
+    random = np.random.default_rng(seed)
+    p = int(random.integers(4, 30))
+    coupled = random.permutation(p)[: int(random.integers(2, p // 2 + 1))]
+    M = random.standard_normal((coupled.size, coupled.size))
+    Q = np.diag(random.random(p))
+    Q[np.ix_(coupled, coupled)] = M @ M.T - random.choice([0.0, 0.1]) * (1.0 - np.eye(coupled.size))
+    smallest = np.linalg.eigvalsh(Q)[0]
+    found = least_curvature(so.Quadratic(sparse.csc_array(Q), np.zeros(p)))
+    assert found == (pytest.approx(smallest, abs=1e-12) if smallest < -1e-9 * np.max(np.diag(Q)) else 0.0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from sparseopt.designs.csc import compressed_columns
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
 from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
@@ -135,28 +136,29 @@ def presolve(program) -> Presolved:
     by_columns = _parts(program.A) if program.is_sparse else compressed(program.A.T)
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
-    kernels.lay_out(*by_columns, row_lower, row_upper, *by_rows, count, scale)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
     growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
-    state = np.array([0, 0, -1, 0, -1])
-    work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
-    is_open = _reduced(*work, growth, forced_by, not np.any(program.alpha), queue, queued, log, state)
-    kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
-    found = Presolved(
-        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by
-    )
+    state = np.zeros(kernels.NUMBERS, dtype=np.int64)
+    state[kernels.ROW] = state[kernels.COLUMN] = -1
+    is_open = kernels.reduce(
+        *by_columns, *by_rows, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by,
+        not program.alpha.any(), _ROUNDS, queue, queued, log, state,
+    )  # fmt: skip
+    if is_open and not state[kernels.IS_LESS]:
+        return nothing
+    kept, rows = (taken == 0).nonzero()[0], (count >= 0).nonzero()[0]
+    values = np.where(taken, lower, 0.0)
+    way_back = (kept, rows, values, by_rows, log[: state[kernels.LOGGED]], forced_by)
     if not is_open:
-        ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
+        ray = Presolved(program, program, *way_back).proof(*state[[kernels.ROW, kernels.SIDE, kernels.COLUMN]].tolist())
         # a proof that rounding has spoilt is none
         ray = separating_ray(program, ray[:m])
         return nothing if ray is None else replace(nothing, ray=ray)
-    sides = (row_lower[rows], row_upper[rows], lower[kept], upper[kept])
-    before = (program.row_lower, program.row_upper, program.lower, program.upper)
     # a program with nothing left is as well solved in full
-    if kept.size == 0 or all(map(np.array_equal, sides, before)):
+    if kept.size == 0:
         return nothing
-    rest = _rest(program, kept, rows, found.values, *sides)
-    return replace(found, program=rest, products=Products.of(program))
+    rest = _rest(program, kept, rows, values, row_lower[rows], row_upper[rows], lower[kept], upper[kept])
+    return Presolved(program, rest, *way_back, products=Products.of(program))
 
 
 def _has_something(program):
@@ -168,19 +170,6 @@ def _has_something(program):
         return False
     counts = np.count_nonzero(program.A, axis=1)
     return bool(np.any(counts <= 1) or np.any(np.isneginf(program.row_lower) & np.isposinf(program.row_upper)))
-
-
-def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by, forces,
-             queue, queued, log, state):  # fmt: skip
-    """Reduce all in place until nothing changes; whether there may be a solution."""
-    parts = (*by_rows, *by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
-    for _ in range(_ROUNDS):
-        if not kernels.tidy(*parts, growth, queue, queued, log, state):
-            return False
-        found = kernels.compare(*parts, forced_by, forces, queue, queued, log, state)
-        if found <= 0:
-            return found == 0
-    return kernels.tidy(*parts, growth, queue, queued, log, state)
 
 
 def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
@@ -206,7 +195,7 @@ def _part(matrix, rows, columns):
     place[rows] = np.arange(rows.size)
     starts, indices, data = np.empty(columns.size + 1, np.int64), np.empty(matrix.nnz, np.int64), np.empty(matrix.nnz)
     count = kernels.keep(*_parts(matrix), columns, place, starts, indices, data)
-    return sparse.csc_array((data[:count], indices[:count], starts), shape=(rows.size, columns.size))
+    return compressed_columns(data[:count], indices[:count], starts, (rows.size, columns.size))
 
 
 def _parts(matrix):

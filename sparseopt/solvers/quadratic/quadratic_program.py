@@ -19,6 +19,7 @@ from sparseopt.curvature import entries_of, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.problem import is_plain_program
 
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
@@ -94,18 +95,23 @@ def quadratic_program(problem) -> QuadraticProgram:
 
 def unfit(problem, slight=0.0) -> str | None:
     """Why the problem is no convex quadratic program, or None; curvature down to -slight times the diagonal passes."""
+    if not is_plain_program(problem) and (reason := _unfit_parts(problem)):
+        return reason
+    if isinstance(problem.loss, Quadratic):
+        curvature = least_curvature(problem.loss)
+        if curvature < 0.0 and curvature < -slight * np.max(problem.loss.curvatures(), initial=0.0):
+            return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
+    return None
+
+
+def _unfit_parts(problem):
+    """Why a part of the problem is none of a quadratic program, or None."""
     if not isinstance(problem.loss, (Quadratic, LeastSquares)):
         return f"{type(problem.loss).__name__} is no quadratic loss"
     if not isinstance(convex_form(problem.penalty, problem.n_features), SeparableForm):
         name = type(problem.penalty).__name__
         return f"{name} makes no quadratic program; Zero and L1 do, and rules on them"
-    if reason := _unfit_constraint(problem.constraint):
-        return reason
-    if isinstance(problem.loss, Quadratic):
-        curvature = least_curvature(problem.loss)
-        if curvature < -slight * np.max(problem.loss.curvatures(), initial=0.0):
-            return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
-    return None
+    return _unfit_constraint(problem.constraint)
 
 
 def _unfit_constraint(constraint):
