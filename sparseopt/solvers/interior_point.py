@@ -33,6 +33,7 @@ from sparseopt.solvers.base import Outcome, Solver
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
 from sparseopt.solvers.quadratic.interior_state import largest
+from sparseopt.solvers.quadratic.least_multipliers import lessened
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_measure import excess
@@ -72,7 +73,8 @@ class InteriorPoint(Solver):
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
     Fixed coefficients and rows that are bounds, are implied by bounds or leave one point only are
-    taken out first; solution, multipliers and rays are those of the whole problem.
+    taken out first; solution, multipliers and rays are those of the whole problem. Where many multipliers
+    are optimal and those found are so large that rounding hides what they leave, they become the least ones.
 
     A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
     one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
@@ -98,6 +100,7 @@ class InteriorPoint(Solver):
     programming. Computational Optimization and Applications 78 (2021).
     Schwan, Jiang, Kuhn, Jones: PIQP: a proximal interior-point quadratic programming solver. CDC (2023).
     Andersen, Andersen: Presolving in linear programming. Mathematical Programming 71 (1995).
+    Gleixner, Steffy, Wolter: Iterative refinement for linear programming. INFORMS Journal on Computing 28 (2016).
     """
 
     regularisation: float = 1e-10
@@ -137,8 +140,8 @@ class InteriorPoint(Solver):
         """Go on with the set-up; the state that it makes once it is over."""
         if not state.pieces.go_on():
             return state
-        tolerance, state = state.tolerance, state.pieces.made
-        state.tolerance, state.chunk = tolerance, _chunk(state.system)
+        before, state = state, state.pieces.made
+        state.tolerance, state.is_final, state.chunk = before.tolerance, before.is_final, _chunk(state.system)
         if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state
@@ -224,6 +227,9 @@ def _look(solver, problem, state, tol, event):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
+    if state.has_rows and not state.is_final and state.status in (Status.CONVERGED, Status.STALLED):
+        state.is_final = True
+        yield from lessened(solver, state, tol)
 
 
 def _is_harder(state):

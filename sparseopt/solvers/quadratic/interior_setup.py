@@ -31,6 +31,7 @@ class SettingUp(State):
     """A set-up that is not over: the start is the only point."""
 
     pieces: Pieces = field(repr=False)
+    is_final: bool = False
 
     def account(self) -> str:
         """What there is."""

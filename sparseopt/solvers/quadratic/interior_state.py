@@ -99,6 +99,8 @@ class Interior(State):
     done: int | None = None
     #: What follows from the last event, while that is not over.
     looking: Pieces | None = field(default=None, repr=False)
+    #: Whether the multipliers are taken as they are, whatever their size.
+    is_final: bool = False
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
