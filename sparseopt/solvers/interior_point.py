@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import is_settled
 from sparseopt.dense_program import dense_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
@@ -31,7 +31,7 @@ from sparseopt.kernels.linked import linked
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Outcome, Solver
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
-from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
+from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry, slight_curvature
 from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.least_multipliers import lessened
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
@@ -54,8 +54,6 @@ _CHUNK = 2e8
 _PASSES = 60
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
-# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
-_SLIGHT = 1e-4
 # Relative size of a gap that is rounding: some units in the last place of the objective.
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
@@ -116,8 +114,8 @@ class InteriorPoint(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        # a gap by duality, which ends runs without rows, needs a convex loss
-        return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
+        # the curvature of a large matrix is for the set-up to find, in pieces
+        return unfit(problem, slight_curvature(problem) if is_settled(problem.loss) else np.inf)
 
     def at_once(self, problem, tol, max_iterations):
         """What a run finds of a small dense program, as nearly always, in few calls; None where more has to be done."""
@@ -163,7 +161,8 @@ class InteriorPoint(Solver):
         if state.looking is not None:
             return self._looked(problem, state, kernels.GOING)
         # the first call of `iterate` only looks at the start
-        is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
+        is_first = is_long(state.system) and state.begun and state.S[kernels.MARK] == np.inf
+        is_factored = is_long(state.system) and not is_first
         if is_factored and (is_done := factorised(state)) is not True:
             state.status = Status.STALLED if is_done is None else None
             return state
@@ -172,8 +171,9 @@ class InteriorPoint(Solver):
             return state
         before = state.iterations
         event = kernels.iterate(
-            state.link, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
-            self.refinements, self.step_fraction, self.polish, is_factored,
+            state.link, state.sides, state.V, state.W, state.R, state.S, tol,
+            0 if is_first else min(state.chunk, max_iterations), self.refinements, self.step_fraction, self.polish,
+            is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         state.looking = Pieces(_look(self, problem, state, tol, event))
