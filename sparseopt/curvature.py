@@ -6,7 +6,8 @@ from scipy import sparse
 
 from sparseopt.designs.csc import compressed_columns
 from sparseopt.losses.base import kept
-from sparseopt.losses.quadratic import symmetry_of
+from sparseopt.losses.quadratic import Quadratic, symmetry_of
+from sparseopt.panels import cholesky_in_panels
 
 # What `symmetry_of` says of a diagonal matrix.
 _DIAGONAL = 2
@@ -14,6 +15,8 @@ _DIAGONAL = 2
 _FEW = 200
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
+# Up to this size the factor of a full matrix is made in one call.
+_LARGEST_CALL = 1500
 # Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
 _LARGEST_FULL, _MANY = 6000, 30
 
@@ -26,11 +29,34 @@ def least_curvature(loss) -> float:
     return kept(loss, "_least_curvature", lambda: _negative_curvature(loss.Q))
 
 
+def is_settled(loss) -> bool:
+    """Whether the curvature of a loss is known, or found in less time than a call may take."""
+    if type(loss) is not Quadratic or "_least_curvature" in loss.__dict__:
+        return True
+    return sparse.issparse(loss.Q.matrix) or loss.n_features <= _LARGEST_CALL
+
+
+def curvature_in_pieces(loss):
+    """`least_curvature` of a `Quadratic`, in pieces."""
+    if not is_settled(loss):
+        shifted, scale = _double(loss.Q.matrix), np.max(loss.curvatures(), initial=0.0)
+        shifted = np.array(shifted.T, order="C")  # by columns, for panels
+        shifted.flat[:: len(shifted) + 1] += _shift(scale, loss.dtype)
+        yield
+        if (yield from cholesky_in_panels(shifted)):
+            kept(loss, "_least_curvature", lambda: 0.0)
+    return least_curvature(loss)
+
+
+def _shift(scale, dtype):
+    """What rounding may have taken from the curvature of a matrix whose diagonal is no larger than `scale`."""
+    return max(1e-9, 50 * np.finfo(dtype).eps) * (scale if scale > 0 else 1.0)
+
+
 def _negative_curvature(Q):
     matrix = Q.matrix
     diagonal = matrix.diagonal()
-    scale = np.maximum.reduce(np.abs(diagonal), initial=0.0)
-    shift = max(1e-9, 50 * np.finfo(matrix.dtype).eps) * (scale if scale > 0 else 1.0)
+    shift = _shift(np.maximum.reduce(np.abs(diagonal), initial=0.0), matrix.dtype)
     if sparse.issparse(matrix):
         kind, margins = symmetry_of(Q)
         if kind == _DIAGONAL:

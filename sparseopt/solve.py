@@ -15,13 +15,14 @@ from sparseopt.certificate import (
     certify,
     certify_little_lasso,
     certify_once,
+    certify_private,
     certify_program,
     examine,
     needs_multipliers,
     objective_at_zero,
 )
 from sparseopt.choice import FEW, SIDES, default_solver, has_few_sides
-from sparseopt.curvature import least_curvature
+from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
@@ -69,7 +70,7 @@ def solve(
         Epochs or iterations; by default the solver's `usual_limit`: 10,000, and no limit on the nodes of
         `BranchAndBound`, whose number says nothing of what is still to come.
     time_limit : float, default inf
-        Seconds; kept to within a tenth of a second, or to one step where a dense matrix is so large that it takes longer.
+        Seconds; kept to within a tenth of a second, or a few where a dense matrix has thousands of rows.
     callback : callable, optional
         ``callback(iterations, w)`` after each chunk of work, w read-only; the run stops
         where it returns True.
@@ -139,8 +140,14 @@ def solve(
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
     w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
-    certificate = certify(
-        problem, w, lower_bound=state.lower_bound, tree=state.proof(), duals=state.duals, ray=state.ray
+    certificate = certify_private(
+        problem,
+        w.astype(np.float64),
+        lower_bound=state.lower_bound,
+        tree=state.proof(),
+        duals=state.duals,
+        ray=state.ray,
+        is_brief=status in (Status.TIME_LIMIT, Status.STOPPED) and not is_settled(problem.loss),
     )
     if status is Status.CONVERGED and dtype == np.float64 and _is_beyond(certificate, tol):
         status = Status.STALLED

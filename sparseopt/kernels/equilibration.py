@@ -63,23 +63,29 @@ def brought_together(columns):
 
 
 @kernel
-def equilibrate(products, q, rounds, columns, rows, space, row_space):
+def equilibrate(products, q, first, last, rounds, columns, rows, space, row_space):
     """Scales that bring columns and rows of [P A'; A 0] near norm 1 (Ruiz, 2001), into `columns` and `rows`.
 
-    Returns the scale of the cost. `space` is four vectors of coefficients.
+    Rounds first to last of so many, which begin with the first; returns the scale of the cost, or zero where the next
+    round is to follow. `space` is four vectors of coefficients, which stay.
     """
     p, squares, size, factor_squares = columns.size, space[0], space[1], space[2]
-    for j in range(p):
-        columns[j], factor_squares[j], space[3, j] = 1.0, 0.0, 1.0
-    for i in range(rows.size):
-        rows[i] = 1.0
-    if products.F.height > 0:
-        for i in range(products.fitted.size):
-            products.fitted[i] = 1.0
-        products.F.add_squares_to_columns(space[3], products.fitted, factor_squares)
-    for _ in range(rounds):
+    if first == 0:
+        for j in range(p):
+            columns[j], factor_squares[j], space[3, j] = 1.0, 0.0, 1.0
+        for i in range(rows.size):
+            rows[i] = 1.0
+        if products.F.height > 0:
+            for i in range(products.fitted.size):
+                products.fitted[i] = 1.0
+            products.F.add_squares_to_columns(space[3], products.fitted, factor_squares)
+    is_even = last == rounds
+    for _ in range(first, last):
         if scaled_round(products, factor_squares, columns, rows, squares, size, row_space) < 0.1:
+            is_even = True
             break
+    if not is_even:
+        return 0.0
     brought_together(columns)
     for j in range(p):
         squares[j] = columns[j] * columns[j]

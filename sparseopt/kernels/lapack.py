@@ -6,7 +6,7 @@ serves all matrices, thin and empty ones too, and is compiled once. Nothing is c
 
 from sparseopt._jit import external
 
-_LEFT, _LOWER, _PLAIN, _TRANSPOSED = ord("L"), ord("L"), ord("N"), ord("T")
+_LEFT, _RIGHT, _LOWER, _PLAIN, _TRANSPOSED = ord("L"), ord("R"), ord("L"), ord("N"), ord("T")
 
 _dgemv = external("cython_blas", "dgemv")
 _dgemm = external("cython_blas", "dgemm")
@@ -47,6 +47,34 @@ def cholesky(matrix):
     """The lower factor L of L L' in place of the matrix; 0, or the order of the minor that is not positive."""
     n = len(matrix)
     return _dpotrf(_LOWER, n, matrix, n) if n > 0 else 0
+
+
+def add_gram_panel(A, first, last, out, is_transposed):
+    """Add columns first to last of A A', or of A'A, from the diagonal on, to those of `out`, in place."""
+    n, m = A.shape
+    size, k, step = (n, m, m) if is_transposed else (m, n, 1)
+    if k == 0:
+        return
+    own, other = (_TRANSPOSED, _PLAIN) if is_transposed else (_PLAIN, _TRANSPOSED)
+    flat, place, width = A.reshape(-1), out.reshape(-1)[first * size + first :], last - first
+    part = flat[first * step :]
+    _dsyrk(_LOWER, own, width, k, 1.0, part, m, 1.0, place, size)
+    if last < size:
+        _dgemm(own, other, size - last, width, k, 1.0, flat[last * step :], m, part, m, 1.0, place[width:], size)
+
+
+def cholesky_panel(matrix, first, last):
+    """Columns first to last of the factor in place of those of the matrix, after those before; 0, or an order as `cholesky`."""
+    n, flat, width = len(matrix), matrix.reshape(-1), last - first
+    place = flat[first * n + first :]
+    if first > 0:
+        _dsyrk(_LOWER, _PLAIN, width, first, -1.0, flat[first:], n, 1.0, place, n)
+    if first > 0 and last < n:
+        subtract_product(n - last, width, first, flat[last:], n, flat[first:], n, place[width:], n)
+    fault = _dpotrf(_LOWER, width, place, n)
+    if fault == 0 and last < n:
+        _dtrsm(_RIGHT, _LOWER, _TRANSPOSED, _PLAIN, n - last, width, 1.0, place, n, place[width:], n)
+    return fault
 
 
 def solve_cholesky(L, x):

@@ -69,12 +69,12 @@ def covers(problem) -> bool:
     )
 
 
-def kkt_residuals(problem, w, duals) -> Residuals:
+def kkt_residuals(problem, w, duals, *, has_bound=True) -> Residuals:
     """Violation, dual residual, gap and lower bound of w with the given multipliers.
 
     Multipliers that pull on an infinite side count as absent, so they show in `dual`. The slope
     of the L1 term is the best allowed one, whatever the sign of w; where it is wrong for w, the
-    gap tells.
+    gap tells. Without `has_bound` it is not looked at whether the loss is convex, and there is no bound.
     """
     form, w = form_of(problem), np.asarray(w, dtype=np.float64)
     y = pulling(np.asarray(duals.rows, dtype=np.float64), form.row_lower, form.row_upper)
@@ -91,7 +91,7 @@ def kkt_residuals(problem, w, duals) -> Residuals:
     )  # fmt: skip
     dual_objective = math.fsum(terms)
     lower_bound = -np.inf
-    if _is_convex(problem.loss):
+    if has_bound and _is_convex(problem.loss):
         magnitude = sum(map(abs, terms)) + float(np.abs(slope) @ np.abs(w)) + abs(objective)
         lower_bound = dual_objective + least_of(problem, form, w, rest, objective) - 8 * EPS * magnitude
     return Residuals(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.certificate import needs_multipliers
+from sparseopt.curvature import is_settled
 from sparseopt.dense_program import full_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
@@ -31,8 +31,9 @@ from sparseopt.kernels.linked import linked
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Outcome, Solver
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
-from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry
+from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry, slight_curvature
 from sparseopt.solvers.quadratic.interior_state import largest
+from sparseopt.solvers.quadratic.least_multipliers import lessened
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_measure import excess
@@ -53,8 +54,6 @@ _CHUNK = 2e8
 _PASSES = 60
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
-# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
-_SLIGHT = 1e-4
 # Relative size of a gap that is rounding: some units in the last place of the objective.
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
@@ -72,7 +71,8 @@ class InteriorPoint(Solver):
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
     Fixed coefficients and rows that are bounds, are implied by bounds or leave one point only are
-    taken out first; solution, multipliers and rays are those of the whole problem.
+    taken out first; solution, multipliers and rays are those of the whole problem. Where many multipliers
+    are optimal and those found are so large that rounding hides what they leave, they become the least ones.
 
     A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
     one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
@@ -98,6 +98,7 @@ class InteriorPoint(Solver):
     programming. Computational Optimization and Applications 78 (2021).
     Schwan, Jiang, Kuhn, Jones: PIQP: a proximal interior-point quadratic programming solver. CDC (2023).
     Andersen, Andersen: Presolving in linear programming. Mathematical Programming 71 (1995).
+    Gleixner, Steffy, Wolter: Iterative refinement for linear programming. INFORMS Journal on Computing 28 (2016).
     """
 
     regularisation: float = 1e-10
@@ -113,8 +114,8 @@ class InteriorPoint(Solver):
 
     def rejects(self, problem):
         """Why this solver cannot take the problem, or None."""
-        # a gap by duality, which ends runs without rows, needs a convex loss
-        return unfit(problem, _SLIGHT if needs_multipliers(problem) else 0.0)
+        # the curvature of a large matrix is for the set-up to find, in pieces
+        return unfit(problem, slight_curvature(problem) if is_settled(problem.loss) else np.inf)
 
     def at_once(self, problem, tol, max_iterations):
         """What a run finds of a small dense program, as nearly always, in few calls; None where more has to be done."""
@@ -137,8 +138,8 @@ class InteriorPoint(Solver):
         """Go on with the set-up; the state that it makes once it is over."""
         if not state.pieces.go_on():
             return state
-        tolerance, state = state.tolerance, state.pieces.made
-        state.tolerance, state.chunk = tolerance, _chunk(state.system)
+        before, state = state, state.pieces.made
+        state.tolerance, state.is_final, state.chunk = before.tolerance, before.is_final, _chunk(state.system)
         if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state
@@ -160,7 +161,8 @@ class InteriorPoint(Solver):
         if state.looking is not None:
             return self._looked(problem, state, kernels.GOING)
         # the first call of `iterate` only looks at the start
-        is_factored = is_long(state.system) and not (state.begun and state.S[kernels.MARK] == np.inf)
+        is_first = is_long(state.system) and state.begun and state.S[kernels.MARK] == np.inf
+        is_factored = is_long(state.system) and not is_first
         if is_factored and (is_done := factorised(state)) is not True:
             state.status = Status.STALLED if is_done is None else None
             return state
@@ -169,8 +171,9 @@ class InteriorPoint(Solver):
             return state
         before = state.iterations
         event = kernels.iterate(
-            state.link, state.sides, state.V, state.W, state.R, state.S, tol, min(state.chunk, max_iterations),
-            self.refinements, self.step_fraction, self.polish, is_factored,
+            state.link, state.sides, state.V, state.W, state.R, state.S, tol,
+            0 if is_first else min(state.chunk, max_iterations), self.refinements, self.step_fraction, self.polish,
+            is_factored,
         )  # fmt: skip
         state.iterations = int(state.S[kernels.ITERATIONS])
         state.looking = Pieces(_look(self, problem, state, tol, event))
@@ -224,6 +227,9 @@ def _look(solver, problem, state, tol, event):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
         state.status = Status.CONVERGED
+    if state.has_rows and not state.is_final and state.status in (Status.CONVERGED, Status.STALLED):
+        state.is_final = True
+        yield from lessened(solver, state, tol)
 
 
 def _is_harder(state):

@@ -29,7 +29,7 @@ def with_less_gap(program, products, w, found, tol):
     # settled by stationarity, and no choice
     sides[y.size :][program.lower == program.upper] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):  # of sides at zero
-        price = np.where(sides != 0.0, np.append(_largest_of_rows(program.A), np.ones(w.size)) / np.abs(sides), np.inf)
+        price = np.where(sides != 0.0, np.append(largest_of_rows(program.A), np.ones(w.size)) / np.abs(sides), np.inf)
     multipliers = np.append(y, v)
     # what a move leaves at least, since it is rounded
     rounding = np.spacing(np.abs(multipliers)) * np.abs(sides)
@@ -53,7 +53,7 @@ def _side(multipliers, lower, upper):
     return np.where(multipliers != 0.0, np.where(multipliers > 0.0, upper, lower), 0.0)
 
 
-def _largest_of_rows(A):
+def largest_of_rows(A):
     """Largest size of an entry in each row."""
     if not sparse.issparse(A):
         return np.max(np.abs(A), axis=1, initial=0.0)

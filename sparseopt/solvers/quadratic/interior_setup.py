@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.certificate import needs_multipliers
-from sparseopt.curvature import least_curvature
+from sparseopt.curvature import curvature_in_pieces
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.losses import Quadratic
-from sparseopt.solution import Duals, Status
+from sparseopt.solution import Duals, Status, UnsupportedProblem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.interior_state import Interior, Sides, memory
 from sparseopt.solvers.quadratic.newton_choice import newton_system_in_pieces
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import presolve
 from sparseopt.solvers.quadratic.quadratic_products import Products
-from sparseopt.solvers.quadratic.quadratic_program import equilibrated, quadratic_program
+from sparseopt.solvers.quadratic.quadratic_program import bent, equilibrated, quadratic_program
 
+# Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
+_SLIGHT = 1e-4
 # Proximal weight over a little negative curvature.
 _CONVEX = 2.0
 
@@ -31,10 +33,17 @@ class SettingUp(State):
     """A set-up that is not over: the start is the only point."""
 
     pieces: Pieces = field(repr=False)
+    is_final: bool = False
 
     def account(self) -> str:
         """What there is."""
         return "setting up"
+
+
+def slight_curvature(problem):
+    """What negative curvature is taken, relative to the diagonal."""
+    # a gap by duality, which ends runs without rows, needs a convex loss
+    return _SLIGHT if needs_multipliers(problem) else 0.0
 
 
 def entry(problem, w, regularisation):
@@ -47,17 +56,22 @@ def entry(problem, w, regularisation):
 def _set_up(problem, whole, w, duals, regularisation):
     """The state of a method that has not begun, in pieces."""
     yield
+    curvature = 0.0
+    if isinstance(problem.loss, Quadratic):
+        curvature = yield from curvature_in_pieces(problem.loss)
+        if curvature < 0.0 and (reason := bent(problem.loss, slight_curvature(problem))):
+            raise UnsupportedProblem(f"InteriorPoint: {reason}.")
     presolved = presolve(whole)
     yield
     program = presolved.program
     products = Products.of(program)
-    columns, rows, cost = scales = equilibrated(program, products)
+    columns, rows, cost = scales = yield from equilibrated(program, products)
     yield
     sides, ridge = Sides.of(program, *scales)
     equal = np.flatnonzero(sides.kind[: rows.size] & EQUAL)
     system = yield from newton_system_in_pieces(program, products, scales, ridge, equal)
     V, W, R, S = memory(sides, regularisation)
-    if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
+    if curvature < 0.0:
         # P + rho is definite, and a proximal method ends at a point that satisfies the conditions
         S[kernels.LEAST_RHO] = S[kernels.RHO] = -_CONVEX * curvature * cost * np.max(columns) ** 2
     state = Interior(

@@ -94,11 +94,13 @@ class Interior(State):
     #: Iterations of one call, and when the point was last made the result.
     chunk: int = 1
     shown: float = 0.0
-    #: Whether the method has begun, and the step at which a long factorisation goes on, None before it.
+    #: Whether the method has begun, and a long factorisation, while that is not over.
     begun: bool = False
-    done: int | None = None
+    factoring: Pieces | None = field(default=None, repr=False)
     #: What follows from the last event, while that is not over.
     looking: Pieces | None = field(default=None, repr=False)
+    #: Whether the multipliers are taken as they are, whatever their size.
+    is_final: bool = False
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.

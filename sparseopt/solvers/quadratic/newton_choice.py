@@ -28,7 +28,9 @@ def newton_system_in_pieces(program, products, scales, ridge, equal):
         program = in_full(program)
         products = Products.of(program)
         yield
-    return dense_system(program, scales, scaled_products(products, scales, ridge), equal)
+    scaled = scaled_products(products, scales, ridge)
+    yield
+    return dense_system(program, scales, scaled, equal)
 
 
 def active_system(scaled) -> linear_systems.System:

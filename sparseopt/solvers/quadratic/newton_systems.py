@@ -136,14 +136,18 @@ class CholeskySystem(NewtonSystem):
         else:
             inner = np.delete(np.arange(m), outer)
             G, inner_rows = _split_rows(program, scales, products, outer, inner)
-        P = program.matrix if k == p else program.matrix[np.ix_(block, block)] if k else np.zeros((0, 0))
-        if P is None:
-            P = np.zeros((p, p))
-        P = P * (cost * columns[block, None] * columns[block])
         diagonal = products.ridge
         if program.matrix is not None:
             diagonal = diagonal + cost * program.matrix.diagonal() * columns**2
-        P.flat[:: k + 1] = diagonal[block]
+        if k == p and not products.P.is_sparse:
+            P = products.P.full
+        elif program.matrix is None:
+            P = np.zeros((k, k))
+        else:
+            P = program.matrix[np.ix_(block, block)] * (cost * columns[block, None] * columns[block])
+        if k < p or products.P.is_sparse or products.ridge.any():
+            P = np.array(P)
+            P.flat[:: k + 1] = diagonal[block]
         place = np.full(p, -1)
         place[block] = np.arange(k)
         space = max(0 if inner_rows.is_sparse else p * inner.size, 0 if G.is_sparse else p * size)

@@ -62,6 +62,11 @@ class Presolved:
         *found, y, v = measure(self.whole, products, w, y, v)
         return *found, w, y, v
 
+    def measured_whole(self, products, w, y):
+        """`measured` for w and multipliers of rows of the whole program."""
+        *found, y, v = measure(self.whole, products if self.program is self.whole else self.products, w, y)
+        return *found, w, y, v
+
     def with_less_gap(self, products, w, found, tol):
         """`found` of `measured` with less of a gap, where multipliers of the whole program have room for it."""
         products = products if self.program is self.whole else self.products

@@ -23,6 +23,8 @@ from sparseopt.problem import is_plain_program
 
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
+# Entries up to which all rounds of scaling are one call.
+_ENTRIES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +96,20 @@ def quadratic_program(problem) -> QuadraticProgram:
 
 
 def unfit(problem, slight=0.0) -> str | None:
-    """Why the problem is no convex quadratic program, or None; curvature down to -slight times the diagonal passes."""
+    """Why the problem is no convex quadratic program, or None; curvature down to -slight times the diagonal passes.
+
+    With an infinite `slight` all curvature does, and is not looked at.
+    """
     if not is_plain_program(problem) and (reason := _unfit_parts(problem)):
         return reason
-    if isinstance(problem.loss, Quadratic):
-        curvature = least_curvature(problem.loss)
-        if curvature < 0.0 and curvature < -slight * np.max(problem.loss.curvatures(), initial=0.0):
+    return None if slight == np.inf else bent(problem.loss, slight)
+
+
+def bent(loss, slight=0.0) -> str | None:
+    """Why a loss is not convex, or None; curvature down to -slight times the diagonal passes."""
+    if isinstance(loss, Quadratic):
+        curvature = least_curvature(loss)
+        if curvature < 0.0 and curvature < -slight * np.max(loss.curvatures(), initial=0.0):
             return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
     return None
 
@@ -177,10 +187,15 @@ def equilibrate(program, rounds=10):
 
 
 def equilibrated(program, products, rounds=10):
-    """The scales of `equilibrate`, from the products of the program."""
+    """The scales of `equilibrate`, from the products of the program, in pieces."""
     p, m = program.q.size, program.row_lower.size
-    columns, rows = np.empty(p), np.empty(m)
-    cost = kernels.equilibrate(products, program.q, rounds, columns, rows, np.empty((4, p)), np.empty(m))
+    columns, rows, space, row_space = np.empty(p), np.empty(m), np.empty((4, p)), np.empty(m)
+    some = rounds if products.entries <= _ENTRIES else 1
+    for first in range(0, rounds, some):
+        cost = kernels.equilibrate(products, program.q, first, first + some, rounds, columns, rows, space, row_space)
+        if cost > 0.0:
+            break
+        yield
     return columns, rows, cost
 
 
