@@ -192,7 +192,11 @@ class QuadraticNode:
         return True
 
     def _branch(self, room):
-        """Name the free feature in use that is in by the part nearest to a half, if one is; the largest parts are worth a try."""
+        """Name the free feature in use that is in by the part nearest to a half, if one is; the largest parts are worth a try.
+
+        Of these the one comes first without which most is lost: none of the others is fixed yet where supports without it
+        are to be closed.
+        """
         of, status = self.of, self.status
         features, w = self.work.point()
         is_free = status[features] == FREE
@@ -212,9 +216,9 @@ class QuadraticNode:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > _FIXED:
             self.is_done, self.unit = True, int(features[np.argmax(halves)])
-            likely = chosen[np.argsort(-halves[chosen], kind="stable")]
-            if likely.size and halves[likely[0]] == np.max(halves):
-                self.likely = features[likely]
+            if chosen.size and np.max(halves[chosen]) == np.max(halves):
+                effects = w * w * (of.model.bends + of.curve)[features]
+                self.likely = features[chosen[np.argsort(-effects[chosen], kind="stable")]]
         return self.is_done
 
     def resume(self, status, threshold):

@@ -155,14 +155,19 @@ class SampleNode:
         halves = np.minimum(parts, 1.0 - parts)
         if halves.size and np.max(halves) > kernels.WHOLE:
             self.unit = int(free[np.argmax(halves)])
-            likely = chosen[np.argsort(-halves[chosen], kind="stable")]
-            if likely.size and halves[likely[0]] == np.max(halves):
-                self.likely = free[likely]
+            if chosen.size and np.max(halves[chosen]) == np.max(halves):
+                self.likely = self._by_effect(free[chosen])
         elif self.room > 0 and numbers[kernels.UNKNOWN] > kernels.EXACT * abs(self.threshold):
             live = work.live[: work.counts[kernels.LIVE]]
             open_ones = live[status[live] == FREE]
             if open_ones.size:
                 self.unit = int(open_ones[np.argmax(work.gains[open_ones])])
+
+    def _by_effect(self, features):
+        """Features in use, those first without which most is lost in the model: supports that lack them are closed soonest."""
+        work = self.work
+        slots, w = work.slots[features], work.w[features]
+        return features[np.argsort(-(w * w * (work.gram[slots, slots] + work.curve[features])), kind="stable")]
 
     def _shares(self, features):
         """The parts by which features are in at the price."""
