@@ -28,7 +28,7 @@ from sparseopt.subsets import SubsetProblem
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
 # Kicks by default under a quadratic, among single features without rules, and under another loss on samples.
-_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 30, 2
+_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 24, 2
 
 
 @dataclass
@@ -68,7 +68,7 @@ class LocalSearch(Solver):
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
         (iterated local search: Lourenço, Martin and Stützle, 2003). Single features of a quadratic are kicked among those
-        that promise most, and among more of them the longer it goes on, in the end all: thirty times by default, a small
+        that promise most, and among more of them the longer it goes on, in the end all: twenty-four times by default, a small
         part of the time. Without kicks the search begins among all features. With groups, rows of several responses, bounds or hierarchies there are four; under another loss, where
         each takes several refits, two, and none after a relaxation. More of them search longer.
     restarts : int, default 0
@@ -132,8 +132,18 @@ class LocalSearch(Solver):
         state.iterations = state.search.moves
         best = state.search.best.support
         if state.found is None or not np.array_equal(best, state.found):
-            state.found, state.w = best, refitted(problem, state.reading, best)
+            state.found, state.w = best, _coefficients(problem, state, best)
         return state
+
+
+def _coefficients(problem, state, best):
+    """The best coefficients on the best support, as the search has them or refitted."""
+    fitted = state.search.fitted() if isinstance(state.search, SubsetSearch) and state.status else None
+    if fitted is None:
+        return refitted(problem, state.reading, best)
+    w = np.zeros(problem.n_features)
+    w[fitted[0]] = fitted[1]
+    return state.reading.entered(w)
 
 
 def search_of(problem, solver, w=None, down_to=None):

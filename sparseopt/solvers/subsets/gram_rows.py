@@ -37,7 +37,7 @@ class GramRows:
     cost : int
         Entries of X that a row takes.
     block : callable, optional
-        ``block(features)`` gives the entries of G between some features, where that is cheaper.
+        ``block(features)`` gives the entries of G between some features, or those of a slice, where that is cheaper.
     rank : int, optional
         What the rank of G cannot exceed, p by default.
     bottom : float
@@ -54,7 +54,7 @@ class GramRows:
         p = self.n_features
         self.rank, self.bottom = p if rank is None else min(rank, p), bottom
         self._compute = compute
-        self._block = (lambda features: compute(features)[:, features]) if block is None else block
+        self._block = (lambda features: compute(np.arange(p)[features])[:, features]) if block is None else block
         #: Rows that are there, and the place of each feature's among them, -1 where it is not.
         self.table = np.empty((min(p, max(_LEAST, _MEMORY // (8 * max(p, 1)))), p))
         self.slots = np.full(p, -1)
@@ -76,8 +76,10 @@ class GramRows:
 
         def block(features):
             # the product of a matrix with itself takes half as long
-            columns = loss.X.columns_as_rows(features) * np.sqrt(weights)
-            return columns @ columns.T
+            columns, is_even = loss.X.columns_as_rows(features), weights.ndim == 0
+            columns = columns if is_even else columns * np.sqrt(weights)
+            products = columns @ columns.T
+            return products * weights if is_even else products
 
         products = weighted_products(loss.X, weights)
         rank = int(np.count_nonzero(np.broadcast_to(weights, len(loss.y)))) - bool(loss.intercept)
@@ -153,10 +155,10 @@ class GramRows:
         """Compute all of G at once; the cost."""
         if self._count == self.n_features:
             return 0
-        features = np.arange(self.n_features)
-        self.table, self.slots, self._count = np.array(self._block(features)), features, features.size
-        self.computed = features.size
-        return self.cost * features.size // 4
+        p = self.n_features
+        self.table, self.slots, self._count = np.ascontiguousarray(self._block(slice(None))), np.arange(p), p
+        self.computed = p
+        return self.cost * p // 4
 
     def prepare(self, features):
         """Compute rows that are not there yet, each once, at once; where there is no room, all others are forgotten."""

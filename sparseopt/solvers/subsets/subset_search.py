@@ -29,7 +29,7 @@ _MOST = 50
 # Features that are brought in together where none is worth its price.
 _TOGETHER = 3
 # Features of a first core, so many, or so many times k, where there are more than so many times these; and of the largest.
-_CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 1.5, 2048
+_CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 2.0, 2048
 # Growth of a core, and how many times longer than the next takes to be made kicks go on in one; growth of the first where the
 # Gram matrix is there.
 _GROWTH, _STAY, _FREE = 2, 2, 4
@@ -105,6 +105,12 @@ class SubsetSearch:
         size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
         return Found(float(heights[size]), self.walk.best[size][:size].copy())
 
+    def fitted(self):
+        """Features and their coefficients where the search stands on the best support, made anew from float64; else None."""
+        walk = self.walk
+        is_there = self._is_plain and walk.is_new and self._is_home() and self.gram.rounding <= np.finfo(np.float64).eps
+        return (walk.support, walk.refined()) if is_there else None
+
     def run(self):
         """A generator that makes one move after another and yields what each has cost, in entries of memory."""
         walk = self.walk
@@ -165,8 +171,9 @@ class SubsetSearch:
         self.walk.note()
 
     def _is_home(self):
-        """Whether the search stands where its best minimum is."""
-        return self._value() <= self.best.height + self.alpha * self.best.support.size
+        """Whether the search stands where its best minimum is, but for rounding."""
+        best = self.best
+        return self._value() - self._least() <= best.height + self.alpha * best.support.size
 
     def _go_home(self):
         """To the best support, made anew; what rounding had made of its minimum is put right first."""

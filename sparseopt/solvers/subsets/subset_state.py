@@ -209,6 +209,12 @@ class SubsetState:
         length = self.gram.cost // self.n_units
         return count * count * max(length // 2, _PRODUCTS) // _PRODUCTS
 
+    def refined(self):
+        """The coefficients of a new state, less what rounding has made of them."""
+        block = self.gram.block(self.support)
+        block.flat[:: self.size + 1] = self.diagonal[self.support]
+        return self.b + self.Q[: self.size, : self.size] @ (self.gram.pull[self.support] - block @ self.b)
+
     @property
     def is_new(self):
         """Whether the state is as it was made, without updates."""
