@@ -26,6 +26,7 @@ from sparseopt.constraints import (
     StrongHierarchy,
     SupportConstraint,
 )
+from sparseopt.losses.base import kept
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
 from sparseopt.supports import entered
 
@@ -72,6 +73,10 @@ class SubsetProblem:
     @staticmethod
     def of(problem) -> SubsetProblem | str:
         """The reading of a problem; or, in words, why it is no best subset problem or has no solution."""
+        return kept(problem, "_subset_reading", lambda: SubsetProblem._read(problem))
+
+    @staticmethod
+    def _read(problem):
         found = _with_penalty(SubsetProblem(problem.n_features, problem.n_features), problem.penalty)
         parts = _parts(problem.constraint)
         if isinstance(found, SubsetProblem):
@@ -216,6 +221,8 @@ def _with_constraint(found, part):
 
 def _closed(found):
     """The reading with all ancestors of required features required, and all descendants of forbidden ones forbidden."""
+    if not (found.has_bounds or found.required.size or found.forbidden.size or found.parents):
+        return found
     required, forbidden = set(found.required.tolist()), set(found.forbidden.tolist())
     if found.has_bounds:
         forbidden |= set(np.flatnonzero((found.lower == 0.0) & (found.upper == 0.0)).tolist())

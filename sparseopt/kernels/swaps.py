@@ -27,8 +27,9 @@ _BLOCK = 512
 GIVEN, SWAPS, SIZES, OUT, IN, DOWN = range(6)
 # Places in its vector of whole numbers: size of the support, size to reach, moves at most, those made, place that leaves and
 # feature that enters, the one whose row is missing where the status says so; of kicks those to make, those in vain since one was
-# kept, the part in which the present one is (zero where there are none), the size at home, and the most there may be.
-SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS, KICKS, VAIN, STAGE, HOME, MOST = range(12)
+# kept, the part in which the present one is (zero where there are none), the size at home, the most there may be, and how many may
+# be kept before the table is made anew.
+SIZE, AIM, LIMIT, MADE, LEAVES, ENTERS, STATUS, KICKS, VAIN, STAGE, HOME, MOST, FRESH = range(13)
 GOING, MISSING, DONE = range(3)
 # Places in its vector of numbers: the minimum, part of it that a swap must gain, what it must gain in any case, and an entry;
 # the least part of a feature's square that was outside of the span of the others when it came or went; what no
@@ -37,7 +38,7 @@ HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM, PRICE, VALUE = range(8)
 # Rows of a table before those of W: c, d and floor.
 ROWS = 3
 # Fewest and most features that a kick exchanges; kicks in vain before one of half of them is kept in any case.
-FEWEST, MANY, PATIENCE = 2, 6, 15
+FEWEST, MANY, PATIENCE = 3, 8, 15
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
 THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
@@ -253,6 +254,7 @@ def next_stage(table, support, home, home_support, numbers, counts):
     """
     stage, size, is_thin = counts[STAGE], counts[HOME], numbers[PIVOT] < THIN
     is_over = stage == DOWN or is_thin
+    is_kept = False
     if is_over:
         value = numbers[HEIGHT] + numbers[PRICE] * counts[SIZE]
         least = max(numbers[PART] * abs(value), numbers[LEAST])
@@ -261,15 +263,17 @@ def next_stage(table, support, home, home_support, numbers, counts):
         counts[KICKS] -= 1
         counts[VAIN] = 0 if is_kept or is_far else counts[VAIN] + 1
         if is_kept:
-            return False
+            size = counts[HOME] = counts[SIZE]
+            numbers[VALUE] = value
+            counts[FRESH] -= 1
         counts[SIZE] = size
         numbers[HEIGHT], numbers[PIVOT] = numbers[VALUE] - numbers[PRICE] * size, 1.0
     if is_over or stage == GIVEN:
-        carry(table, support, home, home_support, size, is_over)
+        carry(table, support, home, home_support, size, is_over and not is_kept)
         exchanged = FEWEST + counts[KICKS] % (MANY - FEWEST + 1)
         exchanged = max(MANY, size // 2) if counts[VAIN] == PATIENCE else exchanged
         counts[STAGE], counts[AIM] = OUT, size - min(exchanged, size - 1)
-        return counts[KICKS] > 0
+        return counts[KICKS] > 0 and counts[FRESH] > 0
     counts[STAGE], counts[AIM] = stage + 1, size if stage == OUT else counts[MOST]
     return True
 
@@ -283,7 +287,7 @@ def make_moves(
 
     `rows[slots[j]]` is the row of feature j of the Gram matrix. Where no swap gains, the minimum and the support are
     noted in the rows of `heights` and `best` of its size, if they are the best so far. Kicks, those of kind `DOWN`, begin from a
-    support that is then kept in `home`; they end at the first one that is kept.
+    support that is then kept in `home`; they end when a few have been kept.
     """
     p = diagonal.size
     c, d, floor, W = table[0, :p], table[1, :p], table[2, :p], table[ROWS:]

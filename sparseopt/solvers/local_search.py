@@ -22,13 +22,13 @@ from sparseopt.solvers.subsets.support_fit import best_on_support
 from sparseopt.solvers.subsets.unit_walk import SupportRules
 from sparseopt.solvers.subsets.unit_walks import BoundedWalk, GroupWalk, RowWalk
 from sparseopt.solvers.trees.row_model import RowSearchState, begin_row_search, rejects_rows
-from sparseopt.solvers.working.newton import hessian, minimise_on
+from sparseopt.solvers.working.newton import hessian, least_squares_on, minimise_on
 from sparseopt.subsets import SubsetProblem
 
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
 # Kicks by default under a quadratic, among single features without rules, and under another loss on samples.
-_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 30, 2
+_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 24, 2
 
 
 @dataclass
@@ -68,8 +68,8 @@ class LocalSearch(Solver):
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
         (iterated local search: Lourenço, Martin and Stützle, 2003). Single features of a quadratic are kicked among those
-        that came near the support so far, and among more of them the longer it goes on: thirty times by default, a small
-        part of the time. With groups, rows of several responses, bounds or hierarchies there are four; under another loss, where
+        that promise most, and among more of them the longer it goes on, in the end all: twenty-four times by default, a small
+        part of the time. Without kicks the search begins among all features. With groups, rows of several responses, bounds or hierarchies there are four; under another loss, where
         each takes several refits, two, and none after a relaxation. More of them search longer.
     restarts : int, default 0
         How often the search begins anew from a first feature chosen at random.
@@ -132,8 +132,18 @@ class LocalSearch(Solver):
         state.iterations = state.search.moves
         best = state.search.best.support
         if state.found is None or not np.array_equal(best, state.found):
-            state.found, state.w = best, refitted(problem, state.reading, best)
+            state.found, state.w = best, _coefficients(problem, state, best)
         return state
+
+
+def _coefficients(problem, state, best):
+    """The best coefficients on the best support, as the search has them or refitted."""
+    fitted = state.search.fitted() if isinstance(state.search, SubsetSearch) and state.status else None
+    if fitted is None:
+        return refitted(problem, state.reading, best)
+    w = np.zeros(problem.n_features)
+    w[fitted[0]] = fitted[1]
+    return state.reading.entered(w)
 
 
 def search_of(problem, solver, w=None, down_to=None):
@@ -166,14 +176,17 @@ def walk_of(gram, reading):
         return BoundedWalk(gram, reading, rules)
     if reading.has_rows or reading.parents:
         return RowWalk(gram, reading, rules)
-    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required)
+    # room for what the search grows to, within reason
+    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required, min(reading.k + reading.k // 2 + 5, 64))
 
 
 def refitted(problem, reading, units):
     """The best coefficients on some units, from the data and in float64."""
     loss = problem.loss
     support = np.sort(_coefficients_of(units, problem, reading))
-    if not (reading.has_bounds or reading.l1):
+    if type(loss) is LeastSquares and not (reading.has_bounds or reading.l1):
+        w = least_squares_on(loss, support, reading.ridge)
+    elif not (reading.has_bounds or reading.l1):
         w = minimise_on(loss, support, np.zeros(loss.n_features), reading.ridge)
     else:
         w = np.zeros(loss.n_features)
@@ -201,6 +214,8 @@ def _coefficients_of(units, problem, reading):
 
 def _units_of(w, reading):
     """The k units with the largest coefficients, or None where all are zero."""
+    if not w.any():
+        return None
     if reading.groups is not None:
         sizes = np.array([np.linalg.norm(w[group]) for group in reading.groups])
     else:

@@ -8,6 +8,7 @@ groups, bounds and hierarchies. The search decides which moves to make.
 from __future__ import annotations
 
 import time
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +20,19 @@ from sparseopt.solvers.subsets.subset_state import SubsetState
 _ROUNDING, _LITTLE = 8.0, 1e-10
 # Features, most promising first, of which a random beginning takes one.
 _NEAR_BEST = 32
+# Multiplier of a linear congruential generator (Knuth, 1997).
+_FACTOR = 6364136223846793005
 # Part of a minimum by which updates may have put it wrong.
 _CHECKED = 1e-8
 # Moves at most for each feature: only rounding could lead in circles.
 _MOST = 50
 # Features that are brought in together where none is worth its price.
 _TOGETHER = 3
-# Kicks after which is seen what they have found, and part of the rows that are there for which more of them are worth a new core.
-_BATCH, _WIDER = 50, 0.4
+# Features of a first core, so many, or so many times k, where there are more than so many times these; and of the largest.
+_CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 2.0, 2048
+# Growth of a core, and how many times longer than the next takes to be made kicks go on in one; growth of the first where the
+# Gram matrix is there.
+_GROWTH, _STAY, _FREE = 2, 2, 4
 # Entries that kicks go through before limits are looked at.
 _AT_ONCE = 50_000_000
 
@@ -66,12 +72,21 @@ class SubsetSearch:
         self.walk, self.k, self.alpha, self.down_to = walk, k, alpha, down_to
         self.overshoot, self.kicks, self.restarts = overshoot, kicks, restarts
         self.start = None if start is None else np.asarray(start, dtype=np.intp)
-        self.moves = 0
-        self._random = np.random.default_rng(seed)
-        self._noise = self._random.integers(1 << 63, size=1, dtype=np.uint64)
+        self._seed = seed
+        # shared with the searches in cores; multiplied, so that seeds next to each other are far apart
+        self._moves, self._noise = [0], np.array([(seed + 1) * _FACTOR % (1 << 64)], dtype=np.uint64)
         scale = abs(walk.gram.constant) or 0.5 * float(np.sum(walk.explained_alone()))
         self._rounding, self._trace = _ROUNDING * walk.gram.rounding * scale, _ROUNDING * walk.gram.rounding**2 * scale
         walk.note()
+
+    @property
+    def moves(self):
+        """Moves made so far."""
+        return self._moves[0]
+
+    @moves.setter
+    def moves(self, count):
+        self._moves[0] = count
 
     @property
     def gram(self):
@@ -90,21 +105,75 @@ class SubsetSearch:
         size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
         return Found(float(heights[size]), self.walk.best[size][:size].copy())
 
+    def fitted(self):
+        """Features and their coefficients where the search stands on the best support, made anew from float64; else None."""
+        walk = self.walk
+        is_there = self._is_plain and walk.is_new and self._is_home() and self.gram.rounding <= np.finfo(np.float64).eps
+        return (walk.support, walk.refined()) if is_there else None
+
     def run(self):
         """A generator that makes one move after another and yields what each has cost, in entries of memory."""
         walk = self.walk
+        if self._is_plain and not self._is_wide:
+            yield walk.prepare()
         if self.start is not None:
             walk.restart(self.start)
-            yield from self._descend()
+            yield from self.descend()
         for number in range(1 + self.restarts):
-            yield from self._forth_and_back(is_random=number > 0)
-        # afresh from the Gram matrix, to see that no move gains
-        yield from self._go_home()
-        yield from self._descend()
-        before = self.best.height
-        yield from self._kick_in_core() if isinstance(walk, SubsetState) else self._kick_on()
-        if self.best.height != before:
+            if number or self.start is not None:
+                walk.reset()
+            yield from self._begin(number)
+        if not self._is_home():
             yield from self._go_home()
+        if self._is_plain:
+            yield from self._kick_in_cores()
+        else:
+            yield from self.descend()
+            yield from self._kick_on()
+        # afresh from the Gram matrix, to see that no move gains
+        if not (self._is_home() and walk.is_new):
+            yield from self._go_home()
+            yield from self.descend()
+
+    @property
+    def _is_plain(self):
+        return isinstance(self.walk, SubsetState)
+
+    @property
+    def _is_wide(self):
+        """Whether kicks are made in cores: parts of the features, those that promise most."""
+        return self._is_plain and self.walk.n_units > _WIDE * self._core_size
+
+    @property
+    def _core_size(self):
+        return max(_CORE, _CORE_TIMES * self.k)
+
+    def _core(self, count):
+        """The search among so many features that promise most, or all where there are no more, and these."""
+        p = self.walk.n_units
+        if count >= p:
+            self.walk.prepare()
+            return self, np.arange(p)
+        features = self.walk.promising(count)
+        core = copy(self)
+        core.walk = self.walk.narrowed(features)
+        return core, features
+
+    def _begin(self, number):
+        """Grow and shrink back; where rows take time and kicks find what a core has not shown, in a core."""
+        if not (self._is_wide and self.kicks and self.down_to is None and self.gram.cost):
+            yield from self.forth_and_back(number)
+            return
+        core, features = self._core(self._core_size)
+        yield core.walk.cost
+        yield from core.forth_and_back(number)
+        self.walk.restart(features[core.best.support])
+        self.walk.note()
+
+    def _is_home(self):
+        """Whether the search stands where its best minimum is, but for rounding."""
+        best = self.best
+        return self._value() - self._least() <= best.height + self.alpha * best.support.size
 
     def _go_home(self):
         """To the best support, made anew; what rounding had made of its minimum is put right first."""
@@ -131,14 +200,13 @@ class SubsetSearch:
         """Gain that a feature which enters must exceed: its price, and what may be rounding."""
         return self.alpha + self._least() if self.alpha else self._trace
 
-    def _forth_and_back(self, *, is_random):
-        """Grow beyond the best size, swapping at each, and shrink back."""
+    def forth_and_back(self, number):
+        """Grow beyond the best size, swapping at each, and shrink back; but the first time from a feature at random."""
         walk = self.walk
-        walk.reset()
-        if is_random:
+        if number:
             near = walk.best_entries(_NEAR_BEST)
             if near.size and walk.size < self.k:
-                yield walk.enter(int(self._random.choice(near)))
+                yield walk.enter(int(np.random.default_rng((self._seed, number)).choice(near)))
         yield from self._go(self.k, self._least_entry())
         size = walk.size
         beyond = int(np.ceil(self.overshoot * size))
@@ -165,7 +233,7 @@ class SubsetSearch:
             self.moves += made
             yield cost
 
-    def _descend(self):
+    def descend(self):
         """Swaps, and a feature more or one less, as long as one of them gains."""
         walk = self.walk
         yield from self._go(min(walk.size, self.k), np.inf)
@@ -196,7 +264,7 @@ class SubsetSearch:
                 break
             yield walk.kick(min(count, walk.size - 1), self._noise)
             self.moves += 2 * count
-            yield from self._descend()
+            yield from self.descend()
             in_vain += 1
             if is_far or self._value() < value - self._least():
                 walk.restart(walk.support.copy())
@@ -209,41 +277,42 @@ class SubsetSearch:
         """Whether all is fitted, so that whatever follows is rounding."""
         return self.walk.gram.constant > 0.0 and self.walk.height <= self._rounding
 
-    def _kick_in_core(self):
-        """The same among the features whose rows of the Gram matrix are there, and more of them the longer it goes on.
+    def _kick_in_cores(self):
+        """The same among those features that promise most, and more of them the longer it goes on.
 
-        What is better there goes down among all features.
+        What is better there goes down among all. A core grows when kicks in it have taken longer than the next takes to be made.
         """
-        walk, left, core, budget = self.walk, self.kicks, None, 0.0
-        features, vain = np.empty(0, dtype=np.intp), 0
-        while left and walk.size > 1 and not self._is_fitted():
-            batch = min(left, _BATCH)
-            budget += walk.worth_of(batch)
-            if budget > _WIDER * walk.known:
-                yield walk.look_for(int(budget))
-                core, budget = None, 0.0
-            if core is None:
-                features = walk.core()
-                core = walk if features.size == walk.n_units else walk.narrowed(features)
+        walk, left, most = self.walk, self.kicks, min(self.walk.n_units, _LARGEST)
+        count = self._core_size * (1 if self.gram.cost else _FREE)
+        if not self._is_wide:
+            count = most = walk.n_units
+        while left:
+            core, features = self._core(count)
+            yield core.walk.cost
+            yield from core.descend()
+            before, count = self._value(), min(_GROWTH * count, most)
+            batch = left if core is self else min(left, max(1, _STAY * walk.core_cost(count) // core.walk.kick_cost))
             left -= batch
-            value, at_once = self._value(), max(1, _AT_ONCE // core.kick_cost)
-            while batch:
-                count = min(batch, at_once)
-                cost, over, vain = core.kick_on(
-                    count, vain, self.k, self.alpha, self._least_entry(), _LITTLE, self._rounding, self._noise
-                )
-                batch -= count - over
-                # a kick counts as one move, however many it takes
-                self.moves += count - over
-                yield cost
-                if over:
-                    core.restart(core.support.copy())
-            heights = core.heights[: self.k + 1]
-            size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
-            if heights[size] + self.alpha * size < value - self._least():
-                walk.restart(features[core.best[size][:size]])
-                yield from self._descend()
-                core, vain = None, 0
+            yield from core.kick(batch)
+            if core is not self:
+                best = core.best
+                if best.height + self.alpha * best.support.size < before - self._least():
+                    walk.restart(features[best.support])
+                    walk.note()
+                yield from self.descend()
+
+    def kick(self, left):
+        """Kicks of a plain walk: each exchanges a few features at random and goes down again."""
+        walk, vain = self.walk, 0
+        while left and walk.size > 1 and not self._is_fitted():
+            count = min(left, max(1, _AT_ONCE // walk.kick_cost))
+            cost, over, vain = walk.kick_on(
+                count, vain, self.k, self.alpha, self._least_entry(), _LITTLE, self._rounding, self._noise
+            )
+            left -= count - over
+            # a kick counts as one move, however many it takes
+            self.moves += count - over
+            yield cost
 
 
 def find_subset(gram, k, *, alpha=0.0, ridge=0.0, is_open=None, required=(), kicks=0, seed=0, start=None, end=np.inf):

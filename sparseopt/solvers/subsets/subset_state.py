@@ -14,22 +14,20 @@ from sparseopt.kernels.swaps import make_moves
 
 # A feature whose part outside of the span of the support is smaller than rounding to this power is a combination of it.
 _COLLINEAR = 0.6
-# Changes after which a state is made anew, and moves between two looks at the time.
-_STALE, _AT_ONCE = 64, 16
+# Changes after which a state is made anew, and kicks that are kept; entries that moves go through between two looks at the time.
+_STALE, _KEPT, _AT_ONCE = 64, 4, 2_000_000
 # Rows of the Gram matrix that are computed with one that is needed: sixteen take three times as long as one.
 _AHEAD = 16
 # Moves of a kick for each feature at most: only rounding could lead in circles.
 _MOST = 50
-# Features among which kicks are made, at most; twice as many as are in where that is more.
-_CORE = 1000
 # Entries that a kick goes through, for each in the table; products of a product of matrices that take as long as one.
-_PASSES, _PRODUCTS = 14, 5
+_PASSES, _PRODUCTS = 14, 10
 # Rows of the table that moves go through together; its capacity is a multiple of that.
 _TOGETHER = 4
 # Entries of X that cost less than to be asked for one by one.
 _CHEAP = 6_000_000
-# Features whose rows are computed all at once.
-_FEW = 128
+# Features whose rows may be computed all at once.
+_FEW = 2048
 
 
 class SubsetState:
@@ -62,7 +60,7 @@ class SubsetState:
         self._links, self._shares = np.zeros(capacity + _TOGETHER), np.zeros(capacity + _TOGETHER)
         #: The least minimum of each size that has been seen, and its support.
         self.heights, self.best = np.full(capacity + 1, np.inf), np.zeros((capacity + 1, capacity), dtype=np.int64)
-        self._numbers, self._counts = np.zeros(8), np.zeros(12, dtype=np.int64)
+        self._numbers, self._counts = np.zeros(8), np.zeros(13, dtype=np.int64)
         #: Where kicks begin; without rows until there are some.
         self._home, self._home_support = np.zeros((0, 0)), np.zeros(capacity, dtype=np.int64)
         self._no_noise = np.zeros(1, dtype=np.uint64)
@@ -126,7 +124,7 @@ class SubsetState:
         """Take the feature at place i out; the last one moves there. The cost is returned."""
         return self._move(swaps.GIVEN, limit=1, leaves=i)[0]
 
-    def swap_down(self, part, least, limit=_AT_ONCE):
+    def swap_down(self, part, least, limit=None):
         """Make the best swaps, a few: (cost, number of them, whether none is left).
 
         A swap must gain more than a part of the minimum, and more than `least`.
@@ -153,16 +151,52 @@ class SubsetState:
         self._numbers[swaps.PRICE], self._numbers[swaps.VALUE] = price, self.height + price * self.size
         self._counts[swaps.KICKS], self._counts[swaps.VAIN], self._counts[swaps.MOST] = kicks, vain, most
         limit = _MOST * kicks * (most + 1)
+        self._counts[swaps.FRESH] = _KEPT
+        before = self.changes
         cost, made, _ = self._move(swaps.DOWN, limit=limit, entry=entry, part=part, least=least, noise=noise)
         left = int(self._counts[swaps.KICKS]) if made < limit else 0
+        # those in vain leave no trace
+        self.changes = before if self._counts[swaps.FRESH] == _KEPT and made < limit else _STALE
         return cost, left, int(self._counts[swaps.VAIN])
 
+    def prepare(self):
+        """Compute all rows of the Gram matrix, where they are not too many; the cost."""
+        if self.n_units > _FEW or not self.gram.cost:
+            return 0
+        return self.gram.prepare_all()
+
+    def promising(self, count):
+        """So many features, sorted: the support, and those that would gain most in the place of one of it, or by themselves."""
+        gains = self._swap_gains() if self.size else self._entry_gains()
+        gains[self.support] = np.inf
+        return np.sort(np.argpartition(-gains, count - 1)[:count])
+
+    def _swap_gains(self):
+        """Twice the most that each feature would gain in the place of another one."""
+        C, share = self.C[: self.size], 1.0 / np.diagonal(self.Q)[: self.size, None]
+        ratio = self.b[:, None] * share
+        gains = ratio * C
+        gains += self.c
+        gains *= gains
+        parts = C * C
+        parts *= share
+        parts += np.maximum(self.d, self.floor)
+        gains /= parts
+        gains -= ratio * self.b[:, None]
+        return gains.max(axis=0)
+
     def narrowed(self, features):
-        """The same support in a state of a few features, as the rows of the Gram matrix know them."""
+        """The same support in a state of a few features, among which it is."""
         is_open = np.isfinite(self._open_floor[features])
         required = np.flatnonzero(self._required[features])
-        core = SubsetState(self.gram.narrow(features), self.ridge, is_open, required)
-        core.restart(np.searchsorted(features, self.support))
+        core = SubsetState(self.gram.narrow(features), self.ridge, is_open, required, len(self.Q))
+        size = core.size = self.size
+        core.height, core.changes = self.height, self.changes
+        core._table[: swaps.ROWS, : features.size] = self._table[: swaps.ROWS, features]
+        core.C[:size], core._b[:size] = self.C[:size, features], self.b
+        core.Q[:size, :size] = self.Q[:size, :size]
+        core.features[:size] = np.searchsorted(features, self.support)
+        core.note()
         return core
 
     @property
@@ -170,46 +204,24 @@ class SubsetState:
         """Entries that a kick goes through."""
         return _PASSES * max(self.size, 1) * self.n_units
 
-    def worth_of(self, kicks):
-        """Rows of the Gram matrix that take as long as some kicks among the features whose rows are there."""
-        return kicks * _PASSES * self.size * self.known * _PRODUCTS / max(self.gram.cost, 1)
+    def core_cost(self, count):
+        """Entries that take as long as a core of so many features takes to be made."""
+        length = self.gram.cost // self.n_units
+        return count * count * max(length // 2, _PRODUCTS) // _PRODUCTS
 
-    def look_for(self, count):
-        """Compute rows of the Gram matrix of so many promising features; the cost."""
-        count = min(count, len(self.gram.table) - self.known)
-        new = self._promising(count)
-        if new.size:
-            self.gram.prepare(new)
-        return self.cost + new.size * self.gram.cost // 4
+    def refined(self):
+        """The coefficients of a new state, less what rounding has made of them."""
+        block = self.gram.block(self.support)
+        block.flat[:: self.size + 1] = self.diagonal[self.support]
+        return self.b + self.Q[: self.size, : self.size] @ (self.gram.pull[self.support] - block @ self.b)
 
     @property
-    def known(self):
-        """How many rows of the Gram matrix are there."""
-        return int(np.count_nonzero(self.gram.slots >= 0))
-
-    def core(self):
-        """Features whose rows of the Gram matrix are there, of many those that would gain most, and the support."""
-        is_in, most = self.gram.slots >= 0, max(_CORE, 2 * self.size)
-        if self.known > most:
-            gains = np.where(is_in, self._entry_gains(), -1.0)
-            is_in[:] = False
-            is_in[np.argpartition(-gains, most)[:most]] = True
-        is_in[self.support] = True
-        return np.flatnonzero(is_in)
-
-    def _promising(self, count):
-        """Features without a row of the Gram matrix that would gain most in the place of another one, so many at most."""
-        C, b, Q = self.C[: self.size], self.b, np.diagonal(self.Q)[: self.size]
-        d, gains = np.maximum(self.d, self.floor), np.full(self.n_units, -np.inf)
-        for row, value, own in zip(C, b, Q, strict=True):
-            gain = (self.c + value / own * row) ** 2
-            gain /= d + row * row / own
-            np.maximum(gains, gain - value * value / own, out=gains)
-        new = np.flatnonzero((self.gram.slots < 0) & np.isfinite(self.floor))
-        return new if new.size <= count else new[np.argpartition(-gains[new], count)[:count]]
+    def is_new(self):
+        """Whether the state is as it was made, without updates."""
+        return self.changes == 0
 
     def _move(
-        self, kind, *, aim=0, limit=_AT_ONCE, leaves=-1, enters=-1, part=0.0, least=0.0, entry=0.0, noise=None
+        self, kind, *, aim=0, limit=None, leaves=-1, enters=-1, part=0.0, least=0.0, entry=0.0, noise=None
     ):  # fmt: skip
         """Make moves; the cost, their number, and whether all is done."""
         if self.changes >= self._stale:
@@ -217,6 +229,7 @@ class SubsetState:
         while max(self.size, aim) + 1 >= len(self.Q):
             self._grow()
         gram, numbers, counts, cost = self.gram, self._numbers, self._counts, self.cost
+        limit = min(max(_AT_ONCE // max(cost, 1), 1), _STALE) if limit is None else limit
         numbers[: swaps.PRICE] = self.height, part, least, entry, 1.0, gram.bottom
         counts[: swaps.KICKS] = self.size, aim, limit, 0, leaves, enters, 0
         counts[swaps.STAGE], counts[swaps.HOME] = swaps.GIVEN, self.size
@@ -232,8 +245,6 @@ class SubsetState:
             if counts[swaps.STATUS] != swaps.MISSING:
                 break
             ahead = max(_AHEAD, gram.computed // 2, _CHEAP // gram.cost if gram.cost else 0)
-            # of few features all are soon asked for
-            ahead = gram.n_features if gram.n_features <= _FEW else ahead
             cost += self._look_ahead(int(counts[swaps.ENTERS]), ahead)
             counts[swaps.LIMIT] = max(limit - made, 1)
         self.changes = self.changes + made if numbers[swaps.PIVOT] >= swaps.THIN else _STALE

@@ -71,6 +71,8 @@ class UnitWalk(ABC):
 
     #: Whether moves gain exactly what is said; where not, a refit has to agree.
     is_exact: bool
+    #: Whether all numbers are as they were computed, without updates.
+    is_new = True
 
     def __init__(self, gram, subset, rules):
         self.gram, self.subset, self.rules = gram, subset, rules
