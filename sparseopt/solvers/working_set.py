@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import convex_form
-from sparseopt.designs import CSC, CenteredCSC
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.first_look import is_worth_a_sketch
@@ -39,7 +38,6 @@ _FINEST, _MANY = 1e-9, 50
 # Part of the entries that are stored from which a Gram matrix pays: at 1/5 both models took the same time on
 # 1000 x 5000, at 1/20 residuals were up to twice as fast; on dense data they were 1 to 7 times slower.
 _DENSE = 0.2
-_LONG = 100
 # Features from which a Gram matrix takes too much memory: a gigabyte in float32.
 _LARGEST_GRAM = 16_384
 # Rounds of descent and Newton steps for a sketch, and for the rest; and calls, a tenth of a second each,
@@ -156,7 +154,7 @@ class WorkingSet(Solver):
             state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
         single = self.single_precision and is_worth_a_sketch(X) and not self._takes_all(problem, state)
-        self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1] or (problem.proximal.is_convex and X.n_entries >= _LONG * X.shape[1]))
+        self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
     def _takes_all(self, problem, state):
@@ -167,8 +165,8 @@ class WorkingSet(Solver):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
         if has_gram:
-            is_sparse = isinstance(loss.X, CSC | CenteredCSC)
-            state.columns = SparseColumns(loss) if is_sparse else WorkingColumns(loss, single=single)
+            is_thin = isinstance(state.model, ResidualModel)
+            state.columns = SparseColumns(loss) if is_thin else WorkingColumns(loss, single=single)
             # in float32 a point where descent is slow passes for one where it has stalled: Newton steps go on
             state.model = GramModel(state.columns.dtype, descends_far=loss.dtype == np.float64)
         else:
@@ -187,6 +185,9 @@ class WorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
+        if problem.proximal.is_convex and state.model.is_dear:
+            state.unfinished = None
+            self._start(problem, state, single=False, has_gram=True)
         if state.unfinished is None and state.minima is None:
             self._plan(problem, state, tol)
         state.iterations += 1

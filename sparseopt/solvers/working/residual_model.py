@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.designs import held_curvature
+from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.kernels.columns import pull_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.solvers.working.newton import conjugate_gradients
@@ -12,6 +12,12 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, Work
 
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
+
+# Multiplications that take as long as what a Gram matrix of sparse columns costs beside its own, for each of their entries;
+# as looks at an entry of X, of which there will be so many; and as what is done for a sample.
+_TURN, _LOOKS, _SAMPLE = 6.0, 6.0, 4.0
+# Entries of columns that take as long as one of G, and the largest set whose Gram matrix is made late.
+_PACE, _LARGEST = 12.0, 4096
 
 
 class ResidualModel(WorkingModel):
@@ -64,6 +70,17 @@ class ResidualModel(WorkingModel):
         self._n_entries += (
             X.shape[0] * features.size if ends is None else int(np.sum(ends[features + 1] - ends[features]))
         )
+
+    @property
+    def is_dear(self):
+        """Whether epochs have cost what a Gram matrix of the set would have, and looks without the running vector."""
+        X = self._loss.X
+        if isinstance(X, Dense | CenteredDense) or not 0 < self.size <= _LARGEST:
+            return False
+        price = (_TURN + self._n_entries / X.shape[0]) * self._n_entries + _LOOKS * (X.n_entries + _SAMPLE * X.shape[0])
+        # of as many epochs again, those on G would cost this part
+        part = self.size**2 / (_PACE * self._n_entries + 1.0)
+        return (1.0 - part) * self.work >= price
 
     def place(self, w, slopes):
         self._w[self.features] = w

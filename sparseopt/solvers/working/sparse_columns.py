@@ -7,8 +7,8 @@ import numpy as np
 from sparseopt.designs import held_curvature
 from sparseopt.kernels.sparse_gram import multiply_sparse
 
-# Rows that are turned at once: with ten entries each they stay in the nearest memory but one.
-_BLOCK = 2048
+# Entries that are turned at once: they stay in the nearest memory but one.
+_AT_ONCE = 1 << 15
 
 
 class SparseColumns:
@@ -28,9 +28,10 @@ class SparseColumns:
         first, X = self._features.size, self._design
         self._features = everything = np.concatenate([self._features, features])
         places, last = X.indptr[everything].astype(np.intp), X.indptr[everything + 1].astype(np.intp)
-        block = min(_BLOCK, self._weights.size)
+        entries, n = int(np.sum(last - places)), self._weights.size
+        block = min(n, 1 + n * _AT_ONCE // max(entries, 1))
         # no more entries than a block of rows has places; memory that is not touched is not taken
-        room = min(block * everything.size, int(np.sum(last - places)))
+        room = min(block * everything.size, entries)
         rows = np.empty((features.size, everything.size))
         multiply_sparse(
             X.data, X.indices, places, last, self._weights, first,
