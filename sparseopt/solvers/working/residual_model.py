@@ -16,6 +16,8 @@ _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 # Multiplications that take as long as what a Gram matrix of sparse columns costs beside its own, for each of their entries;
 # as looks at an entry of X, of which there will be so many; and as what is done for a sample.
 _TURN, _LOOKS, _SAMPLE = 6.0, 6.0, 4.0
+# Products of a factorisation that take as long as one multiplication here.
+_FACTOR = 30.0
 # Entries of columns that take as long as one of G, and the largest set whose Gram matrix is made late.
 _PACE, _LARGEST = 12.0, 4096
 
@@ -77,7 +79,8 @@ class ResidualModel(WorkingModel):
         X = self._loss.X
         if isinstance(X, Dense | CenteredDense) or not 0 < self.size <= _LARGEST:
             return False
-        price = (_TURN + self._n_entries / X.shape[0]) * self._n_entries + _LOOKS * (X.n_entries + _SAMPLE * X.shape[0])
+        price = (_TURN + self._n_entries / X.shape[0]) * self._n_entries + self.size**3 / _FACTOR
+        price += _LOOKS * (X.n_entries + _SAMPLE * X.shape[0])
         # of as many epochs again, those on G would cost this part
         part = self.size**2 / (_PACE * self._n_entries + 1.0)
         return (1.0 - part) * self.work >= price
