@@ -13,12 +13,10 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, Work
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 
-# Multiplications that take as long as what a Gram matrix of sparse columns costs beside its own, for each of their entries;
-# as looks at an entry of X, of which there will be so many; and as what is done for a sample.
-_TURN, _LOOKS, _SAMPLE = 6.0, 6.0, 4.0
-# Products of a factorisation that take as long as one multiplication here.
-_FACTOR = 30.0
-# Entries of columns that take as long as one of G, and the largest set whose Gram matrix is made late.
+# What a Gram matrix of sparse columns costs in multiplications of descent: for each of their entries, beside one for each
+# of its row; for an entry of X and a sample in the looks to come; and the share of a product of a factorisation.
+_TURN, _ENTRY, _SAMPLE, _FACTOR = 6.0, 6.0, 24.0, 1.0 / 30.0
+# Entries of columns that take as long as one of G, and the largest set that changes over.
 _PACE, _LARGEST = 12.0, 4096
 
 
@@ -75,14 +73,14 @@ class ResidualModel(WorkingModel):
 
     @property
     def is_dear(self):
-        """Whether epochs have cost what a Gram matrix of the set would have, and looks without the running vector."""
+        """Whether descent has cost what a Gram matrix of the set would have, and looks without the running vector."""
         X = self._loss.X
         if isinstance(X, Dense | CenteredDense) or not 0 < self.size <= _LARGEST:
             return False
-        price = (_TURN + self._n_entries / X.shape[0]) * self._n_entries + self.size**3 / _FACTOR
-        price += _LOOKS * (X.n_entries + _SAMPLE * X.shape[0])
+        entries, n = self._n_entries, X.shape[0]
+        price = (_TURN + entries / n) * entries + _FACTOR * self.size**3 + _ENTRY * X.n_entries + _SAMPLE * n
         # of as many epochs again, those on G would cost this part
-        part = self.size**2 / (_PACE * self._n_entries + 1.0)
+        part = self.size**2 / (_PACE * entries + 1.0)
         return (1.0 - part) * self.work >= price
 
     def place(self, w, slopes):
