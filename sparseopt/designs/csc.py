@@ -8,12 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.designs.base import SMALL, Design, few_nonzeros, held_curvature
-from sparseopt.kernels.columns import square_columns
+from sparseopt.kernels.columns import combine_sparse, square_columns
 
 # Unsigned bounds and indices spare numba the test for negative ones: 2 to 3 times faster loops.
 U = np.uint64
-# Columns of a sparse X up to which their entries are summed sooner than a matrix of them is made.
-_HANDFUL = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,11 +241,8 @@ def _sparse_product(design, w):
     columns = few_nonzeros(w) if design.data.size > SMALL else None
     if columns is None:
         return design.matrix @ w
-    if w.ndim > 1 or columns.size > _HANDFUL:
-        return design.matrix[:, columns] @ w[columns]
-    starts = design.indptr[columns]
-    counts = design.indptr[columns + 1] - starts
-    firsts = np.cumsum(counts) - counts
-    places = np.arange(counts.sum()) + np.repeat(starts - firsts, counts)
-    terms = design.data[places] * np.repeat(w[columns], counts)
-    return np.bincount(design.indices[places], terms, design.n_rows).astype(np.result_type(design.dtype, w.dtype))
+    if w.ndim == 1 and w.dtype == design.dtype == np.float64:
+        total = np.empty(design.n_rows)
+        combine_sparse(design.data, design.indices, design.indptr, columns, w[columns], total)
+        return total
+    return design.matrix[:, columns] @ w[columns]

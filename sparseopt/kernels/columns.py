@@ -58,6 +58,17 @@ def combine_dense(values, columns, factors, out):
 
 
 @kernel
+def combine_sparse(data, indices, indptr, columns, factors, out):
+    """The sum of some columns of a CSC matrix, each times its factor, into `out`."""
+    for i in range(out.size):
+        out[U(i)] = 0.0
+    for k in range(columns.size):
+        j, factor = U(columns[U(k)]), factors[U(k)]
+        for q in range(U(indptr[j]), U(indptr[j + U(1)])):
+            out[U(indices[q])] += factor * data[q]
+
+
+@kernel
 def push_columns(design, columns, move, weight, u):
     """u += weight * (sum of the columns times their moves), in place."""
     for k in range(columns.size):

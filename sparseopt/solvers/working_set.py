@@ -17,6 +17,7 @@ from sparseopt.solvers.coordinate_descent import CoordinateDescent
 from sparseopt.solvers.working.concave_search import ConcaveSearch
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.residual_model import ResidualModel
+from sparseopt.solvers.working.sparse_columns import SparseColumns
 from sparseopt.solvers.working.working_columns import WorkingColumns
 from sparseopt.solvers.working.working_model import WorkingModel
 from sparseopt.solvers.working.working_plan import (
@@ -102,7 +103,8 @@ class WorkingSet(Solver):
     less of their concavity (Mazumder et al., 2011), which then comes up. In each iteration the
     features that violate optimality most enter the working set, a quadratic model on the set is
     minimised by coordinate descent with extrapolation and Newton steps, and one product with X shows
-    the violations that are left.
+    the violations that are left. The model has a Gram matrix; of a sparse X it goes through the columns, under a convex
+    penalty until that has cost as much as the matrix would.
 
     A penalty that is concave away from zero has many minima. Once the set is known, the one that was found is shaken:
     the model is minimised from zero, with less concavity and with other strengths, and the lowest minimum is kept.
@@ -164,7 +166,9 @@ class WorkingSet(Solver):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
         if has_gram:
-            state.columns = WorkingColumns(loss, single=single)
+            # a sparse X comes here from residuals: few entries are stored
+            is_thin = isinstance(state.model, ResidualModel)
+            state.columns = SparseColumns(loss) if is_thin else WorkingColumns(loss, single=single)
             # in float32 a point where descent is slow passes for one where it has stalled: Newton steps go on
             state.model = GramModel(state.columns.dtype, descends_far=loss.dtype == np.float64)
         else:
@@ -183,6 +187,9 @@ class WorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
+        if problem.proximal.is_convex and state.model.is_dear:
+            state.unfinished = None
+            self._start(problem, state, single=False, has_gram=True)
         if state.unfinished is None and state.minima is None:
             self._plan(problem, state, tol)
         state.iterations += 1

@@ -15,6 +15,8 @@ _MEMORY = 5
 _CAPACITY, _ROOM = 64, 4
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
+# Curvature, relative to the diagonal, that then is added for Newton steps on a larger one.
+_SLACK = 1e-7
 # And of descent, whose multiplications are half as quick, and as long as what it does besides for a coordinate.
 _SLOWNESS, _VISIT = 2.0, 20.0
 
@@ -34,6 +36,8 @@ class GramModel(WorkingModel):
         # rounding of a sum of products, relative to the diagonal
         self._ridge = 8.0 * float(np.finfo(dtype).eps)
         self._gram, self._vectors = np.empty((0, 0), dtype=dtype), np.empty((3, 0))
+        #: A large support has had columns that are combinations of others.
+        self._is_singular = False
 
     @property
     def w(self):
@@ -177,12 +181,20 @@ class GramModel(WorkingModel):
             self.w[:], self.slope[:] = w, slope
 
     def direction(self, free, force, ridge):
+        if self._is_singular:
+            ridge = ridge + _SLACK * self._gram.diagonal()[: self.size]
         return self.system.solve(self._gram, ridge, free, -force)
 
     def singular_direction(self, free, force, ridge):
         if self._gram.dtype == np.float32:
             self.is_too_coarse = True
-        if free.size > _EIGEN or self._gram.dtype == np.float32:
+        if self._gram.dtype == np.float32:
+            return None, None
+        if free.size > _EIGEN and not self._is_singular:
+            # where columns are combinations of others, a little curvature carries coordinates far, to their walls
+            self._is_singular = True
+            return self.direction(free, force, ridge), None
+        if free.size > _EIGEN:
             return None, None
         self.work += 10.0 * free.size**3
         return newton_direction(self._gram[np.ix_(free, free)] + np.diag(ridge[free]), force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.designs import held_curvature
+from sparseopt.designs import CenteredDense, Dense, held_curvature
 from sparseopt.kernels.columns import pull_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.solvers.working.newton import conjugate_gradients
@@ -12,6 +12,12 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, Work
 
 # Conjugate gradients end at this part of their first residual, or after so many steps.
 _CG_ACCURACY, _CG_STEPS = 1e-3, 50
+
+# What a Gram matrix of sparse columns costs in multiplications of descent: for each of their entries, beside one for each
+# of its row; for an entry of X and a sample in the looks to come; and the share of a product of a factorisation.
+_TURN, _ENTRY, _SAMPLE, _FACTOR = 6.0, 6.0, 24.0, 1.0 / 30.0
+# Entries of columns that take as long as one of G, and the largest set that changes over.
+_PACE, _LARGEST = 12.0, 4096
 
 
 class ResidualModel(WorkingModel):
@@ -64,6 +70,18 @@ class ResidualModel(WorkingModel):
         self._n_entries += (
             X.shape[0] * features.size if ends is None else int(np.sum(ends[features + 1] - ends[features]))
         )
+
+    @property
+    def is_dear(self):
+        """Whether descent has cost what a Gram matrix of the set would have, and looks without the running vector."""
+        X = self._loss.X
+        if isinstance(X, Dense | CenteredDense) or not 0 < self.size <= _LARGEST:
+            return False
+        entries, n = self._n_entries, X.shape[0]
+        price = (_TURN + entries / n) * entries + _FACTOR * self.size**3 + _ENTRY * X.n_entries + _SAMPLE * n
+        # of as many epochs again, those on G would cost this part
+        part = self.size**2 / (_PACE * entries + 1.0)
+        return (1.0 - part) * self.work >= price
 
     def place(self, w, slopes):
         self._w[self.features] = w

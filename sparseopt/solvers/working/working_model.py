@@ -40,6 +40,8 @@ class WorkingModel(ABC):
 
     #: How many times as many features may enter at once as where each costs a row of a Gram matrix.
     eagerness: ClassVar[int] = 1
+    #: Another model of the same set would have cost less.
+    is_dear = False
 
     def __init__(self):
         self.size = 0
