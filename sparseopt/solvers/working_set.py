@@ -52,8 +52,11 @@ _NEAR, _CLOSE = 0.4, 0.75
 _REFINEMENTS = 2
 # Epochs of a sketch under a penalty that is concave.
 _EPOCHS = 30
+# Multiplications for the Gram matrix of all features that take less time than choosing some of them for a search.
+_FEW_PRODUCTS = 6e7
 # Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
 _TALL = 2000
+LEAN=[.4]
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -152,13 +155,17 @@ class WorkingSet(Solver):
         if not np.any(w) and ConcaveSearch.helps(problem.proximal):
             state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
-        single = self.single_precision and is_worth_a_sketch(X) and not self._takes_all(problem, state)
+        # with few features there is nothing to sketch
+        single = self.single_precision and is_worth_a_sketch(X) and problem.n_features > self.fewest
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
     def _takes_all(self, problem, state):
         """Whether all features enter at once: there is nothing to choose, and nothing to sketch."""
-        return problem.n_features <= self.fewest and (problem.proximal.is_convex or state.search is not None)
+        n, p = problem.loss.X.shape
+        if state.search is None:
+            return p <= self.fewest and problem.proximal.is_convex
+        return p <= self.fewest or n * p * p <= _FEW_PRODUCTS
 
     def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
@@ -174,8 +181,10 @@ class WorkingSet(Solver):
         if isinstance(state.model, ResidualModel):
             state.search = state.minima = None
         if self._takes_all(problem, state):
-            state.strength = 1.0
             self.extend(state, np.arange(w.size))
+            if state.search is not None:
+                scale = float(np.abs(state.slopes).max(initial=0.0))
+                state.minima = state.search.minima(state.model, scale, first_strength(problem.proximal, w, state.slopes))
             return
         state.strength = first_strength(problem.proximal, w, state.slopes)
         self.extend(state, np.flatnonzero(w))
@@ -251,7 +260,8 @@ class WorkingSet(Solver):
                 stronger = strengthened(full, before)
                 missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
                 outside = np.where(state.is_in, 0.0, missing)
-            count = model.eagerness * max(self.fewest, int(self.growth * support))
+            few = self.fewest if state.search is None and not state.searches else int(LEAN[0]*self.fewest)
+            count = model.eagerness * max(few, int(self.growth * support))
             new = entering_features(state.is_in, state.slopes, outside, count)
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self._start(problem, state, single=False, has_gram=False)
@@ -310,7 +320,8 @@ class WorkingSet(Solver):
         else:
             state.minima = None
             state.searches += 1
-            if state.searches == _SEARCHES or not state.search.has_found:
+            # with all features in the set, none can enter for another search
+            if state.searches == _SEARCHES or not state.search.has_found or model.size == state.w.size:
                 state.search = None
             self._prune(state, _CLOSE)
             state.w[:] = 0.0
@@ -322,6 +333,8 @@ class WorkingSet(Solver):
     def _prune(self, state, part):
         """Leave features out that are far from taking part: whose slope is less than a part of the largest."""
         model = state.model
+        if model.size == state.w.size:
+            return
         keep = (model.w != 0.0) | (np.abs(model.slope) >= part * np.max(np.abs(model.slope), initial=0.0))
         state.is_in[model.features[~keep]] = False
         state.columns.restrict(keep)
@@ -352,6 +365,10 @@ class WorkingSet(Solver):
         if isinstance(model, ResidualModel) and state.strength > 1.0 and problem.loss.dtype == np.float64:
             # nobody asks yet what this point proves, and what the model carries along is rounded little
             state.slopes, state.slope = model.pull(), None
+            return
+        is_known = model.size == state.w.size and not is_exact and state.columns is not None
+        if is_known:
+            state.slopes[model.features], state.slope = model.slope, None
             return
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:

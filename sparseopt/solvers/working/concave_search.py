@@ -8,6 +8,8 @@ minimum, which is kept where it is lower.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from sparseopt.penalties import concavity, straightened, strengthened
@@ -16,12 +18,14 @@ from sparseopt.penalties import concavity, straightened, strengthened
 # more by a factor each time.
 _FIRST, _STEP = 1.0 / 12.0, 4.0
 # Shakes: strengths and parts of the curvature on the way, the first two to more features, the last to fewer.
-_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)), ((2.0, 1.0 / 6.0),))
+_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)), ((2.0, 1.0 / 6.0), (2.0, 1.0 / 6.0)))
 _MOST_SHAKES = 8
 # Epochs on the way and at its end at most; last moves there, as a part of the slope.
 _EPOCHS, _LAST_EPOCHS, _ROUGH, _FINE = 50, 100, 0.05, 0.01
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-7
+KK=[10,100,5]
+SHK=[1]
 
 
 class ConcaveSearch:
@@ -57,37 +61,60 @@ class ConcaveSearch:
         penalty = straightened(self.penalty, self._share / share) if share < self._share else self.penalty
         return penalty if strength == 1.0 else strengthened(penalty, strength)
 
-    def minima(self, model, scale):
-        """Descend to one minimum of the model after another, to end at the lowest; each piece of work is a step of this generator."""
+    def minima(self, model, scale, strength=1.0):
+        """Descend to one minimum of the model after another, to end at the lowest; each piece of work is a step of this generator.
+
+        The first is led to by less of the concavity, at strengths that come down from the given one; `scale` is that of slopes.
+        """
         self.has_found = False
+        scale /= strength
+        rough, fine = _ROUGH * scale, _FINE * scale
+        while strength > 1.0:
+            strength = max(1.0, 0.4 * strength)
+            model.sweep(self.relative(self.share, strength), rough, 30)
+            yield
+        self.share = self._share
         if self._share <= _FIRST:
             return
-        yield from self._descend(model, (), scale)
-        lowest, kept = model.height(self.penalty), model.kept()
-        model.restore(model.origin())
-        yield from self._descend(model, (), scale)
-        if np.array_equal(np.sign(model.w), np.sign(kept[0])):
-            # two ways lead to one minimum: there will hardly be another
-            return
-        way, tried = 0, 0
-        for _ in range(_MOST_SHAKES):
-            found = model.height(self.penalty)
-            if found < lowest - _FALL * abs(lowest):
-                lowest, kept, tried, self.has_found = found, model.kept(), 0, True
-            else:
-                model.restore(kept)
-                way = (way + 1) % len(_SHAKES)
-            if tried == len(_SHAKES):
-                break
-            yield from self._descend(model, _SHAKES[way], scale)
-            tried += 1
-        else:
-            if model.height(self.penalty) > lowest:
-                model.restore(kept)
-
-    def _descend(self, model, ways, scale):
-        for strength, share in ways:
-            model.sweep(self.relative(share, strength), _ROUGH * scale, _EPOCHS)
-            yield
-        model.sweep(self.penalty, _FINE * scale, _LAST_EPOCHS)
+        model.sweep(self.penalty, fine, _LAST_EPOCHS)
         yield
+        lowest, kept = model.height(self.penalty), model.kept()
+        signs = np.sign(model.w)
+        model.restore(model.origin())
+        model.sweep(self.penalty, fine, _LAST_EPOCHS)
+        yield
+        # where two ways lead to one minimum there will hardly be another
+        shakes = 0 if np.array_equal(np.sign(model.w), signs) else _MOST_SHAKES
+        found = model.height(self.penalty)
+        if found < lowest - _FALL * abs(lowest):
+            lowest, kept, self.has_found = found, model.kept(), True
+        else:
+            model.restore(kept)
+        way, tried = 1, 0
+        while shakes and tried < SHK[0]:
+            bound = lowest - _FALL * abs(lowest)
+            found = model.shake(self._ways[way], self.penalty, kept, bound, _EPOCHS, rough, fine)
+            yield
+            shakes, tried = shakes - 1, tried + 1
+            if found < bound:
+                lowest, tried, self.has_found = found, 0, True
+            else:
+                way = (way + 1) % len(_SHAKES)
+        yield from self._kick(model, rough, fine)
+
+    @functools.cached_property
+    def _ways(self):
+        return [[self.relative(share, strength) for strength, share in way] for way in _SHAKES]
+
+    def _kick(self, model, rough, fine):
+        """Kicks of single features, to lower and lower minima."""
+        place, misses = 0, 0
+        most = max(1, int(1e7 / (3 * KK[2] * model.size * (1 + np.count_nonzero(model.w)))))
+        left = KK[1]
+        while misses < KK[0] and left > 0 and model.size:
+            some = min(most, left)
+            place, last, found = model.kick(self.penalty, place, some, _FALL, KK[2], rough, fine, KK[0] - misses)
+            yield
+            self.has_found |= found > 0
+            misses = last if found else misses + some
+            left -= some
