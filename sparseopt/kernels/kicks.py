@@ -72,12 +72,12 @@ def shake(first, second, penalty, gram, inverse, features, linear, w, slope, kep
 def kick(penalty, gram, inverse, features, linear, w, slope, kept, first, most, fall, epochs, rough, fine, patience):
     """Put coordinates of w to zero one by one, in place, from `first` on; each is held there while the rest settles, then all settle.
 
-    A point is kept where it is lower by a part `fall`. Ends after `most` kicks, or `patience` in a row that have led
-    to none; returns the coordinate that is next, how many kicks have missed since the last lower point, how many have not, and epochs.
+    A point is kept where it is lower by a part `fall`. Ends after `most` kicks, or `patience` in a row that have led to
+    none; returns the coordinate that is next, the number of kicks, that of the last in a row that have missed, and epochs.
     """
     lowest = height_at(penalty, features, linear, w, slope)
     keep(kept, w, slope)
-    misses, found, total, kicks, place, idle = 0, 0, 0, 0, first, 0
+    place, kicks, misses, total, idle = first, 0, 0, 0, 0
     while kicks < most and misses < patience and idle < w.size:
         j = U(place)
         place = place + 1 if place + 1 < w.size else 0
@@ -94,9 +94,9 @@ def kick(penalty, gram, inverse, features, linear, w, slope, kept, first, most, 
         reached = height_at(penalty, features, linear, w, slope)
         kicks += 1
         if reached < lowest - fall * abs(lowest):
-            lowest, misses, found, idle = reached, 0, found + 1, 0
+            lowest, misses, idle = reached, 0, 0
             keep(kept, w, slope)
         else:
             misses += 1
             restore(kept, w, slope)
-    return place, misses, found, total
+    return place, kicks, misses, total

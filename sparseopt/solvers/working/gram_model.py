@@ -164,13 +164,13 @@ class GramModel(WorkingModel):
         return reached
 
     def kick(self, penalty, first, most, fall, epochs, rough, fine, patience):
-        """Kicks of coordinates to lower minima: which is next, how many have missed since the last lower one, how many have not."""
-        place, misses, found, epochs = kick(
+        """Kicks of coordinates to lower minima; which is next, how many there were, and how many have missed since the last that has not."""
+        place, kicks, misses, epochs = kick(
             penalty, self._gram, self._steps(), self.features, self.linear, self.w, self.slope, self.kept(),
             first, most, fall, epochs, rough, fine, patience,
         )  # fmt: skip
         self._count(epochs)
-        return place, misses, found
+        return place, kicks, misses
 
     def _steps(self):
         """Inverses of the diagonal, which is positive."""
