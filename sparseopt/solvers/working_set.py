@@ -108,7 +108,8 @@ class WorkingSet(Solver):
     the violations that are left.
 
     A penalty that is concave away from zero has many minima. Once the set is known, the one that was found is shaken:
-    the model is minimised from zero, with less concavity and with other strengths, and the lowest minimum is kept.
+    the model is minimised from zero, with less concavity, with other strengths and without single features, and the lowest
+    minimum is kept.
 
     Parameters
     ----------
