@@ -32,14 +32,19 @@ def sweep(penalty, gram, features, w, slope):
     return largest, changes
 
 
-@kernel
-def height(penalty, features, linear, w, slope):
+def height_at(penalty, features, linear, w, slope):
     """Objective of the model at w."""
     total = 0.0
     for j in range(w.size):
         if w[j] != 0.0:
             total += penalty.value_at(features[j], w[j]) + 0.5 * (slope[j] + linear[j]) * w[j]
     return total
+
+
+@kernel
+def height(penalty, features, linear, w, slope):
+    """Objective of the model at w."""
+    return height_at(penalty, features, linear, w, slope)
 
 
 @kernel

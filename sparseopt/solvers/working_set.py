@@ -27,6 +27,7 @@ from sparseopt.solvers.working.working_plan import (
     entering_features,
     first_strength,
     inseparable,
+    is_tall,
 )
 
 # Part of the strength of the penalty to which a model is solved, while it is still a sketch.
@@ -51,10 +52,12 @@ _SEARCHES = 2
 _NEAR, _CLOSE = 0.4, 0.75
 # Minimisations again from exact slopes of the set, before a look at all of X.
 _REFINEMENTS = 2
-# Epochs of a sketch under a penalty that is concave.
-_EPOCHS = 30
-# Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
-_TALL = 2000
+# Epochs of a sketch under a penalty that is concave, at most: a first minimum that is only begun leads to a higher one.
+_EPOCHS = 100
+# Multiplications for a Gram matrix of all features that take less time than choosing some of them for a search.
+_PRODUCTS = 6e7
+# Part of the usual number of features that enter at once where minima are searched for afterwards.
+_LEAN = 0.4
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -107,7 +110,8 @@ class WorkingSet(Solver):
     penalty until that has cost as much as the matrix would.
 
     A penalty that is concave away from zero has many minima. Once the set is known, the one that was found is shaken:
-    the model is minimised from zero, with less concavity and with other strengths, and the lowest minimum is kept.
+    the model is minimised from zero, with less concavity, with other strengths and without single features, and the lowest
+    minimum is kept.
 
     Parameters
     ----------
@@ -122,7 +126,7 @@ class WorkingSet(Solver):
         not zero, and for a sparse X that has no Gram matrix. Going slowly finds better minima.
     fewest : int, default 100
         Features that may enter at once, however small the support; five times as many where they cost no
-        rows of a Gram matrix.
+        rows of a Gram matrix, two fifths where minima are searched for.
     growth : float, default 0.6
         The same, as a part of the support.
 
@@ -154,13 +158,18 @@ class WorkingSet(Solver):
         if not np.any(w) and ConcaveSearch.helps(problem.proximal):
             state.search = ConcaveSearch(problem.proximal, np.asarray(problem.loss.curvatures(), dtype=np.float64))
         X = problem.loss.X
-        single = self.single_precision and is_worth_a_sketch(X) and not self._takes_all(problem, state)
+        single = self.single_precision and is_worth_a_sketch(X)
+        # where few features are taken at once, there is nothing to sketch
+        single = single and not (w.size <= self.fewest and self._takes_all(problem, state))
         self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
     def _takes_all(self, problem, state):
-        """Whether all features enter at once: there is nothing to choose, and nothing to sketch."""
-        return problem.n_features <= self.fewest and (problem.proximal.is_convex or state.search is not None)
+        """Whether all features enter at once: there is nothing to choose."""
+        n, p = problem.loss.X.shape
+        if state.search is not None and n * p * p <= _PRODUCTS:
+            return True
+        return p <= self.fewest and (problem.proximal.is_convex or state.search is not None)
 
     def _start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
@@ -180,6 +189,10 @@ class WorkingSet(Solver):
         if self._takes_all(problem, state):
             state.strength = 1.0
             self.extend(state, np.arange(w.size))
+            if state.search is not None:
+                scale = float(np.abs(state.slopes).max(initial=0.0))
+                first = first_strength(problem.proximal, w, state.slopes)
+                state.minima = state.search.descent(state.model, scale / first, first)
             return
         state.strength = first_strength(problem.proximal, w, state.slopes)
         self.extend(state, np.flatnonzero(w))
@@ -241,7 +254,7 @@ class WorkingSet(Solver):
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
         is_ahead = isinstance(model, GramModel) and (
-            problem.proximal.is_convex or (search is not None and _is_tall(loss.X))
+            problem.proximal.is_convex or (search is not None and is_tall(loss.X))
         )
         if is_ahead and state.is_new:
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
@@ -258,8 +271,7 @@ class WorkingSet(Solver):
                 stronger = strengthened(full, before)
                 missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
                 outside = np.where(state.is_in, 0.0, missing)
-            count = model.eagerness * max(self.fewest, int(self.growth * support))
-            new = entering_features(state.is_in, state.slopes, outside, count)
+            new = entering_features(state.is_in, state.slopes, outside, self._most(state, support))
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self._start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
@@ -272,7 +284,7 @@ class WorkingSet(Solver):
         scale = float(np.abs(state.slopes).max(initial=0.0))
         goal = _ROUGH * (scale if state.sketches else min(float(violations.max(initial=0.0)), scale))
         if is_nearly_known and state.search is not None:
-            is_nearly_known, goal, state.minima = False, _ROUGH * scale, state.search.minima(model, scale)
+            is_nearly_known, goal = self._begin_search(state, new, scale), _ROUGH * scale
         if is_nearly_known:
             fine = _FINEST if model.spare_epochs >= _MANY else _FINE
             goal = max(min(goal, fine * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
@@ -283,6 +295,19 @@ class WorkingSet(Solver):
             local = form.restrict(model.features)
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
+
+    def _begin_search(self, state, new, scale):
+        """Look for minima next; or, if nothing is new for another search, go on without, which is then true."""
+        if state.searches and new.size == 0:
+            state.search = None
+            return True
+        state.minima = state.search.minima(state.model, scale)
+        return False
+
+    def _most(self, state, support):
+        """Features that may enter at once."""
+        share = _LEAN if state.search is not None or state.searches else 1.0
+        return state.model.eagerness * max(1, int(share * self.fewest), int(self.growth * support))
 
     def _is_rough(self, state):
         """Whether the model is in float32, and exact slopes of its set are cheaper than a look at all of X."""
@@ -317,7 +342,8 @@ class WorkingSet(Solver):
         else:
             state.minima = None
             state.searches += 1
-            if state.searches == _SEARCHES or not state.search.has_found:
+            # where the set is complete, none can enter for another search
+            if state.searches == _SEARCHES or not state.search.has_found or model.size == state.w.size:
                 state.search = None
             self._prune(state, _CLOSE)
             state.w[:] = 0.0
@@ -329,6 +355,8 @@ class WorkingSet(Solver):
     def _prune(self, state, part):
         """Leave features out that are far from taking part: whose slope is less than a part of the largest."""
         model = state.model
+        if model.size == state.w.size:
+            return
         keep = (model.w != 0.0) | (np.abs(model.slope) >= part * np.max(np.abs(model.slope), initial=0.0))
         state.is_in[model.features[~keep]] = False
         state.columns.restrict(keep)
@@ -360,6 +388,10 @@ class WorkingSet(Solver):
             # nobody asks yet what this point proves, and what the model carries along is rounded little
             state.slopes, state.slope = model.pull(), None
             return
+        if model.size == state.w.size and not (is_exact or problem.proximal.is_convex or state.columns is None):
+            # the model has them
+            state.slopes[model.features], state.slope = model.slope, None
+            return
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
             state.slopes = state.slope = np.array(problem.loss.gradient(state.w), dtype=np.float64)
@@ -384,9 +416,3 @@ class WorkingSet(Solver):
         state.w, state.residual, state.slope = done.w, done.residual, None
         state.iterations += 1
         return state
-
-
-def _is_tall(design):
-    """Whether rows of a Gram matrix cost more than looks, and minima are few enough to be found on a set without spare features."""
-    n, p = design.shape
-    return n >= max(p, _TALL)

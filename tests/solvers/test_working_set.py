@@ -18,9 +18,9 @@ from sparseopt.inputs import as_design
 from sparseopt.kernels import gram as gram_kernels
 from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
-from sparseopt.penalties import concavity, straightened
+from sparseopt.penalties import concavity, straightened, strengthened
 from sparseopt.solvers import working_set
-from sparseopt.solvers.working.concave_search import ConcaveSearch
+from sparseopt.solvers.working import working_plan
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.support_system import SupportSystem
@@ -381,7 +381,7 @@ def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypat
 
     monkeypatch.setattr(WorkingColumns, "extend", counted)
     for samples in (2000, 10**9):
-        monkeypatch.setattr(working_set, "_TALL", samples)
+        monkeypatch.setattr(working_plan, "_TALL", samples)
         counts.append(0)
         solution = so.solve(problem, so.WorkingSet(fewest=30), tol=1e-7)
         assert solution.status is so.Status.CONVERGED
@@ -392,15 +392,14 @@ def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypat
 
 def test_no_minimum_is_shaken_twice_in_the_same_way(monkeypatch):
     """From the same point the same way leads to the same end."""
-    shaken = []
-    plain = ConcaveSearch._descend
+    shaken, shake = [], GramModel.shake
 
-    def descend(self, model, ways, scale):
-        if ways:
-            shaken.append((model.w.tobytes(), ways))
-        yield from plain(self, model, ways, scale)
+    def noted(model, ways, penalty, *rest):
+        shaken.append((model.w.tobytes(), repr(ways)))
+        return shake(model, ways, penalty, *rest)
 
-    monkeypatch.setattr(ConcaveSearch, "_descend", descend)
+    monkeypatch.setattr(GramModel, "shake", noted)
+    monkeypatch.setattr(working_set, "_PRODUCTS", 0.0)
     random = np.random.default_rng(0)
     wide = random.standard_normal((200, 500))
     target = wide[:, :50] @ np.ones(50) + 3.0 * random.standard_normal(200)
@@ -408,6 +407,64 @@ def test_no_minimum_is_shaken_twice_in_the_same_way(monkeypatch):
     so.solve(so.Problem(loss, so.MCP(so.alpha_max(loss) / 20)), so.WorkingSet(), tol=1e-6)
     assert len(shaken) > 3
     assert len(set(shaken)) == len(shaken)
+
+
+def model_of(loss, dtype=np.float64):
+    """A model with all features of a dense loss, at zero."""
+    X = loss.X.to_array()
+    model = GramModel(dtype)
+    gram = (X.T @ X / len(X)).astype(dtype)
+    model.extend(np.arange(X.shape[1]), gram, np.zeros(X.shape[1]), np.array(loss.gradient(np.zeros(X.shape[1]))))
+    return model
+
+
+@pytest.mark.parametrize("penalty", [so.MCP(0.1), so.SCAD(0.1), so.LogSum(0.02, 0.3)], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kicks_and_shakes_end_no_higher_and_carry_the_slope_along(penalty, dtype):
+    model = model_of(recovery_problem(2, penalty).loss, dtype)
+    model.sweep(penalty, 1e-3, 100)
+    linear, height = model.linear.copy(), model.height(penalty)
+    place, kicks, misses = model.kick(penalty, 0, 30, 1e-7, 5, 1e-2, 1e-3, 10)
+    assert 0 <= misses <= kicks <= 30
+    assert 0 <= place < model.size
+    kicked = model.height(penalty)
+    assert kicked <= height
+    assert misses == kicks or kicked < height
+    kept = model.kept()
+    reached = model.shake([penalty, strengthened(penalty, 0.5)], penalty, kept, kicked, 50, 1e-2, 1e-3)
+    assert model.height(penalty) == pytest.approx(min(reached, kicked))
+    assert np.array_equal(kept, model.kept())
+    exact = linear + model._gram[: model.size, : model.size].astype(np.float64) @ model.w
+    assert np.allclose(model.slope, exact, atol=1e-12)
+
+
+def test_kicks_of_nothing_end_at_once():
+    model = model_of(recovery_problem(2, so.MCP(0.1)).loss)
+    assert model.kick(so.MCP(0.1), 3, 30, 1e-7, 5, 1e-2, 1e-3, 10)[1:] == (0, 0)
+
+
+def test_kicks_lead_out_of_a_minimum_that_single_coordinates_cannot_leave():
+    """Two features explain together what a third explains in part: descent that has begun with the third stays with it."""
+    random = np.random.default_rng(0)
+    X = np.linalg.qr(random.standard_normal((40, 3)))[0] * np.sqrt(40)
+    X[:, 2] = (X[:, 0] + X[:, 1]) / np.sqrt(2)
+    X[:, 2] += 0.4 * random.standard_normal(40)
+    loss, penalty = so.LeastSquares(X, 2.0 * (X[:, 0] + X[:, 1])), so.MCP(0.6, 1.5)
+    model = model_of(loss)
+    model.restore(np.stack([w := np.array([0.0, 0.0, 2.5]), model.linear + model._gram[:3, :3] @ w]))
+    model.sweep(penalty, 1e-9, 1000)
+    assert np.array_equal(np.flatnonzero(model.w), [2])
+    height = model.height(penalty)
+    model.kick(penalty, 0, 30, 1e-7, 5, 1e-3, 1e-9, 10)
+    assert model.height(penalty) < height
+
+
+def test_few_features_are_all_taken_at_once_where_minima_are_searched_for():
+    """Nothing has to be chosen then, and the first look at X and the last are all there are."""
+    problem = recovery_problem(3, so.MCP(0.15))
+    state = so.WorkingSet(fewest=5).init(problem, np.zeros(problem.n_features))
+    assert state.model.size == problem.n_features
+    assert state.minima is not None
 
 
 @pytest.mark.parametrize("is_centred", [False, True])

@@ -3,7 +3,8 @@
 Such a penalty has many local minima. With less of its concavity it has few, near the good ones of the full penalty
 (Mazumder, Friedman and Hastie, 2011): so the concavity comes up little by little, from minimum to minimum. Then the
 minimum is shaken: less of the concavity and less strength let features in again, and the way back leads to another
-minimum, which is kept where it is lower.
+minimum, which is kept where it is lower. At last single features are kicked out of it: each is held at zero while
+the others take its place, and may then come back.
 """
 
 from __future__ import annotations
@@ -15,11 +16,20 @@ from sparseopt.penalties import concavity, straightened, strengthened
 # Parts of the curvature of the loss that the concavity takes off: while the strength comes down, and from then on
 # more by a factor each time.
 _FIRST, _STEP = 1.0 / 12.0, 4.0
-# Shakes: strengths and parts of the curvature on the way, the first two to more features, the last to fewer.
-_SHAKES = (((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)), ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)), ((2.0, 1.0 / 6.0),))
+# Shakes: strengths and parts of the curvature on the way, the first two to more features, the last to fewer; the kernel
+# takes two of each.
+_SHAKES = (
+    ((0.7, 1.0 / 12.0), (0.85, 1.0 / 6.0)),
+    ((0.5, 1.0 / 12.0), (0.7, 1.0 / 6.0)),
+    ((2.0, 1.0 / 6.0), (2.0, 1.0 / 6.0)),
+)
 _MOST_SHAKES = 8
 # Epochs on the way and at its end at most; last moves there, as a part of the slope.
 _EPOCHS, _LAST_EPOCHS, _ROUGH, _FINE = 50, 100, 0.05, 0.01
+# And on the way to the first minimum of a model that has all features; factor of the strength there.
+_DOWN, _SHRINK = 100, 0.4
+# Kicks that may miss in a row, and all; epochs for which a feature is held at zero, and multiplications of one call.
+_MISSES, _MOST_KICKS, _HOLD, _AT_ONCE = 10, 100, 5, 1e7
 # A fall of the objective, as a part of it, that counts.
 _FALL = 1e-7
 
@@ -57,37 +67,65 @@ class ConcaveSearch:
         penalty = straightened(self.penalty, self._share / share) if share < self._share else self.penalty
         return penalty if strength == 1.0 else strengthened(penalty, strength)
 
+    def descent(self, model, scale, strength):
+        """Come down from a strength, and to the full concavity, on a model that has all features, and then to `minima`."""
+        while strength > 1.0:
+            strength = max(1.0, _SHRINK * strength)
+            model.sweep(self.relative(self.share, strength), _ROUGH * scale, _DOWN)
+            yield
+        while not self.is_bent:
+            self.bend()
+            model.sweep(self.relative(self.share), _ROUGH * scale, _DOWN)
+            yield
+        yield from self.minima(model, scale)
+
     def minima(self, model, scale):
         """Descend to one minimum of the model after another, to end at the lowest; each piece of work is a step of this generator."""
         self.has_found = False
         if self._share <= _FIRST:
             return
-        yield from self._descend(model, (), scale)
+        tolerances = _ROUGH * scale, _FINE * scale
+        model.sweep(self.penalty, tolerances[1], _LAST_EPOCHS)
+        yield
         lowest, kept = model.height(self.penalty), model.kept()
         model.restore(model.origin())
-        yield from self._descend(model, (), scale)
-        if np.array_equal(np.sign(model.w), np.sign(kept[0])):
-            # two ways lead to one minimum: there will hardly be another
-            return
-        way, tried = 0, 0
-        for _ in range(_MOST_SHAKES):
-            found = model.height(self.penalty)
-            if found < lowest - _FALL * abs(lowest):
-                lowest, kept, tried, self.has_found = found, model.kept(), 0, True
-            else:
-                model.restore(kept)
-                way = (way + 1) % len(_SHAKES)
-            if tried == len(_SHAKES):
-                break
-            yield from self._descend(model, _SHAKES[way], scale)
-            tried += 1
-        else:
-            if model.height(self.penalty) > lowest:
-                model.restore(kept)
-
-    def _descend(self, model, ways, scale):
-        for strength, share in ways:
-            model.sweep(self.relative(share, strength), _ROUGH * scale, _EPOCHS)
-            yield
-        model.sweep(self.penalty, _FINE * scale, _LAST_EPOCHS)
+        model.sweep(self.penalty, tolerances[1], _LAST_EPOCHS)
         yield
+        # where two ways lead to one minimum, shakes will hardly lead to another
+        is_alone = np.array_equal(np.sign(model.w), np.sign(kept[0]))
+        found = model.height(self.penalty)
+        if found < lowest - _FALL * abs(lowest):
+            lowest, kept, self.has_found = found, model.kept(), True
+        else:
+            model.restore(kept)
+        if not is_alone:
+            yield from self._shake(model, lowest, kept, tolerances)
+        yield from self._kick(model, tolerances)
+
+    def _shake(self, model, lowest, kept, tolerances):
+        """Shakes to lower and lower minima, until each of them has failed in a row."""
+        ways = [[self.relative(share, strength) for strength, share in way] for way in _SHAKES]
+        # the way from zero was much like the first
+        way, failed = 1, 0
+        for _ in range(_MOST_SHAKES):
+            bound = lowest - _FALL * abs(lowest)
+            found = model.shake(ways[way], self.penalty, kept, bound, _EPOCHS, *tolerances)
+            yield
+            if found < bound:
+                lowest, failed, self.has_found = found, 0, True
+                continue
+            way, failed = (way + 1) % len(ways), failed + 1
+            if failed == len(ways):
+                return
+
+    def _kick(self, model, tolerances):
+        """Kicks of one feature after another, to lower and lower minima."""
+        at_once = 1 + int(_AT_ONCE / (3 * _HOLD * (model.size + 1) * (np.count_nonzero(model.w) + 1)))
+        place, misses, left = 0, 0, _MOST_KICKS
+        while misses < _MISSES and left > 0:
+            most = min(at_once, left)
+            place, kicks, last = model.kick(self.penalty, place, most, _FALL, _HOLD, *tolerances, _MISSES - misses)
+            yield
+            self.has_found |= last < kicks
+            misses = last if last < kicks else misses + last
+            left = left - kicks if kicks == most else 0

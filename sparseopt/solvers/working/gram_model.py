@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.kernels.gram import descend_gram, gather, height, image_into
+from sparseopt.kernels.kicks import kick, settle_gram, shake
 from sparseopt.solvers.working.newton import newton_direction
 from sparseopt.solvers.working.support_system import SupportSystem
 from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVERHEAD, WorkingModel
@@ -154,14 +155,34 @@ class GramModel(WorkingModel):
 
     def sweep(self, penalty, tol, epochs):
         """Epochs as they are, until no move reaches `tol`."""
-        k = self.size
-        epochs = max(1, int(min(epochs, BUDGET / (3 * k * k + 1))))
-        last = np.empty((2, 1, k))
-        _, epochs = descend_gram(
-            penalty, self._gram, self.features, self.w, self.slope, last[0], last[1], epochs, tol, epochs
-        )
+        epochs = max(1, int(min(epochs, BUDGET / (3 * self.size**2 + 1))))
+        self._count(settle_gram(penalty, self._gram, self._steps(), self.features, self.w, self.slope, epochs, tol))
+
+    def shake(self, ways, penalty, kept, lowest, epochs, rough, fine):
+        """Settle under two penalties and then `penalty`; the height that was reached, and what is not lower than `lowest` undone."""
+        reached, epochs = shake(
+            *ways, penalty, self._gram, self._steps(), self.features, self.linear, self.w, self.slope,
+            kept, lowest, epochs, rough, fine,
+        )  # fmt: skip
+        self._count(epochs)
+        return reached
+
+    def kick(self, penalty, first, most, fall, epochs, rough, fine, patience):
+        """Kicks of coordinates to lower minima; which is next, how many there were, and how many have missed since the last that has not."""
+        place, kicks, misses, epochs = kick(
+            penalty, self._gram, self._steps(), self.features, self.linear, self.w, self.slope, self.kept(),
+            first, most, fall, epochs, rough, fine, patience,
+        )  # fmt: skip
+        self._count(epochs)
+        return place, kicks, misses
+
+    def _steps(self):
+        """Inverses of the diagonal, which is positive."""
+        return 1.0 / self._gram.reshape(-1)[:: len(self._gram) + 1][: self.size].astype(np.float64)
+
+    def _count(self, epochs):
         self.epochs += epochs
-        self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
+        self.work += epochs * self.size * (1.0 + np.count_nonzero(self.w))
 
     def _extrapolate(self, penalty, points, slopes):
         """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).

@@ -13,6 +13,8 @@ from sparseopt.penalties import Penalty, straightened, strengthened
 
 # Step of a prox that brings a point into the domain of the penalty and moves nothing else.
 _TINY_STEP = 1e-30
+# Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
+_TALL = 2000
 
 
 def check_options(solver):
@@ -29,6 +31,12 @@ def inseparable(problem):
     if isinstance(problem.proximal, Penalty):
         return None
     return "it chooses one coordinate at a time, and the penalty or the constraint ties coordinates together (only a Box under a convex penalty does not)"
+
+
+def is_tall(design):
+    """Whether rows of a Gram matrix cost more than looks, and minima are few enough to be found on a set without spare features."""
+    n, p = design.shape
+    return n >= max(p, _TALL)
 
 
 def enter_domain(penalty, w):
