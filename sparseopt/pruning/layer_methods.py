@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.pruning import supports
-from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
+from sparseopt.pruning.alternating import (
+    alternating_directions,
+    complement_gradients,
+    conjugate_gradients,
+    dense_weights,
+    scale_of,
+)
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
@@ -118,7 +124,8 @@ class LayerMethod(Method):
         """Least squares weights on the support: exact where supports are small, else conjugate gradients."""
         if supports.cost(support) <= EXACT * support.size * len(gram):
             return supports.refit(gram, cross, support, self._workers)
-        return conjugate_gradients(gram, cross, dense, support, start)
+        by_gradients = complement_gradients if 2 * support.sum() >= support.size else conjugate_gradients
+        return by_gradients(gram, cross, dense, support, start)
 
 
 @dataclass(frozen=True, kw_only=True)
