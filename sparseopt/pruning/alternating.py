@@ -20,11 +20,14 @@ import scipy
 
 from sparseopt.kernels.alternating import BUCKETS, OTHERS, advance, changes, conjugate_step, cut, mirror, reflect
 
-# Steps between two values of rho: an inverse costs as much as two of them.
-EVERY = 5
+# Steps between two values of rho: an inverse costs as much as two of them. Fewer do where so many times the changes
+# of a support at rest are left.
+EVERY, FEWER, NEARLY = 5, 3, 5
+# Weights that are sorted to find the threshold, rather than counted, which is right to some thousandths of them.
+FEW = 1 << 14
 
 
-def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01, iterations=300) -> np.ndarray:
+def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01, iterations=300) -> np.ndarray:
     """Weights before the small ones are dropped: the support is where they, times `scale_of(gram)`, are largest.
 
     Parameters
@@ -34,7 +37,7 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01
     dense : array of shape (outputs, inputs)
         Least squares weights on all inputs.
     kept : int
-        Weights of the layer to keep.
+        Weights of the layer to keep, at least one.
     rho : float
         Penalty to begin with, relative to the diagonal of the Gram. Lowered until the support moves: one that
         never moves is that of the largest weights.
@@ -53,28 +56,35 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01
     counts = np.bincount((bits.ravel() & 0x7FFFFFFF) >> OTHERS, minlength=BUCKETS)
 
     def threshold():
+        if moved.size <= FEW:
+            return np.partition(np.abs(moved), moved.size - kept, axis=None)[moved.size - kept]
         return np.int32(cut(counts, kept)).view(np.float32)
 
     limit, has_moved = threshold(), False
     changes(moved, limit, support)
     inverse = shifted_inverse(scaled, rho)
     # The first dual is zero.
-    factor = np.float32(0)
+    factor, following = np.float32(0), EVERY
     for iteration in range(1, iterations + 1):
         reflect(moved, dense, limit, factor, reflected)
         np.matmul(reflected, inverse, out=product)
         advance(moved, dense, product, np.float32(rho), limit, factor, bits, counts)
         limit, factor = threshold(), np.float32(1)
-        if iteration % EVERY:
+        if iteration < following:
             continue
-        is_at_rest = changes(moved, limit, support) <= rest * kept
+        changed = changes(moved, limit, support)
+        is_at_rest = changed <= rest * kept
         if is_at_rest and has_moved:
             break
         has_moved = has_moved or not is_at_rest
+        following += FEWER if has_moved and changed <= NEARLY * rest * kept else EVERY
         before, rho = rho, rho * growth**EVERY if has_moved else rho / 5
         # The dual is scaled by rho.
         factor = np.float32(before / rho)
         inverse = shifted_inverse(scaled, rho)
+    if rho > 1:
+        # The dual is the slope of the loss over rho, and a weight of its size is what the slope offers.
+        moved[np.abs(moved) < limit] *= np.float32(rho)
     return moved / scale.astype(np.float32)
 
 
@@ -116,7 +126,7 @@ def inverse_of(square) -> np.ndarray | None:
     return inverse
 
 
-def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-5) -> np.ndarray:
+def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-4) -> np.ndarray:
     """Least squares weights of all outputs at once, each on its support, in single precision.
 
     Every output takes steps of its own, preconditioned by the diagonal (Hestenes and Stiefel, 1952).
@@ -139,7 +149,7 @@ def conjugate_gradients(gram, cross, dense, support, start, iterations=50, toler
     return found
 
 
-def complement_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-5) -> np.ndarray:
+def complement_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-4) -> np.ndarray:
     """The same by the weights that are to be zero, T, which is the shorter way where they are not the most.
 
     With C the inverse of the Gram and w the dense weights, the loss that T costs is the largest x'w - x'C x / 2 over x
