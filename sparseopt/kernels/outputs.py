@@ -37,12 +37,34 @@ def invert(A, pending, m):
         for t in range(count, TOGETHER):
             for i in range(m):
                 pending[t, i] = 0.0
-        subtract(A, pending, m)
+        subtract(A, pending, 0, m)
 
 
-def subtract(A, pending, m):
-    """Subtract the outer products of the four rows of `pending` from the upper triangle, two rows at a time."""
-    for i in range(0, m - 1, 2):
+def factorise(A, pending, m):
+    """Make the upper triangle of A[:m, :m], positive definite, the factor R of A = R'R (Cholesky), row by row."""
+    for start in range(0, m, TOGETHER):
+        end = min(start + TOGETHER, m)
+        for k in range(start, end):
+            t = k - start
+            for i in range(k, m):
+                pending[t, i] = A[k, i]
+            for s in range(t):
+                factor = pending[s, k]
+                for i in range(k, m):
+                    pending[t, i] -= factor * pending[s, i]
+            scale = 1.0 / math.sqrt(pending[t, k])
+            for i in range(k, m):
+                pending[t, i] *= scale
+                A[k, i] = pending[t, i]
+        subtract(A, pending, end, m)
+
+
+def subtract(A, pending, first, m):
+    """Subtract the outer products of the four rows of `pending` from the upper triangle, two rows at a time.
+
+    Rows and columns before `first` are left alone.
+    """
+    for i in range(first, m - 1, 2):
         a, b, c, d = pending[0, i], pending[1, i], pending[2, i], pending[3, i]
         e, f, g, h = pending[0, i + 1], pending[1, i + 1], pending[2, i + 1], pending[3, i + 1]
         A[i, i] -= a * a + b * b + c * c + d * d
@@ -50,7 +72,7 @@ def subtract(A, pending, m):
             p, q, r, s = pending[0, j], pending[1, j], pending[2, j], pending[3, j]
             A[i, j] -= a * p + b * q + c * r + d * s
             A[i + 1, j] -= e * p + f * q + g * r + h * s
-    if m % 2:
+    if (m - first) % 2:
         a, b, c, d = pending[0, m - 1], pending[1, m - 1], pending[2, m - 1], pending[3, m - 1]
         A[m - 1, m - 1] -= a * a + b * b + c * c + d * d
 
@@ -72,12 +94,31 @@ def fit_output(H, b, features, start, m, A, pending, w):
         w[i] += total - A[i, i] * value
 
 
+def solve_factorised(R, w, m):
+    """Solve R'R w = b in place of b."""
+    for k in range(m):
+        w[k] /= R[k, k]
+        for i in range(k + 1, m):
+            w[i] -= R[k, i] * w[k]
+    for k in range(m - 1, -1, -1):
+        total = w[k]
+        for i in range(k + 1, m):
+            total -= R[k, i] * w[i]
+        w[k] = total / R[k, k]
+
+
 @kernel
 def refit_outputs(H, B, starts, features, A, pending, w, weights, first, last):
     """Write the least squares weights of outputs first to last into `weights`, one entry per feature."""
     for r in range(first, last):
         start, m = starts[r], starts[r + 1] - starts[r]
-        fit_output(H, B[r], features, start, m, A, pending, w)
+        for i in range(m):
+            row = features[start + i]
+            w[i] = B[r, row]
+            for j in range(i, m):
+                A[i, j] = H[row, features[start + j]]
+        factorise(A, pending, m)
+        solve_factorised(A, w, m)
         for i in range(m):
             weights[start + i] = w[i]
 

@@ -18,15 +18,16 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from sparseopt.kernels.alternating import advance, changes, conjugate_step, cut, mirror, reflect
+from sparseopt.kernels.alternating import BUCKETS, OTHERS, advance, changes, conjugate_step, cut, mirror, reflect
 
-# Values of half of the bits of a single precision number: the sizes are counted in two passes.
-HALF = 1 << 16
-# Steps between two values of rho: an inverse costs as much as two of them.
-EVERY = 5
+# Steps between two values of rho: an inverse costs as much as two of them. Fewer do where so many times the changes
+# of a support at rest are left.
+EVERY, FEWER, NEARLY = 5, 3, 5
+# Weights that are sorted to find the threshold, rather than counted, which is right to some thousandths of them.
+FEW = 1 << 14
 
 
-def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01, iterations=300) -> np.ndarray:
+def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01, iterations=300) -> np.ndarray:
     """Weights before the small ones are dropped: the support is where they, times `scale_of(gram)`, are largest.
 
     Parameters
@@ -36,7 +37,7 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01
     dense : array of shape (outputs, inputs)
         Least squares weights on all inputs.
     kept : int
-        Weights of the layer to keep.
+        Weights of the layer to keep, at least one.
     rho : float
         Penalty to begin with, relative to the diagonal of the Gram. Lowered until the support moves: one that
         never moves is that of the largest weights.
@@ -52,31 +53,38 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.08, rest=0.01
     dense = np.ascontiguousarray(dense * scale, np.float32)
     moved, reflected, product = dense.copy(), np.empty_like(dense), np.empty_like(dense)
     bits, support = moved.view(np.int32), np.empty(dense.shape, bool)
-    counts, spare = np.bincount((bits.ravel() & 0x7FFFFFFF) >> 16, minlength=HALF), np.empty(HALF, np.int64)
+    counts = np.bincount((bits.ravel() & 0x7FFFFFFF) >> OTHERS, minlength=BUCKETS)
 
     def threshold():
-        return np.int32(cut(bits, counts, spare, kept)).view(np.float32)
+        if moved.size <= FEW:
+            return np.partition(np.abs(moved), moved.size - kept, axis=None)[moved.size - kept]
+        return np.int32(cut(counts, kept)).view(np.float32)
 
     limit, has_moved = threshold(), False
     changes(moved, limit, support)
     inverse = shifted_inverse(scaled, rho)
     # The first dual is zero.
-    factor = np.float32(0)
+    factor, following = np.float32(0), EVERY
     for iteration in range(1, iterations + 1):
         reflect(moved, dense, limit, factor, reflected)
         np.matmul(reflected, inverse, out=product)
         advance(moved, dense, product, np.float32(rho), limit, factor, bits, counts)
         limit, factor = threshold(), np.float32(1)
-        if iteration % EVERY:
+        if iteration < following:
             continue
-        is_at_rest = changes(moved, limit, support) <= rest * kept
+        changed = changes(moved, limit, support)
+        is_at_rest = changed <= rest * kept
         if is_at_rest and has_moved:
             break
         has_moved = has_moved or not is_at_rest
+        following += FEWER if has_moved and changed <= NEARLY * rest * kept else EVERY
         before, rho = rho, rho * growth**EVERY if has_moved else rho / 5
         # The dual is scaled by rho.
         factor = np.float32(before / rho)
         inverse = shifted_inverse(scaled, rho)
+    if rho > 1:
+        # The dual is the slope of the loss over rho, and a weight of its size is what the slope offers.
+        moved[np.abs(moved) < limit] *= np.float32(rho)
     return moved / scale.astype(np.float32)
 
 
@@ -100,17 +108,25 @@ def shifted_inverse(scaled, rho) -> np.ndarray:
     shifted = scaled.T.copy(order="F")
     diagonal = np.diag_indices(len(shifted))
     shifted[diagonal] += np.float32(rho)
-    factor, failed = scipy.linalg.lapack.spotrf(shifted, lower=True)
-    while failed:
+    inverse = inverse_of(shifted)
+    while inverse is None:
         # Rounding took more than a small rho gives.
         shifted[diagonal] += np.float32(1e-4)
-        factor, failed = scipy.linalg.lapack.spotrf(shifted, lower=True)
+        inverse = inverse_of(shifted)
+    return inverse
+
+
+def inverse_of(square) -> np.ndarray | None:
+    """Inverse of a single precision matrix in columns, None where rounding has made it indefinite."""
+    factor, failed = scipy.linalg.lapack.spotrf(square, lower=True)
+    if failed:
+        return None
     inverse, _ = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
     mirror(inverse)
     return inverse
 
 
-def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-5) -> np.ndarray:
+def conjugate_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-4) -> np.ndarray:
     """Least squares weights of all outputs at once, each on its support, in single precision.
 
     Every output takes steps of its own, preconditioned by the diagonal (Hestenes and Stiefel, 1952).
@@ -125,17 +141,47 @@ def conjugate_gradients(gram, cross, dense, support, start, iterations=50, toler
         Part of the loss above that of the dense weights below which a step's gain ends the run.
     """
     single = gram.astype(np.float32)
-    inverse_diagonal = 1 / single.diagonal()
     found = np.where(support, start, 0).astype(np.float32)
     # The first residual is a difference of large numbers, so it is taken in double precision.
     residual = cross - found.astype(np.float64) @ gram
     excess = np.vdot(dense, cross) - np.vdot(found, cross + residual)
-    residual = np.where(support, residual, 0).astype(np.float32)
+    _descend(single, support, found, residual, iterations, tolerance * excess)
+    return found
+
+
+def complement_gradients(gram, cross, dense, support, start, iterations=50, tolerance=1e-4) -> np.ndarray:
+    """The same by the weights that are to be zero, T, which is the shorter way where they are not the most.
+
+    With C the inverse of the Gram and w the dense weights, the loss that T costs is the largest x'w - x'C x / 2 over x
+    on T, and the weights that are left are w - C x: the same steps, of another matrix, whose parts are far better
+    conditioned than those of the Gram. At the best x is the slope of the loss, so that it begins there.
+    """
+    scale = scale_of(gram)
+    scaled = (gram / scale / scale[:, None]).astype(np.float32)
+    inverse = inverse_of(scaled.T.copy(order="F"))
+    if inverse is None:
+        return conjugate_gradients(gram, cross, dense, support, start, iterations, tolerance)
+    wanted, scale = (dense * scale).astype(np.float32), scale.astype(np.float32)
+    found = (wanted - np.where(support, start * scale, np.float32(0))) @ scaled
+    found[support] = 0
+    product = found @ inverse
+    gain, curvature = (np.einsum("ij,ij->i", found, other) for other in (wanted, product))
+    # As far along the slope as is best, so that the loss is known to be positive.
+    step = np.maximum(gain, 0) / np.where(curvature > 0, curvature, 1)
+    found *= step[:, None]
+    residual = wanted - step[:, None] * product
+    _descend(inverse, ~support, found, residual, iterations, tolerance * float(step @ gain))
+    return np.where(support, wanted - found @ inverse, np.float32(0)) / scale
+
+
+def _descend(square, support, found, residual, iterations, least):
+    """Steps of conjugate gradients until one gains less than half of `least`; changes `found`."""
+    inverse_diagonal = 1 / square.diagonal()
+    residual = np.where(support, residual, 0).astype(np.float32, copy=False)
     direction = residual * inverse_diagonal
     sizes = np.einsum("ij,ij->i", residual, direction, dtype=np.float64)
     product = np.empty_like(found)
     for _ in range(iterations):
-        np.matmul(direction, single, out=product)
-        if conjugate_step(support, product, inverse_diagonal, found, residual, direction, sizes) <= tolerance * excess:
+        np.matmul(direction, square, out=product)
+        if conjugate_step(support, product, inverse_diagonal, found, residual, direction, sizes) <= least:
             break
-    return found

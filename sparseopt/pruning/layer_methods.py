@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.pruning import supports
-from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, dense_weights, scale_of
+from sparseopt.pruning.alternating import (
+    alternating_directions,
+    complement_gradients,
+    conjugate_gradients,
+    dense_weights,
+    scale_of,
+)
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.layerwise import LayerwiseL0, best_exchanges
 from sparseopt.pruning.methods import Method, check_damping
@@ -91,12 +97,13 @@ class LayerMethod(Method):
         kept : array of shape (inputs, outputs)
             A support: the result has as many weights.
         """
-        alive = np.flatnonzero(regression.alive)
+        # A slice makes no copy.
+        alive = slice(None) if regression.alive.all() else np.flatnonzero(regression.alive)
         # Dead inputs have nothing to offer; where a support needs more than the others, theirs stay zero.
-        count = min(int(kept.sum()), alive.size * kept.shape[1])
+        count = min(int(kept.sum()), kept[alive].size)
         weight, support = np.zeros(kept.shape), np.zeros(kept.shape, bool)
         if count:
-            gram = np.ascontiguousarray(regression.gram[np.ix_(alive, alive)])
+            gram = np.ascontiguousarray(regression.gram[alive][:, alive])
             cross = np.ascontiguousarray(regression.cross[alive].T)
             fitted, chosen = self._solve(gram, cross, np.ascontiguousarray(kept[alive].T), count)
             weight[alive], support[alive] = fitted.T, chosen.T
@@ -118,7 +125,8 @@ class LayerMethod(Method):
         """Least squares weights on the support: exact where supports are small, else conjugate gradients."""
         if supports.cost(support) <= EXACT * support.size * len(gram):
             return supports.refit(gram, cross, support, self._workers)
-        return conjugate_gradients(gram, cross, dense, support, start)
+        by_gradients = complement_gradients if 2 * support.sum() >= support.size else conjugate_gradients
+        return by_gradients(gram, cross, dense, support, start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +139,9 @@ class AlternatingDirections(LayerMethod):
 
     Parameters
     ----------
-    growth : float, default=1.08
-        Factor by which the penalty of the directions grows in a step. 1.04 takes twice the steps for an error
-        some 0.5 to 1 % lower.
+    growth : float, default=1.07
+        Factor by which the penalty of the directions grows in a step. 1.04 takes some two thirds more steps for an
+        error 0.3 to 0.6 % lower.
     surplus : float, default=0.2
         Part of the weights that elimination removes; 0 for no elimination.
     exchanges : int, optional
@@ -148,7 +156,7 @@ class AlternatingDirections(LayerMethod):
     Meng et al., "ALPS: Improved Optimization for Highly Sparse One-Shot Pruning for Large Language Models" (2024).
     """
 
-    growth: float = 1.08
+    growth: float = 1.07
     surplus: float = 0.2
     exchanges: int | None = None
     rounds: int = 0
@@ -156,7 +164,7 @@ class AlternatingDirections(LayerMethod):
     def __post_init__(self):
         super().__post_init__()
         if not 1 < self.growth < 3:
-            raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.08 by default.")
+            raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.07 by default.")
         if not 0 <= self.surplus < 10:
             raise ValueError(f"surplus is {self.surplus}; give a part of the weights, 0.2 by default.")
         if self.exchanges is not None and self.exchanges < 0:
@@ -205,8 +213,11 @@ class AlternatingDirections(LayerMethod):
 
 
 def largest(values, count) -> np.ndarray:
-    """Where the `count` largest values are; of equal ones any."""
-    support = np.zeros(values.size, bool)
-    if count:
-        support[np.argpartition(values, values.size - count, axis=None)[values.size - count :]] = True
-    return support.reshape(values.shape)
+    """Where the `count` largest values are; of equal ones the first."""
+    if not count:
+        return np.zeros(values.shape, bool)
+    least = np.partition(values, values.size - count, axis=None)[values.size - count]
+    support = values > least
+    ties = np.flatnonzero(values == least)
+    support.flat[ties[: count - np.count_nonzero(support)]] = True
+    return support

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from sparseopt.kernels.alternating import BUCKETS, OTHERS, cut
 from sparseopt.pruning import (
     ActivationMagnitude,
     AlternatingDirections,
@@ -16,10 +17,16 @@ from sparseopt.pruning import (
     certify_layer,
     prune,
 )
-from sparseopt.pruning.alternating import alternating_directions, conjugate_gradients, scale_of
+from sparseopt.pruning.alternating import (
+    alternating_directions,
+    complement_gradients,
+    conjugate_gradients,
+    scale_of,
+)
 from sparseopt.pruning.layer_methods import largest
 from sparseopt.pruning.networks import Layer
 from sparseopt.pruning.reconstruction import Reconstruction
+from sparseopt.pruning.supports import refit
 
 METHODS = [
     AlternatingDirections(threads=1),
@@ -111,13 +118,35 @@ def test_supports_of_separate_inputs_are_the_best_there_are():
     assert np.array_equal(largest(moved, 100), largest(np.abs(dense) * scale_of(gram), 100))
 
 
-def test_conjugate_gradients_refit_all_outputs_at_once():
+def test_outputs_are_refitted_exactly_whatever_their_number_of_weights():
+    inputs, layer = problem(p=40, outputs=21)
+    moments = Reconstruction.of(inputs, layer(inputs), layer, 0.01)
+    support = np.array([np.random.default_rng(r).permutation(40) < r for r in range(21)])
+    found = refit(moments.gram, np.ascontiguousarray(moments.cross.T), support)
+    for row, kept, b in zip(found, support, moments.cross.T, strict=True):
+        exact = np.linalg.solve(moments.gram[np.ix_(kept, kept)], b[kept])
+        np.testing.assert_allclose(row[kept], exact, rtol=1e-9, atol=1e-12)
+        assert not row[~kept].any()
+
+
+def test_the_threshold_of_many_sizes_keeps_nearly_as_many_as_asked():
+    sizes = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    counts = np.bincount((sizes.view(np.int32) & 0x7FFFFFFF) >> OTHERS, minlength=BUCKETS)
+    for kept in (1, 1000, 50_000, 99_999, 100_000):
+        above = np.count_nonzero(np.abs(sizes) >= np.int32(cut(counts, kept)).view(np.float32))
+        # It is in the same bucket as the wanted size, and of many sizes much nearer.
+        bucket = np.flatnonzero(np.cumsum(counts[::-1])[::-1] >= kept)[-1]
+        assert abs(above - kept) <= min(counts[bucket], 0.02 * kept + 1)
+
+
+@pytest.mark.parametrize("fit", [conjugate_gradients, complement_gradients])
+def test_conjugate_gradients_refit_all_outputs_at_once(fit):
     inputs, layer = problem(p=60)
     moments = Reconstruction.of(inputs, layer(inputs), layer, 0.01)
     kept = np.random.default_rng(0).random(layer.weight.shape) < 0.5
     kept[:, 3] = False
     dense = layer.weight.T
-    found = conjugate_gradients(moments.gram, moments.cross.T, dense, kept.T, dense, tolerance=1e-7)
+    found = fit(moments.gram, moments.cross.T, dense, kept.T, dense, tolerance=1e-7)
     # The rule to stop is about the loss.
     exact = moments.losses(moments.refit(kept)).sum()
     assert exact <= moments.losses(found.T).sum() <= exact * (1 + 1e-4)
