@@ -117,6 +117,19 @@ class Search:
         is_met = certificate.relative_gap <= self.tol and certificate.violation <= self.tol
         if is_met or (certificate.proof == "kkt" and certificate.gap <= self.tol and certificate.violation <= self.tol):
             self.best, self.status = (w, certificate), Status.CONVERGED
+            self._clear(point)
+
+    def _clear(self, point):
+        """Take the solution at the price found where it has fewer nonzeros: a mixture has those of both ends."""
+        fewest = min(np.count_nonzero(end.w) for end in (self.low, self.high) if end is not None)
+        if np.count_nonzero(point.w) == fewest or self._seconds() == 0.0:
+            return
+        problem = priced_ball.priced(self.problem, point.price, in_box=self.in_box)
+        solution = self.solve_priced(problem, w0=point.w.astype(self.problem.dtype), time_limit=self._seconds())
+        certificate = certify(self.problem, solution.w, duals=Priced.of(point.price, problem, solution).duals)
+        is_as_good = certificate.gap <= max(self.best[1].gap, _INSIDE * self.tol * certificate.reference)
+        if is_as_good and certificate.violation <= _INSIDE * self.tol:
+            self.best = solution.w, certificate
 
     def _part(self):
         """The part of the lower price's solution at which the mixture reaches the sphere: its norm is convex in it."""

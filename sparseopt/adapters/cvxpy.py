@@ -15,8 +15,10 @@ from cvxpy.reductions.solvers.qp_solvers.qp_solver import QpSolver
 
 from sparseopt.adapters.quadratic_programs import multipliers_of, problem_of
 from sparseopt.conjugates import convex_form
+from sparseopt.constraints import Intersection, L1Ball
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.problem import parts_of
 from sparseopt.solution import Status
 from sparseopt.solve import solve
 from sparseopt.solvers.interior_point import InteriorPoint
@@ -103,7 +105,7 @@ def as_cvxpy(problem):
     """Return a convex problem of ours as one of CVXPY: the same, by somebody else's hand.
 
     Takes `LeastSquares` and `Quadratic` with penalties a|w| + b w^2/2 within bounds (Zero, L1,
-    weighted, nonnegative, ridged) under linear rows, boxes and simplices. The variable of the
+    weighted, nonnegative, ridged) under linear rows, boxes, simplices and L1 balls. The variable of the
     coefficients is named "w", that of an intercept "intercept".
     """
     loss, p = problem.loss, problem.n_features
@@ -125,8 +127,11 @@ def as_cvxpy(problem):
     objective = objective + cvxpy.norm1(cvxpy.multiply(form.a, w)) + cvxpy.sum_squares(
         cvxpy.multiply(np.sqrt(form.b), w)
     ) / 2  # fmt: skip
-    A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
-    sides = _sides(A, w, row_lower, row_upper)
+    balls = [part for part in parts_of(problem.constraint) if isinstance(part, L1Ball)]
+    rest = Intersection(*(part for part in parts_of(problem.constraint) if not isinstance(part, L1Ball)))
+    A, row_lower, row_upper, lower, upper = linear_terms(rest, p)
+    sides = [cvxpy.norm1(w) <= ball.radius for ball in balls]
+    sides += _sides(A, w, row_lower, row_upper)
     sides += _sides(None, w, np.maximum(lower, form.lower), np.minimum(upper, form.upper))
     return cvxpy.Problem(cvxpy.Minimize(objective), sides)
 

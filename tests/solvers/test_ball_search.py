@@ -120,6 +120,25 @@ def test_a_ball_that_is_wide_enough_has_no_price():
     assert np.allclose(solution.w, without.w, atol=1e-7)
 
 
+def test_no_nonzeros_are_left_of_prices_that_were_tried():
+    draws = np.random.default_rng(1)
+    A = draws.standard_normal((500, 200))
+    loss = so.LeastSquares(A, A[:, :20] @ draws.standard_normal(20) + draws.standard_normal(500))
+    lasso = so.solve(so.Problem(loss, so.L1(0.2)), tol=1e-9)
+    ball = so.Intersection(so.L1Ball(float(np.abs(lasso.w).sum())), so.Box(-10.0, 10.0))
+    solution = so.solve(so.Problem(loss, constraint=ball), tol=1e-7)
+    assert np.array_equal(solution.support, lasso.support)
+    assert solution.duals.ball == pytest.approx(0.2, rel=1e-4)
+
+
+def test_as_cvxpy_states_the_ball():
+    from sparseopt.adapters.cvxpy import as_cvxpy
+
+    stated = as_cvxpy(portfolio())
+    stated.solve(solver=cp.CLARABEL)
+    assert stated.value == pytest.approx(so.solve(portfolio()).certificate.objective, abs=1e-6)
+
+
 def test_a_tampered_proof_is_rejected():
     problem = portfolio()
     certificate = so.solve(problem).certificate

@@ -138,7 +138,7 @@ def linear_terms(constraint, p):
     """A, row_lower, row_upper, lower, upper of a constraint; the rows of several parts in their order."""
     nothing = (np.zeros((0, p)), np.zeros(0), np.zeros(0), np.full(p, -np.inf), np.full(p, np.inf))
     match constraint:
-        case None:
+        case None | Intersection(parts=()):
             return nothing
         case Box(lower=lower, upper=upper):
             return *nothing[:3], *(bound.copy() if bound.ndim else np.full(p, bound) for bound in (lower, upper))
