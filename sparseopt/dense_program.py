@@ -17,7 +17,7 @@ from sparseopt.problem import parts_of
 # Rows and coefficients up to which calls take a good part of the time of what they do.
 _FEW = 600
 # Operations of one factorisation in full up to which a sparse matrix has no use of its zeros.
-_LITTLE = 1e5
+_LITTLE = 8e5
 
 
 class DenseProgram(NamedTuple):
