@@ -16,8 +16,8 @@ from sparseopt.problem import parts_of
 
 # Rows and coefficients up to which calls take a good part of the time of what they do.
 _FEW = 600
-# Operations of one factorisation in full up to which a sparse matrix has no use of its zeros.
-_LITTLE = 1e5
+# Operations of one factorisation in full up to which a sparse matrix has no use of its zeros, of which it may have few.
+_LITTLE, _FILLED = 8e5, 2.5e6
 
 
 class DenseProgram(NamedTuple):
@@ -66,10 +66,10 @@ def _is_quadratic(problem, design):
 
 
 def _is_little(problem):
-    """Whether a factor in full is made at once."""
+    """Whether a factor in full is made as soon as a sparse one, or that would be nearly full."""
     p, parts = problem.n_features, parts_of(problem.constraint)
     m = sum(part.A.shape[0] if type(part) is LinearConstraint else 1 for part in parts)
-    return p * p * (p / 3 + m) <= _LITTLE
+    return p * p * (p / 3 + m) <= (_FILLED if 10 * problem.loss.n_entries > p * p else _LITTLE)
 
 
 def _dense_program(problem):

@@ -12,6 +12,7 @@ import numbers
 import numpy as np
 from scipy import sparse
 
+from sparseopt._jit import typed
 from sparseopt.designs import CSC, Dense, Design
 from sparseopt.kernels.patterns import is_canonical
 
@@ -174,7 +175,7 @@ def _as_lent(X):
     is_typed = data.dtype == np.float64 and indices.dtype == indptr.dtype == np.int32
     if not (is_typed and data.flags.c_contiguous and indices.flags.c_contiguous and indptr.size == X.shape[1] + 1):
         return None
-    design = CSC(data, indices, indptr, X.shape[0])
+    design = typed(CSC(data, indices, indptr, X.shape[0]))
     return design if is_canonical(design, SMALLEST[np.float64], LARGEST[np.float64]) else None
 
 

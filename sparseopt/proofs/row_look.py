@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sparseopt._jit import typed
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import least_curvature
@@ -66,7 +67,7 @@ def _look_at_sparse(problem, form, w, y, v):
     sides = map(read_only, (form.row_lower, form.row_upper, form.lower, form.upper, form.alpha, form.ridge))
     slope, rest = np.empty((2, p))
     A = form.A if sparse.issparse(form.A) else sparse.csc_array(form.A)
-    A = CSC(A.data, A.indices, A.indptr, m)
+    A = typed(CSC(A.data, A.indices, A.indptr, m))
     objective, violation, dual, bound, paid, size, is_paid = look_at_sparse_rows(
         loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
     )

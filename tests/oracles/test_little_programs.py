@@ -27,6 +27,12 @@ def assert_same_residuals(problem, w, duals):
     return certificate.lower_bound, found.lower_bound, size
 
 
+def keep_sparse(monkeypatch):
+    """Let no sparse program be made full."""
+    monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)
+    monkeypatch.setattr(dense_programs, "_FILLED", 0.0)
+
+
 def sparse_twin(problem):
     """The same problem with sparse matrices."""
     parts = [
@@ -50,7 +56,7 @@ def test_no_point_and_multipliers_prove_more_than_is_true(seed, is_sparse, monke
     random, program = np.random.default_rng(seed), dense_program(problem)
     p, m = program.lower.size, program.row_lower.size
     if is_sparse:
-        monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)  # none is made full
+        keep_sparse(monkeypatch)
         problem = sparse_twin(problem)
     for scale in (0.0, 1e-3, 1.0):
         w = scale * random.standard_normal(p)
@@ -72,12 +78,13 @@ def test_one_call_proves_the_same_of_solutions(seed, solver):
         solution.certificate.verify(problem)
 
 
-@pytest.mark.parametrize("little", [0.0, 1e5])
+@pytest.mark.parametrize("is_full", [False, True])
 @pytest.mark.parametrize("seed", range(100))
-def test_sparse_matrices_do_not_change_what_is_found(seed, little, monkeypatch):
+def test_sparse_matrices_do_not_change_what_is_found(seed, is_full, monkeypatch):
     """Whether they are made full, as little ones are, or not."""
     problem, _ = program_of(seed)
-    monkeypatch.setattr(dense_programs, "_LITTLE", little)
+    if not is_full:
+        keep_sparse(monkeypatch)
     expected, twin = so.solve(problem, so.InteriorPoint(), tol=1e-8), sparse_twin(problem)
     solution = so.solve(twin, so.InteriorPoint(), tol=1e-8)
     assert solution.status is expected.status
@@ -99,7 +106,7 @@ def test_multipliers_that_are_no_numbers_prove_nothing():
 
 
 def test_multipliers_of_sparse_rows_that_are_no_numbers_prove_nothing(monkeypatch):
-    monkeypatch.setattr(dense_programs, "_LITTLE", 0.0)
+    keep_sparse(monkeypatch)
     problem = so.Problem(so.Quadratic(np.eye(2), [1.0, 1.0]), constraint=so.LinearConstraint([[1.0, 1.0]], 0.0, 1.0))
     assert certify_program(sparse_twin(problem), np.zeros(2), so.Duals(np.array([np.nan]), np.zeros(2))) is None
 

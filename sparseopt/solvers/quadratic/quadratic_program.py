@@ -7,7 +7,6 @@ P = matrix + F'F + diag(ridge). F is the weighted data of a least squares loss w
 matrix would cost more than the data themselves; either part may be absent.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from sparseopt.curvature import entries_of, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.problem import is_plain_program
+from sparseopt.problem import is_plain_program, parts_of
 
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
@@ -45,7 +44,7 @@ class QuadraticProgram:
     @property
     def is_sparse(self):
         """Whether the matrices are CSC."""
-        return sparse.issparse(self.A)
+        return type(self.A) is not np.ndarray
 
     def curve(self, w):
         """Product P w."""
@@ -136,26 +135,23 @@ def _unfit_constraint(constraint):
 
 def linear_terms(constraint, p):
     """A, row_lower, row_upper, lower, upper of a constraint; the rows of several parts in their order."""
-    nothing = (np.zeros((0, p)), np.zeros(0), np.zeros(0), np.full(p, -np.inf), np.full(p, np.inf))
-    match constraint:
-        case None | Intersection(parts=()):
-            return nothing
-        case Box(lower=lower, upper=upper):
-            return *nothing[:3], *(bound.copy() if bound.ndim else np.full(p, bound) for bound in (lower, upper))
-        case Simplex(total=total):
-            return np.ones((1, p)), np.full(1, total), np.full(1, total), np.zeros(p), nothing[4]
-        case LinearConstraint(A=A, lower=lower, upper=upper):
-            return _double(A), lower.copy(), upper.copy(), *nothing[3:]
-        case Intersection(parts=parts):
-            matrices, row_lower, row_upper, lower, upper = zip(*(linear_terms(part, p) for part in parts), strict=True)
-            return (
-                _stacked([A for A in matrices if A.shape[0]] or [nothing[0]]),
-                np.concatenate(row_lower),
-                np.concatenate(row_upper),
-                functools.reduce(np.maximum, lower),
-                functools.reduce(np.minimum, upper),
-            )
-    raise ValueError(f"{constraint!r} is no polyhedron with rows; choose a solver that takes it.")
+    rows, lower, upper = [], np.full(p, -np.inf), np.full(p, np.inf)
+    for part in parts_of(constraint):
+        match part:
+            case LinearConstraint():
+                rows.append((_double(part.A), part.lower, part.upper))
+            case Box():
+                lower, upper = np.maximum(lower, part.lower), np.minimum(upper, part.upper)
+            case Simplex():
+                rows.append((np.ones((1, p)), np.full(1, part.total), np.full(1, part.total)))
+                lower = np.maximum(lower, 0.0)
+            case _:
+                raise ValueError(f"{part!r} is no polyhedron with rows; choose a solver that takes it.")
+    if not rows:
+        return np.zeros((0, p)), np.zeros(0), np.zeros(0), lower, upper
+    matrices, row_lower, row_upper = zip(*rows, strict=True)
+    A = _stacked([A for A in matrices if A.shape[0]] or [matrices[0]])
+    return A, np.concatenate(row_lower), np.concatenate(row_upper), lower, upper
 
 
 def equilibrate(program, rounds=10):
