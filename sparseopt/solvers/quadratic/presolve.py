@@ -1,8 +1,8 @@
 """Presolve: a quadratic program without what can be said at once, and the way back.
 
 Coefficients whose bounds agree, rows without sides or entries, rows of one entry, which are bounds,
-rows whose sides the bounds imply, and rows that leave one point of their coefficients are taken out
-(Brearley, Mitra and Williams, 1975; Andersen and Andersen, 1995). None of it changes the solutions,
+rows whose sides the bounds imply, rows that leave one point of their coefficients, and all but one of rows that are
+multiples of each other are taken out (Brearley, Mitra and Williams, 1975; Andersen and Andersen, 1995). None of it changes the solutions,
 and the multipliers of what was taken out follow from those of the rest, last reduction first.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from sparseopt.kernels import parallel_rows
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
 from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
@@ -39,6 +40,9 @@ class Presolved:
     by_rows: tuple = ()
     log: np.ndarray | None = None
     forced_by: np.ndarray | None = None
+    #: Whose the lower and the upper side of each row are, and what that row is of it.
+    owners: np.ndarray | None = None
+    factors: np.ndarray | None = None
     ray: np.ndarray | None = None
     #: Products of the whole program, where there is less left.
     products: Products | None = None
@@ -99,7 +103,13 @@ class Presolved:
 
     def _of_all_rows(self, y):
         whole = np.zeros(self.whole.row_lower.size)
-        whole[self.rows] = y
+        if self.owners is None:
+            whole[self.rows] = y
+            return whole
+        low, high = self.owners[:, self.rows]
+        of_low, of_high = self.factors[:, self.rows]
+        # a multiplier belongs to the row whose side it pulls to
+        whole[np.where(y > 0.0, high, low)] = y / np.where(y > 0.0, of_high, of_low)
         return whole
 
     def _of_all_coefficients(self, v):
@@ -146,10 +156,12 @@ def presolve(program) -> Presolved:
     state = np.array([0, 0, -1, 0, -1])
     work = (by_rows, by_columns, scale, lower, upper, row_lower, row_upper, count, taken)
     is_open = _reduced(*work, growth, forced_by, not np.any(program.alpha), queue, queued, log, state)
+    owners, factors = _merged(by_rows, taken, count, row_lower, row_upper) if is_open else (None, None)
     kept, rows = np.flatnonzero(taken == 0), np.flatnonzero(count >= 0)
     found = Presolved(
-        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by
-    )
+        program, program, kept, rows, np.where(taken, lower, 0.0), by_rows, log[: state[kernels.LOGGED]], forced_by,
+        owners, factors,
+    )  # fmt: skip
     if not is_open:
         ray = found.proof(state[kernels.ROW], state[kernels.SIDE], state[kernels.COLUMN])
         # a proof that rounding has spoilt is none
@@ -186,6 +198,20 @@ def _reduced(by_rows, by_columns, scale, lower, upper, row_lower, row_upper, cou
         if found <= 0:
             return found == 0
     return kernels.tidy(*parts, growth, queue, queued, log, state)
+
+
+def _merged(by_rows, taken, count, row_lower, row_upper):
+    """Merge rows that are multiples of each other, in place; owners and factors of sides, None where there are none."""
+    left = np.flatnonzero(count >= 0)
+    prints = np.empty(left.size)
+    parallel_rows.fingerprints(*by_rows, taken, left, prints)
+    order = np.argsort(prints, kind="stable")
+    owners = np.tile(np.arange(count.size), (2, 1))
+    factors = np.ones((2, count.size))
+    merged = parallel_rows.merge(
+        *by_rows, taken, left[order], prints[order], row_lower, row_upper, count, owners, factors
+    )
+    return (owners, factors) if merged else (None, None)
 
 
 def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
