@@ -70,9 +70,10 @@ class InteriorPoint(Solver):
     under linear rows, boxes and simplices; P may be singular, A rank-deficient. Dense programs go
     through LAPACK, sparse ones through an LDL' factorisation; least squares with more coefficients
     than samples needs no p x p matrix. A problem without a solution gets the ray that proves it.
-    Fixed coefficients and rows that are bounds, are implied by bounds or leave one point only are
-    taken out first; solution, multipliers and rays are those of the whole problem. Where many multipliers
-    are optimal and those found are so large that rounding hides what they leave, they become the least ones.
+    Fixed coefficients and rows that are bounds, are implied by bounds, leave one point only or are multiples
+    of others are taken out first; solution, multipliers and rays are those of the whole problem. Where many
+    multipliers are optimal and those found are so large that rounding hides what they leave, they become the
+    least ones.
 
     A Q with negative curvature is refused, but for as much as rounding its entries to a few digits makes of a convex
     one (1e-4 of its largest diagonal entry), where there are rows: then the result satisfies the conditions of
