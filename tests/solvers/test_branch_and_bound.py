@@ -13,6 +13,7 @@ from sparseopt.solvers.subsets.gram_models import WideGram, gram_model
 from sparseopt.solvers.subsets.support_fit import best_on_support
 from sparseopt.solvers.trees import pull_views, quadratic_relaxation
 from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
+from sparseopt.solvers.trees.sample_relaxation import SampleRelaxation
 from sparseopt.solvers.trees.tree import FREE, IN, OUT
 from sparseopt.subsets import SubsetProblem
 
@@ -144,6 +145,29 @@ def test_the_bound_of_a_node_is_below_all_supports_that_agree_with_it(k, is_smal
             left = {tuple(s) for s in supports_of(status, k)}
             assert min(found.bound, threshold) <= min(values.values()) * (1 + 1e-12)
             assert all(value >= threshold * (1 - 1e-12) for support, value in values.items() if support not in left)
+
+
+@pytest.mark.parametrize("is_logistic", [False, True], ids=["squares", "logistic"])
+def test_of_likely_features_the_one_comes_first_without_which_most_is_lost(is_logistic):
+    """Most is lost where the curvature times the square of the coefficient is largest, whatever the units."""
+    random = np.random.default_rng(3)
+    X = random.standard_normal((300, 30)) * np.geomspace(0.1, 10.0, 30)
+    y = X[:, :6] @ (np.array([1.0, 3.0, 2.0, 4.0, 1.5, 2.5]) / np.geomspace(0.1, 10.0, 30)[:6])
+    y += random.standard_normal(300)
+    loss = so.Logistic(X, np.sign(y)) if is_logistic else so.LeastSquares(X, y)
+    problem = so.Problem(loss, so.Ridged(so.Zero(), 0.02), so.Cardinality(6))
+    subset = SubsetProblem.of(problem)
+    make = SampleRelaxation if is_logistic else QuadraticRelaxation
+    relaxation = make(loss if is_logistic else whole(loss), subset, keep_points=True)
+    height, _ = relaxation.evaluate(np.arange(6))
+    found = relaxation.relax(relaxation.first_status(), None, height, np.inf)
+    w = np.zeros(30)
+    w[found.start[0]] = found.start[1]
+    bends = loss.curvature(loss.y, X @ w) if is_logistic else np.ones(300)
+    effects = (w**2 * (bends @ X**2 / 300 + subset.ridge))[found.likely]
+    assert effects.size > 1
+    # the curvature of samples may be that of a point on the way
+    assert np.all(effects[1:] <= effects[:-1] * (2.0 if is_logistic else 1.0 + 1e-12))
 
 
 def test_a_time_limit_is_kept_with_an_honest_gap():
