@@ -32,7 +32,7 @@ _TOGETHER = 3
 _CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 2.0, 2048
 # Growth of a core, and how many times longer than the next takes to be made kicks go on in one; growth of the first where the
 # Gram matrix is there.
-_GROWTH, _STAY, _FREE = 2, 2, 4
+_GROWTH, _STAY, _FREE = 4, 1, 4
 # Entries that kicks go through before limits are looked at.
 _AT_ONCE = 50_000_000
 
