@@ -169,6 +169,10 @@ def search_of(problem, solver, w=None, down_to=None):
 
 def walk_of(gram, reading):
     """The walk that a best subset problem asks for."""
+    # room for what the search grows to, within reason
+    room = min(reading.k + reading.k // 2 + 5, 64)
+    if reading.is_plain:
+        return SubsetState(gram, reading.ridge, capacity=room)
     if reading.groups is not None:
         return GroupWalk(gram, reading, SupportRules(len(reading.groups)))
     rules = SupportRules(reading.n_features, reading.required, reading.forbidden, reading.parents)
@@ -176,8 +180,7 @@ def walk_of(gram, reading):
         return BoundedWalk(gram, reading, rules)
     if reading.has_rows or reading.parents:
         return RowWalk(gram, reading, rules)
-    # room for what the search grows to, within reason
-    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required, min(reading.k + reading.k // 2 + 5, 64))
+    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required, room)
 
 
 def refitted(problem, reading, units):

@@ -102,7 +102,7 @@ class SubsetSearch:
         """The best support of at most k features, k being no more than that of the search."""
         heights = self.walk.heights[: k + 1]
         # of equal ones the smallest
-        size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
+        size = int((heights + self.alpha * np.arange(heights.size) if self.alpha else heights).argmin())
         return Found(float(heights[size]), self.walk.best[size][:size].copy())
 
     def fitted(self):
