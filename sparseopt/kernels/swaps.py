@@ -23,7 +23,7 @@ from sparseopt._jit import kernel
 # Columns that are looked at, or changed, while they are near.
 _BLOCK = 512
 # What `make_moves` is to do: a given move; swaps as long as they gain; the same at each size on the way to a size; kicks, each
-# of which goes to a smaller size and back at random (any feature leaves, and one of the nearly best enters), and then down.
+# of which goes to a smaller size and back at random (any feature leaves, and one of the nearly best that was out enters), and then down.
 GIVEN, SWAPS, SIZES, OUT, IN, DOWN = range(6)
 # Places in its vector of whole numbers: size of the support, size to reach, moves at most, those made, place that leaves and
 # feature that enters, the one whose row is missing where the status says so; of kicks those to make, those in vain since one was
@@ -38,7 +38,7 @@ HEIGHT, PART, LEAST, ENTRY, PIVOT, BOTTOM, PRICE, VALUE = range(8)
 # Rows of a table before those of W: c, d and floor.
 ROWS = 3
 # Fewest and most features that a kick exchanges; kicks in vain before one of half of them is kept in any case.
-FEWEST, MANY, PATIENCE = 3, 8, 15
+FEWEST, MANY, PATIENCE = 2, 6, 25
 # A part so small multiplies the errors of all numbers by its inverse: they are made anew before the next move.
 THIN = 1e-7
 # Unsigned indices spare numba the test for negative ones, and let loops over a part of an array be vectors.
@@ -247,6 +247,14 @@ def carry(table, support, home, home_support, size, is_back):
         places[a] = features[a]
 
 
+def reopen(floor, open_floor, support, size):
+    """Let all features enter that may and are not in, in place."""
+    for j in range(U(floor.size)):
+        floor[j] = open_floor[j]
+    for a in range(size):
+        floor[support[a]] = np.inf
+
+
 def next_stage(table, support, home, home_support, numbers, counts):
     """Go on to the next part of a kick, or from one in vain home and to the next kick, in place; whether there is one.
 
@@ -307,9 +315,14 @@ def make_moves(
             counts[STATUS] = MISSING
             break
         if not is_over:
-            row = rows[slots[max(j, 0)]]
+            row, gone = rows[slots[max(j, 0)]], support[max(i, 0)]
             exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, numbers, counts)
             counts[MADE] += 1
+            if is_kicked and part == OUT:
+                # what a kick throws out comes back on the way down at the earliest
+                floor[gone] = np.inf
+        if is_kicked and is_over and part == IN:
+            reopen(floor, open_floor, support, counts[SIZE])
         if is_kicked and (is_over or numbers[PIVOT] < THIN):
             is_over = not next_stage(table, support, home, home_support, numbers, counts)
         if is_over:

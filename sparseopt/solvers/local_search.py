@@ -28,7 +28,7 @@ from sparseopt.subsets import SubsetProblem
 # Entries of memory that a step goes through: some ten milliseconds.
 _CHUNK = 15_000_000
 # Kicks by default under a quadratic, among single features without rules, and under another loss on samples.
-_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 24, 2
+_KICKS, _PLAIN_KICKS, _SAMPLE_KICKS = 4, 16, 2
 
 
 @dataclass
@@ -68,7 +68,7 @@ class LocalSearch(Solver):
     kicks : int, optional
         How often a few features of the best support are exchanged at random before the search goes down again
         (iterated local search: Lourenço, Martin and Stützle, 2003). Single features of a quadratic are kicked among those
-        that promise most, and among more of them the longer it goes on, in the end all: twenty-four times by default, a small
+        that promise most, and among more of them the longer it goes on, in the end all: sixteen times by default, a small
         part of the time. Without kicks the search begins among all features. With groups, rows of several responses, bounds or hierarchies there are four; under another loss, where
         each takes several refits, two, and none after a relaxation. More of them search longer.
     restarts : int, default 0
@@ -169,6 +169,10 @@ def search_of(problem, solver, w=None, down_to=None):
 
 def walk_of(gram, reading):
     """The walk that a best subset problem asks for."""
+    # room for what the search grows to, within reason
+    room = min(reading.k + reading.k // 2 + 5, 64)
+    if reading.is_plain:
+        return SubsetState(gram, reading.ridge, capacity=room)
     if reading.groups is not None:
         return GroupWalk(gram, reading, SupportRules(len(reading.groups)))
     rules = SupportRules(reading.n_features, reading.required, reading.forbidden, reading.parents)
@@ -176,8 +180,7 @@ def walk_of(gram, reading):
         return BoundedWalk(gram, reading, rules)
     if reading.has_rows or reading.parents:
         return RowWalk(gram, reading, rules)
-    # room for what the search grows to, within reason
-    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required, min(reading.k + reading.k // 2 + 5, 64))
+    return SubsetState(gram, reading.ridge, rules.is_allowed, reading.required, room)
 
 
 def refitted(problem, reading, units):

@@ -249,10 +249,25 @@ def test_kicks_among_a_few_features_find_what_kicks_among_all_find():
     X, y = regression(7, n=60, p=400, signal=12)
     problem = so.Problem(so.LeastSquares(X, y), constraint=so.Cardinality(6))
     growth, few, many = (so.solve(problem, so.LocalSearch(kicks=kicks)) for kicks in (0, 1, 1000))
-    assert many.certificate.objective <= min(growth.certificate.objective, few.certificate.objective)
+    least = min(growth.certificate.objective, few.certificate.objective)
+    assert many.certificate.objective <= least * (1 + 1e-12)
     assert many.status is so.Status.CONVERGED
     rows = [int(solution.account.split()[2]) for solution in (few, many)]
     assert rows[0] < 100 < rows[1] == 400
+
+
+def test_a_state_of_some_features_is_the_part_of_the_state_of_all():
+    X, y = regression(15, n=60, p=40)
+    state = SubsetState(GramRows.of(so.LeastSquares(X, y)), 0.1)
+    state.restart([3, 20, 11])
+    features = state.promising(15)
+    part = state.narrowed(features)
+    assert features[part.support].tolist() == [3, 20, 11]
+    np.testing.assert_array_equal(part.C[:3], state.C[:3, features])
+    part.restart(part.support.copy())
+    np.testing.assert_allclose(part.c, state.c[features], atol=1e-12)
+    np.testing.assert_allclose(part.refined(), state.refined(), rtol=1e-12)
+    assert part.height == pytest.approx(minimum(X, y, [3, 20, 11], 0.1), rel=1e-12)
 
 
 def test_columns_that_are_nearly_the_same_are_no_trouble():

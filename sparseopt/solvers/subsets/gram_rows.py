@@ -82,7 +82,7 @@ class GramRows:
             return products * weights if is_even else products
 
         products = weighted_products(loss.X, weights)
-        rank = int(np.count_nonzero(np.broadcast_to(weights, len(loss.y)))) - bool(loss.intercept)
+        rank = (len(loss.y) if weights.ndim == 0 else int(np.count_nonzero(weights))) - bool(loss.intercept)
         return GramRows(products, pull, diagonal, constant, eps, loss.n_entries, block, rank, bottom=0.0)
 
     @property
@@ -134,7 +134,7 @@ class GramRows:
     def block(self, features):
         """The entries of G between some features."""
         slots = self.slots[features]
-        return self.table[np.ix_(slots, features)] if np.all(slots >= 0) else np.array(self._block(features))
+        return self.table[slots[:, None], features] if (slots >= 0).all() else np.array(self._block(features))
 
     def narrow(self, features):
         """The same quadratic in some features, the others zero; all of its rows are there."""

@@ -29,10 +29,9 @@ _MOST = 50
 # Features that are brought in together where none is worth its price.
 _TOGETHER = 3
 # Features of a first core, so many, or so many times k, where there are more than so many times these; and of the largest.
-_CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 2.0, 2048
-# Growth of a core, and how many times longer than the next takes to be made kicks go on in one; growth of the first where the
-# Gram matrix is there.
-_GROWTH, _STAY, _FREE = 2, 2, 4
+_CORE, _CORE_TIMES, _WIDE, _LARGEST = 128, 8, 2.0, 1024
+# Growth of a core; and of the first where the Gram matrix is there.
+_GROWTH, _FREE = 2, 4
 # Entries that kicks go through before limits are looked at.
 _AT_ONCE = 50_000_000
 
@@ -102,7 +101,7 @@ class SubsetSearch:
         """The best support of at most k features, k being no more than that of the search."""
         heights = self.walk.heights[: k + 1]
         # of equal ones the smallest
-        size = int(np.argmin(heights + self.alpha * np.arange(heights.size)))
+        size = int((heights + self.alpha * np.arange(heights.size) if self.alpha else heights).argmin())
         return Found(float(heights[size]), self.walk.best[size][:size].copy())
 
     def fitted(self):
@@ -280,7 +279,7 @@ class SubsetSearch:
     def _kick_in_cores(self):
         """The same among those features that promise most, and more of them the longer it goes on.
 
-        What is better there goes down among all. A core grows when kicks in it have taken longer than the next takes to be made.
+        What is better there goes down among all. A core grows when kicks in it have taken as long as the next takes to be made.
         """
         walk, left, most = self.walk, self.kicks, min(self.walk.n_units, _LARGEST)
         count = self._core_size * (1 if self.gram.cost else _FREE)
@@ -291,7 +290,7 @@ class SubsetSearch:
             yield core.walk.cost
             yield from core.descend()
             before, count = self._value(), min(_GROWTH * count, most)
-            batch = left if core is self else min(left, max(1, _STAY * walk.core_cost(count) // core.walk.kick_cost))
+            batch = left if core is self else min(left, max(1, walk.core_cost(count) // core.walk.kick_cost))
             left -= batch
             yield from core.kick(batch)
             if core is not self:
