@@ -268,7 +268,9 @@ class WorkingSet(Solver):
         if state.search is None and not full.is_convex:
             state.sketches += 1
             few = max(3, support // 50) if state.sketches <= _SKETCHES else few
-        is_nearly_known = is_final and entering <= few
+        # where epochs cost next to nothing beside a look, it may be the last once all are in that violate optimality
+        has_all = full.is_convex and new.size >= entering and model.is_quick
+        is_nearly_known = is_final and (entering <= few or has_all)
         scale = float(np.abs(state.slopes).max(initial=0.0))
         goal = _ROUGH * (scale if state.sketches else min(float(violations.max(initial=0.0)), scale))
         if is_nearly_known and state.search is not None:
