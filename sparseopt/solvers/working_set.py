@@ -240,10 +240,10 @@ class WorkingSet(Solver):
         before, state.strength = state.strength, max(1.0, shrink * state.strength)
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
-        is_ahead = isinstance(model, GramModel) and (
-            problem.proximal.is_convex or (search is not None and _is_tall(loss.X))
-        )
-        if is_ahead and state.is_new:
+        is_convex = problem.proximal.is_convex
+        is_ahead = isinstance(model, GramModel) and (is_convex or (search is not None and _is_tall(loss.X)))
+        # at first hardly any feature takes part
+        if state.is_new and (is_ahead or is_convex):
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
         state.is_new = False
         is_final = state.strength == 1.0 and (search is None or search.is_bent)
@@ -269,7 +269,7 @@ class WorkingSet(Solver):
             state.sketches += 1
             few = max(3, support // 50) if state.sketches <= _SKETCHES else few
         # where epochs cost next to nothing beside a look, it may be the last once all are in that violate optimality
-        has_all = full.is_convex and new.size >= entering and model.is_quick
+        has_all = is_convex and new.size >= entering and model.is_quick
         is_nearly_known = is_final and (entering <= few or has_all)
         scale = float(np.abs(state.slopes).max(initial=0.0))
         goal = _ROUGH * (scale if state.sketches else min(float(violations.max(initial=0.0)), scale))
