@@ -280,9 +280,7 @@ class WorkingSet(Solver):
             goal = max(min(goal, fine * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
             if self._is_rough(state):
                 self._anchor(loss, state)
-        local = None
-        if isinstance(form, SeparableForm):
-            local = form.restrict(model.features)
+        local = form.restrict(model.features) if isinstance(form, SeparableForm) else None
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
 
