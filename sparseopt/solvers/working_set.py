@@ -253,10 +253,10 @@ class WorkingSet(Solver):
         before, state.strength = state.strength, max(1.0, shrink * state.strength)
         # where features cost rows of a Gram matrix, those enter that the set alone cannot do without at the strength to
         # which it was solved; whether more will be missing at the next is then seen after the set has been solved for it
-        is_ahead = isinstance(model, GramModel) and (
-            problem.proximal.is_convex or (search is not None and is_tall(loss.X))
-        )
-        if is_ahead and state.is_new:
+        is_convex = problem.proximal.is_convex
+        is_ahead = isinstance(model, GramModel) and (is_convex or (search is not None and is_tall(loss.X)))
+        # at first hardly any feature takes part
+        if state.is_new and (is_ahead or is_convex):
             before, state.strength = state.strength, max(1.0, shrink * state.strength)
         state.is_new = False
         is_final = state.strength == 1.0 and (search is None or search.is_bent)
@@ -280,7 +280,9 @@ class WorkingSet(Solver):
         if state.search is None and not full.is_convex:
             state.sketches += 1
             few = max(3, support // 50) if state.sketches <= _SKETCHES else few
-        is_nearly_known = is_final and entering <= few
+        # where epochs cost next to nothing beside a look, it may be the last once all are in that violate optimality
+        has_all = is_convex and new.size >= entering and model.is_quick
+        is_nearly_known = is_final and (entering <= few or has_all)
         scale = float(np.abs(state.slopes).max(initial=0.0))
         goal = _ROUGH * (scale if state.sketches else min(float(violations.max(initial=0.0)), scale))
         if is_nearly_known and state.search is not None:
@@ -290,9 +292,7 @@ class WorkingSet(Solver):
             goal = max(min(goal, fine * scale, 0.3 * tol), 4.0 * np.finfo(np.float64).eps * scale)
             if self._is_rough(state):
                 self._anchor(loss, state)
-        local = None
-        if isinstance(form, SeparableForm):
-            local = form.restrict(model.features)
+        local = form.restrict(model.features) if isinstance(form, SeparableForm) else None
         state.patience = _PATIENCE if is_nearly_known else 1
         state.unfinished = penalty, form, local, goal, is_nearly_known
 

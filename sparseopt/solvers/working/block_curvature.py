@@ -14,6 +14,8 @@ from sparseopt.solvers.working.curved_samples import curvature_operator, curvatu
 _LARGEST_BLOCK = 500
 # Size of a group up to which dot products of its columns are quicker than BLAS's product of matrices.
 _SMALL_BLOCK = 20
+# Entries of columns that stay near between two looks at them.
+_NEAR = 1 << 18
 # Eigenvalues below this part of the largest are rounding.
 _ROUNDING, _SINGLE_ROUNDING = 1e-13, 1e-6
 
@@ -137,8 +139,12 @@ def _products_of_neighbours(columns, places, d):
     if d > _SMALL_BLOCK:
         return rows @ rows.transpose(0, 2, 1)
     blocks = np.empty((places.size, d, d), dtype=columns.dtype)
-    for i in range(d):
-        blocks[:, i, i:] = blocks[:, i:, i] = np.vecdot(rows[:, i : i + 1], rows[:, i:])
+    # so many groups at once as stay near
+    width = max(1, _NEAR // (d * rows.shape[2]))
+    for start in range(0, places.size, width):
+        part, out = rows[start : start + width], blocks[start : start + width]
+        for i in range(d):
+            out[:, i, i:] = out[:, i:, i] = np.vecdot(part[:, i : i + 1], part[:, i:])
     return blocks
 
 

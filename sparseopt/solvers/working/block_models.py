@@ -27,9 +27,9 @@ from sparseopt.solvers.working.curved_samples import height_of, slopes_of
 _FEW = 20
 # Points that an extrapolation combines.
 _MEMORY = 5
-# Products that a Gram matrix takes in the time of one of descent through columns: one core of 2023 multiplies
-# matrices at 70 per ns, and streams columns at 6; a matrix with its own transpose takes 0.6 of the time.
-_PACE, _OWN = 11.0, 0.6
+# Products that a Gram matrix takes in the time of one of descent through columns: one core of 2026, its neighbours busy,
+# multiplies matrices at 50 per ns, and streams columns at 7; a matrix with its own transpose takes 0.6 of the time.
+_PACE, _OWN = 7.0, 0.6
 # Epochs that are expected when the method is chosen first.
 _EXPECTED = 14
 # Mean square of a column, and square of y, within which products in float32 neither overflow nor vanish.
@@ -360,7 +360,8 @@ class CopiedModel(BlockModel):
         """Let the Gram matrix grow where it costs no more than what descent through columns has cost so far."""
         n, k, known = self._root.size, self.features.size, self._in_gram
         price = n * (k - known) * (known + _OWN * (k - known)) / _PACE
-        expected = _EXPECTED * 2.0 * n * float(self.curvature.sizes[self.order].sum())
+        # once descent has begun, what it has cost is known
+        expected = 0.0 if self._spent else _EXPECTED * 2.0 * n * float(self.curvature.sizes[self.order].sum())
         self.has_gram = k == known or (k < 2 * n and price <= self._spent + expected)
         if not self.has_gram or k == known:
             return

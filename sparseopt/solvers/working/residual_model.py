@@ -16,6 +16,8 @@ _CG_ACCURACY, _CG_STEPS = 1e-3, 50
 # What a Gram matrix of sparse columns costs in multiplications of descent: for each of their entries, beside one for each
 # of its row; for an entry of X and a sample in the looks to come; and the share of a product of a factorisation.
 _TURN, _ENTRY, _SAMPLE, _FACTOR = 6.0, 6.0, 24.0, 1.0 / 30.0
+# An epoch on a part of the entries so small costs next to nothing beside a look at all of them.
+_FEW = 20
 # Entries of columns that take as long as one of G, and the largest set that changes over.
 _PACE, _LARGEST = 12.0, 4096
 
@@ -70,6 +72,10 @@ class ResidualModel(WorkingModel):
         self._n_entries += (
             X.shape[0] * features.size if ends is None else int(np.sum(ends[features + 1] - ends[features]))
         )
+
+    @property
+    def is_quick(self):
+        return _FEW * self._n_entries <= self._loss.X.n_entries
 
     @property
     def is_dear(self):

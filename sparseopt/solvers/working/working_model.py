@@ -42,6 +42,8 @@ class WorkingModel(ABC):
     eagerness: ClassVar[int] = 1
     #: Another model of the same set would have cost less.
     is_dear = False
+    #: Epochs cost next to nothing beside a look at all of X.
+    is_quick = False
 
     def __init__(self):
         self.size = 0
