@@ -49,7 +49,7 @@ _SEARCH = 3e8
 # Searches at most: another where the last has found something.
 _SEARCHES = 2
 # Slope, as a part of the largest, of features that stay in the set for a search, and after it.
-_NEAR, _CLOSE = 0.4, 0.75
+_NEAR, _CLOSE = 0.2, 0.6
 # Minimisations again from exact slopes of the set, before a look at all of X.
 _REFINEMENTS = 2
 # Epochs of a sketch under a penalty that is concave, at most: a first minimum that is only begun leads to a higher one.

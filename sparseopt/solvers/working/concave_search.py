@@ -29,9 +29,9 @@ _EPOCHS, _LAST_EPOCHS, _ROUGH, _FINE = 50, 100, 0.05, 0.01
 # And on the way to the first minimum of a model that has all features; factor of the strength there.
 _DOWN, _SHRINK = 100, 0.4
 # Kicks that may miss in a row, and all; epochs for which a feature is held at zero, and multiplications of one call.
-_MISSES, _MOST_KICKS, _HOLD, _AT_ONCE = 10, 100, 5, 1e7
-# A fall of the objective, as a part of it, that counts.
-_FALL = 1e-7
+_MISSES, _MOST_KICKS, _HOLD, _AT_ONCE = 6, 40, 5, 1e7
+# A fall of the objective, as a part of it, that counts: more than what is left of one minimum.
+_FALL = 1e-5
 
 
 class ConcaveSearch:
@@ -75,8 +75,9 @@ class ConcaveSearch:
             yield
         while not self.is_bent:
             self.bend()
-            model.sweep(self.relative(self.share), _ROUGH * scale, _DOWN)
-            yield
+            if not self.is_bent:
+                model.sweep(self.relative(self.share), _ROUGH * scale, _DOWN)
+                yield
         yield from self.minima(model, scale)
 
     def minima(self, model, scale):
