@@ -6,7 +6,7 @@ parsing the instructions for that.
 
 from typing import Any
 
-from numba.core import lowering, types
+from numba.core import cgutils, lowering, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering
 
@@ -32,6 +32,20 @@ class _Lower(lowering.Lower):
         address = self._address(target_var, array, index_var, place)
         self.context.pack_value(self.builder, array.dtype, entry, address, align=_alignment(array))
         return None
+
+    def storevar(self, value, name, argidx=None):
+        """What a variable is given."""
+        if argidx is None or self.context.enable_debuginfo or name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+            return
+        self._alloca_var(name, self.typeof(name))
+        self.builder.store(value, self.getvar(name))
+
+    def alloca_lltype(self, name, lltype, *rest, **options):
+        """Where a variable is kept."""
+        if self.context.enable_debuginfo:
+            return super().alloca_lltype(name, lltype, *rest, **options)
+        return cgutils.alloca_once(self.builder, lltype, name=name, zfill=False)
 
     def _is_entry(self, array, place):
         """Whether one number of a contiguous array stands there, and numba is not asked to check bounds."""
