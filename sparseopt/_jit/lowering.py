@@ -14,6 +14,16 @@ from numba.core.typed_passes import BaseNativeLowering
 class _Lower(lowering.Lower):
     """Numba's lowering, but for single entries of contiguous arrays."""
 
+    def lower_expr(self, resty, expr):
+        """What an expression gives; the size and the shape of an array are read where they are."""
+        array = self.typeof(expr.value.name) if expr.op == "getattr" and expr.attr in _MEASURES else None
+        if type(array) is not types.Array:
+            return super().lower_expr(resty, expr)
+        field, kind = _MEASURES[expr.attr]
+        place = self.context.data_model_manager[array].get_field_position(field)
+        found = self.builder.extract_value(self.loadvar(expr.value.name), place)
+        return self.context.cast(self.builder, found, kind(array), resty)
+
     def lower_getitem(self, resty, expr, value, index, signature):
         """What an entry is read by."""
         array, place = signature.args
@@ -70,6 +80,13 @@ class _Lower(lowering.Lower):
                 at = builder.select(is_from_end, builder.add(at, length), at)
             offset = at if offset is None else builder.add(builder.mul(offset, length), at)
         return builder.gep(builder.extract_value(held, model.get_field_position("data")), [offset])
+
+
+# Of an array, the field that holds an attribute and the attribute's type.
+_MEASURES = {
+    "size": ("nitems", lambda _array: types.intp),
+    "shape": ("shape", lambda array: types.UniTuple(types.intp, array.ndim)),
+}
 
 
 def _axes(place):

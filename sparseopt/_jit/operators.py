@@ -15,16 +15,13 @@ from typing import Any
 from numba.core import types, typing
 from numba.extending import models, register_model
 
-_OPERATORS = {bool, len, range, *(value for value in vars(operator).values() if callable(value))}
+_OPERATORS = {bool, float, len, range, *(value for value in vars(operator).values() if callable(value))}
 _OF_PLACES = (operator.getitem, operator.setitem)
 _PLAIN = (types.Number, types.Boolean, types.Array)
 
 
 class _Operator(types.Function):
-    """Numba's type of an operator, that answers once for each combination of types of numbers and arrays.
-
-    Of none of them numba has an implementation that depends on how it is compiled, as for its overloads.
-    """
+    """Numba's type of an operator, that answers once for each combination of types of numbers and arrays."""
 
     def __init__(self, known):
         super().__init__(known.templates)
@@ -38,7 +35,10 @@ class _Operator(types.Function):
             return super().get_call_type(context, args, kws)
         found = self._answers.get(args)
         if found is None:
-            found = self._answers[args] = super().get_call_type(context, args, kws)
+            found = super().get_call_type(context, args, kws)
+            # an overload, whose key is its own, is compiled anew where it is compiled in another way
+            if self.get_impl_key(found) is self.typing_key:
+                self._answers[args] = found
         return found
 
     def _is_plain(self, args):
@@ -63,7 +63,12 @@ class _Context(typing.Context):
             func = self.resolve_value_type(func)
         if isinstance(func, _Operator):
             return func.get_call_type(self, args, kws)
-        return super().resolve_function_type(func, args, kws)
+        if not isinstance(func, types.NumberClass) or kws or not all(isinstance(kind, types.Number) for kind in args):
+            return super().resolve_function_type(func, args, kws)
+        found = _CONVERSIONS.get((func, args))
+        if found is None:
+            found = _CONVERSIONS[func, args] = super().resolve_function_type(func, args, kws)
+        return found
 
     def resolve_value_type(self, val):
         """Type of a value in the globals of a function."""
@@ -78,6 +83,8 @@ class _Context(typing.Context):
 
 
 _KNOWN: dict[Any, _Operator] = {}
+# What calls of np.uint64 and the like give.
+_CONVERSIONS: dict[tuple, Any] = {}
 
 
 def _is_operator(value):
