@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import operator
 import os
 import pickle
 import shutil
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core import types
 from numba.core.registry import cpu_target
 from scipy import sparse
 
 import sparseopt as so
 from sparseopt import _jit, _store
 from sparseopt._jit import kernel, store
+from sparseopt._jit.operators import remembering
 from sparseopt.kernels.descent import descend
 
 RNG = np.random.default_rng(0)
@@ -602,3 +605,48 @@ def test_bounds_are_checked_where_numba_is_asked_to(run):
     script = "import numpy as np\nfrom sparseopt._jit import kernel\n@kernel\ndef write(x, i):\n    x[i] = 1.0\n"
     script += "try:\n    write(np.ones(2), 2)\nexcept IndexError:\n    print('out of bounds')\n"
     assert run(script, NUMBA_BOUNDSCHECK="1", SPARSEOPT_CACHE_DIR="off") == "out of bounds"
+
+
+@pytest.mark.skipif(not _jit.is_compiled(), reason="operators are typed where kernels are compiled")
+def test_operators_give_what_they_give_to_numba():
+    """Kernels ask a memory of ours, whose answers must be numba's own, the first time and later."""
+    theirs, ours = cpu_target.typing_context, remembering(cpu_target.typing_context)
+    theirs.refresh()
+    kinds = (types.int64, types.uint64, types.float32, types.float64, types.boolean, types.literal(2))
+    for operation in (operator.add, operator.truediv, operator.floordiv, operator.mod, operator.lt, operator.iadd):
+        for pair in itertools.product(kinds, kinds):
+            wanted = theirs.resolve_function_type(theirs.resolve_value_type(operation), pair, {})
+            for _ in range(2):
+                assert ours.resolve_function_type(ours.resolve_value_type(operation), pair, {}) == wanted
+    for place in (types.uint64, types.UniTuple(types.int64, 2), types.Tuple((types.literal(0), types.uint64))):
+        pair = (types.Array(types.float32, 2, "F", readonly=True), place)
+        wanted = theirs.resolve_function_type(operator.getitem, pair, {})
+        assert all(ours.resolve_function_type(operator.getitem, pair, {}) == wanted for _ in range(2))
+
+
+def add_one(x):
+    return x + 1.0
+
+
+def add_two(x):
+    return add_one(x) + 1.0
+
+
+def tripled(x):
+    def times(factor):
+        return factor * x
+
+    return times(3.0)
+
+
+@kernel
+def nested_functions(out):
+    """Call one function in two ways, and a function within a function."""
+    out[0] = add_one(1.0) + add_two(1.0)
+    out[1] = tripled(out[0])
+
+
+def test_a_function_that_is_reached_in_two_ways_is_one_function():
+    out = np.zeros(2)
+    nested_functions(out)
+    np.testing.assert_array_equal(out, [5.0, 15.0])

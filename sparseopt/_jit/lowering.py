@@ -6,13 +6,23 @@ parsing the instructions for that.
 
 from typing import Any
 
-from numba.core import lowering, types
+from numba.core import cgutils, lowering, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering
 
 
 class _Lower(lowering.Lower):
     """Numba's lowering, but for single entries of contiguous arrays."""
+
+    def lower_expr(self, resty, expr):
+        """What an expression gives; the size and the shape of an array are read where they are."""
+        array = self.typeof(expr.value.name) if expr.op == "getattr" and expr.attr in _MEASURES else None
+        if type(array) is not types.Array:
+            return super().lower_expr(resty, expr)
+        field, kind = _MEASURES[expr.attr]
+        place = self.context.data_model_manager[array].get_field_position(field)
+        found = self.builder.extract_value(self.loadvar(expr.value.name), place)
+        return self.context.cast(self.builder, found, kind(array), resty)
 
     def lower_getitem(self, resty, expr, value, index, signature):
         """What an entry is read by."""
@@ -32,6 +42,20 @@ class _Lower(lowering.Lower):
         address = self._address(target_var, array, index_var, place)
         self.context.pack_value(self.builder, array.dtype, entry, address, align=_alignment(array))
         return None
+
+    def storevar(self, value, name, argidx=None):
+        """What a variable is given."""
+        if argidx is None or self.context.enable_debuginfo or name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+            return
+        self._alloca_var(name, self.typeof(name))
+        self.builder.store(value, self.getvar(name))
+
+    def alloca_lltype(self, name, lltype, *rest, **options):
+        """Where a variable is kept."""
+        if self.context.enable_debuginfo:
+            return super().alloca_lltype(name, lltype, *rest, **options)
+        return cgutils.alloca_once(self.builder, lltype, name=name, zfill=False)
 
     def _is_entry(self, array, place):
         """Whether one number of a contiguous array stands there, and numba is not asked to check bounds."""
@@ -56,6 +80,13 @@ class _Lower(lowering.Lower):
                 at = builder.select(is_from_end, builder.add(at, length), at)
             offset = at if offset is None else builder.add(builder.mul(offset, length), at)
         return builder.gep(builder.extract_value(held, model.get_field_position("data")), [offset])
+
+
+# Of an array, the field that holds an attribute and the attribute's type.
+_MEASURES = {
+    "size": ("nitems", lambda _array: types.intp),
+    "shape": ("shape", lambda array: types.UniTuple(types.intp, array.ndim)),
+}
 
 
 def _axes(place):

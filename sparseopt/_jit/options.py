@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import numba
 from numba.core import compiler
-from numba.core.codegen import JITCodeLibrary
 from numba.core.typed_passes import NativeLowering, NopythonRewrites
+from numba.core.untyped_passes import InlineClosureLikes
 
+from sparseopt._jit.libraries import FunctionLibrary, KernelLibrary
 from sparseopt._jit.lowering import EntryLowering
+from sparseopt._jit.operators import remembering
+
+# What kernels have none of: array expressions, which numba would fuse, and functions within functions.
+_NEEDLESS = {NopythonRewrites, InlineClosureLikes}
 
 
 class _KernelCompiler(compiler.Compiler):
-    """Numba's compiler with our lowering, and without its fusion of array expressions, which kernels do not have."""
+    """Numba's compiler with our lowering and our memory for operators, without passes that kernels do not need."""
+
+    def __init__(self, typing_context, target_context, library, *rest):
+        if library is None:
+            library = KernelLibrary(target_context.codegen(), "kernel")
+            # as numba does for its own, so that the code can be kept
+            library.enable_object_caching()
+        typing_context = remembering(typing_context)
+        super().__init__(typing_context, target_context, library, *rest)
+        # this is numba's copy of its context, made for this compilation
+        self.state.targetctx.typing_context = typing_context
 
     def define_pipelines(self):
         """Numba's passes, one of them ours."""
         pipelines = super().define_pipelines()
+        has_functions = any(isinstance(value, CodeType) for value in self.state.func_id.code.co_consts)
+        needless = _NEEDLESS - {InlineClosureLikes} if has_functions else _NEEDLESS
         for pipeline in pipelines:
             pipeline.passes = [
                 (EntryLowering if kind is NativeLowering else kind, text)
                 for kind, text in pipeline.passes
-                if kind is not NopythonRewrites
+                if kind not in needless
             ]
             pipeline.finalize()
         return pipelines
@@ -54,37 +72,11 @@ FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"re
 FLAGS |= {"_nrt": False, "no_cfunc_wrapper": True, "pipeline_class": _KernelCompiler}
 
 
-class _Unfinished(JITCodeLibrary):
-    """The code of a function that kernels call, as it was lowered.
-
-    The kernel that it is linked into optimises it and makes machine code of it. Of its own numba would do both at
-    each level of calls: a third of the time of a compilation.
-    """
-
-    def _optimize_final_module(self):
-        """The kernel's to do."""
-
-    def _finalize_final_module(self):
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name):
-        """There is no machine code to point to."""
-        return 0
-
-    @property
-    def codegen(self):
-        return self
-
-    def set_env(self, name, environment):
-        """The kernel's to do as well, see `Store.save_overload`."""
-
-
 class _InnerCompiler(_KernelCompiler):
-    """The compiler of kernels, with an unfinished library to put the code in."""
+    """The compiler of kernels, with a library of another kind to put the code in."""
 
     def __init__(self, typing_context, target_context, library, *rest):
-        library = library or _Unfinished(target_context.codegen(), "inner")
+        library = library or FunctionLibrary(target_context.codegen(), "inner")
         super().__init__(typing_context, target_context, library, *rest)
 
 

@@ -6,9 +6,9 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import get_cython_function_address, intrinsic, overload
-
-from sparseopt._jit.options import INNER
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import get_cython_function_address
 
 _ADDRESSES: dict[str, int] = {}
 
@@ -30,30 +30,29 @@ def external(module, name):
         ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(held))(_ADDRESSES[symbol])(*map(_pointer, held))
         return ctypes.c_int32(held[-1].value).value
 
-    @intrinsic
-    def call(_context, arguments):
-        def generate(context, builder, signature, values):
-            kinds = signature.args[0].types
-            places = [
-                _reference(context, builder, kind, value)
-                for kind, value in zip(kinds, cgutils.unpack_tuple(builder, values[0], len(kinds)), strict=True)
-            ]
-            info = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(64), 0))
-            places.append(builder.bitcast(info, cgutils.voidptr_t))
-            kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t] * len(places))
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), places)
-            return builder.sext(builder.trunc(builder.load(info), ir.IntType(32)), ir.IntType(64))
-
-        return types.int64(arguments), generate
-
-    @overload(routine, jit_options=INNER)
-    def _implementation(*arguments):  # noqa: ARG001 (numba asks for the same arguments)
-        def run(*arguments):
-            return call(arguments)
-
-        return run
-
+    _lower_routine(routine, symbol)
     return routine
+
+
+def _lower_routine(routine, symbol):
+    """Let kernels call a routine by its symbol, without a function of its own for each combination of types."""
+
+    class _RoutineTemplate(AbstractTemplate):
+        key = routine
+
+        def generic(self, arguments, _keywords):
+            return types.int64(*map(types.unliteral, arguments))
+
+    infer_global(routine, types.Function(_RoutineTemplate))
+
+    @lower_builtin(routine, types.VarArg(types.Any))
+    def call(context, builder, signature, values):
+        places = [_reference(context, builder, *held) for held in zip(signature.args, values, strict=True)]
+        info = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(64), 0))
+        places.append(builder.bitcast(info, cgutils.voidptr_t))
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t] * len(places))
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), places)
+        return builder.sext(builder.trunc(builder.load(info), ir.IntType(32)), ir.IntType(64))
 
 
 def _by_reference(value):
