@@ -28,7 +28,7 @@ from sparseopt.pruning.reconstruction import Reconstruction, inverted
 EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
-RHO, REST = 0.15, 0.02
+RHO, REST = 0.15, 0.05
 # Power of the growth where nothing trims the support.
 SLOWER = 0.93
 # Multiplications that scoring a network by elimination may take, some ten seconds.
