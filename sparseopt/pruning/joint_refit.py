@@ -10,6 +10,9 @@ import scipy.optimize
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.training import Training, gradients
 
+# Iterations in which the samples held out may see no gain before the search for the best number ends.
+PATIENCE = 15
+
 
 @dataclass(frozen=True, kw_only=True)
 class JointRefit(Training):
@@ -27,6 +30,10 @@ class JointRefit(Training):
     pull : float, default=1e-4
         Weight of half the squared distance from the weights at the start, which keeps few samples from
         moving them far.
+    held_out : float, default=0
+        Part of the samples on which the number of iterations is chosen, up to `iterations`, by a first fit to the
+        others; then all are fitted. Where the kept weights are many for the samples and the network had converged,
+        the best is soon behind, and it may be no iteration at all. 0.2 is a usual part.
 
     References
     ----------
@@ -37,6 +44,7 @@ class JointRefit(Training):
     iterations: int = 60
     distil: float = 1.0
     pull: float = 1e-4
+    held_out: float = 0.0
 
     def __post_init__(self):
         if not (isinstance(self.iterations, int) and self.iterations >= 1):
@@ -45,10 +53,33 @@ class JointRefit(Training):
             raise ValueError(f"distil is {self.distil}; give a number from 0 to 1.")
         if not 0 <= self.pull < np.inf:
             raise ValueError(f"pull is {self.pull}; give a number from 0.")
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out is {self.held_out}; give a part of the samples from 0, below 1.")
 
     def fit(self, network, kept, X, objective, *, rng=None, clock=None):
         """Minimise, up to the number of iterations."""
-        clock, free = clock or Clock(), _FreeParameters(network, kept)
+        clock, iterations = clock or Clock(), self.iterations
+        count = int(self.held_out * len(X))
+        if count:
+            order = (rng or np.random.default_rng(0)).permutation(len(X))
+            iterations = self._best_iterations(network, kept, X, objective, order[:count], order[count:], clock)
+        return self._fitted(network, kept, X, objective, iterations, clock)
+
+    def _best_iterations(self, network, kept, X, objective, held, others, clock):
+        """Iterations after which a fit to the other samples is nearest to the objective on those held out."""
+        target, inputs = objective[held], X[held]
+        losses = [target.value_and_seeds(network.outputs(inputs))[0]]
+
+        def look(trial):
+            losses.append(target.value_and_seeds(trial.outputs(inputs))[0])
+            return len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE
+
+        self._fitted(network, kept, X[others], objective[others], self.iterations, clock, look)
+        return int(np.argmin(losses))
+
+    def _fitted(self, network, kept, X, objective, iterations, clock, look=None):
+        """The network after so many iterations, or where the clock or `look` at the network on the way ends them."""
+        free = _FreeParameters(network, kept)
         start = free.values()
 
         def value_and_slope(values):
@@ -58,16 +89,16 @@ class JointRefit(Training):
             slope = free.flat(gradients(trial, X, seeds)) + self.pull * move
             return loss + 0.5 * self.pull * float(move @ move), slope
 
-        def look_at_the_clock(_):
-            if clock.expired:
+        def look_on_the_way(values):
+            if clock.expired or (look and look(free.network_with(values))):
                 raise StopIteration
 
-        if start.size == 0 or clock.expired:
+        if start.size == 0 or iterations == 0 or clock.expired:
             return free.network_with(start)
         # A tolerance of zero: single precision ends the search where it can do no more.
         found = scipy.optimize.minimize(
-            value_and_slope, start, jac=True, method="L-BFGS-B", callback=look_at_the_clock,
-            options={"maxiter": self.iterations, "ftol": 0.0, "gtol": 0.0},
+            value_and_slope, start, jac=True, method="L-BFGS-B", callback=look_on_the_way,
+            options={"maxiter": iterations, "ftol": 0.0, "gtol": 0.0},
         )  # fmt: skip
         return free.network_with(found.x)
 

