@@ -650,3 +650,22 @@ def test_a_function_that_is_reached_in_two_ways_is_one_function():
     out = np.zeros(2)
     nested_functions(out)
     np.testing.assert_array_equal(out, [5.0, 15.0])
+
+
+UNKNOWN_NUMBA = """
+import numba
+
+numba.version_info = numba.version_info._replace(minor=99, short=(0, 99))
+import numpy as np
+import sparseopt as so
+from sparseopt._jit.options import FLAGS
+
+assert "pipeline_class" not in FLAGS
+problem = so.Problem(so.LeastSquares(np.eye(3), [3.0, 0.1, -2.0]), so.L1(0.1))
+print(so.solve(problem, so.CoordinateDescent()).w.round(9).tolist())
+"""
+
+
+def test_a_release_of_numba_that_is_not_known_compiles_in_its_own_way(run):
+    """What we change of its compiler rests on names that it may rename."""
+    assert run(UNKNOWN_NUMBA) == "[2.7, 0.0, -1.7]"

@@ -69,7 +69,12 @@ def _no_collection():
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 # Kernels allocate nothing, so they need no reference counts: a count of a field's array at each call
 # of a method is an atomic operation, which took up to half of the time of short columns.
-FLAGS |= {"_nrt": False, "no_cfunc_wrapper": True, "pipeline_class": _KernelCompiler}
+FLAGS |= {"_nrt": False, "no_cfunc_wrapper": True}
+# The last release of numba whose insides are known here: a later one compiles kernels in its own way, and takes longer.
+_LATEST = (0, 68)
+_IS_KNOWN = numba.version_info.short <= _LATEST
+if _IS_KNOWN:
+    FLAGS["pipeline_class"] = _KernelCompiler
 
 
 class _InnerCompiler(_KernelCompiler):
@@ -80,7 +85,9 @@ class _InnerCompiler(_KernelCompiler):
         super().__init__(typing_context, target_context, library, *rest)
 
 
-INNER: Any = {**FLAGS, "no_cpython_wrapper": True, "pipeline_class": _InnerCompiler}
+INNER: Any = {**FLAGS, "no_cpython_wrapper": True}
+if _IS_KNOWN:
+    INNER["pipeline_class"] = _InnerCompiler
 
 
 def is_compiled():
