@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+import threading
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
@@ -49,7 +51,7 @@ class _KernelCompiler(compiler.Compiler):
 
     def compile_extra(self, func):
         """Compile a function and those that it calls."""
-        with _no_collection():
+        with _no_collection(), _interrupts_later():
             return super().compile_extra(func)
 
 
@@ -63,6 +65,23 @@ def _no_collection():
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _interrupts_later():
+    """Raise an interrupt at the end: in the middle it may come in a callback of LLVM, which would swallow it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held: list[tuple] = []
+    signal.signal(signal.SIGINT, lambda *signalled: held.append(signalled))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        handler(*held[0])
 
 
 # Never nnan or ninf: tests for NaN and infinity must keep their meaning in compiled code.

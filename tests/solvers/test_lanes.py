@@ -103,8 +103,7 @@ def test_a_time_limit_leaves_an_honest_gap_and_no_thread(early):
 
 def test_an_interrupt_ends_all_threads(early):
     problem = hard()
-    # an interrupt in the middle of a compilation is lost in a callback of the compiler
-    so.solve(problem, so.BranchAndBound(threads=2), max_iter=200)
+    so.solve(problem, so.BranchAndBound(threads=2), max_iter=200)  # compilation
     timer = threading.Timer(0.5, _thread.interrupt_main)
     start = time.perf_counter()
     timer.start()
