@@ -19,7 +19,7 @@ from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import LeastSquares, Loss, Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
-from sparseopt.penalties import ProximalTerm
+from sparseopt.penalties import ProximalTerm, Zero
 from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.bound_tree import BoundTree
@@ -35,6 +35,8 @@ from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, 
 # The relative gap is taken over the objective at w, but at least over this part of the
 # objective at zero, so that a perfect fit can end.
 _FLOOR = 1e-6
+# Part of the objective that a point as good as optimal may be above it.
+_NEXT_TO_NOTHING = 1e-9
 
 
 class CertificateError(RuntimeError):
@@ -257,6 +259,9 @@ def _examine(problem, w):
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
             objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, ROUNDING)
+            if distance * np.abs(w).sum() <= _NEXT_TO_NOTHING * objective < objective - bound:
+                # a strength below the rounding of the slopes scales every bound to nothing: that of the loss alone is left
+                bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)

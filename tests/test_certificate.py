@@ -231,6 +231,21 @@ def test_unpenalised_columns_are_projected_out():
     assert so.certify(problem, w + 1e-4).gap < 1e-3
 
 
+@pytest.mark.parametrize("alpha", [1e-300, 1e-18, 1e-15, 1e-13])
+def test_a_strength_below_the_rounding_of_the_slopes_is_proven_all_the_same(alpha):
+    """Scaled into the range of slopes, the residual is nothing; without the penalty it is orthogonal to X."""
+    for loss in (so.LeastSquares(X, Y), so.LeastSquares(S, Y + 3.0, intercept=True)):
+        problem = so.Problem(loss, so.L1(alpha))
+        solution = so.solve(problem)
+        assert solution.status is so.Status.CONVERGED
+        design = np.column_stack([loss.X.to_array(), np.ones(N)]) if loss.intercept else X
+        target = Y + 3.0 if loss.intercept else Y
+        least = float(np.linalg.lstsq(design, target)[1][0]) / (2 * N)
+        assert solution.certificate.lower_bound <= least * (1 + 1e-12)
+        assert solution.certificate.objective == pytest.approx(least, rel=1e-9)
+        solution.certificate.verify(problem)
+
+
 def test_the_summary_says_what_is_proven():
     assert "by duality" in so.solve(problem_of("least squares", "l1")).certificate.summary
     assert "no bound" in so.solve(so.Problem(LOSSES["least squares"], so.L0(0.1))).certificate.summary
