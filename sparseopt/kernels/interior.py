@@ -44,9 +44,9 @@ IMAGE, ROWS, LOOSE, DNU, SPACE_R, TALL = range(6)
 # Why a call ended.
 GOING, SOLVED, LATE, POLISH, RAY, HARDER, BROKEN = range(7)
 
-# Iterations without a tenth less residual after which nothing more is expected: where the mean product of slacks and
-# multipliers is so small that only rounding is left, near a solution and elsewhere, and where it is not.
-_PATIENCE, _EXHAUSTED, _FLAT, _LONG_PATIENCE = 12, 1e-10, 1e-14, 60
+# Iterations without a tenth less residual after which nothing more is expected: near a solution where the mean
+# product of slacks and multipliers is so small that only rounding is left, and elsewhere.
+_PATIENCE, _EXHAUSTED, _LONG_PATIENCE = 12, 1e-10, 60
 # The same after which regularisation falls below its floor.
 _HURRY = 4
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
@@ -256,8 +256,7 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
     stood = guess_stood(sides, V, S)
     if found <= tol:
         return SOLVED
-    is_exhausted = S[MU] < (_EXHAUSTED if S[MARK] < 1e-3 else _FLAT)
-    is_late = waited > (_PATIENCE if is_exhausted else _LONG_PATIENCE)
+    is_late = waited > (_PATIENCE if S[MARK] < 1e-3 and S[MU] < _EXHAUSTED else _LONG_PATIENCE)
     if is_late or not math.isfinite(found):
         return LATE
     if is_polishing and stood >= 1.0 and S[GUESS] != S[POLISHED] and (S[MU] < 1e-6 or found < 1e3 * tol):
