@@ -23,6 +23,7 @@ from sparseopt.solvers import working_set
 from sparseopt.solvers.working import working_plan
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
+from sparseopt.solvers.working.newton import slide
 from sparseopt.solvers.working.support_system import SupportSystem
 from sparseopt.solvers.working.working_columns import WorkingColumns
 from sparseopt.solvers.working.working_plan import entering_features
@@ -720,3 +721,22 @@ def test_from_the_largest_alpha_on_nothing_is_chosen(shape, intercept, factor):
     solution = so.solve(so.Problem(loss, so.L1(factor * (1 + 1e-12) * so.alpha_max(loss))), so.WorkingSet())
     assert solution.status is so.Status.CONVERGED
     assert solution.support.size == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_twin_columns_in_single_precision_have_a_solution(seed):
+    """The direction along which the loss is flat has entries that only rounding keeps from zero, and their kinks are far."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((40, 9)).astype(np.float32)
+    X[:, 1] = X[:, 0]
+    y = rng.standard_normal(40).astype(np.float32)
+    solution = so.solve(so.Problem(so.LeastSquares(X, y, intercept=True)), so.WorkingSet())
+    assert solution.status is so.Status.CONVERGED
+    assert np.all(np.abs(solution.w) < 10.0)
+
+
+def test_a_slide_does_not_go_to_kinks_that_rounding_makes():
+    """The first two grow together and meet none; what the third is moved by is nothing."""
+    x, none = np.array([-1.0, -1.0, 2.0]), np.zeros(3)
+    moved = slide(x, none, none - np.inf, none + np.inf, np.array([[0.5], [0.5], [1e-18]]))
+    assert np.array_equal(moved, x)

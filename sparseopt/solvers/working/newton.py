@@ -145,7 +145,9 @@ def slide(x, a, lower, upper, flat):
     while basis.shape[1]:
         direction = -basis @ (basis.T @ (a * np.sign(x)))
         if np.linalg.norm(direction) <= 1e-12 * np.linalg.norm(a):
-            direction = basis[:, 0]
+            direction = basis[:, 0].copy()
+        # rounding of a zero would lead to a kink that is as far away as it is small
+        direction[np.abs(direction) <= 1e-12 * np.max(np.abs(direction))] = 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             kinks = np.where(x * direction < 0.0, -x / direction, np.inf)
             bounds = np.where(direction > 0.0, (upper - x) / direction, (lower - x) / direction)
