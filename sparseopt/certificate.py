@@ -302,7 +302,8 @@ def _certify_composed(problem, w, duals):
 def _certify_in_ball(problem, w, duals, ray):
     """What is proven of w by the problem in which the norm has a price: that of `duals`, or none."""
     radius, objective = priced_ball.radius_of(problem), problem.objective(w)
-    price = 0.0 if duals is None else float(duals.ball)
+    # a negative price proves nothing
+    price = 0.0 if duals is None else max(0.0, float(duals.ball))
     is_proof_of_none = price == np.inf
     inner = priced_ball.least_norm(problem) if is_proof_of_none else priced_ball.priced(problem, price, in_box=True)
     here = certify_private(inner, w, duals=duals, ray=ray)

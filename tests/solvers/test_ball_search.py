@@ -1,7 +1,6 @@
 """An L1 ball among other constraints or beside a penalty: against CVXPY, with proofs, limits and bad input."""
 
 import itertools
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +152,17 @@ def test_a_tampered_proof_is_rejected():
             wrong.verify(problem)
 
 
+@pytest.mark.parametrize("price", [-0.005, -1.0, np.nan])
+def test_a_price_that_is_no_price_proves_nothing(price):
+    """Less than the strength of the penalty, a negative one would leave a penalty and raise the bound."""
+    problem = so.Problem(LOSSES["least squares"], so.L1(0.01), so.Intersection(so.L1Ball(5.0), so.Box(-0.3, 0.3)))
+    solution = so.solve(problem, tol=1e-9)
+    for duals in (replace(solution.duals, ball=price), so.Duals(np.zeros(0), np.zeros(0), ball=price)):
+        certificate = so.certify(problem, solution.w, duals=duals)
+        assert certificate.lower_bound <= solution.certificate.objective
+        assert certificate.lower_bound <= so.certify(problem, solution.w, duals=replace(duals, ball=0.0)).lower_bound
+
+
 @pytest.mark.parametrize("radius", [1e-3, 0.5, 0.999])
 def test_a_ball_that_is_too_small_for_the_rows_is_proven_to_be(radius):
     problem = portfolio(radius)
@@ -202,10 +212,8 @@ def test_a_callback_ends_the_search_and_limits_are_data():
     assert limited.status is so.Status.ITERATION_LIMIT
     assert limited.iterations == 3
     limited.certificate.verify(portfolio())
-    start = time.perf_counter()
-    late = so.solve(portfolio(), time_limit=0.0)
-    assert late.status in {so.Status.TIME_LIMIT, so.Status.CONVERGED}
-    assert time.perf_counter() - start < 30.0  # a hang, not a speed, is what this would tell
+    late = so.solve(portfolio(), tol=0.0, time_limit=0.0)
+    assert late.status is so.Status.TIME_LIMIT
 
 
 def test_the_solver_of_the_priced_problems_can_be_chosen():
