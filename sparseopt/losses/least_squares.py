@@ -92,6 +92,12 @@ class LeastSquares(DesignLoss):
         if self.intercept and not isinstance(self.X, CenteredDense):
             object.__setattr__(self, "X", centered(self.X, weights))
 
+    def __reduce_ex__(self, protocol):
+        """A little loss is made again where it lands: the look at its data that short ways rest on is no field."""
+        if self.little is None:
+            return super().__reduce_ex__(protocol)
+        return type(self), (self.X.values, self.y, None, self.intercept)
+
     def _read(self, names):
         """Look at what was lent, once: it is checked, and what solvers ask for first is kept."""
         design = self.X
