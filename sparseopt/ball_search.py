@@ -70,7 +70,7 @@ class Priced:
 
 @dataclass
 class Search:
-    """The search for the price; `solve_priced(problem, w0, seconds)` solves a problem without the ball."""
+    """The search for the price; `solve_priced`, which is `solve` to a sharper tolerance, takes the problems without the ball."""
 
     problem: object
     solve_priced: object

@@ -11,21 +11,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.curvature import least_curvature
-from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.lasso_look import look_at_lasso
-from sparseopt.losses import LeastSquares, Loss, Quadratic
+from sparseopt.losses import Loss, Quadratic
 from sparseopt.losses.base import kept
-from sparseopt.losses.samples import remembered
-from sparseopt.penalties import ProximalTerm, Zero
+from sparseopt.penalties import ProximalTerm
 from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
-from sparseopt.proofs.lasso_bound import examine_lasso
+from sparseopt.proofs.examination import examine, examine_once, objective_at_zero
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.proofs.row_look import look
@@ -35,8 +32,6 @@ from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, 
 # The relative gap is taken over the objective at w, but at least over this part of the
 # objective at zero, so that a perfect fit can end.
 _FLOOR = 1e-6
-# Part of the objective that a point as good as optimal may be above it.
-_NEXT_TO_NOTHING = 1e-9
 
 
 class CertificateError(RuntimeError):
@@ -201,7 +196,7 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
 
 def certify_once(problem, w):
     """`certify_private` of a problem that needs no multipliers, for a point that is looked at once."""
-    return _certified(problem, w, _examine(problem, w), -np.inf, None)
+    return _certified(problem, w, examine_once(problem, w), -np.inf, None)
 
 
 def certify_little_lasso(problem, w):
@@ -237,48 +232,6 @@ def _certified(problem, w, here, lower_bound, tree):
         w=w,
         tree=tree if proof == "bound" else None,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality, maybe `stationarity`."""
-
-    objective: float
-    slope: np.ndarray
-    bound: float
-    distance: float | None = None
-
-
-def examine(problem, w):
-    """The examination of a float64 point from the data; that of the last one is kept, since a run ends where it was proven."""
-    return remembered(problem, "_examination", w, lambda w: _examine(problem, w))
-
-
-def _examine(problem, w):
-    if type(problem.loss) is LeastSquares and problem.proximal is not None:
-        form = convex_form(problem.proximal, w.size)
-        if type(form) is SeparableForm and form.is_plain and not form.can_stick:
-            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, ROUNDING)
-            if distance * np.abs(w).sum() <= _NEXT_TO_NOTHING * objective < objective - bound:
-                # a strength below the rounding of the slopes scales every bound to nothing: that of the loss alone is left
-                bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
-            return Examination(objective, slope, max(-np.inf, bound), distance)
-    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
-    objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
-    # in this order of the two, a bound that is no number is none
-    return Examination(objective, slope, max(-np.inf, dual_bound(problem, w, slope)))
-
-
-def objective_at_zero(problem):
-    """The objective at w = 0, computed once."""
-    return kept(problem, "_objective_at_zero", lambda: problem.loss.value_at_zero() + _penalty_at_zero(problem))
-
-
-def _penalty_at_zero(problem):
-    form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
-    if type(form) is SeparableForm and form.is_plain:
-        return 0.0
-    return penalty_value(problem.penalty, np.zeros(problem.n_features))
 
 
 def _certify_composed(problem, w, duals):

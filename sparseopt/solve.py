@@ -17,9 +17,7 @@ from sparseopt.certificate import (
     certify_once,
     certify_private,
     certify_program,
-    examine,
     needs_multipliers,
-    objective_at_zero,
 )
 from sparseopt.choice import FEW, SIDES, default_solver, has_few_sides
 from sparseopt.curvature import is_settled, least_curvature
@@ -28,6 +26,7 @@ from sparseopt.penalties import L1
 from sparseopt.problem import Problem
 from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
+from sparseopt.proofs.examination import examine, objective_at_zero
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.gram_descent import account_of, descend_from_zero

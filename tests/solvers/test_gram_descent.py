@@ -5,9 +5,10 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.certificate import _examine, certify_little_lasso
+from sparseopt.certificate import certify_little_lasso
 from sparseopt.conjugates import convex_form
 from sparseopt.proofs.duality import _sample_bound
+from sparseopt.proofs.examination import examine_once
 from sparseopt.testing import check_solver
 
 N, P = 60, 40
@@ -130,7 +131,7 @@ def test_what_the_lasso_proves_is_what_the_general_formulas_prove(size):
     X = random.standard_normal((N, P))
     problem = so.Problem(so.LeastSquares(X, X[:, 0] + random.standard_normal(N)), so.L1(0.1))
     w = size * random.standard_normal(P) * (random.random(P) < 0.5)
-    here = _examine(problem, w)
+    here = examine_once(problem, w)
     form = convex_form(problem.penalty, P)
     assert here.objective == problem.objective(w)
     assert here.bound == pytest.approx(_sample_bound(problem.loss, form, w, here.slope), rel=1e-12)

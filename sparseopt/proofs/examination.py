@@ -1,0 +1,63 @@
+"""What a problem with a prox says of a point: its objective, the slope of the loss, and the best bound by duality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparseopt.conjugates import convex_form, penalty_value
+from sparseopt.forms import SeparableForm
+from sparseopt.losses import LeastSquares
+from sparseopt.losses.base import kept
+from sparseopt.losses.samples import remembered
+from sparseopt.penalties import Zero
+from sparseopt.problem import Problem
+from sparseopt.proofs.duality import ROUNDING, dual_bound
+from sparseopt.proofs.lasso_bound import examine_lasso
+
+# Part of the objective that a point as good as optimal may be above it.
+_NEXT_TO_NOTHING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What a problem with a prox says of a point: objective, slope of the loss, best bound by duality, maybe `stationarity`."""
+
+    objective: float
+    slope: np.ndarray
+    bound: float
+    distance: float | None = None
+
+
+def examine(problem, w):
+    """The examination of a float64 point from the data; that of the last one is kept, since a run ends where it was proven."""
+    return remembered(problem, "_examination", w, lambda w: examine_once(problem, w))
+
+
+def examine_once(problem, w):
+    """The examination of a point that is looked at once."""
+    if type(problem.loss) is LeastSquares and problem.proximal is not None:
+        form = convex_form(problem.proximal, w.size)
+        if type(form) is SeparableForm and form.is_plain and not form.can_stick:
+            objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, ROUNDING)
+            if distance * np.abs(w).sum() <= _NEXT_TO_NOTHING * objective < objective - bound:
+                # a strength below the rounding of the slopes scales every bound to nothing: that of the loss alone is left
+                bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
+            return Examination(objective, slope, max(-np.inf, bound), distance)
+    slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
+    objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
+    # in this order of the two, a bound that is no number is none
+    return Examination(objective, slope, max(-np.inf, dual_bound(problem, w, slope)))
+
+
+def objective_at_zero(problem):
+    """The objective at w = 0, computed once."""
+    return kept(problem, "_objective_at_zero", lambda: problem.loss.value_at_zero() + _penalty_at_zero(problem))
+
+
+def _penalty_at_zero(problem):
+    form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
+    if type(form) is SeparableForm and form.is_plain:
+        return 0.0
+    return penalty_value(problem.penalty, np.zeros(problem.n_features))
