@@ -1,6 +1,7 @@
 """What all tests share: how hypothesis draws, and a clean process to run a script in."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 # The same examples in every run, and no time limit: a first call may compile.
 hypothesis.settings.register_profile("sparseopt", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("sparseopt")
+
+# A shell ignores Ctrl-C for what it starts in the background, and tests of Ctrl-C would never see one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
