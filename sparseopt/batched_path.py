@@ -26,8 +26,9 @@ from sparseopt.solution import Solution, Status
 from sparseopt.solvers.working.working_plan import distances
 from sparseopt.solvers.working_set import WorkingSet
 
-# Points in a batch at most, and features that one may bring into the set, as a part of it.
-_LARGEST, _GROWTH = 8, 0.5
+# Points in a batch, and at most where a model has so small a part of the entries of X that solving costs less than looking;
+# and features that a batch may bring into the set, as a part of it.
+_USUAL, _LARGEST, _SMALL, _GROWTH = 8, 16, 0.1, 0.5
 # A feature enters where its slope, were it to grow as fast as the penalty falls, times this, would reach the penalty.
 _FORESIGHT = 0.1
 # Last move at which a point is left, as a part of the tolerance times the largest slope; less after it did not pass.
@@ -102,7 +103,8 @@ class BatchedPath:
             if state.columns is not None:
                 # what a model in residuals carries along is rounded little
                 state.model.place(state.w[features], state.slopes[features])
-            self._batch = min(2 * self._batch, _LARGEST)
+            is_small = state.model.size**2 <= _SMALL * self.problem.loss.X.n_entries
+            self._batch = min(2 * self._batch, _LARGEST if is_small else _USUAL)
         else:
             self._retry(form, len(passed))
 
