@@ -134,8 +134,9 @@ class BatchedPath:
     def _solve(self, problem, form):
         model = self._state.model
         goal = self._sharpness * self.tol * float(np.max(np.abs(model.slope), initial=0.0))
-        # where epochs cost next to nothing, they come before Newton steps
-        model.minimise(problem.proximal, form.restrict(model.features), goal, _ROUNDS, is_warm=not model.is_quick)
+        # through sparse columns a few epochs get there before conjugate gradients do
+        has_gram = self._state.columns is not None
+        model.minimise(problem.proximal, form.restrict(model.features), goal, _ROUNDS, is_warm=has_gram)
         w = model.w
         places = w.nonzero()[0]
         features = model.features[places]
