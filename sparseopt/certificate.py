@@ -16,6 +16,7 @@ from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import Loss, Quadratic
 from sparseopt.losses.base import kept
+from sparseopt.packed import may_be_packed, packed
 from sparseopt.penalties import ProximalTerm
 from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, priced_ball, stationary_points
@@ -38,6 +39,7 @@ class CertificateError(RuntimeError):
     """A certificate does not hold for the problem it was checked against."""
 
 
+@may_be_packed
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """What is proven about a point w.
@@ -197,6 +199,12 @@ def certify_private(problem, w, *, lower_bound=-np.inf, tree=None, duals=None, r
 def certify_once(problem, w):
     """`certify_private` of a problem that needs no multipliers, for a point that is looked at once."""
     return _certified(problem, w, examine_once(problem, w), -np.inf, None)
+
+
+def certify_few(problem, point, here):
+    """The same for a point of few nonzeros and its examination, as `examine_few` gives it."""
+    w = point if problem.constraint is None else point.to_array()
+    return packed(_certified(problem, w, here, -np.inf, None))
 
 
 def certify_little_lasso(problem, w):

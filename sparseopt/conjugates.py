@@ -33,7 +33,7 @@ from sparseopt.penalties import (
     Zero,
 )
 
-# Coefficients up to which arrays that all forms have alike are kept.
+# Coefficients up to which forms have arrays that kernels take as they are, and those that all have alike are kept.
 _FEW = 1000
 
 
@@ -85,7 +85,8 @@ def _convex_form(penalty, p):
             return SupportFunction(penalty)
         case Ridged(inner, beta):
             form = convex_form(inner, p)
-            return replace(form, b=form.b + beta) if isinstance(form, SeparableForm) else None
+            is_separable = isinstance(form, SeparableForm)
+            return replace(form, b=_each(lambda b: b + beta, form.b)) if is_separable else None
         case Weighted(inner, weights):
             form = convex_form(inner, p)
             if form is None:
@@ -95,7 +96,7 @@ def _convex_form(penalty, p):
             return replace(form, a=form.a * weights, b=form.b * weights, lower=lower, upper=upper)
         case Nonnegative(inner):
             form = convex_form(inner, p)
-            return form and replace(form, lower=np.maximum(form.lower, 0.0))
+            return form and replace(form, lower=_each(lambda lower: np.maximum(lower, 0.0), form.lower))
         case Boxed(inner, lower, upper):
             form = convex_form(inner, p)
             return form and replace(form, lower=np.maximum(form.lower, lower), upper=np.minimum(form.upper, upper))
@@ -103,7 +104,8 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    form = SeparableForm(*l1_arrays(p, alpha))
+    equal = (_equal(p, alpha), _equal(p, 0.0), _equal(p, -np.inf), _equal(p, np.inf))
+    form = SeparableForm(*(l1_arrays(p, alpha) if p <= _FEW else equal))
     # what the form would find out by itself, entry by entry
     form.__dict__.update(is_plain=True, is_homogeneous=True, can_stick=alpha == 0.0)
     return form
@@ -114,6 +116,18 @@ def l1_arrays(p, alpha):
     a = np.empty(p)
     a.fill(alpha)
     return a, *(_free_known(p) if p <= _FEW else _free(p))
+
+
+def _equal(p, value):
+    """A vector of equal entries, which are one in memory: on long paths each penalty keeps its form."""
+    entries = np.ndarray((p,), np.float64, np.array([value]), 0, (0,))
+    entries.flags.writeable = False
+    return entries
+
+
+def _each(change, entries):
+    """Entries that are changed one by one; equal ones stay one."""
+    return _equal(entries.size, change(entries[0])) if entries.strides == (0,) else change(entries)
 
 
 def _free(p):

@@ -92,6 +92,11 @@ class SeparableForm(ConvexForm):
         return bool(is_free and not self.b.any())
 
     @cached_property
+    def holds_zero(self):
+        """Whether zero is within the bounds: g is zero there."""
+        return self.is_plain or bool(self.lower.max(initial=0.0) <= 0.0 <= self.upper.min(initial=0.0))
+
+    @cached_property
     def is_homogeneous(self):
         """Whether g(k w) = k g(w) for k > 0: the conjugate is then zero where it is finite."""
         if self.is_plain:

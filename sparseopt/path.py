@@ -17,6 +17,7 @@ from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
 from sparseopt.losses import Loss, LossTerm
+from sparseopt.packed import packed_point, stacked
 from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution
@@ -41,7 +42,7 @@ class Path(Sequence):
     @property
     def w(self):
         """Coefficients, shape (len(path), p)."""
-        return np.stack([solution.w for solution in self.solutions])
+        return stacked(self.solutions)
 
     @property
     def intercepts(self):
@@ -106,9 +107,9 @@ def alpha_max(loss, penalty=None) -> float:
     gains = np.divide(slope**2, 2 * bends, out=np.zeros(p), where=bends > 0)
     match penalty:
         case MCP(alpha, gamma):
-            return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma)) / alpha
+            return max(float(np.max(np.abs(slope), initial=0.0)), _flat_price(gains, gamma)) / alpha
         case SCAD(alpha, gamma):
-            return max(float(np.max(np.abs(slope), initial=0.0)), _price(gains, gamma + 1.0)) / alpha
+            return max(float(np.max(np.abs(slope), initial=0.0)), _flat_price(gains, gamma + 1.0)) / alpha
         case L0(alpha):
             return float(np.max(gains, initial=0.0)) / alpha
         case L0L1(alpha, beta):
@@ -136,7 +137,7 @@ def _factor_into_range(form, t, penalty):
     return 1.0 / (enlarged * scale) if scale > 0.0 else np.inf
 
 
-def _price(gains, factor):
+def _flat_price(gains, factor):
     """The alpha at which no coordinate gains by going where the penalty is flat, at factor alpha**2 / 2."""
     return float(np.sqrt(2.0 * np.max(gains, initial=0.0) / factor))
 
@@ -234,7 +235,7 @@ def path(
     null = problem.loss.evaluate(np.zeros(problem.n_features))
     for here, solution in found:
         solutions.append(solution)
-        fit = solution.certificate.objective - penalty_value(here.penalty, solution.w.ravel().astype(np.float64))
+        fit = solution.certificate.objective - _price(here.penalty, solution)
         shares.append(1.0 - fit / null if null > 0.0 else 0.0)
         if progress:
             _show(len(solutions), len(terms), solution)
@@ -244,6 +245,13 @@ def path(
         if enough < 1.0 and shares[-1] >= enough:
             break
     return Path(tuple(solutions), terms[: len(solutions)], np.array(shares))
+
+
+def _price(penalty, solution):
+    """The penalty at a solution; for few nonzeros from them alone, the rest being zeros without a price."""
+    if (point := packed_point(solution)) is None:
+        return penalty_value(penalty, solution.w.ravel().astype(np.float64))
+    return convex_form(penalty, point.size).restrict(point.support).value(point.values.astype(np.float64))
 
 
 def _one_by_one(problem, terms, solver, tol, max_iter, end):

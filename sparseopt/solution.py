@@ -9,6 +9,7 @@ import numpy as np
 
 from sparseopt.certificate import Certificate
 from sparseopt.constraints import Duals
+from sparseopt.packed import may_be_packed, packed_point
 
 
 class Status(enum.Enum):
@@ -47,6 +48,7 @@ class TracePoint:
     lower_bound: float = -np.inf
 
 
+@may_be_packed
 @dataclass(frozen=True, eq=False)
 class Solution:
     """The result of `solve`.
@@ -93,6 +95,8 @@ class Solution:
     @property
     def support(self):
         """Indices of the nonzero coefficients; of the features in use, where there are several outputs."""
+        if (point := packed_point(self)) is not None:
+            return point.support.copy()
         return np.flatnonzero(self.w if self.w.ndim == 1 else self.w.any(axis=1))
 
     @property

@@ -102,6 +102,9 @@ class Dense(Design):
     def rmatvec(self, u):
         if self.values.size >= _FAR and u.ndim == 1 and u.dtype == self.dtype and _SHORTEST <= u.size < _TALLEST:
             return np.vecdot(self.values.T, u)
+        if u.ndim == 2 and u.dtype == self.dtype:
+            # few rows times X, as it lies in memory, take three quarters of the time; and each product is left in one piece
+            return (u.T @ self.values).T
         return _product(self.values.T, u)
 
     def to_array(self):

@@ -51,8 +51,8 @@ def descend(loss, penalty, w, running, curvatures, order, active, max_epochs, to
     """
     largest, epochs, visits = 0.0, 0, 0
     count = 0
-    for j in range(w.size):
-        count += w[j] != 0
+    for k in range(order.size):
+        count += w[U(order[k])] != 0
     while epochs < max_epochs:
         largest, gained = descend_once(loss, penalty, w, running, curvatures, order)
         count += gained

@@ -78,7 +78,7 @@ def _sample_bound(loss, form, w, slope):
     if isinstance(loss, LeastSquares):
         known = loss.residual(w)
         mass, squares = (known.mass, known.squares) if v is known.values else (weights * v, None)
-        scale, value, size = _half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
+        scale, value, size = half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
     else:
         terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
         value, size = float(terms.sum()), float(np.abs(terms).sum())
@@ -86,7 +86,7 @@ def _sample_bound(loss, form, w, slope):
     return -value - penalty - ROUNDING * (size + abs(penalty))
 
 
-def _half_squares(loss, v, mass, squares, scale, *, may_shrink):
+def half_squares(loss, v, mass, squares, scale, *, may_shrink):
     """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
 
     The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k; `mass` is s v, and `squares` its
@@ -97,7 +97,8 @@ def _half_squares(loss, v, mass, squares, scale, *, may_shrink):
     if squares is None:
         squares = float(np.add.reduce(mass * v))
     if may_shrink and squares > 0.0:
-        scale = min(max(-pull / squares, 0.0), scale)
+        # in this order a scale that is no number stays none
+        scale = min(scale, max(-pull / squares, 0.0))
     curved = scale * scale * squares / 2
     return scale, curved + scale * pull, curved + scale * float(np.add.reduce(np.abs(products)))
 

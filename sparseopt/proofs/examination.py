@@ -17,7 +17,7 @@ from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.lasso_bound import examine_lasso
 
 # Part of the objective that a point as good as optimal may be above it.
-_NEXT_TO_NOTHING = 1e-9
+NEXT_TO_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def examine_once(problem, w):
         form = convex_form(problem.proximal, w.size)
         if type(form) is SeparableForm and form.is_plain and not form.can_stick:
             objective, slope, bound, distance = examine_lasso(problem.loss, form.a, w, ROUNDING)
-            if distance * np.abs(w).sum() <= _NEXT_TO_NOTHING * objective < objective - bound:
+            if distance * np.abs(w).sum() <= NEXT_TO_NOTHING * objective < objective - bound:
                 # a strength below the rounding of the slopes scales every bound to nothing: that of the loss alone is left
                 bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
             return Examination(objective, slope, max(-np.inf, bound), distance)
@@ -58,6 +58,6 @@ def objective_at_zero(problem):
 
 def _penalty_at_zero(problem):
     form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
-    if type(form) is SeparableForm and form.is_plain:
+    if type(form) is SeparableForm and form.holds_zero:
         return 0.0
     return penalty_value(problem.penalty, np.zeros(problem.n_features))

@@ -24,7 +24,8 @@ def examine_lasso(loss, a, w, rounding):
     pull = float(np.add.reduce(products))
     scale = 1.0 / steepest
     if squares > 0.0:
-        scale = min(max(-pull / squares, 0.0), scale)
+        # in this order a scale that is no number stays none
+        scale = min(scale, max(-pull / squares, 0.0))
     curved = scale * scale * squares / 2
     size = curved + scale * float(np.add.reduce(np.abs(products)))
     bound = -curved - scale * pull - rounding * size

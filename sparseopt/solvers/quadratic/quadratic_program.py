@@ -75,7 +75,7 @@ def quadratic_program(problem) -> QuadraticProgram:
     """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
     p = problem.n_features
     separable = convex_form(problem.penalty, p)
-    alpha, ridge = separable.a, separable.b
+    alpha, ridge = np.ascontiguousarray(separable.a), np.ascontiguousarray(separable.b)
     A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
     lower, upper = np.maximum(lower, separable.lower), np.minimum(upper, separable.upper)
     keeps_zeros = _prefers_sparse(problem.loss, A)

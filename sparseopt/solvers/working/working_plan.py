@@ -80,7 +80,7 @@ def distances(penalty, form, w, slopes, curvatures):
     """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
     out = np.empty(w.size)
     if isinstance(form, SeparableForm):
-        separable_distances(form.a, form.b, form.lower, form.upper, w, slopes, out)
+        separable_distances(*map(np.ascontiguousarray, (form.a, form.b, form.lower, form.upper)), w, slopes, out)
     else:
         fixed_point_distances(penalty, w, slopes, curvatures, out)
     return out
