@@ -57,11 +57,10 @@ class WorkingColumns:
         else:
             new[:] = self._root[:, None] * self._design.restrict(features).to_array()
         self._size = size
-        rows = np.empty((features.size, size), dtype=self.dtype)
-        np.matmul(new.T, self._matrix[:, :first], out=rows[:, :first])
+        # in this order few columns are multiplied by many in hardly more time than it takes to read the many
+        rows = np.empty((features.size, size), dtype=self.dtype, order="F")
+        np.matmul(new.T, self._matrix[:, :size], out=rows)
         own = rows[:, first:]
-        # numpy knows a matrix times its own transpose: half of the products are enough
-        np.matmul(new.T, new, out=own)
         if self._is_centred:
             diagonal = np.einsum("ii->i", own)
             diagonal[:] = held_curvature(diagonal.astype(self._design.dtype), self._design.means[features])
