@@ -69,17 +69,20 @@ class Presolved:
         *found, y, v = measure(self.whole, products, w, y, v)
         return *found, w, y, v
 
+    def of_whole(self, products):
+        """Products of the whole program, from those of the rest."""
+        return products if self.program is self.whole else self.products
+
     def measured_whole(self, products, w, y):
         """`measured` for w and multipliers of rows of the whole program."""
-        *found, y, v = measure(self.whole, products if self.program is self.whole else self.products, w, y)
+        *found, y, v = measure(self.whole, self.of_whole(products), w, y)
         return *found, w, y, v
 
     def with_less_gap(self, products, w, found, tol):
         """`found` of `measured` with less of a gap, where multipliers of the whole program have room for it."""
-        products = products if self.program is self.whole else self.products
         violation, stationarity, gap, _, y, v = found
         violation, stationarity, gap, y, v = with_less_gap(
-            self.whole, products, w, (violation, stationarity, gap, y, v), tol
+            self.whole, self.of_whole(products), w, (violation, stationarity, gap, y, v), tol
         )
         return violation, stationarity, gap, w, y, v
 
@@ -197,6 +200,8 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
     prints = np.empty(left.size)
     parallel_rows.fingerprints(*by_rows, taken, left, prints)
     order = np.argsort(prints, kind="stable")
+    if not parallel_rows.may_meet(prints, order):
+        return None, None
     owners = np.tile(np.arange(count.size), (2, 1))
     factors = np.ones((2, count.size))
     merged = parallel_rows.merge(
