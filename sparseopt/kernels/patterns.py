@@ -98,20 +98,23 @@ def is_canonical(matrix, smallest, largest):
 
 
 @kernel
-def symmetry(matrix, unread, margins):
+def symmetry(matrix, unread, diagonal, margins):
     """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
 
-    Each diagonal entry less the sizes of the others of its column goes into `margins`; `unread` is work space.
+    Each diagonal entry goes into `diagonal`, and less the sizes of the others of its column into `margins`; `unread` is
+    work space. Both are complete where the answer is yes.
     """
     indptr, indices, data, found = matrix.indptr, matrix.indices, matrix.data, 2
     for j in range(unread.size):
-        unread[j], margins[j] = indptr[j + 1], 0.0
+        unread[j], diagonal[j], margins[j] = indptr[j + 1], 0.0, 0.0
         for t in range(indptr[j], indptr[j + 1]):
             i = indices[t]
             margins[j] += data[t] if i == j else -abs(data[t])
-            if i > j:
+            if i == j:
+                diagonal[j] = data[t]
+            elif i > j:
                 unread[j] = min(unread[j], t)
-            elif i < j:
+            else:
                 # what column i has at row j must be the first of its entries that nothing has matched yet
                 k, found = unread[i], 1
                 if k == indptr[i + 1] or indices[k] != j or data[k] != data[t]:
