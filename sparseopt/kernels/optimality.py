@@ -7,7 +7,12 @@ the same residuals. Compiled without any licence to reorder or fuse.
 
 import math
 
+import numpy as np
+
 from sparseopt._jit import strict_kernel
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 
 
 @strict_kernel
@@ -21,22 +26,22 @@ def products_at(P, ridge, A, w, y, curved, image, pulled):  # noqa: PLR0912 (a s
         if w[j] == 0.0:
             continue
         if A.is_sparse:
-            for k in range(A.starts[j], A.starts[j + 1]):
-                image[A.rows[k]] += A.values[k] * w[j]
+            for k in range(U(A.starts[j]), U(A.starts[j + 1])):
+                image[U(A.rows[k])] += A.values[k] * w[j]
         else:
             for i in range(image.size):
                 image[i] += A.full[j, i] * w[j]
         if P.is_sparse:
-            for k in range(P.starts[j], P.starts[j + 1]):
-                curved[P.rows[k]] += P.values[k] * w[j]
+            for k in range(U(P.starts[j]), U(P.starts[j + 1])):
+                curved[U(P.rows[k])] += P.values[k] * w[j]
         else:
             for i in range(w.size):
                 curved[i] += P.full[j, i] * w[j]
     for j in range(w.size):
         total = 0.0
         if A.is_sparse:
-            for k in range(A.starts[j], A.starts[j + 1]):
-                total += A.values[k] * y[A.rows[k]]
+            for k in range(U(A.starts[j]), U(A.starts[j + 1])):
+                total += A.values[k] * y[U(A.rows[k])]
         else:
             for i in range(y.size):
                 total += A.full[j, i] * y[i]
@@ -51,8 +56,8 @@ def largest_terms(matrix, y):
     for j in range(matrix.width):
         total = 0.0
         if matrix.is_sparse:
-            for k in range(matrix.starts[j], matrix.starts[j + 1]):
-                total += abs(matrix.values[k] * y[matrix.rows[k]])
+            for k in range(U(matrix.starts[j]), U(matrix.starts[j + 1])):
+                total += abs(matrix.values[k] * y[U(matrix.rows[k])])
         else:
             for i in range(y.size):
                 total += abs(matrix.full[j, i] * y[i])
