@@ -9,10 +9,6 @@ pair has bit 1 for a lower side, 2 for an upper, 4 where both agree (no inequali
 
 import math
 
-import numpy as np
-
-# Unsigned indices spare numba the test for negative ones.
-U = np.uint64
 LOWER, UPPER, EQUAL = 1, 2, 4
 # Stands for an infinite diagonal: a row without sides, a coefficient that does not move.
 OUT = 1e12
@@ -50,7 +46,7 @@ def springs(sides, s, z, delta, weight):
 def diagonals(sides, weight, rho, delta, extra, D, E):
     """Diagonals of the condensed system into D (coefficients) and E (rows)."""
     kind, sloped = sides.kind, sides.sloped
-    p, m, size, n = U(D.size), U(E.size), U(kind.size), U(sloped.size)
+    p, m, size, n = D.size, E.size, kind.size, sloped.size
     for i in range(m):
         w = weight[i] + weight[size + i]
         E[i] = delta + extra if kind[i] & EQUAL else (1.0 / w if w > 0.0 else OUT)
@@ -58,15 +54,15 @@ def diagonals(sides, weight, rho, delta, extra, D, E):
         i = m + j
         D[j] = OUT if kind[i] & EQUAL else rho + extra + weight[i] + weight[size + i]
     for k in range(n):
-        a, b = weight[size + size + k], weight[size + size + n + k]
-        D[U(sloped[k])] += (4 * a * b + rho * (a + b)) / (a + b + rho)
+        a, b = weight[2 * size + k], weight[2 * size + n + k]
+        D[sloped[k]] += (4 * a * b + rho * (a + b)) / (a + b + rho)
 
 
 def condense(sides, weight, rho, right, r, t):
     """Right-hand side of the condensed system, r and t, from that of all conditions."""
     kind, sloped = sides.kind, sides.sloped
     on_w, on_t, on_rows, h = parts(sides, right)
-    p, m, size, n = U(r.size), U(t.size), U(kind.size), U(sloped.size)
+    p, m, size, n = r.size, t.size, kind.size, sloped.size
     for i in range(m):
         w = weight[i] + weight[size + i]
         if kind[i] & EQUAL:
@@ -77,9 +73,9 @@ def condense(sides, weight, rho, right, r, t):
         i = m + j
         r[j] = 0.0 if kind[i] & EQUAL else on_w[j] + weight[i] * h[i] - weight[size + i] * h[size + i]
     for k in range(n):
-        a, b = weight[size + size + k], weight[size + size + n + k]
-        pull_a, pull_b = a * h[size + size + k], b * h[size + size + n + k]
-        r[U(sloped[k])] += pull_b - pull_a - (b - a) / (a + b + rho) * (on_t[k] + pull_a + pull_b)
+        a, b = weight[2 * size + k], weight[2 * size + n + k]
+        pull_a, pull_b = a * h[2 * size + k], b * h[2 * size + n + k]
+        r[sloped[k]] += pull_b - pull_a - (b - a) / (a + b + rho) * (on_t[k] + pull_a + pull_b)
 
 
 def expand(sides, weight, rho, right, nu, found):
@@ -87,7 +83,7 @@ def expand(sides, weight, rho, right, nu, found):
     kind, sloped = sides.kind, sides.sloped
     _, on_t, _, h = parts(sides, right)
     dw, dt, dy, dz = parts(sides, found)
-    p, m, size, n = U(dw.size), U(nu.size), U(kind.size), U(sloped.size)
+    p, m, size, n = dw.size, nu.size, kind.size, sloped.size
     for i in range(m):
         a, b = weight[i], weight[size + i]
         w = a + b
@@ -101,7 +97,7 @@ def expand(sides, weight, rho, right, nu, found):
         dz[i] = weight[i] * (h[i] - dw[j])
         dz[size + i] = weight[size + i] * (h[size + i] + dw[j])
     for k in range(n):
-        i, j, w = size + size + k, size + size + n + k, dw[U(sloped[k])]
+        i, j, w = 2 * size + k, 2 * size + n + k, dw[sloped[k]]
         a, b = weight[i], weight[j]
         dt[k] = (on_t[k] + a * h[i] + b * h[j] - (b - a) * w) / (a + b + rho)
         dz[i] = a * (h[i] - dt[k] + w)
@@ -111,13 +107,13 @@ def expand(sides, weight, rho, right, nu, found):
 def net(sides, z, y, rows, bounds):
     """Multipliers of rows and bounds that z and y amount to, positive where the upper side pulls, slopes included."""
     kind, sloped = sides.kind, sides.sloped
-    m, size, n = U(rows.size), U(kind.size), U(sloped.size)
+    m, size, n = rows.size, kind.size, sloped.size
     for i in range(m):
         rows[i] = y[i] if kind[i] & EQUAL else z[size + i] - z[i]
     for j in range(bounds.size):
         bounds[j] = z[size + m + j] - z[m + j]
     for k in range(n):
-        bounds[U(sloped[k])] += z[size + size + k] - z[size + size + n + k]
+        bounds[sloped[k]] += z[2 * size + k] - z[2 * size + n + k]
 
 
 def missing(sides, weight, rho, delta, right, found, curved, pulled, bounds, image, less):
@@ -129,7 +125,7 @@ def missing(sides, weight, rho, delta, right, found, curved, pulled, bounds, ima
     on_w, on_t, on_rows, h = parts(sides, right)
     dw, dt, dy, dz = parts(sides, found)
     less_w, less_t, less_rows, less_h = parts(sides, less)
-    p, m, size, n = U(dw.size), U(dy.size), U(kind.size), U(sloped.size)
+    p, m, size, n = dw.size, dy.size, kind.size, sloped.size
     most = 0.0
     for i in range(m):
         less_rows[i] = on_rows[i] - (image[i] - delta * dy[i]) if kind[i] & EQUAL else 0.0
@@ -142,7 +138,7 @@ def missing(sides, weight, rho, delta, right, found, curved, pulled, bounds, ima
         less_h[i] = h[i] - (step + dz[i] / weight[i]) if weight[i] > 0.0 else 0.0
         less_h[size + i] = h[size + i] - (dz[size + i] / weight[size + i] - step) if weight[size + i] > 0.0 else 0.0
     for k in range(n):
-        i, j, w = size + size + k, size + size + n + k, dw[U(sloped[k])]
+        i, j, w = 2 * size + k, 2 * size + n + k, dw[sloped[k]]
         less_t[k] = on_t[k] - (rho * dt[k] - dz[i] - dz[j])
         most = max(most, abs(less_t[k]))
         less_h[i] = h[i] - (dt[k] - w + dz[i] / weight[i])
@@ -157,7 +153,7 @@ def residuals(sides, point, s, curved, pulled, bounds, image, on):
     kind, sloped, low, high, units = sides.kind, sides.sloped, sides.low, sides.high, sides.units
     x, t, y, z = parts(sides, point)
     on_w, on_t, on_rows, on_slacks = parts(sides, on)
-    p, m, size, n = U(x.size), U(y.size), U(kind.size), U(sloped.size)
+    p, m, size, n = x.size, y.size, kind.size, sloped.size
     violation, stationarity, gap = 0.0, 0.0, 0.0
     for i in range(size):
         at, up = image[i] if i < m else x[i - m], size + i
@@ -183,11 +179,11 @@ def residuals(sides, point, s, curved, pulled, bounds, image, on):
         stationarity = max(stationarity, abs(on_w[j]) / (units[m + j] * sides.cost))
         gap += x[j] * (curved[j] + sides.q[j])
     for k in range(n):
-        i, j, w = size + size + k, size + size + n + k, x[U(sloped[k])]
-        on_t[k] = z[i] + z[j] - sides.alpha[U(sloped[k])]
+        i, j, w = 2 * size + k, 2 * size + n + k, x[sloped[k]]
+        on_t[k] = z[i] + z[j] - sides.alpha[sloped[k]]
         on_slacks[i], on_slacks[j] = s[i] - t[k] + w, s[j] - t[k] - w
-        stationarity = max(stationarity, abs(on_t[k]) / (units[m + U(sloped[k])] * sides.cost))
-        gap += sides.alpha[U(sloped[k])] * abs(w)
+        stationarity = max(stationarity, abs(on_t[k]) / (units[m + sloped[k]] * sides.cost))
+        gap += sides.alpha[sloped[k]] * abs(w)
     return violation, stationarity, abs(gap) / sides.cost
 
 
