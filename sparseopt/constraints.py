@@ -200,7 +200,7 @@ class LinearConstraint(Constraint):
         A = self.A if sparse.issparse(self.A) else np.atleast_2d(self.A)
         # no rows are no constraint; everything else passes the same door as X
         A = as_design(A, "A of LinearConstraint").matrix if A.shape[0] else np.zeros(A.shape)
-        A = A.astype(np.float64, copy=False)
+        A = A if A.dtype == np.float64 else A.astype(np.float64)
         object.__setattr__(self, "A", A)
         _set_bounds(self, "LinearConstraint", rows=A.shape[0])
 

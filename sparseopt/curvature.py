@@ -54,11 +54,10 @@ def _shift(scale, dtype):
 
 
 def _negative_curvature(Q):
-    matrix = Q.matrix
-    diagonal = matrix.diagonal()
+    matrix, is_sparse = Q.matrix, sparse.issparse(Q.matrix)
+    kind, diagonal, margins = symmetry_of(Q) if is_sparse else (0, matrix.diagonal(), None)
     shift = _shift(np.maximum.reduce(np.abs(diagonal), initial=0.0), matrix.dtype)
-    if sparse.issparse(matrix):
-        kind, margins = symmetry_of(Q)
+    if is_sparse:
         if kind == _DIAGONAL:
             return float(np.minimum.reduce(diagonal, initial=0.0))
         # no eigenvalue is below the least margin (Gershgorin, 1931)

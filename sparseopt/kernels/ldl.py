@@ -17,15 +17,15 @@ def elimination_tree(indptr, indices, parent, counts, seen):
     """Parent of each column, and the entries of each column of L, into `parent` and `counts`."""
     for k in range(parent.size):
         parent[k], counts[k], seen[k] = -1, 0, k
-        for t in range(indptr[k], indptr[k + 1]):
-            i = indices[t]
+        for t in range(U(indptr[k]), U(indptr[k + 1])):
+            i = U(indices[t])
             # each column on the way from i to the root has an entry in row k
             while seen[i] != k:
                 if parent[i] < 0:
                     parent[i] = k
                 counts[i] += 1
                 seen[i] = k
-                i = parent[i]
+                i = U(parent[i])
 
 
 def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
@@ -44,32 +44,33 @@ def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values
         if work < 0:
             return k
         seen[k] = k
-        top = size
-        for t in range(indptr[k], indptr[k + 1]):
-            i = indices[t]
+        top = U(size)
+        for t in range(U(indptr[k]), U(indptr[k + 1])):
+            i = U(indices[t])
             row[i] += data[t]
-            length = 0
+            length = U(0)
             while seen[i] != k:
                 path[length] = i
-                length += 1
+                length += U(1)
                 seen[i] = k
-                i = parent[i]
+                i = U(parent[i])
             # the columns are met in the order of the tree: later paths come first
-            while length > 0:
-                length -= 1
-                top -= 1
+            while length > U(0):
+                length -= U(1)
+                top -= U(1)
                 path[top] = path[length]
         pivot = diagonal[k]
-        for t in range(top, size):
-            i = path[t]
+        for t in range(top, U(size)):
+            i = U(path[t])
             entry = row[i]
             row[i] = 0.0
-            last = starts[i] + filled[i]
-            for s in range(U(starts[i]), U(last)):
+            last = U(starts[i] + filled[i])
+            for s in range(U(starts[i]), last):
                 row[U(rows[s])] -= values[s] * entry
             work -= filled[i]
-            rows[last], values[last] = k, entry / pivots[i]
-            pivot -= values[last] * entry
+            scaled = entry / pivots[i]
+            rows[last], values[last] = k, scaled
+            pivot -= scaled * entry
             filled[i] += 1
         pivots[k] = pivot
         if pivot == 0.0:

@@ -7,37 +7,62 @@ the same residuals. Compiled without any licence to reorder or fuse.
 
 import math
 
+import numpy as np
+
 from sparseopt._jit import strict_kernel
 
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
+
 
 @strict_kernel
-def column_products(matrix, x, out):
-    """The product M x into `out`, column by column."""
-    for i in range(out.size):
-        out[i] = 0.0
-    for j in range(x.size):
-        if x[j] == 0.0:
+def products_at(P, ridge, A, w, y, curved, image, pulled):  # noqa: PLR0912 (a strict kernel calls no functions)
+    """The products P w and A w, column by column, and A'y, each entry a sum over a column, into the last three."""
+    for i in range(image.size):
+        image[i] = 0.0
+    for j in range(w.size):
+        curved[j] = 0.0
+    for j in range(w.size):
+        if w[j] == 0.0:
             continue
-        if matrix.is_sparse:
-            for k in range(matrix.starts[j], matrix.starts[j + 1]):
-                out[matrix.rows[k]] += matrix.values[k] * x[j]
+        if A.is_sparse:
+            for k in range(U(A.starts[j]), U(A.starts[j + 1])):
+                image[U(A.rows[k])] += A.values[k] * w[j]
         else:
-            for i in range(out.size):
-                out[i] += matrix.full[j, i] * x[j]
-
-
-@strict_kernel
-def row_products(matrix, y, out):
-    """The product M'y into `out`, each entry a sum over a column."""
-    for j in range(out.size):
+            for i in range(image.size):
+                image[i] += A.full[j, i] * w[j]
+        if P.is_sparse:
+            for k in range(U(P.starts[j]), U(P.starts[j + 1])):
+                curved[U(P.rows[k])] += P.values[k] * w[j]
+        else:
+            for i in range(w.size):
+                curved[i] += P.full[j, i] * w[j]
+    for j in range(w.size):
         total = 0.0
-        if matrix.is_sparse:
-            for k in range(matrix.starts[j], matrix.starts[j + 1]):
-                total += matrix.values[k] * y[matrix.rows[k]]
+        if A.is_sparse:
+            for k in range(U(A.starts[j]), U(A.starts[j + 1])):
+                total += A.values[k] * y[U(A.rows[k])]
         else:
             for i in range(y.size):
-                total += matrix.full[j, i] * y[i]
-        out[j] = total
+                total += A.full[j, i] * y[i]
+        pulled[j] = total
+        curved[j] += ridge[j] * w[j]
+
+
+@strict_kernel
+def largest_terms(matrix, y):
+    """Largest sum of the sizes of the terms of an entry of M'y."""
+    most = 0.0
+    for j in range(matrix.width):
+        total = 0.0
+        if matrix.is_sparse:
+            for k in range(U(matrix.starts[j]), U(matrix.starts[j + 1])):
+                total += abs(matrix.values[k] * y[U(matrix.rows[k])])
+        else:
+            for i in range(y.size):
+                total += abs(matrix.full[j, i] * y[i])
+        most = max(most, total)
+    return most
 
 
 @strict_kernel

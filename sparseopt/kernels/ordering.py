@@ -10,8 +10,12 @@ variables, `length[i]` in all. weight[i] is the number of variables that i stand
 is merged or eliminated, and negative while it is being joined; `mark` is -1 for a dead element.
 """
 
+import numpy as np
+
 from sparseopt._jit import kernel
 
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 # Places in `state`: where lists end, the least degree, the number of variables done, the stamp of marks, the size of
 # the element, and how many variables are full; there are so many. All are zero before the first call.
 _END, _LEAST, _DONE, _STAMP, _SIZE, _FULL, NUMBERS = 0, 1, 2, 3, 4, 5, 6
@@ -57,14 +61,15 @@ def _joined(me, start, length, elements, weight, degree, mark, head, after, befo
     for t in range(-1, elements[me]):
         e = me if t < 0 else lists[start[me] + t]
         first = start[e] + (elements[me] if t < 0 else 0)
-        for s in range(first, start[e] + length[e]):
+        for s in range(U(first), U(start[e] + length[e])):
             i = lists[s]
-            if weight[i] > 0:
-                size += weight[i]
-                lists[end] = i
+            own = weight[U(i)]
+            if own > 0:
+                size += own
+                lists[U(end)] = i
                 end += 1
-                _unfile(i, degree[i], head, after, before)
-                weight[i] = -weight[i]
+                _unfile(i, degree[U(i)], head, after, before)
+                weight[U(i)] = -own
         if t >= 0:
             length[e], mark[e] = 0, -1
     start[me], length[me], elements[me], degree[me] = begin, end - begin, 0, size
@@ -74,39 +79,41 @@ def _joined(me, start, length, elements, weight, degree, mark, head, after, befo
 
 def _measure(begin, end, start, elements, weight, degree, mark, lists, stamp):
     """Leave stamp + (variables of e outside of the new element) in the mark of each element e that meets it."""
-    for t in range(begin, end):
-        i = lists[t]
-        for s in range(start[i], start[i] + elements[i]):
-            e = lists[s]
-            if mark[e] >= stamp:
-                mark[e] += weight[i]  # negative
-            elif mark[e] >= 0:
-                mark[e] = degree[e] + stamp + weight[i]
+    for t in range(U(begin), U(end)):
+        i = U(lists[t])
+        own = weight[i]  # negative
+        for s in range(U(start[i]), U(start[i] + elements[i])):
+            e = U(lists[s])
+            known = mark[e]
+            if known >= stamp:
+                mark[e] = known + own
+            elif known >= 0:
+                mark[e] = degree[e] + stamp + own
 
 
 def _shortened(i, me, start, length, elements, weight, mark, lists, stamp):
     """Drop from the list of i what the element `me` covers; returns the bound on its other neighbours and a hash."""
     first, end, outside, code = start[i], start[i] + elements[i], 0, me
     to = first
-    for s in range(first, end):
+    for s in range(U(first), U(end)):
         e = lists[s]
-        rest = mark[e] - stamp
-        if mark[e] >= 0:
-            if rest > 0:
-                outside += rest
+        known = mark[U(e)]
+        if known >= 0:
+            if known > stamp:
+                outside += known - stamp
                 code += e
-                lists[to] = e
+                lists[U(to)] = e
                 to += 1
             else:  # all of it is in `me`
-                mark[e] = -1
+                mark[U(e)] = -1
     kept = to
-    for s in range(end, first + length[i]):
+    for s in range(U(end), U(first + length[i])):
         j = lists[s]
-        if weight[j] > 0:
-            outside += weight[j]
+        if weight[U(j)] > 0:
+            outside += weight[U(j)]
             code += j
             # at least one place has become free: the list had `me` or one of its elements
-            lists[to] = j
+            lists[U(to)] = j
             to += 1
     # `me` comes first, in the place of the first element, which goes behind the elements
     if kept < to:
@@ -122,8 +129,8 @@ def _is_same(i, j, start, length, elements, mark, lists, stamp):
     """Whether j has the list of i, whose entries are marked with the stamp in `mark`."""
     if length[i] != length[j] or elements[i] != elements[j]:
         return False
-    for s in range(start[j] + 1, start[j] + length[j]):  # noqa: SIM110 (no generators in compiled code)
-        if mark[lists[s]] != stamp:
+    for s in range(U(start[j] + 1), U(start[j] + length[j])):  # noqa: SIM110 (no generators in compiled code)
+        if mark[U(lists[s])] != stamp:
             return False
     return True
 
@@ -159,8 +166,8 @@ def _merge(begin, end, start, length, elements, weight, owner, mark, after, befo
         while i >= 0 and after[i] >= 0:
             state[_STAMP] += 1
             stamp = state[_STAMP]
-            for s in range(start[i] + 1, start[i] + length[i]):
-                mark[lists[s]] = stamp
+            for s in range(U(start[i] + 1), U(start[i] + length[i])):
+                mark[U(lists[s])] = stamp
             last, j = i, after[i]
             while j >= 0:
                 if _is_same(i, j, start, length, elements, mark, lists, stamp):
@@ -209,10 +216,10 @@ def _prepare(indptr, indices, dense, start, length, elements, weight, degree, ow
         if weight[i] == 0:
             length[i], degree[i] = 0, 0
             continue
-        for t in range(indptr[i], indptr[i + 1]):
+        for t in range(U(indptr[i]), U(indptr[i + 1])):
             j = indices[t]
-            if j != i and weight[j] > 0:
-                lists[end] = j
+            if j != i and weight[U(j)] > 0:
+                lists[U(end)] = j
                 end += 1
         length[i] = degree[i] = end - start[i]
         _file(i, degree[i], head, after, before)

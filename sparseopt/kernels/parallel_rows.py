@@ -28,6 +28,16 @@ def fingerprints(starts, columns, values, taken, rows, prints):
         prints[r] = total
 
 
+@kernel
+def may_meet(prints, order):
+    """Whether two fingerprints agree, in this order, which is theirs."""
+    for r in range(1, order.size):
+        before = prints[order[r - 1]]
+        if abs(prints[order[r]] - before) <= _PRINT * abs(before):
+            return True
+    return False
+
+
 def ratio(i, k, starts, columns, values, taken):
     """What row i is of row k on the coefficients that are not taken out; zero where it is no multiple."""
     s, t, g = starts[i], starts[k], 0.0

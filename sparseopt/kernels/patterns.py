@@ -3,7 +3,12 @@
 A pattern holds both halves without the diagonal, by columns.
 """
 
+import numpy as np
+
 from sparseopt._jit import kernel
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 
 
 @kernel
@@ -13,26 +18,30 @@ def count_block(indptr, indices, below, counts):
     A symmetric block stands at 0; its diagonal is left out.
     """
     for j in range(indptr.size - 1):
-        for t in range(indptr[j], indptr[j + 1]):
+        others = 0
+        for t in range(U(indptr[j]), U(indptr[j + 1])):
             i = below + indices[t]
             if i != j:
-                counts[i] += 1
-                if below > 0:
-                    counts[j] += 1
+                counts[U(i)] += 1
+                others += 1
+        if below > 0:
+            counts[j] += others
 
 
 @kernel
 def place_block(indptr, indices, data, below, ends, joined, values):
     """Put the entries of a block at the ends of its columns and rows, which move on."""
     for j in range(indptr.size - 1):
-        for t in range(indptr[j], indptr[j + 1]):
-            i = below + indices[t]
+        for t in range(U(indptr[j]), U(indptr[j + 1])):
+            i = U(below + indices[t])
             if i == j:
                 continue
-            joined[ends[i]], values[ends[i]] = j, data[t]
+            to = U(ends[i])
+            joined[to], values[to] = j, data[t]
             ends[i] += 1
             if below > 0:
-                joined[ends[j]], values[ends[j]] = i, data[t]
+                to = U(ends[j])
+                joined[to], values[to] = i, data[t]
                 ends[j] += 1
 
 
@@ -52,17 +61,19 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
     for k in range(n + 1):
         starts[k] = 0
     for j in range(n):
-        for t in range(indptr[j], indptr[j + 1]):
-            if sign * place[indices[t]] < sign * place[j]:
-                starts[place[j] + 1] += 1
+        own, count = sign * place[j], 0
+        for t in range(U(indptr[j]), U(indptr[j + 1])):
+            count += int(sign * place[U(indices[t])] < own)
+        starts[place[j] + 1] = count
     for k in range(n):
         starts[k + 1] += starts[k]
     for j in range(n):
-        to = starts[place[j]]
-        for t in range(indptr[j], indptr[j + 1]):
-            if sign * place[indices[t]] < sign * place[j]:
-                rows[to], values[to] = place[indices[t]], data[t]
-                to += 1
+        own, to = sign * place[j], U(starts[place[j]])
+        for t in range(U(indptr[j]), U(indptr[j + 1])):
+            i = place[U(indices[t])]
+            if sign * i < own:
+                rows[to], values[to] = i, data[t]
+                to += U(1)
 
 
 @kernel
@@ -98,20 +109,23 @@ def is_canonical(matrix, smallest, largest):
 
 
 @kernel
-def symmetry(matrix, unread, margins):
+def symmetry(matrix, unread, diagonal, margins):
     """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
 
-    Each diagonal entry less the sizes of the others of its column goes into `margins`; `unread` is work space.
+    Each diagonal entry goes into `diagonal`, and less the sizes of the others of its column into `margins`; `unread` is
+    work space. Both are complete where the answer is yes.
     """
     indptr, indices, data, found = matrix.indptr, matrix.indices, matrix.data, 2
     for j in range(unread.size):
-        unread[j], margins[j] = indptr[j + 1], 0.0
+        unread[j], diagonal[j], margins[j] = indptr[j + 1], 0.0, 0.0
         for t in range(indptr[j], indptr[j + 1]):
             i = indices[t]
             margins[j] += data[t] if i == j else -abs(data[t])
-            if i > j:
+            if i == j:
+                diagonal[j] = data[t]
+            elif i > j:
                 unread[j] = min(unread[j], t)
-            elif i < j:
+            else:
                 # what column i has at row j must be the first of its entries that nothing has matched yet
                 k, found = unread[i], 1
                 if k == indptr[i + 1] or indices[k] != j or data[k] != data[t]:

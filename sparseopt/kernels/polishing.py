@@ -107,6 +107,24 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
 
 
 @kernel
+def little(products, most, ridge):
+    """What regularises the systems of active sets, into `ridge`: relative to what curvature there is, so that little of it is not lost.
+
+    The products are those in scaled units; of F nothing counts.
+    """
+    P, p = products.P, ridge.size
+    for j in range(p):
+        curvature = products.ridge[j]
+        if P.is_sparse:
+            for k in range(P.starts[j], P.starts[j + 1]):
+                if P.rows[k] == j:
+                    curvature += P.values[k]
+        else:
+            curvature += P.full[j, j]
+        ridge[j] = most * (min(curvature, 1.0) if curvature > 0.0 else 1.0)
+
+
+@kernel
 def hold(V, W, R, ridge):
     """Diagonals for the active set of `guess` into W[DIAGONAL] and R[LOOSE], in place, where factors are made outside."""
     held_diagonals(V[ERROR, : ridge.size + R.shape[1]], ridge, W[DIAGONAL], R[LOOSE])

@@ -37,7 +37,7 @@ class Quadratic(Loss):
             raise ValueError(f"Q must be square, got shape {Q.shape}.")
         if not _is_symmetric(Q):
             raise ValueError("Q must be symmetric; pass (Q + Q.T) / 2, which has the same quadratic form.")
-        diagonal = Q.matrix.diagonal()
+        diagonal = symmetry_of(Q)[1] if isinstance(Q, CSC) else Q.matrix.diagonal()
         if np.minimum.reduce(diagonal) < 0:
             j = int(np.flatnonzero(diagonal < 0)[0])
             raise ValueError(
@@ -133,13 +133,14 @@ def quadratic_model(Q, c):
 
 
 def symmetry_of(Q):
-    """What `kernels.patterns.symmetry` says of a sparse design, found once: its number, and the margins."""
+    """What `kernels.patterns.symmetry` says of a sparse design, found once: its number, the diagonal and the margins."""
     return kept(Q, "_symmetry", lambda: _symmetry(Q))
 
 
 def _symmetry(Q):
-    margins = np.empty(Q.shape[1])
-    return symmetry(Q, np.empty(margins.size, dtype=np.int64), margins), margins
+    diagonal, margins = np.empty((2, Q.shape[1]))
+    kind = symmetry(Q, np.empty(margins.size, dtype=np.int64), diagonal, margins)
+    return kind, diagonal if kind else Q.matrix.diagonal(), margins
 
 
 def _is_symmetric(Q):

@@ -270,9 +270,8 @@ def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
     p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
     V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
-    # relative to what curvature there is, so that little of it is not lost
-    curvature = state.cost * _diagonal(state) * state.columns**2
-    ridge = state.system.ridge * np.where(curvature > 0.0, np.minimum(curvature, 1.0), 1.0)
+    ridge = np.empty(p)
+    polishing.little(state.system.products, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over
@@ -291,12 +290,6 @@ def _polish(state, problem, tol, rounds=4):
         # this point has exact zeros and lies on its sides, which is worth a larger residual
         if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
             return
-
-
-def _diagonal(state):
-    """Diagonal of P without the part of F, in the user's units."""
-    matrix = state.program.matrix
-    return state.program.ridge if matrix is None else state.program.ridge + matrix.diagonal()
 
 
 def _give_up(solver, problem, state, tol):

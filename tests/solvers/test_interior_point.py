@@ -1,12 +1,14 @@
 """What the interior point method alone promises: statuses against a linear programme, and multipliers with slopes apart."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
 import sparseopt as so
-from sparseopt.kernels.optimality import column_products, row_products
+from sparseopt.kernels.optimality import largest_terms, products_at
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
 from sparseopt.solvers.quadratic.quadratic_measure import measure
 from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products
@@ -129,13 +131,15 @@ def test_residuals_are_summed_in_the_order_of_the_indices():
     """A program of millions that cancel has residuals of one unit in the last place, which depend on the order."""
     rng = np.random.default_rng(2)
     M = sparse.random_array((40, 30), density=0.6, rng=rng, data_sampler=lambda size: 1e6 * rng.standard_normal(size))
-    M, x, y = sparse.csc_array(M), rng.standard_normal(30), rng.standard_normal(40)
-    for matrix in (Matrix.of(M), Matrix.of(M.toarray())):
-        out, back = np.empty(40), np.empty(30)
-        column_products(matrix, x, out)
-        row_products(matrix, y, back)
-        assert np.array_equal(out, M @ x)
+    M, x, y, ridge = sparse.csc_array(M), rng.standard_normal(30), rng.standard_normal(40), rng.random(30)
+    P = sparse.csc_array(M.T @ M)
+    for curved, matrix in itertools.product((P, P.toarray()), (M, M.toarray())):
+        out, image, back = np.empty(30), np.empty(40), np.empty(30)
+        products_at(Matrix.of(curved), ridge, Matrix.of(matrix), x, y, out, image, back)
+        assert np.array_equal(out, P @ x + ridge * x)
+        assert np.array_equal(image, M @ x)
         assert np.array_equal(back, M.T @ y)
+        assert largest_terms(Matrix.of(matrix), y) == pytest.approx(np.max(np.abs(M.T) @ np.abs(y)), rel=1e-14)
 
 
 def far_program(side, scale, seed=4):

@@ -19,7 +19,6 @@ from sparseopt.solvers.quadratic.interior_state import Interior, Sides, memory
 from sparseopt.solvers.quadratic.newton_choice import newton_system_in_pieces
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import presolve
-from sparseopt.solvers.quadratic.quadratic_products import Products
 from sparseopt.solvers.quadratic.quadratic_program import bent, equilibrated, quadratic_program
 
 # Negative curvature, relative to the largest entry of the diagonal, that may come from data rounded to a few digits.
@@ -64,7 +63,7 @@ def _set_up(problem, whole, w, duals, regularisation):
     presolved = presolve(whole)
     yield
     program = presolved.program
-    products = Products.of(program)
+    products = presolved.products_of_rest()
     columns, rows, cost = scales = yield from equilibrated(program, products)
     yield
     sides, ridge = Sides.of(program, *scales)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.constraints import Box, Intersection, LinearConstraint
+from sparseopt.kernels.optimality import largest_terms
 from sparseopt.losses import Quadratic
 from sparseopt.problem import Problem
 from sparseopt.solution import Duals, Status
@@ -36,8 +37,9 @@ def lessened(solver, state, tol):
     The solver that has found w finds them; they are taken where they meet the tolerance.
     """
     presolved, w, status = state.presolved, state.w, state.status
-    program = presolved.whole
-    terms = _largest_terms(program, state.duals.rows)
+    program, A = presolved.whole, presolved.of_whole(state.products).A
+    # beside these an entry of A'y loses a unit in the last place to rounding
+    terms = largest_terms(A, state.duals.rows)
     if w.size < program.q.size or not _EPS * terms > tol:
         return
     if not terms > _OUTSIZED * np.max(np.abs(program.curve(w) + program.q)):
@@ -55,16 +57,11 @@ def lessened(solver, state, tol):
             break
         y[rows] += left * inner.w
         found = presolved.with_less_gap(state.products, w, presolved.measured_whole(state.products, w, y), tol)
-        if max(found[:3]) <= tol and _largest_terms(program, found[4]) < terms:
+        if max(found[:3]) <= tol and largest_terms(A, found[4]) < terms:
             state.duals, state.lowest, status = Duals(*found[4:]), float(max(found[:3])), Status.CONVERGED
             break
         left = found[1]
     state.status = status
-
-
-def _largest_terms(program, y):
-    """Largest sum of the sizes of the terms of an entry of A'y, which loses a unit in the last place of it to rounding."""
-    return float(np.max(np.abs(y) @ np.abs(program.A), initial=0.0))
 
 
 def _correction(program, w, y, unit, tol):

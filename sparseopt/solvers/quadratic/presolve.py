@@ -48,7 +48,7 @@ class Presolved:
     owners: np.ndarray | None = None
     factors: np.ndarray | None = None
     ray: np.ndarray | None = None
-    #: Products of the whole program, where there is less left.
+    #: Products of the whole program, where they are known.
     products: Products | None = None
 
     def objective(self, w):
@@ -69,17 +69,25 @@ class Presolved:
         *found, y, v = measure(self.whole, products, w, y, v)
         return *found, w, y, v
 
+    def products_of_rest(self):
+        """Products of the program that is left."""
+        is_known = self.program is self.whole and self.products is not None
+        return self.products if is_known else Products.of(self.program)
+
+    def of_whole(self, products):
+        """Products of the whole program, from those of the rest."""
+        return products if self.program is self.whole else self.products
+
     def measured_whole(self, products, w, y):
         """`measured` for w and multipliers of rows of the whole program."""
-        *found, y, v = measure(self.whole, products if self.program is self.whole else self.products, w, y)
+        *found, y, v = measure(self.whole, self.of_whole(products), w, y)
         return *found, w, y, v
 
     def with_less_gap(self, products, w, found, tol):
         """`found` of `measured` with less of a gap, where multipliers of the whole program have room for it."""
-        products = products if self.program is self.whole else self.products
         violation, stationarity, gap, _, y, v = found
         violation, stationarity, gap, y, v = with_less_gap(
-            self.whole, products, w, (violation, stationarity, gap, y, v), tol
+            self.whole, self.of_whole(products), w, (violation, stationarity, gap, y, v), tol
         )
         return violation, stationarity, gap, w, y, v
 
@@ -144,14 +152,16 @@ class Presolved:
 
 def presolve(program) -> Presolved:
     """The program without what can be said at once."""
-    nothing = Presolved(program, program)
     if not _has_something(program):
-        return nothing
+        return Presolved(program, program)
+    products = Products.of(program) if program.is_sparse else None
+    nothing = Presolved(program, program, products=products)
     m, p = program.A.shape
     lower, upper, row_lower, row_upper = (
         side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
     )
-    by_columns = _parts(program.A) if program.is_sparse else compressed(program.A.T)
+    A = None if products is None else products.A
+    by_columns = compressed(program.A.T) if A is None else (A.starts, A.rows, A.values)
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
@@ -177,7 +187,7 @@ def presolve(program) -> Presolved:
     if kept.size == 0:
         return nothing
     rest = _rest(program, kept, rows, values, row_lower[rows], row_upper[rows], lower[kept], upper[kept])
-    return Presolved(program, rest, *way_back, products=Products.of(program))
+    return Presolved(program, rest, *way_back, products=Products.of(program) if products is None else products)
 
 
 def _has_something(program):
@@ -197,6 +207,8 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
     prints = np.empty(left.size)
     parallel_rows.fingerprints(*by_rows, taken, left, prints)
     order = np.argsort(prints, kind="stable")
+    if not parallel_rows.may_meet(prints, order):
+        return None, None
     owners = np.tile(np.arange(count.size), (2, 1))
     factors = np.ones((2, count.size))
     merged = parallel_rows.merge(
@@ -227,9 +239,6 @@ def _part(matrix, rows, columns):
     place = np.full(matrix.shape[0], -1)
     place[rows] = np.arange(rows.size)
     starts, indices, data = np.empty(columns.size + 1, np.int64), np.empty(matrix.nnz, np.int64), np.empty(matrix.nnz)
-    count = kernels.keep(*_parts(matrix), columns, place, starts, indices, data)
+    stored = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int64, copy=False), matrix.data
+    count = kernels.keep(*stored, columns, place, starts, indices, data)
     return compressed_columns(data[:count], indices[:count], starts, (rows.size, columns.size))
-
-
-def _parts(matrix):
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data

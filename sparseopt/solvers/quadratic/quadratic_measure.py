@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sparseopt.kernels.optimality import column_products, keep_pulling, row_products, settle
+from sparseopt.kernels.optimality import keep_pulling, products_at, settle
 
 
 def measure(program, products, w, y, v=None):
@@ -46,9 +46,7 @@ def pulling(program, y):
 
 def slope_at(program, products, w, y):
     """Slope of the objective and of the rows with multipliers y, without the L1 term."""
-    curved, pulled = np.empty((2, w.size))
-    row_products(products.A, y, pulled)
-    _curve(program, products, w, curved)
+    curved, _, pulled = _products(program, products, w, y)
     return curved + program.q + pulled
 
 
@@ -70,22 +68,10 @@ def _gap(program, curved, w, y, v):
 
 
 def _products(program, products, w, y):
-    """The products P w, A w and A'y."""
+    """The products P w, A w and A'y; by columns as far as P is a matrix."""
     image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
-    column_products(products.A, w, image)
-    row_products(products.A, y, pulled)
-    _curve(program, products, w, curved)
-    return curved, image, pulled
-
-
-def _curve(program, products, w, out):
-    """The product P w, by columns as far as P is a matrix."""
-    if products.F.height:
-        out[:] = program.curve(w)
-        return
-    column_products(products.P, w, out)
-    if program.ridge.any():
-        out += program.ridge * w
+    products_at(products.P, program.ridge, products.A, w, y, curved, image, pulled)
+    return program.curve(w) if products.F.height else curved, image, pulled
 
 
 def excess(program, w):

@@ -40,7 +40,7 @@ class Matrix(Term):
         """The matrix in the cheaper storage."""
         height, width = matrix.shape
         if sparse.issparse(matrix):
-            starts, rows = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+            starts, rows = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int64, copy=False)
             return changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
         columns = np.ascontiguousarray(matrix.T)
         if _DENSITY * np.count_nonzero(columns) > columns.size:

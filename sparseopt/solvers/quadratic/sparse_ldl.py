@@ -15,7 +15,8 @@ from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 from sparseopt.solvers.quadratic.pieces import at_once
 from sparseopt.solvers.quadratic.quadratic_products import alike
 
-# Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD).
+# Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD), in columns
+# whose rows are those of the next one and itself: others are fronts of their own.
 _THICK = 40.0
 # Operations of one call, a few hundredths of a second.
 PIECE = 50_000_000
@@ -58,7 +59,7 @@ class SparseLDL:
         self.entries = int(counts.sum())
         self.operations = float(counts @ counts.astype(np.float64))
         self.factor: RowFactor | FrontFactor
-        if in_rows or self.operations <= _THICK * self.entries:
+        if in_rows or not self._is_thick(parent, counts):
             self.factor = RowFactor.of(starts, rows, values, parent, counts, marks)
             return self
         order, child, sibling = (np.empty(self.size, dtype=np.int64) for _ in range(3))
@@ -73,6 +74,13 @@ class SparseLDL:
         yield
         self.factor = FrontFactor.of(starts, rows, lower, parent, counts)
         return self
+
+    def _is_thick(self, parent, counts):
+        """Whether dense fronts have enough to do in columns that continue each other."""
+        if self.operations <= _THICK * self.entries:
+            return False
+        chained = counts[(parent >= 0) & (counts[parent] + 1 == counts)].astype(np.float64)
+        return not chained @ chained <= _THICK * self.entries
 
     def factorise(self, diagonal) -> bool:
         """Factorise with this diagonal; whether all pivots are finite and none is zero."""
