@@ -18,11 +18,15 @@ MEMORY = {"memory": True}
 _NONE = np.zeros(0, dtype=np.int64)
 # Operations of one factorisation up to which a run is one call.
 _WORK = 2.5e6
+# So many times the equalities are more than the coefficients where they are springs like all other rows, as stiff as
+# their regularisation makes them: a factor of H alone is then made, in a third of the time where there are many. What
+# is lost in digits, refinement brings back, or the run begins anew with a system that keeps them apart.
+_MANY = 4
 
 
 @dataclass(frozen=True, eq=False)
 class LittleSystem(Term):
-    """The Newton system of a small dense program: `CholeskySystem` with equalities as outer rows, its products included."""
+    """The Newton system of a small dense program: `CholeskySystem` with equalities as outer rows, unless there are many, its products included."""
 
     P: np.ndarray = field(repr=False, metadata=MEMORY)
     #: A by columns and by rows, and which of them are equalities.
@@ -159,8 +163,10 @@ _SPARE: list[Memory] = []
 def solved_at_once(program, tol, limit, options):
     """w, y, v, iterations and an account of a small dense program without slopes; None where more has to be done."""
     p, m = program.lower.size, program.row_lower.size
-    is_equal = program.row_lower == program.row_upper
-    outer, inner = is_equal.nonzero()[0], (~is_equal).nonzero()[0]
+    is_outer = program.row_lower == program.row_upper
+    if _MANY * np.count_nonzero(is_outer) > p:
+        is_outer[:] = False
+    outer, inner = is_outer.nonzero()[0], (~is_outer).nonzero()[0]
     try:
         room = _SPARE.pop()  # whoever takes it is alone with it
     except IndexError:
