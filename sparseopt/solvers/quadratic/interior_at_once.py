@@ -163,10 +163,10 @@ _SPARE: list[Memory] = []
 def solved_at_once(program, tol, limit, options):
     """w, y, v, iterations and an account of a small dense program without slopes; None where more has to be done."""
     p, m = program.lower.size, program.row_lower.size
-    is_outer = program.row_lower == program.row_upper
-    if _MANY * np.count_nonzero(is_outer) > p:
-        is_outer[:] = False
-    outer, inner = is_outer.nonzero()[0], (~is_outer).nonzero()[0]
+    is_equal = program.row_lower == program.row_upper
+    outer, inner = is_equal.nonzero()[0], (~is_equal).nonzero()[0]
+    if _MANY * outer.size > p:
+        outer, inner = _NONE, np.arange(m)
     try:
         room = _SPARE.pop()  # whoever takes it is alone with it
     except IndexError:
