@@ -17,11 +17,11 @@ from sparseopt.solvers.quadratic.quadratic_products import changed
 MEMORY = {"memory": True}
 _NONE = np.zeros(0, dtype=np.int64)
 # Operations of one factorisation up to which a run is one call.
-_WORK = 2.5e6
+_WORK = 3e6
 # So many times the equalities are more than the coefficients where they are springs like all other rows, as stiff as
 # their regularisation makes them: a factor of H alone is then made, in a third of the time where there are many. What
 # is lost in digits, refinement brings back, or the run begins anew with a system that keeps them apart.
-_MANY = 4
+_MANY = 6
 
 
 @dataclass(frozen=True, eq=False)
