@@ -49,6 +49,8 @@ class Outcome(NamedTuple):
     duals: Duals
     iterations: int
     account: str
+    #: Whether coefficients that are held by a side lie on it exactly, not just inside.
+    is_exact: bool = True
 
 
 def unsmooth(problem) -> str | None:
