@@ -38,7 +38,7 @@ _LITTLE = 130_000
 _FEW_SIDES = 120
 # Solvers are frozen, so that one of each serves all runs.
 FEW, _SORTED, _SUBSETS, _MONOTONE = GramDescent(), SlopeWorkingSet(), LocalSearch(), MonotoneWorkingSet()
-SIDES = ActiveSet()
+SIDES, INSIDE = ActiveSet(), InteriorPoint()
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
@@ -75,6 +75,9 @@ def default_solver(problem):
     a penalty on groups               BlockDescent
     a projection (simplex, L1 ball)   ProximalGradient
     ================================  =================
+
+    Few rows and bounds around a dense Q that is singular are left to one call of InteriorPoint, where that ends on the
+    sides that hold the solution: the active set takes proximal points there, in several times the time.
 
     In an L1 ball with other constraints or a penalty, it is the solver of the problem that has a price for the norm instead.
     """

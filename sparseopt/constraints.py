@@ -11,7 +11,8 @@ from scipy import optimize, sparse
 
 from sparseopt._jit import Term
 from sparseopt.finite_differences import SCHEMES
-from sparseopt.inputs import as_design, as_floats, as_number
+from sparseopt.inputs import LARGEST, SMALLEST, as_design, as_floats, as_number, little_columns, little_sides
+from sparseopt.kernels.door_look import are_sound_columns
 from sparseopt.nonlinear import NonlinearConstraint
 from sparseopt.semicontinuous import SemiContinuous
 from sparseopt.showing import shown
@@ -197,6 +198,11 @@ class LinearConstraint(Constraint):
     upper: np.ndarray
 
     def __post_init__(self):
+        columns = little_columns(self.A)
+        if columns is not None and are_sound_columns(columns, SMALLEST[np.float64], LARGEST[np.float64]):
+            object.__setattr__(self, "A", columns.T)
+            _set_bounds(self, "LinearConstraint", rows=columns.shape[1])
+            return
         A = self.A if sparse.issparse(self.A) else np.atleast_2d(self.A)
         # no rows are no constraint; everything else passes the same door as X
         A = as_design(A, "A of LinearConstraint").matrix if A.shape[0] else np.zeros(A.shape)
@@ -221,12 +227,13 @@ class Intersection(Constraint):
     parts: tuple
 
     def __init__(self, *parts):
-        parts = [as_constraint(part) for part in parts]
-        for part in parts:
+        flat: list[Constraint] = []
+        for given in parts:
+            part = given if isinstance(given, Constraint) else as_constraint(given)
             if not isinstance(part, Constraint):
                 raise TypeError(f"Intersection takes constraints, got {type(part).__name__}.")
-        nested = [part.parts if isinstance(part, Intersection) else (part,) for part in parts]
-        object.__setattr__(self, "parts", tuple(part for group in nested for part in group))
+            flat.extend(part.parts if type(part) is Intersection else (part,))
+        object.__setattr__(self, "parts", tuple(flat))
 
     def violation(self, w) -> float:
         return max((violation(part, w) for part in self.parts), default=0.0)
@@ -235,9 +242,12 @@ class Intersection(Constraint):
         return self.rejects_shape((p,))
 
     def rejects_shape(self, shape):
-        if reason := next(filter(None, (part.rejects_shape(shape) for part in self.parts)), None):
-            return reason
-        if not any(isinstance(part, SupportConstraint) for part in self.parts):
+        has_support = False
+        for part in self.parts:
+            if reason := part.rejects_shape(shape):
+                return reason
+            has_support = has_support or isinstance(part, SupportConstraint)
+        if not has_support:
             return None  # whether convex sets meet is for solvers to say, with a ray that proves it
         boxes = [part.bounds(math.prod(shape)) for part in self.parts if isinstance(part, Box)]
         lower = np.max([box[0] for box in boxes], axis=0, initial=-np.inf)
@@ -299,6 +309,12 @@ class Duals:
 
 
 def _set_bounds(constraint, name, rows=None):
+    given = constraint.lower, constraint.upper
+    count = given[0].size if rows is None and type(given[0]) is np.ndarray else rows or 0
+    if (sides := little_sides(*given, count)) is not None:
+        for side, values in zip(("lower", "upper"), sides, strict=True):
+            object.__setattr__(constraint, side, values)
+        return
     # a private copy, in which -0.0 is 0.0
     lower, upper = (
         np.asarray(as_floats(getattr(constraint, side), f"{side} of {name}") + 0.0, dtype=np.float64)

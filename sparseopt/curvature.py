@@ -17,6 +17,8 @@ _FEW = 200
 _LARGEST_SPECTRUM = 1000
 # Up to this size the factor of a full matrix is made in one call.
 _LARGEST_CALL = 1500
+# Directions that are looked at for negative curvature, where all eigenvalues would take too long.
+_DIRECTIONS = 100
 # Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
 _LARGEST_FULL, _MANY = 6000, 30
 
@@ -39,13 +41,45 @@ def is_settled(loss) -> bool:
 def curvature_in_pieces(loss):
     """`least_curvature` of a `Quadratic`, in pieces."""
     if not is_settled(loss):
-        shifted, scale = _double(loss.Q.matrix), np.max(loss.curvatures(), initial=0.0)
-        shifted = np.array(shifted.T, order="C")  # by columns, for panels
-        shifted.flat[:: len(shifted) + 1] += _shift(scale, loss.dtype)
-        yield
-        if (yield from cholesky_in_panels(shifted)):
+        matrix, scale = _double(loss.Q.matrix), np.max(loss.curvatures(), initial=0.0)
+        shift = _shift(scale, loss.dtype)
+        if (yield from _is_definite_in_pieces(matrix, shift)):
             kept(loss, "_least_curvature", lambda: 0.0)
+        else:
+            found = yield from _krylov_curvature(matrix)
+            # a direction has it, and none has twice as much; or else all eigenvalues have to say, in one piece
+            if found < -shift and (yield from _is_definite_in_pieces(matrix, -2.0 * found)):
+                kept(loss, "_least_curvature", lambda: found)
     return least_curvature(loss)
+
+
+def _is_definite_in_pieces(matrix, shift):
+    """Whether a full matrix with `shift` on its diagonal is positive definite."""
+    shifted = np.array(matrix.T, order="C")  # by columns, for panels
+    shifted.flat[:: len(shifted) + 1] += shift
+    yield
+    return (yield from cholesky_in_panels(shifted))
+
+
+def _krylov_curvature(matrix):
+    """The least curvature of a direction of a Krylov space (Lanczos, 1950), in pieces: little more than the least of all."""
+    p = len(matrix)
+    basis = np.zeros((min(p, _DIRECTIONS) + 1, p))
+    basis[0] = np.random.default_rng(0).standard_normal(p)
+    basis[0] /= np.linalg.norm(basis[0])
+    own, beside = [], []
+    for k in range(len(basis) - 1):
+        image = matrix @ basis[k]
+        yield
+        own.append(float(image @ basis[k]))
+        size = np.linalg.norm(image)
+        for _ in range(2):  # the second time takes off the rounding of the first
+            image -= (basis[: k + 1] @ image) @ basis[: k + 1]
+        beside.append(float(np.linalg.norm(image)))
+        if beside[k] <= 1e-10 * size:
+            break
+        basis[k + 1] = image / beside[k]
+    return float(scipy.linalg.eigvalsh_tridiagonal(own, beside[:-1])[0])
 
 
 def _shift(scale, dtype):

@@ -88,7 +88,10 @@ def _dense_program(problem):
                 return None
             rows.append((_in_full(part.A), part.lower, part.upper))
         elif kind is Box:
-            lower, upper = np.maximum(lower, part.lower), np.minimum(upper, part.upper)
+            is_first = form.is_plain and lower is form.lower and part.lower.ndim == part.upper.ndim == 1
+            # without bounds of the penalty or of other boxes they are those of this one
+            lower = part.lower if is_first else np.maximum(lower, part.lower)
+            upper = part.upper if is_first else np.minimum(upper, part.upper)
         elif kind is Simplex:
             rows.append((np.ones((1, p)), np.full(1, part.total), np.full(1, part.total)))
             lower = np.maximum(lower, 0.0)
@@ -120,6 +123,8 @@ def _stacked(rows, p):
 
 def read_only(array):
     """A view through which nothing is written: kernels are compiled for one kind of array."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view

@@ -14,11 +14,16 @@ from scipy import sparse
 
 from sparseopt._jit import typed
 from sparseopt.designs import CSC, Dense, Design
+from sparseopt.kernels.door_look import are_sound_sides
 from sparseopt.kernels.patterns import is_canonical
 
 # Squares and products of four such numbers stay inside the range of the type.
 LARGEST = {np.float64: 1e75, np.float32: 1e9}
 SMALLEST = {np.float64: 1e-75, np.float32: 1e-9}
+
+_DOUBLE = np.dtype(np.float64)
+# Entries of a matrix, and rows or bounds, up to which one call of a kernel takes less time than the calls of numpy.
+_LITTLE, _FEW_SIDES = 1 << 16, 1000
 
 # Entries that are looked at together: they stay near for the second look.
 _AT_ONCE = 1 << 16
@@ -30,6 +35,35 @@ def as_design(X, name="X"):
     if not isinstance(X, Design):
         check_dense(design, name, feature_names(X))
     return design
+
+
+def little_columns(matrix):
+    """The columns of a little full matrix as kernels take them, whose numbers are not looked at yet; None of another one."""
+    is_little = (
+        type(matrix) is np.ndarray and matrix.ndim == 2 and matrix.dtype == _DOUBLE and 0 < matrix.size <= _LITTLE
+    )
+    if not is_little:
+        return None
+    columns = matrix.T if matrix.flags.f_contiguous else np.array(matrix.T, order="C")
+    return columns if columns.flags.carray else None
+
+
+def little_sides(lower, upper, count):
+    """Private copies of both sides of little rows or bounds, where nothing is wrong with them; None of others."""
+    if not 0 < count <= _FEW_SIDES:
+        return None
+    sides = np.empty((2, count))
+    for row, side in ((0, lower), (1, upper)):
+        if type(side) is np.ndarray:
+            if side.dtype != _DOUBLE or side.shape != (count,):
+                return None
+        elif type(side) is not float:
+            return None
+        sides[row] = side
+    if not are_sound_sides(sides):
+        return None
+    sides.flags.writeable = False
+    return sides[0], sides[1]
 
 
 def as_unread_design(X, name="X"):

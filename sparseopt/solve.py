@@ -19,7 +19,7 @@ from sparseopt.certificate import (
     certify_program,
     needs_multipliers,
 )
-from sparseopt.choice import FEW, SIDES, default_solver, has_few_sides
+from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.penalties import L1
@@ -167,13 +167,17 @@ def _solve_little(problem, solver, tol, max_iter, start):
     if solver is None and _is_little_lasso(problem):
         limit = as_count(FEW.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
         return _solve_little_lasso(problem, tol, limit, start)
-    if solver is None:
-        if not has_few_sides(problem):
-            return None
-        solver = SIDES
+    is_open = solver is None
+    if is_open and not has_few_sides(problem):
+        return None
+    solver = solver or SIDES
     limit = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
     outcome = solver.at_once(problem, tol, limit)
-    if outcome is None:
+    if outcome is None and is_open:
+        # without curvature in some direction the active set takes many proximal points
+        solver = INSIDE
+        outcome = solver.at_once(problem, tol, limit)
+    if outcome is None or (is_open and not outcome.is_exact):
         return None
     w, duals = outcome.w, outcome.duals
     w += 0.0  # a negative zero becomes a zero

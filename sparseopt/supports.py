@@ -8,18 +8,19 @@ are of coefficients, in C order.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt._jit import Kind
 from sparseopt.inputs import as_count
 from sparseopt.penalties.partitions import Partition, as_partition
 from sparseopt.showing import show_by_shape
 
 
-class Constraint(ABC):
+class Constraint(metaclass=Kind):
     """A set of coefficient vectors."""
 
     def __init_subclass__(cls, **options):

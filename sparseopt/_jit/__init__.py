@@ -21,10 +21,11 @@ from sparseopt._jit.kernels import compilations, kernel, strict_kernel
 from sparseopt._jit.options import is_compiled
 from sparseopt._jit.routines import external
 from sparseopt._jit.term_types import typed
-from sparseopt._jit.terms import Term
+from sparseopt._jit.terms import Kind, Term
 
 __all__ = [
     "CompilationError",  # for those who must not import numba
+    "Kind",
     "Term",
     "address_of",
     "call_at",

@@ -17,8 +17,8 @@ from sparseopt._jit.options import INNER
 from sparseopt.showing import show_by_shape
 
 
-class _Kind(ABCMeta):
-    """The metaclass of terms: abstract methods are enforced, but a class has no other subclasses than those that say so.
+class Kind(ABCMeta):
+    """The metaclass of terms, constraints and solvers: abstract methods are enforced, but a class has no other subclasses than those that say so.
 
     So `isinstance` is as quick as for plain classes; a run asks some thirty times.
     """
@@ -27,7 +27,7 @@ class _Kind(ABCMeta):
     __subclasscheck__ = type.__subclasscheck__
 
 
-class Term(metaclass=_Kind):
+class Term(metaclass=Kind):
     """Base of every value whose methods a kernel may call; subclasses are frozen dataclasses.
 
     A field declared with ``field(metadata={"compiled": False})`` is for Python only; an array with

@@ -22,6 +22,8 @@ from sparseopt.kernels.interior import (
 )
 from sparseopt.kernels.polishing import guessed, polished
 
+# What is found: nothing, a point inside of the sides, or one that lies on those that hold it.
+NONE, INSIDE, EXACT = 0, 1, 2
 # Rounds of scaling, and the part by which a squared norm may differ from 1 in the end.
 _ROUNDS, _EVEN = 10, 0.1
 # Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo.
@@ -149,18 +151,18 @@ def left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, is_give
 @kernel
 def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, sides, columns, rows, V, W, R, S,
                   curvatures, w, y, v, tol, limit, refinements, fraction, is_polishing):  # fmt: skip
-    """Whether a solution that leaves no more than tol is found, into w, y and v, after `prepare`."""
+    """What solution that leaves no more than tol is found, into w, y and v, after `prepare`: NONE, INSIDE or EXACT."""
     p, m = w.size, y.size
     x, z, size = V[POINT, :p], parts(sides, V[POINT])[3], p + m
     if not first_point(system, sides, V, W, R, S, refinements, False):
-        return False
+        return NONE
     tried = -1
     while True:
         event = iterated(
             system, sides, V, W, R, S, tol, limit - int(S[ITERATIONS]), refinements, fraction, is_polishing, False
         )
         if event not in (SOLVED, POLISH):
-            return False
+            return NONE
         # the multipliers of the point are in R, as `measured` has left them
         for j in range(p):
             V[BETTER, j] = x[j]
@@ -173,10 +175,11 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
                 break
             take_out(lower, upper, sides, columns, rows, V[BETTER, :p], w, y, R)
             if left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, False) <= tol:
-                return True
+                return EXACT
         if event == SOLVED:
             measured(system, sides, V, W, R, S)
             take_out(lower, upper, sides, columns, rows, x, w, y, R)
             for j in range(p):
                 v[j] = (z[size + m + j] - z[m + j]) / (sides.cost * columns[j])
-            return left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, True) <= tol
+            left = left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, True)
+            return INSIDE if left <= tol else NONE

@@ -45,6 +45,8 @@ def largest_of_others(A, lower, upper, i, j, sign):
         a = sign * A[k, i]
         if a != 0.0 and k != j:
             total += a * (upper[k] if a > 0.0 else lower[k])
+            if total == math.inf:
+                return total
     return total
 
 

@@ -30,7 +30,7 @@ def covers(problem) -> bool:
 
 def _covers(problem):
     return (
-        any(isinstance(part, L1Ball) for part in parts_of(problem.constraint))
+        L1Ball in map(type, parts_of(problem.constraint))
         and isinstance(problem.loss, Loss)
         and problem.proximal is None
         and problem.is_convex

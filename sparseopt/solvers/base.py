@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from sparseopt._jit import Kind
 from sparseopt.losses import Loss
 from sparseopt.solution import Duals, Status
 
@@ -48,6 +49,8 @@ class Outcome(NamedTuple):
     duals: Duals
     iterations: int
     account: str
+    #: Whether coefficients that are held by a side lie on it exactly, not just inside.
+    is_exact: bool = True
 
 
 def unsmooth(problem) -> str | None:
@@ -66,7 +69,7 @@ def beyond_loops(problem) -> str | None:
     return "it runs compiled loops, and the loss is made of Python functions; AugmentedLagrangian takes it"
 
 
-class Solver(ABC):
+class Solver(metaclass=Kind):
     """A method with its options: a frozen dataclass, only mathematics.
 
     The loop, the limits, the trace, the status and the certificate belong to `solve`.

@@ -29,7 +29,7 @@ from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.solution import Duals, Status
-from sparseopt.solvers.base import Outcome, Solver
+from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry, slight_curvature
 from sparseopt.solvers.quadratic.interior_state import largest
@@ -125,11 +125,7 @@ class InteriorPoint(Solver):
         program = full_program(problem)
         if program is None or not is_little(program) or program.alpha.any():
             return None
-        found = solved_at_once(program, tol, max_iterations, self)
-        if found is None:
-            return None
-        w, y, v, iterations, account = found
-        return Outcome(w, Duals(y, v), iterations, account)
+        return solved_at_once(program, tol, max_iterations, self)
 
     def init(self, problem, w):
         """Equilibrate, and find a point inside near the solution of the equalities, as far as that takes no time."""

@@ -1,5 +1,7 @@
 """Small quadratic programs: short ways must say what the long ones say."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -136,3 +138,37 @@ def test_curvature_of_few_coupled_coefficients_is_that_of_the_whole(seed):
     smallest = np.linalg.eigvalsh(Q)[0]
     found = least_curvature(so.Quadratic(sparse.csc_array(Q), np.zeros(p)))
     assert found == (pytest.approx(smallest, abs=1e-12) if smallest < -1e-9 * np.max(np.diag(Q)) else 0.0)
+
+
+def singular(kind, seed):
+    """A portfolio whose risk has few factors, or a linear program."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(5, 40))
+    F, A = random.standard_normal((n, n // 4)), random.standard_normal((n // 3, n))
+    if kind == "portfolio":
+        Q, rows = F @ F.T, so.LinearConstraint(np.ones((1, n)), np.ones(1), np.ones(1))
+        Q = (Q + Q.T) / 2
+    else:
+        Q, rows = np.zeros((n, n)), so.LinearConstraint(A, np.full(len(A), -np.inf), A @ random.random(n) + 0.1)
+    box = so.Box(np.zeros(n), np.ones(n))
+    return so.Problem(so.Quadratic(Q, random.standard_normal(n)), constraint=so.Intersection(rows, box))
+
+
+@pytest.mark.parametrize("kind", ["portfolio", "linear"])
+@pytest.mark.parametrize("seed", range(20))
+def test_without_curvature_one_call_finds_what_proximal_points_find(kind, seed):
+    """Such programs, drawn at random, have one solution each; it lies on its sides exactly, as that of an active set does."""
+    problem = singular(kind, seed)
+    quick, slow = so.solve(problem, tol=1e-8), so.solve(problem, so.ActiveSet(), tol=1e-8)
+    assert "InteriorPoint" in quick.solver
+    assert quick.status is slow.status is so.Status.CONVERGED
+    np.testing.assert_array_equal(quick.support, slow.support)
+    np.testing.assert_allclose(quick.w, slow.w, atol=1e-6)
+    quick.certificate.verify(problem)
+
+
+def test_a_point_inside_of_the_sides_is_left_to_the_active_set(monkeypatch):
+    """Its coefficients would all be nonzero, if only just."""
+    problem = singular("portfolio", 0)
+    monkeypatch.setattr(sys.modules["sparseopt.solve"], "INSIDE", so.InteriorPoint(polish=False))
+    assert "ActiveSet" in so.solve(problem, tol=1e-8).solver

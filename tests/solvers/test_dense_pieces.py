@@ -6,6 +6,7 @@ import pytest
 import sparseopt as so
 from sparseopt import curvature, panels
 from sparseopt.kernels import lapack
+from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.solvers import interior_point
 from sparseopt.solvers.quadratic import dense_pieces, long_factorisation, pieces, quadratic_program
 
@@ -96,6 +97,27 @@ def test_negative_curvature_that_the_set_up_finds_is_refused_in_the_same_words(l
     monkeypatch.undo()
     assert refusal() == in_pieces
     assert "negative curvature" in in_pieces
+
+
+@pytest.mark.parametrize("least", [-30.0, -1.0, -1e-3])
+@pytest.mark.parametrize("n", [1, 2, 30, 250])
+def test_negative_curvature_is_found_in_pieces_to_half_of_it_at_worst(n, least, little_pieces, monkeypatch):
+    rng = np.random.default_rng(n)
+    turn = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    Q = (turn * np.append(least, rng.uniform(0.0, 10.0, n - 1))) @ turn.T
+    # only the eigenvalues of Q are as they were made; its diagonal is to pass the door
+    problem = quadratic_model((Q + Q.T) / 2, np.ones(n))
+    parts = curvature.curvature_in_pieces(problem)
+    monkeypatch.setattr(np.linalg, "eigvalsh", None)  # which would take long in one piece
+    steps = 0
+    try:
+        while True:
+            next(parts)
+            steps += 1
+    except StopIteration as end:
+        found = end.value
+    assert 1.0001 * least <= found <= least / 2
+    assert steps > min(n, 20)
 
 
 def test_panels_of_a_factor_are_those_of_the_whole():

@@ -9,20 +9,26 @@ import numpy as np
 
 from sparseopt._jit import Term, typed
 from sparseopt.kernels import interior as kernels
-from sparseopt.kernels.interior_at_once import prepare, solve_at_once
+from sparseopt.kernels.interior_at_once import EXACT, NONE, prepare, solve_at_once
 from sparseopt.kernels.lapack import add_gram, cholesky, multiply, solve_cholesky, solve_lower, solve_lower_columns
+from sparseopt.solution import Duals
+from sparseopt.solvers.base import Outcome
 from sparseopt.solvers.quadratic.interior_state import Sides, account, begin_anew, memory
 from sparseopt.solvers.quadratic.quadratic_products import changed
 
 MEMORY = {"memory": True}
 _NONE = np.zeros(0, dtype=np.int64)
 # Operations of one factorisation up to which a run is one call.
-_WORK = 2.5e6
+_WORK = 3e6
+# So many times the equalities are more than the coefficients where they are springs like all other rows, as stiff as
+# their regularisation makes them: a factor of H alone is then made, in a third of the time where there are many. What
+# is lost in digits, refinement brings back, or the run begins anew with a system that keeps them apart.
+_MANY = 6
 
 
 @dataclass(frozen=True, eq=False)
 class LittleSystem(Term):
-    """The Newton system of a small dense program: `CholeskySystem` with equalities as outer rows, its products included."""
+    """The Newton system of a small dense program: `CholeskySystem` with equalities as outer rows, unless there are many, its products included."""
 
     P: np.ndarray = field(repr=False, metadata=MEMORY)
     #: A by columns and by rows, and which of them are equalities.
@@ -157,10 +163,12 @@ _SPARE: list[Memory] = []
 
 
 def solved_at_once(program, tol, limit, options):
-    """w, y, v, iterations and an account of a small dense program without slopes; None where more has to be done."""
+    """The `Outcome` of a small dense program without slopes; None where more has to be done."""
     p, m = program.lower.size, program.row_lower.size
     is_equal = program.row_lower == program.row_upper
     outer, inner = is_equal.nonzero()[0], (~is_equal).nonzero()[0]
+    if _MANY * outer.size > p:
+        outer, inner = _NONE, np.arange(m)
     try:
         room = _SPARE.pop()  # whoever takes it is alone with it
     except IndexError:
@@ -175,11 +183,13 @@ def solved_at_once(program, tol, limit, options):
     V, W, R, S = room.point
     begin_anew(V, S, p, m, options.regularisation)
     w, y, v = np.empty(p), np.empty(m), np.empty(p)
-    is_found = solve_at_once(
+    found = solve_at_once(
         *program[:7], program.ridge, system, changed(sides, count=count, cost=cost), room.columns, room.rows, V, W, R, S,
         room.ridge, w, y, v, tol, limit, options.refinements, options.step_fraction, options.polish,
     )  # fmt: skip
-    found = (w, y, v, int(S[kernels.ITERATIONS]), account("Cholesky", S)) if is_found else None
+    outcome = None
+    if found != NONE:
+        outcome = Outcome(w, Duals(y, v), int(S[kernels.ITERATIONS]), account("Cholesky", S), is_exact=found == EXACT)
     if not _SPARE:
         _SPARE.append(room)
-    return found
+    return outcome
