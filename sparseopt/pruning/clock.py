@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,7 @@ class Clock:
     def expired(self) -> bool:
         """Whether the limit has passed."""
         return self.seconds > self.limit
+
+    def until(self, limit) -> Clock:
+        """The same clock with another limit."""
+        return replace(self, limit=limit)

@@ -7,11 +7,11 @@ For output r with k weights the problem is the best subset,
 on the Gram matrix that all outputs share. Branch and bound solves it exactly where there are few inputs, and has a
 bound whenever it is stopped. Before that two bounds come for nothing: the least squares error on all inputs, and,
 with C the inverse of the Gram and w the dense weights, at least the p - k smallest of w_j^2 / C_jj / p above it.
+For hundreds of inputs a convex relaxation says far more, also of weights that outputs may share as they like.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ import scipy
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import Quadratic
 from sparseopt.problem import Problem
+from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_relaxation import relaxed_bounds
 from sparseopt.pruning.reconstruction import Reconstruction
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve as optimise
@@ -31,6 +33,8 @@ ROUNDING = 1e-10
 PAIR = 2
 # Part of an input's square that has to be its own for it not to be a multiple of another.
 PARALLEL = 1e-12
+# Parts of the time by which the relaxations of the outputs and of the layer end.
+OUTPUTS, LAYER = 0.25, 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +47,8 @@ class LayerBound:
         Mean squared error of each output, over the samples.
     lower_outputs : array of shape (outputs,)
         No weights with as many nonzeros in that output have a lower one.
+    lower_layer : float
+        No weights with as many nonzeros in the layer have a lower sum of them, however they are spread over the outputs.
     energy : float
         Mean square of the targets, about their means where there is a bias, summed over the outputs.
     seconds : float
@@ -50,6 +56,7 @@ class LayerBound:
 
     outputs: np.ndarray
     lower_outputs: np.ndarray
+    lower_layer: float
     energy: float
     seconds: float
 
@@ -102,19 +109,23 @@ def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
     seconds : float
         For all outputs together. Bounds are valid whatever it is.
     """
-    start = time.perf_counter()
+    clock = Clock(seconds)
     moments = Reconstruction.of(inputs, targets, layer, 0.0)
     errors = _errors(layer, inputs, targets)
     alive = np.flatnonzero(moments.alive)
     gram = np.ascontiguousarray(moments.gram[np.ix_(alive, alive)])
     cross, counts = moments.cross[alive], kept[alive].sum(axis=0)
     margin = ROUNDING * moments.energy
-    lower = _free_bounds(gram, cross, counts, moments.energy)
+    least, lower = _free_bounds(gram, cross, counts, moments.energy)
+    rows, total = np.ascontiguousarray(cross.T), counts.sum(keepdims=True)
+    lower = np.maximum(lower, relaxed_bounds(gram, rows, moments.energy, counts, clock.until(OUTPUTS * seconds)))
+    relaxed = relaxed_bounds(gram, rows, moments.energy, total, clock.until(LAYER * seconds))
+    lower_layer = max(float(relaxed[0]), float(least.sum())) - float(margin.sum())
     weights = np.where(kept[alive], layer.weight[alive], 0).astype(np.float64)
     # The largest possible gain first.
     order = np.argsort(-(errors - lower), kind="stable")
     for position, output in enumerate(order):
-        left = seconds - (time.perf_counter() - start)
+        left = seconds - clock.seconds
         if left <= 0:
             break
         if counts[output] == 0 or counts[output] == alive.size or errors[output] - lower[output] <= margin[output]:
@@ -128,7 +139,7 @@ def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
             bound = _branch(gram, cross[:, output], count, weights[:, output], limit)
         lower[output] = max(lower[output], 2 * bound + moments.energy[output])
     lower = np.clip(lower - margin, 0, None)
-    return LayerBound(errors, lower, float(moments.energy.sum()), time.perf_counter() - start)
+    return LayerBound(errors, lower, max(lower_layer, 0.0), float(moments.energy.sum()), clock.seconds)
 
 
 def _errors(layer, inputs, targets):
@@ -140,21 +151,21 @@ def _errors(layer, inputs, targets):
 
 
 def _free_bounds(gram, cross, counts, energy):
-    """Errors with all weights, and what the removal of the least costs at any rate; of shape (outputs,)."""
+    """Errors with all weights, and with what the removal of the least costs at any rate; each of shape (outputs,)."""
     try:
         factor = scipy.linalg.cho_factor(gram, lower=True)
     except scipy.linalg.LinAlgError:
         # Dependent inputs: nothing is known but that errors are not negative.
-        return np.where(counts == 0, energy, 0.0)
+        return np.zeros_like(energy), np.where(counts == 0, energy, 0.0)
     dense = scipy.linalg.cho_solve(factor, cross)
     inverse = scipy.linalg.cho_solve(factor, np.eye(len(gram)))
-    least = energy - np.einsum("ij,ij->j", dense, cross)
+    least = np.maximum(energy - np.einsum("ij,ij->j", dense, cross), 0)
     # Removing T costs w_T' (C_TT)^-1 w_T, and C_TT is at most p times its diagonal (Cauchy and Schwarz).
     costs = np.sort(dense**2 / inverse.diagonal()[:, None], axis=0)
     sums = np.concatenate([np.zeros((1, costs.shape[1])), np.cumsum(costs, axis=0)])
     gone = len(gram) - counts
     extra = sums[gone, np.arange(counts.size)] / np.maximum(gone, 1)
-    return np.where(counts == 0, energy, np.maximum(least, 0) + extra)
+    return least, np.where(counts == 0, energy, least + extra)
 
 
 def _best_pair(gram, cross, count):

@@ -80,3 +80,15 @@ def test_without_seconds_there_are_no_certificates():
         [rng.standard_normal((6, 2))], rng.standard_normal((50, 6)), sparsity=0.5, method=AlternatingDirections()
     )
     assert result.certificates == {}
+
+
+def test_a_bound_of_the_layer_holds_however_the_weights_are_spread():
+    rng = np.random.default_rng(1)
+    inputs, layer = rng.standard_normal((50, 5)), Layer("layer", rng.standard_normal((5, 3)))
+    kept = np.zeros((5, 3), bool)
+    kept[:2] = True
+    bound = certify_layer(Layer("layer", np.where(kept, layer.weight, 0)), kept, inputs, layer(inputs))
+    tables = [[least(inputs, layer(inputs)[:, j], count, False) for count in range(6)] for j in range(3)]
+    splits = (split for split in itertools.product(range(6), repeat=3) if sum(split) == 6)
+    best = min(sum(table[count] for table, count in zip(tables, split, strict=True)) for split in splits)
+    assert 0.5 * best < bound.lower_layer <= best
