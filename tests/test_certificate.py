@@ -178,6 +178,15 @@ def test_a_true_certificate_verifies(term):
         ({"lower_bound": 10.0}, "the data proves the bound .*, not 10"),
         ({"proof": "stationarity"}, "claims a proof by stationarity, the data gives one by duality"),
         ({"w": np.ones(P)}, "the objective at w is"),
+        ({"objective": np.nan}, "the objective at w is .*, not nan"),
+        ({"lower_bound": np.nan}, "the data proves the bound .*, not nan"),
+        ({"violation": np.nan}, "the violation at w is 0, not nan"),
+        ({"reference": 1e9}, "the gap is relative to .*, not to 1000000000"),
+        ({"reference": np.nan}, "the gap is relative to .*, not to nan"),
+        ({"complementarity": 0.0}, "the complementarity at w is nan, not 0"),
+        ({"w": np.full(P, np.nan)}, "does not fit the problem: w contains NaN"),
+        ({"w": None}, "does not fit the problem: w has shape"),
+        ({"objective": "small"}, "does not fit the problem"),
     ],
     ids=lambda part: str(next(iter(part))) if isinstance(part, dict) else "",
 )
@@ -186,6 +195,30 @@ def test_a_false_claim_is_caught(claim, message):
     certificate = replace(so.solve(problem).certificate, **claim)
     with pytest.raises(so.CertificateError, match=message):
         certificate.verify(problem)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint", "name"),
+    [
+        (so.MCP(0.1), None, "stationarity"),
+        (so.Zero(), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0), "dual_residual"),
+        (so.Zero(), so.NonlinearConstraint(lambda w: w @ w, -np.inf, 0.1, lambda w: 2 * w), "complementarity"),
+    ],
+    ids=["stationarity", "dual residual", "complementarity"],
+)
+def test_a_false_residual_is_caught(penalty, constraint, name):
+    """Where there is no bound the residual is what is claimed, and multipliers of NaN must not hide it."""
+    problem = so.Problem(LOSSES["least squares"], penalty, constraint)
+    given = so.solve(problem, tol=1e-8).duals
+    certificate = so.certify(problem, np.full(P, 0.3), duals=None if constraint is None else given)
+    certificate.verify(problem)
+    forged = [replace(certificate, **{name: getattr(certificate, name) / 2 - 1e-3})]
+    if constraint is not None:
+        nothing = replace(given, rows=np.full(1, np.nan))
+        forged.append(replace(certificate, duals=nothing, stationarity=0.0, **{name: 0.0}))
+    for wrong in forged:
+        with pytest.raises(so.CertificateError):
+            wrong.verify(problem)
 
 
 def test_a_false_violation_is_caught():
