@@ -279,6 +279,22 @@ def test_a_strength_below_the_rounding_of_the_slopes_is_proven_all_the_same(alph
         solution.certificate.verify(problem)
 
 
+@pytest.mark.parametrize("alpha", [1e-300, 1e-18, 1e-17])
+@pytest.mark.parametrize("kind", [so.Logistic, so.Huber, so.Quantile, so.SquaredHinge, so.Poisson])
+def test_columns_that_explain_nothing_leave_slopes_of_rounding_and_a_proof(kind, alpha):
+    """A balanced design: beside the intercept every column is orthogonal to the targets, as constant ones are, too."""
+    signs = np.array(list(np.ndindex(2, 2, 2))) * 2.0 - 1.0
+    design = np.column_stack([np.vstack([signs, signs]), np.ones(16)]) / 3.0
+    target = np.repeat([-1.0, 1.0] if kind in (so.Logistic, so.SquaredHinge) else [0.3, 1.7], 8)
+    problem = so.Problem(kind(design, target, intercept=True), so.L1(alpha))
+    solution = so.solve(problem, tol=1e-6)
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6)
+    solution.certificate.verify(problem)
+    at_zero = so.Problem(problem.loss, so.L1(1.0))
+    assert solution.certificate.lower_bound <= at_zero.objective(np.zeros(4)) * (1 + 1e-12)
+
+
 def test_the_summary_says_what_is_proven():
     assert "by duality" in so.solve(problem_of("least squares", "l1")).certificate.summary
     assert "no bound" in so.solve(so.Problem(LOSSES["least squares"], so.L0(0.1))).certificate.summary
