@@ -20,6 +20,7 @@ from sparseopt.packed import may_be_packed, packed
 from sparseopt.penalties import ProximalTerm
 from sparseopt.problem import Problem, is_plain_program
 from sparseopt.proofs import kkt, priced_ball, stationary_points
+from sparseopt.proofs.agreement import excess_of_claims
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
@@ -116,21 +117,16 @@ class Certificate:
 
     def verify(self, problem) -> None:
         """Compute the certificate again from the problem; `CertificateError` where it does not hold."""
-        again = certify(problem, self.w, duals=self.duals, ray=self.ray)
-        slack = 1e-9 * (abs(again.objective) + again.reference)
-        if self.proof == "bound":
-            again = replace(again, proof="bound", lower_bound=self._checked_bound(problem))
-        # a run that is stopped early may claim less than the data proves
-        if again.proof != self.proof and not (self.proof == "stationarity" and self.lower_bound == -np.inf):
-            raise CertificateError(
-                f"the certificate claims a proof by {self.proof}, the data gives one by {again.proof}."
-            )
-        if abs(again.objective - self.objective) > slack:
-            raise CertificateError(f"the objective at w is {again.objective:.12g}, not {self.objective:.12g}.")
-        if self.lower_bound > again.lower_bound + (0.0 if self.proof == "bound" else slack):
-            raise CertificateError(f"the data proves the bound {again.lower_bound:.12g}, not {self.lower_bound:.12g}.")
-        if again.violation > self.violation + 1e-12:
-            raise CertificateError(f"the violation at w is {again.violation:.3g}, not {self.violation:.3g}.")
+        try:
+            with np.errstate(all="ignore"):  # it may hold anything
+                again = certify(problem, self.w, duals=self.duals, ray=self.ray)
+                if self.proof == "bound":
+                    again = replace(again, proof="bound", lower_bound=self._checked_bound(problem))
+                excess = excess_of_claims(self, again, problem)
+        except (AttributeError, TypeError, ValueError) as fault:
+            raise CertificateError(f"the certificate does not fit the problem: {fault}") from None
+        if excess:
+            raise CertificateError(excess)
 
     def _checked_bound(self, problem):
         """The bound that the tree proves for the problem."""

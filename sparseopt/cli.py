@@ -13,7 +13,7 @@ import numpy as np
 import sparseopt as so
 from sparseopt import pruning, report
 from sparseopt._store import bundle_directories, cache_directory
-from sparseopt.reading import Dataset, read
+from sparseopt.reading import Dataset, read, read_arrays
 from sparseopt.warmup import warmup
 
 LOSSES = {"least-squares": so.LeastSquares, "logistic": so.Logistic, "huber": so.Huber}
@@ -150,11 +150,7 @@ def run_prune(arguments) -> int:
 
 def _network(file, activation, link):
     """The network of an .npz file, and the names of its weights and then of its biases."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, TypeError, EOFError) as error:
-        raise ValueError(f"{file} is no .npz file of arrays; write it with numpy.savez.") from error
+    arrays = read_arrays(file)
     weights = [name for name, array in arrays.items() if array.ndim == 2]
     biases = [name for name, array in arrays.items() if array.ndim == 1]
     if len(weights) + len(biases) != len(arrays) or len(biases) not in {0, len(weights)}:

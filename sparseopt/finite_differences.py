@@ -21,6 +21,10 @@ def differentiate(fun, w, here, scheme):
         reach = SCHEMES[scheme] * max(1.0, abs(w_j))
         reach = reach if w_j >= 0.0 else -reach
         ahead, there = _moved(fun, w, j, w_j + reach)
+        if there.size != here.size:
+            raise ValueError(
+                f"a function returned {here.size} values at one point and {there.size} at another; it must return as many everywhere."
+            )
         behind, back = _moved(fun, w, j, w_j - reach) if scheme == "3-point" else (w_j, here)
         if not np.all(np.isfinite(there)) and scheme == "2-point":
             ahead, there = _moved(fun, w, j, w_j - reach)

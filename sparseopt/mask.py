@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
-import zlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from sparseopt.models import adapt, door_of
+from sparseopt.reading import DAMAGES
 
 
 class Count(NamedTuple):
@@ -291,13 +291,16 @@ class Mask(Mapping):
     @classmethod
     def load(cls, path) -> Mask:
         """Read what `save` wrote."""
-        try:
-            # Opened here, since numpy leaves a damaged file open.
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:  # noqa: PTH123
-                names = json.loads(stored["names"].tobytes())
-                return cls({name: stored[str(position)] for position, name in enumerate(names)})
-        except (ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} holds no mask, or a damaged one; write it with Mask.save.") from error
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path must be a string or a path, got {type(path).__name__}.")
+        # Opened here, since numpy leaves a damaged file open.
+        with open(path, "rb") as file:  # noqa: PTH123
+            try:
+                with np.load(file, allow_pickle=False) as stored:
+                    names = json.loads(stored["names"].tobytes())
+                    return cls({name: stored[str(position)] for position, name in enumerate(names)})
+            except (*DAMAGES, KeyError, AttributeError) as error:
+                raise ValueError(f"{path} holds no mask, or a damaged one; write it with Mask.save.") from error
 
 
 def _boolean(name, array):

@@ -71,8 +71,11 @@ class NonlinearConstraint(Constraint):
 
     def rows(self, w):
         """The values of fun at w, as a vector."""
-        values = np.array(self.fun(np.array(w, dtype=np.float64)), dtype=np.float64)
-        values = np.atleast_1d(values)
+        returned = self.fun(np.array(w, dtype=np.float64))
+        if returned is None:
+            raise TypeError("fun of NonlinearConstraint returned None; it must return a number or a vector.")
+        returned = as_floats(returned, "what fun of NonlinearConstraint returned")
+        values = np.atleast_1d(np.array(returned, dtype=np.float64))
         for name, side in (("lower", self.lower), ("upper", self.upper)):
             if values.ndim != 1 or (side.ndim and side.size != values.size):
                 raise ValueError(
@@ -92,6 +95,7 @@ class NonlinearConstraint(Constraint):
         if sparse.issparse(slopes):
             slopes = sparse.csr_array(slopes, dtype=np.float64)
         else:
+            slopes = as_floats(slopes, "what jac of NonlinearConstraint returned")
             slopes = np.atleast_2d(np.array(slopes, dtype=np.float64))
         if slopes.shape != (rows.size, w.size):
             raise ValueError(

@@ -1,11 +1,18 @@
 """Data files: a matrix, a target and the names of the columns, from CSV, NPZ, LIBSVM or Parquet."""
 
 import csv
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+
+# What a file that was cut short or written over makes numpy and zipfile raise.
+DAMAGES = (ValueError, TypeError, EOFError, OSError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+# The widest matrix whose pointers and names fit into memory with ease.
+_MOST_COLUMNS = 10**7
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,10 @@ def read(path, target=None) -> Dataset:
     }
     if path.suffix.lower() not in readers:
         raise ValueError(f"{path}: unknown format {path.suffix!r}; use one of {', '.join(readers)}.")
-    return readers[path.suffix.lower()](path, target)
+    try:
+        return readers[path.suffix.lower()](path, target)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}); save it in that encoding.") from None
 
 
 def _read_csv(path, target):
@@ -65,6 +75,10 @@ def _read_csv(path, target):
         )
     except ValueError as error:
         raise ValueError(_first_fault(path, names, has_header) or f"{path}: {error}") from None
+    if values.shape[1] != len(names):
+        raise ValueError(
+            _first_fault(path, names, has_header) or f"{path}: the first row has {len(names)} cells, others more."
+        )
     return _split(path, values, names, target)
 
 
@@ -104,8 +118,7 @@ def _read_parquet(path, target):
 
 def _read_npz(path, target):
     _refuse_target(path, target)
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
+    arrays = read_arrays(path)
     if "y" not in arrays:
         raise ValueError(f"{path}: no array 'y' among {sorted(arrays)}; save X and y under these names.")
     if "X" in arrays:
@@ -114,13 +127,33 @@ def _read_npz(path, target):
         parts = (arrays["data"], arrays["indices"], arrays["indptr"])
         by_rows = str(arrays.get("format", np.array("csc")).astype(str)) == "csr"
         kind = sparse.csr_array if by_rows else sparse.csc_array
-        X = sparse.csc_array(kind(parts, shape=tuple(arrays["shape"])))
+        try:
+            X = kind(parts, shape=tuple(arrays["shape"]))
+            X.check_format()  # an index out of bounds would be read outside of memory
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: data, indices and indptr are no sparse matrix ({error}); save it again."
+            ) from None
+        X = sparse.csc_array(X)
     else:
         raise ValueError(f"{path}: no array 'X' among {sorted(arrays)}; save X and y under these names.")
     if X.ndim != 2:
         raise ValueError(f"{path}: X has shape {X.shape}; save it with one row per observation.")
     names = arrays.get("names", _numbered(X.shape[1]))
     return Dataset(X, arrays["y"], tuple(str(name) for name in names))
+
+
+def read_arrays(path):
+    """The arrays of an NPZ file by their names, or an error that names the file."""
+    # opened here, since numpy leaves a damaged file open
+    with Path(path).open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return dict(stored)
+        except DAMAGES as error:
+            raise ValueError(
+                f"{path} is no .npz file of arrays, or a damaged one; write it with numpy.savez."
+            ) from error
 
 
 def _read_libsvm(path, target):
@@ -145,6 +178,8 @@ def _read_libsvm(path, target):
         raise ValueError(f"{path}: the file holds no value; give at least one row 'target column:value'.")
     if min(indices) < 0:
         raise ValueError(f"{path}: column 0 found; columns of a LIBSVM file are counted from 1.")
+    if max(indices) >= _MOST_COLUMNS:
+        raise ValueError(f"{path}: column {max(indices) + 1} found; number the columns anew, at most {_MOST_COLUMNS}.")
     X = sparse.csr_array((data, indices, indptr), shape=(len(y), max(indices) + 1))
     return Dataset(sparse.csc_array(X), np.array(y), tuple(_numbered(X.shape[1])))
 

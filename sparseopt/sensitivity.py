@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from sparseopt.inputs import as_coefficients
 from sparseopt.losses import LeastSquares
@@ -25,6 +26,8 @@ from sparseopt.solvers.quadratic.quadratic_program import equilibrate, quadratic
 # A multiplier or slack this small, relative to the largest of its kind, is rounding.
 _ROUNDING = 1e-7
 _REFINEMENTS = 50
+# Part of the right side that refinement leaves only where the system is singular.
+_INCONSISTENT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ def solution_slopes(problem, solution, slope) -> DataSlopes:
     -----
     Where a side is active with a multiplier of zero the solution has one slope to each side of the data;
     the one in which the side stays active is returned. Where several w are optimal, the slopes are those of
-    the shortest move.
+    the shortest move, and what no finite move balances is left out.
 
     References
     ----------
@@ -159,7 +162,22 @@ def _solved(program, g, free, rows):
             dx, dnu = solve(r, t)
             x[free] += dx
             nu[rows] += dnu
+        else:
+            if not size <= _INCONSISTENT * np.max(np.abs(right), initial=0.0):
+                return _shortest(program, g, free, rows)
     return columns * x, scales * nu / cost
+
+
+def _shortest(program, g, free, rows):
+    """The shortest least squares solution, where the system is singular and no move balances all of g."""
+    P = np.column_stack([program.curve(unit) for unit in np.eye(program.q.size)[free]])[free]
+    A = program.A[rows][:, free]
+    A = A.toarray() if sparse.issparse(A) else A
+    K = np.block([[P, A.T], [A, np.zeros((rows.size, rows.size))]])
+    found = np.linalg.lstsq(K, np.concatenate([g[free], np.zeros(rows.size)]), rcond=_INCONSISTENT)[0]
+    x, nu = np.zeros(program.q.size), np.zeros(program.row_lower.size)
+    x[free], nu[rows] = found[: free.size], found[free.size :]
+    return x, nu
 
 
 def _on_targets(loss, move):

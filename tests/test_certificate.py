@@ -178,6 +178,15 @@ def test_a_true_certificate_verifies(term):
         ({"lower_bound": 10.0}, "the data proves the bound .*, not 10"),
         ({"proof": "stationarity"}, "claims a proof by stationarity, the data gives one by duality"),
         ({"w": np.ones(P)}, "the objective at w is"),
+        ({"objective": np.nan}, "the objective at w is .*, not nan"),
+        ({"lower_bound": np.nan}, "the data proves the bound .*, not nan"),
+        ({"violation": np.nan}, "the violation at w is 0, not nan"),
+        ({"reference": 1e9}, "the gap is relative to .*, not to 1000000000"),
+        ({"reference": np.nan}, "the gap is relative to .*, not to nan"),
+        ({"complementarity": 0.0}, "the complementarity at w is nan, not 0"),
+        ({"w": np.full(P, np.nan)}, "does not fit the problem: w contains NaN"),
+        ({"w": None}, "does not fit the problem: w has shape"),
+        ({"objective": "small"}, "does not fit the problem"),
     ],
     ids=lambda part: str(next(iter(part))) if isinstance(part, dict) else "",
 )
@@ -186,6 +195,30 @@ def test_a_false_claim_is_caught(claim, message):
     certificate = replace(so.solve(problem).certificate, **claim)
     with pytest.raises(so.CertificateError, match=message):
         certificate.verify(problem)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint", "name"),
+    [
+        (so.MCP(0.1), None, "stationarity"),
+        (so.Zero(), so.LinearConstraint(np.ones((1, P)), 1.0, 1.0), "dual_residual"),
+        (so.Zero(), so.NonlinearConstraint(lambda w: w @ w, -np.inf, 0.1, lambda w: 2 * w), "complementarity"),
+    ],
+    ids=["stationarity", "dual residual", "complementarity"],
+)
+def test_a_false_residual_is_caught(penalty, constraint, name):
+    """Where there is no bound the residual is what is claimed, and multipliers of NaN must not hide it."""
+    problem = so.Problem(LOSSES["least squares"], penalty, constraint)
+    given = so.solve(problem, tol=1e-8).duals
+    certificate = so.certify(problem, np.full(P, 0.3), duals=None if constraint is None else given)
+    certificate.verify(problem)
+    forged = [replace(certificate, **{name: getattr(certificate, name) / 2 - 1e-3})]
+    if constraint is not None:
+        nothing = replace(given, rows=np.full(1, np.nan))
+        forged.append(replace(certificate, duals=nothing, stationarity=0.0, **{name: 0.0}))
+    for wrong in forged:
+        with pytest.raises(so.CertificateError):
+            wrong.verify(problem)
 
 
 def test_a_false_violation_is_caught():
@@ -244,6 +277,22 @@ def test_a_strength_below_the_rounding_of_the_slopes_is_proven_all_the_same(alph
         assert solution.certificate.lower_bound <= least * (1 + 1e-12)
         assert solution.certificate.objective == pytest.approx(least, rel=1e-9)
         solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-18, 1e-17])
+@pytest.mark.parametrize("kind", [so.Logistic, so.Huber, so.Quantile, so.SquaredHinge, so.Poisson])
+def test_columns_that_explain_nothing_leave_slopes_of_rounding_and_a_proof(kind, alpha):
+    """A balanced design: beside the intercept every column is orthogonal to the targets, as constant ones are, too."""
+    signs = np.array(list(np.ndindex(2, 2, 2))) * 2.0 - 1.0
+    design = np.column_stack([np.vstack([signs, signs]), np.ones(16)]) / 3.0
+    target = np.repeat([-1.0, 1.0] if kind in (so.Logistic, so.SquaredHinge) else [0.3, 1.7], 8)
+    problem = so.Problem(kind(design, target, intercept=True), so.L1(alpha))
+    solution = so.solve(problem, tol=1e-6)
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6)
+    solution.certificate.verify(problem)
+    at_zero = so.Problem(problem.loss, so.L1(1.0))
+    assert solution.certificate.lower_bound <= at_zero.objective(np.zeros(4)) * (1 + 1e-12)
 
 
 def test_the_summary_says_what_is_proven():

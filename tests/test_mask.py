@@ -165,10 +165,17 @@ def test_a_file_that_holds_no_mask_is_refused(tmp_path):
     Mask({"w": np.arange(5000) % 7 == 0}).save(tmp_path / "whole")
     whole = bytearray((tmp_path / "whole").read_bytes())
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
-    whole[80] ^= 255
-    (tmp_path / "damaged").write_bytes(whole)
-    for name in ("other.npz", "names.npz", "array.npy", "text", "empty", "half", "damaged"):
+    damaged = {}
+    # what is compressed, how it is compressed, whether it is encrypted, the version, the place of the directory
+    directory = whole.rindex(b"PK\x01\x02")
+    for place in (80, directory + 10, directory + 8, directory + 6, len(whole) - 4):
+        damaged[f"damaged {place}"] = whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    for name in ("other.npz", "names.npz", "array.npy", "text", "empty", "half", *damaged):
         with pytest.raises(ValueError, match="holds no mask"):
             Mask.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         Mask.load(tmp_path / "none")
+    with pytest.raises(TypeError, match="path must be a string or a path, got NoneType"):
+        Mask.load(None)

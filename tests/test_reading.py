@@ -111,3 +111,34 @@ def test_a_target_cannot_be_chosen_where_the_format_fixes_it(tmp_path):
     np.savez(tmp_path / "a.npz", X=X, y=Y)
     with pytest.raises(ValueError, match="fixed"):
         read(tmp_path / "a.npz", target="age")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("cut.npz", b"PK\x03\x04cut", "cut.npz is no .npz file of arrays, or a damaged one"),
+        ("text.npz", b"hello", "text.npz is no .npz file of arrays"),
+        ("old.csv", "\u00e9,b\n1,2\n".encode("latin1"), "old.csv is no text in UTF-8"),
+        ("old.svm", "1 1:2 # \u00e9\n".encode("latin1"), "old.svm is no text in UTF-8"),
+        ("short.csv", b"# a remark\n1,2\n2,3\n", "short.csv: row 2 has 2 cells, the first row 1"),
+        ("long.csv", b"a,b,c\n1,2\n2,3\n", "long.csv: row 2 has 2 cells, the first row 3"),
+        ("wide.svm", b"1 99999999999:2\n", "wide.svm: column 99999999999 found; number the columns anew"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc"])
+@pytest.mark.parametrize(
+    ("indices", "indptr"),
+    [([0, 10**6], [0, 1, 2, 2]), ([0, -1], [0, 1, 2, 2]), ([0, 1], [0, 2, 1, 2]), ([0], [0, 9, 9, 9])],
+)
+def test_a_sparse_matrix_with_indices_out_of_bounds_is_refused(tmp_path, form, indices, indptr):
+    """Converted as it is, it would be read outside of memory."""
+    arrays = {"data": np.ones(len(indices)), "indices": indices, "indptr": indptr, "shape": (3, 3), "format": form}
+    np.savez(tmp_path / "wrong.npz", y=np.ones(3), **arrays)
+    with pytest.raises(ValueError, match="are no sparse matrix"):
+        read(tmp_path / "wrong.npz")

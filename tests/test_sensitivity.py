@@ -100,3 +100,17 @@ def test_what_has_no_slopes_is_told():
         solution_slopes(replace(problem, penalty=so.L0(0.1)), stopped, g)
     with pytest.raises(ValueError, match="slope"):
         solution_slopes(problem, so.solve(problem, tol=1e-9), g[:3])
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csc_array])
+def test_where_no_move_balances_the_slope_the_shortest_one_is_told(as_matrix):
+    """Directions without curvature have no finite slope: nothing is said of them, and the others keep theirs."""
+    Q = as_matrix(np.diag([2.0, 0.0, 0.0]))
+    free = so.Problem(so.Quadratic(Q, np.zeros(3)), constraint=so.Box(-1, 1))
+    found = solution_slopes(free, so.solve(free, tol=1e-11), [1.0, 1.0, 1.0])
+    assert found.linear == pytest.approx([-0.5, 0.0, 0.0], abs=1e-9)
+    row = so.LinearConstraint(np.array([[0.0, 1.0, 1.0]]), 0.5, 0.5)
+    held = replace(free, constraint=so.Intersection(row, so.Box(-1, 1)))
+    found = solution_slopes(held, so.solve(held, tol=1e-11), [1.0, 1.0, 0.0])
+    assert found.linear == pytest.approx([-0.5, 0.0, 0.0], abs=1e-9)
+    assert found.row_lower + found.row_upper == pytest.approx([0.5])

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from sparseopt.finite_differences import SCHEMES, differentiate
-from sparseopt.inputs import as_count
+from sparseopt.inputs import as_count, as_floats
 from sparseopt.losses.base import Loss
 
 _COMPILED = "Smooth is made of Python functions, which kernels cannot call; AugmentedLagrangian takes it."
@@ -72,14 +72,11 @@ class Smooth(Loss):
 
     def evaluate(self, w):
         value = self.fun(_lent(w))
-        value = value[0] if self.grad is True else value
-        if np.ndim(value) != 0 and np.size(value) != 1:
-            raise ValueError(f"fun of Smooth returned an array of shape {np.shape(value)}; it must return one number.")
-        return float(np.asarray(value, dtype=np.float64).reshape(()))
+        return _number(self._pair(value)[0] if self.grad is True else value)
 
     def gradient(self, w):
         if self.grad is True:
-            slope = self.fun(_lent(w))[1]
+            slope = self._pair(self.fun(_lent(w)))[1]
         elif callable(self.grad):
             slope = self.grad(_lent(w))
         else:
@@ -89,15 +86,22 @@ class Smooth(Loss):
     def value_and_gradient(self, w):
         """Both, by one call of `fun` where it returns both."""
         if self.grad is True:
-            value, slope = self.fun(_lent(w))
-            return float(value), self._checked(slope)
+            value, slope = self._pair(self.fun(_lent(w)))
+            return _number(value), self._checked(slope)
         value = self.evaluate(w)
         if callable(self.grad):
             return value, self._checked(self.grad(_lent(w)))
         return value, differentiate(self.evaluate, _lent(w), value, self.grad)[0]
 
+    def _pair(self, both):
+        if isinstance(both, tuple | list) and len(both) == 2:
+            return both
+        raise TypeError(
+            f"fun of Smooth returned {type(both).__name__}; with grad=True it must return the pair of value and gradient."
+        )
+
     def _checked(self, slope):
-        slope = np.array(slope, dtype=np.float64)
+        slope = np.array(as_floats(slope, "the gradient that grad of Smooth returned"), dtype=np.float64)
         if slope.shape != (self.n_features,):
             raise ValueError(
                 f"grad of Smooth returned an array of shape {slope.shape}; it must return ({self.n_features},), one slope for each coefficient."
@@ -150,6 +154,18 @@ class Smooth(Loss):
 
     coordinate_slope = move = settle = forward = backward = bend = _uncompiled
     image = start = curvatures = hessian_bound = _uncompiled
+
+
+def _number(value):
+    """What the function returned as a float, or an error in words."""
+    if isinstance(value, float):
+        return float(value)
+    if value is None:
+        raise TypeError("fun of Smooth returned None; it must return one number.")
+    array = as_floats(value, "what fun of Smooth returned")
+    if array.size != 1:
+        raise ValueError(f"fun of Smooth returned an array of shape {array.shape}; it must return one number.")
+    return float(array.reshape(()))
 
 
 def _lent(w):

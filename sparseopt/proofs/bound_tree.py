@@ -90,12 +90,16 @@ class BoundTree:
         -----
         Each point costs a product with X, or in least squares one with some columns of X'SX.
         """
-        if np.isnan(self.lower_bound):
-            return f"{self.lower_bound!r} is no lower bound"
         data = ProblemData.of(problem)
         if isinstance(data, str):
             return data
-        return _shape_fault(self.nodes, data) or data.move(self.diagonal) or _claim_fault(self, data)
+        try:
+            if np.isnan(self.lower_bound):
+                return f"{self.lower_bound!r} is no lower bound"
+            return _shape_fault(self.nodes, data) or data.move(self.diagonal) or _claim_fault(self, data)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            # whatever a file may hold in place of numbers and indices
+            return f"it is malformed ({error})"
 
 
 def _shape_fault(nodes, data):

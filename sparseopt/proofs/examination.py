@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.conjugates import convex_form, penalty_value
+from sparseopt.conjugates import convex_form, penalty_value, sample_slopes
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import LeastSquares
+from sparseopt.losses import LeastSquares, SampleLoss
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Zero
@@ -18,6 +18,8 @@ from sparseopt.proofs.lasso_bound import examine_lasso
 
 # Part of the objective that a point as good as optimal may be above it.
 NEXT_TO_NOTHING = 1e-9
+# Part of the product of their lengths that two orthogonal vectors may seem to have in common.
+_ROUNDED = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,24 @@ def examine_once(problem, w):
             return Examination(objective, slope, max(-np.inf, bound), distance)
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
+    bound = dual_bound(problem, w, slope)
+    if objective - bound > _NEXT_TO_NOTHING * objective and _are_rounding(problem, w, slope):
+        # where the slopes are rounding, a strength below them scales every bound to nothing, too
+        bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
     # in this order of the two, a bound that is no number is none
-    return Examination(objective, slope, max(-np.inf, dual_bound(problem, w, slope)))
+    return Examination(objective, slope, max(-np.inf, bound))
+
+
+def _are_rounding(problem, w, slope):
+    """Whether the slopes of a loss on samples, beside a norm, are no more than the rounding of the sums they are."""
+    loss, term = problem.loss, problem.proximal
+    form = None if term is None else convex_form(term, w.size)
+    if not isinstance(loss, SampleLoss) or form is None or not form.is_homogeneous:
+        return False
+    weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
+    v = sample_slopes(loss, w)
+    lengths = np.sqrt(float(np.max(loss.X.weighted_squares(loss.sample_weight.values), initial=0.0)))
+    return float(np.max(np.abs(slope), initial=0.0)) <= _ROUNDED * lengths * np.sqrt(float(np.sum(weights * v * v)))
 
 
 def objective_at_zero(problem):

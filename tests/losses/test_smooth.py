@@ -126,3 +126,34 @@ def test_a_certificate_of_functions_is_verified():
     solution.certificate.verify(problem)
     assert "violation" in solution.certificate.summary
     assert solution.certificate.complementarity <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("fun", "grad", "kind", "words"),
+    [
+        (lambda w: None, lambda w: w, TypeError, "fun of Smooth returned None"),
+        (lambda w: w @ w + 1j, lambda w: w, ValueError, "fun of Smooth returned is complex"),
+        (lambda w: w, lambda w: w, ValueError, "returned an array of shape"),
+        (lambda w: w @ w, True, TypeError, "returned float64; with grad=True it must return the pair"),
+        (lambda w: w @ w, lambda w: w + 1j, ValueError, "grad of Smooth returned is complex"),
+        (lambda w: w @ w, lambda w: w[:1], ValueError, "grad of Smooth returned an array of shape"),
+    ],
+)
+def test_what_a_function_returns_is_checked_in_words(fun, grad, kind, words):
+    """Complex numbers were cut to their real part, with a warning of numpy only."""
+    with pytest.raises(kind, match=words):
+        so.Smooth(fun, grad, n_features=2).value_and_gradient(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("fun", "words"),
+    [
+        (lambda w: None, "fun of NonlinearConstraint returned None"),
+        (lambda w: w + 1j, "fun of NonlinearConstraint returned is complex"),
+        (lambda w: w[: 1 + bool(w[0])], "returned 1 values at one point and 2 at another"),
+    ],
+)
+def test_what_rows_return_is_checked_in_words(fun, words):
+    rows = so.NonlinearConstraint(fun, 0.0, 1.0)
+    with pytest.raises((TypeError, ValueError), match=words):
+        rows.jacobian(np.zeros(2), rows.rows(np.zeros(2)))

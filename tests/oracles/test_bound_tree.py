@@ -224,6 +224,20 @@ def test_a_tampered_tree_is_rejected(proven, name):
     assert count >= 17
 
 
+@pytest.mark.parametrize("name", ["least squares", "groups", "rows"])
+@pytest.mark.parametrize("nothing", [None, np.nan, "text"], ids=repr)
+def test_a_tree_of_other_things_than_nodes_is_rejected_in_words(proven, name, nothing):
+    """A tree may come from a file, and say anything in place of numbers and indices."""
+    problem, (_, tree) = PROBLEMS[name], proven(name)
+    for wrong in (
+        *(changed(tree, len(tree.nodes) - 1, **{part: nothing}) for part in ("parent", "points", "removed", "kept")),
+        changed(tree, 0, points=((nothing, nothing, nothing),), removed=((),), kept=((),)),
+        replace(tree, nodes=nothing),
+        replace(tree, lower_bound=nothing),
+    ):
+        assert isinstance(wrong.fault(problem), str)
+
+
 def test_the_tree_of_another_problem_is_rejected(proven):
     problem, (_, tree) = PROBLEMS["priced and counted"], proven("priced and counted")
     loss = problem.loss

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, stated
+from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, refuse_masked, stated
 from sparseopt.adapters.sklearn.regressors import elastic_net, subset
 from sparseopt.inputs import as_weights
 from sparseopt.losses import Logistic, Multinomial
@@ -50,6 +50,7 @@ class Classifier(ClassifierMixin, LinearModel):
         -------
         self
         """
+        refuse_masked(X=X, y=y)
         X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), order="F")
         check_classification_targets(y)
         weights = np.ones(y.size) if sample_weight is None else y.size * as_weights(sample_weight, y.size)

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sparseopt.adapters.sklearn.linear import refuse_masked
 from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.features import FeatureData, FeatureMethod, feature_count
 from sparseopt.pruning.options import as_clock
@@ -75,6 +76,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         method = BestSubset() if self.method is None else self.method
         if not isinstance(method, FeatureMethod):
             raise TypeError(f"{method!r} does not choose features; give a FeatureMethod such as BestSubset().")
+        refuse_masked(X=X, y=y)
         X, y = validate_data(self, X, y, accept_sparse="csc", dtype=np.float64, multi_output=True, ensure_min_samples=2)
         if self.n_features_to_select is None and self.sparsity is None:
             count = -(-X.shape[1] // 2)

@@ -51,6 +51,7 @@ class LinearModel(BaseEstimator, metaclass=ABCMeta):
     def _fitted_values(self, X):
         """Outputs for each row of X."""
         check_is_fitted(self)
+        refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=(np.float64, np.float32), reset=False)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
 
@@ -69,6 +70,13 @@ class StatedModel(LinearModel):
 
     def _solved(self, loss, y):
         return solve(self._problem(loss), self.solver, tol=self.tol, max_iter=self.max_iter)
+
+
+def refuse_masked(**values):
+    """Refuse masked arrays with missing values: scikit-learn takes what is under the mask for data."""
+    for name, array in values.items():
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+            raise ValueError(f"{name} is a masked array with missing values; fill or drop them first.")
 
 
 def signed(penalty, positive):

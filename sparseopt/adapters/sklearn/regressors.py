@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, signed, stated
+from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, refuse_masked, signed, stated
 from sparseopt.constraints import Cardinality
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.log_link import LogLink
@@ -38,6 +38,7 @@ class Regressor(RegressorMixin, LinearModel):
         -------
         self
         """
+        refuse_masked(X=X, y=y)
         X, y = validate_data(
             self,
             X,
