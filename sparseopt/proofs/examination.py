@@ -58,6 +58,6 @@ def objective_at_zero(problem):
 
 def _penalty_at_zero(problem):
     form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
-    if type(form) is SeparableForm and form.is_plain:
+    if form is not None and form.is_homogeneous:
         return 0.0
     return penalty_value(problem.penalty, np.zeros(problem.n_features))
