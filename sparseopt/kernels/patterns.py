@@ -94,18 +94,23 @@ def is_canonical(matrix, smallest, largest):
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
         return False
-    start = 0
+    # loops without a way out take a fifth of the time
+    outside, falls = 0, 0
+    for t in range(data.size):
+        size = abs(data[t])
+        outside += (not size >= smallest) + (not size <= largest)
+    for t in range(data.size):
+        outside += (indices[t] < 0) + (indices[t] >= matrix.n_rows)
+    for t in range(1, data.size):
+        falls += indices[t] <= indices[t - 1]
+    # rows may fall from one column to the next, but nowhere else
     for j in range(1, indptr.size):
-        last, end = -1, indptr[j]
+        start, end = indptr[j - 1], indptr[j]
         if end < start or end > data.size:
             return False
-        for t in range(start, end):
-            row, size = indices[t], abs(data[t])
-            if row <= last or row >= matrix.n_rows or not smallest <= size or size > largest:
-                return False
-            last = row
-        start = end
-    return True
+        if 0 < start < end:
+            falls -= indices[start] <= indices[start - 1]
+    return outside == 0 and falls == 0
 
 
 @kernel

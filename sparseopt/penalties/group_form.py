@@ -47,6 +47,10 @@ class GroupForm(ConvexForm):
             return float(np.sum(excess * excess) / (2.0 * self.b))
         return np.inf if np.any(excess > 1e-12 * self.a) else 0.0
 
+    def conjugate_near(self, t):
+        # at its nearest slope the conjugate of a norm is zero
+        return 0.0 if self.is_homogeneous else self.conjugate(t)
+
     def stuck(self, t):
         if self.b > 0.0 or self.c > 0.0 or np.all(self.a):
             return None

@@ -50,7 +50,7 @@ def examine_once(problem, w):
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
     bound = dual_bound(problem, w, slope)
-    if objective - bound > _NEXT_TO_NOTHING * objective and _are_rounding(problem, w, slope):
+    if objective - bound > NEXT_TO_NOTHING * objective and _are_rounding(problem, w, slope):
         # where the slopes are rounding, a strength below them scales every bound to nothing, too
         bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
     # in this order of the two, a bound that is no number is none
@@ -76,6 +76,6 @@ def objective_at_zero(problem):
 
 def _penalty_at_zero(problem):
     form = None if problem.proximal is None else convex_form(problem.proximal, problem.n_features)
-    if type(form) is SeparableForm and form.holds_zero:
+    if form is not None and (form.is_homogeneous or (type(form) is SeparableForm and form.holds_zero)):
         return 0.0
     return penalty_value(problem.penalty, np.zeros(problem.n_features))

@@ -145,7 +145,9 @@ class BlockDescent(Solver):
         is_nearly_known = state.factor == 1.0 and (
             groups.size == model.where.size or entering <= max(3, groups.size // 10) or (model.is_quick and has_all)
         )
-        distance = max(float(np.max(outside, initial=0.0)), model.distance(penalty, state.slopes[model.features]))
+        distance = float(np.max(outside, initial=0.0))
+        if np.any(state.w):
+            distance = max(distance, model.distance(penalty, state.slopes[model.features]))
         goal = _ROUGH * distance
         if is_nearly_known:
             goal = _nearly(penalty, distance, state, tol, _FINE if model.is_quick else _MEDIUM)
