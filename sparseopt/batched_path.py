@@ -60,7 +60,8 @@ class BatchedPath:
         self._begin(np.zeros(problem.n_features))
 
     def _begin(self, w):
-        self._state = self.solver.init(replace(self.problem, penalty=self.terms[0]), w)
+        self._first = replace(self.problem, penalty=self.terms[0])
+        self._state = self.solver.init(self._first, w)
 
     @property
     def is_done(self):
@@ -82,6 +83,9 @@ class BatchedPath:
         """Solve a batch and keep the points that pass; a bounded piece of work."""
         start = time.perf_counter()
         first, state = len(self.solutions), self._state
+        if state.model.is_dear:
+            # descent through the columns has cost what their Gram matrix does
+            self.solver.start(self._first, state, single=False, has_gram=True)
         problems = [replace(self.problem, penalty=term) for term in self.terms[first : first + self._batch]]
         forms = [convex_form(problem.proximal, problem.n_features) for problem in problems]
         self.solver.extend(state, self._expected(forms[-1]))

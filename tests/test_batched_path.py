@@ -101,3 +101,14 @@ def test_alpha_max_of_groups_and_of_whole_vectors_leaves_nothing():
         largest = so.alpha_max(loss, penalty)
         assert penalty.convex_form(150).largest_scale(-loss.gradient(np.zeros(150)) / largest) >= 1.0 - 1e-9
         assert penalty.convex_form(150).largest_scale(-1.01 * loss.gradient(np.zeros(150)) / largest) < 1.0
+
+
+def test_a_path_whose_columns_cost_more_than_their_gram_matrix_goes_on_with_that():
+    rng = np.random.default_rng(5)
+    tall = sparse.random_array((6000, 150), density=0.1, rng=rng, format="csc")
+    loss = so.LeastSquares(tall, tall @ rng.standard_normal(150) + rng.standard_normal(6000))
+    found = so.path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 40, 1e-3)], tol=1e-8)
+    assert found[0].account.startswith("residuals")
+    assert found[-1].account.startswith("Gram matrix")
+    assert found.largest_gap <= 1e-8
+    found[-1].certificate.verify(so.Problem(loss, found.terms[-1]))

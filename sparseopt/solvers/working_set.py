@@ -124,7 +124,7 @@ class WorkingSet(Solver):
         single = self.single_precision and is_worth_a_sketch(X)
         # where few features are taken at once, there is nothing to sketch
         single = single and not (w.size <= self.fewest and self._takes_all(problem, state))
-        self._start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
+        self.start(problem, state, single=single, has_gram=X.n_entries >= _DENSE * X.shape[0] * X.shape[1])
         return state
 
     def _takes_all(self, problem, state):
@@ -134,7 +134,7 @@ class WorkingSet(Solver):
             return True
         return p <= self.fewest and (problem.proximal.is_convex or state.search is not None)
 
-    def _start(self, problem, state, *, single, has_gram):
+    def start(self, problem, state, *, single, has_gram):
         """A new model at state.w, with the support as its working set."""
         loss, w = problem.loss, state.w
         if has_gram:
@@ -165,7 +165,7 @@ class WorkingSet(Solver):
             return self._descend(problem, state, tol, max_iterations)
         if problem.proximal.is_convex and state.model.is_dear:
             state.unfinished = None
-            self._start(problem, state, single=False, has_gram=True)
+            self.start(problem, state, single=False, has_gram=True)
         if state.unfinished is None and state.minima is None:
             self._plan(problem, state, tol)
         state.iterations += 1
@@ -190,7 +190,7 @@ class WorkingSet(Solver):
         if is_exact and not is_done and model.is_too_coarse:
             # float32 cannot tell the support's matrix from a singular one
             state.unfinished = None
-            self._start(problem, state, single=False, has_gram=True)
+            self.start(problem, state, single=False, has_gram=True)
             return state
         state.patience -= 1
         if is_done or state.patience == 0:
@@ -236,7 +236,7 @@ class WorkingSet(Solver):
                 outside = np.where(state.is_in, 0.0, missing)
             new = entering_features(state.is_in, state.slopes, outside, self._most(state, support))
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
-            self._start(problem, state, single=False, has_gram=False)
+            self.start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
         self.extend(state, new)
         few = max(10, support // 10)
@@ -368,7 +368,7 @@ class WorkingSet(Solver):
         """Leave a model that makes no progress: from float32 to float64, from there to plain descent."""
         if state.residual > 0.5 * state.last_exact and not entering:
             if state.columns is not None and state.columns.dtype == np.float32 and problem.loss.dtype == np.float64:
-                self._start(problem, state, single=False, has_gram=True)
+                self.start(problem, state, single=False, has_gram=True)
             else:
                 state.descent = CoordinateDescent().init(problem, state.w)
         state.last_exact = state.residual
