@@ -191,7 +191,7 @@ class GramModel(WorkingModel):
         """
         moves = np.diff(points, axis=0)
         system = moves @ moves.T
-        system[np.diag_indices(_MEMORY)] += 1e-12 * np.trace(system) + np.finfo(np.float64).tiny
+        system.ravel()[:: _MEMORY + 1] += 1e-12 * system.trace() + np.finfo(np.float64).tiny
         weights = np.linalg.solve(system, np.ones(_MEMORY))
         total = np.sum(weights)
         if total == 0.0 or not np.isfinite(total):

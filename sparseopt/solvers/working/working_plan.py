@@ -13,6 +13,8 @@ from sparseopt.penalties import Penalty, straightened, strengthened
 
 # Step of a prox that brings a point into the domain of the penalty and moves nothing else.
 _TINY_STEP = 1e-30
+# Part of the largest value above which a few large ones are looked for first.
+_HIGH = 0.7
 # Samples from which a hundred rows of a Gram matrix take longer than a look with all that goes with it.
 _TALL = 2000
 
@@ -98,7 +100,11 @@ def entering_features(is_in, slopes, outside, count):
         return np.sort(violating[_largest(steepness[violating] + outside[violating], count)])
     steepness[is_in] = -1.0
     steepness[violating] = -1.0
-    return np.sort(np.concatenate([violating, _largest(steepness, count - violating.size)]))
+    count -= violating.size
+    # nearly all are far below the largest
+    high = (steepness > _HIGH * steepness.max()).nonzero()[0]
+    steepest = high[_largest(steepness[high], count)] if count <= high.size else _largest(steepness, count)
+    return np.sort(np.concatenate([violating, steepest]))
 
 
 def _largest(values, count):
