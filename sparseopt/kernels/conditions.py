@@ -9,6 +9,10 @@ pair has bit 1 for a lower side, 2 for an upper, 4 where both agree (no inequali
 
 import math
 
+import numpy as np
+
+# Unsigned indices spare numba the test for negative ones.
+U = np.uint64
 LOWER, UPPER, EQUAL = 1, 2, 4
 # Stands for an infinite diagonal: a row without sides, a coefficient that does not move.
 OUT = 1e12
@@ -46,7 +50,7 @@ def springs(sides, s, z, delta, weight):
 def diagonals(sides, weight, rho, delta, extra, D, E):
     """Diagonals of the condensed system into D (coefficients) and E (rows)."""
     kind, sloped = sides.kind, sides.sloped
-    p, m, size, n = D.size, E.size, kind.size, sloped.size
+    p, m, size, n = U(D.size), U(E.size), U(kind.size), U(sloped.size)
     for i in range(m):
         w = weight[i] + weight[size + i]
         E[i] = delta + extra if kind[i] & EQUAL else (1.0 / w if w > 0.0 else OUT)
@@ -54,15 +58,15 @@ def diagonals(sides, weight, rho, delta, extra, D, E):
         i = m + j
         D[j] = OUT if kind[i] & EQUAL else rho + extra + weight[i] + weight[size + i]
     for k in range(n):
-        a, b = weight[2 * size + k], weight[2 * size + n + k]
-        D[sloped[k]] += (4 * a * b + rho * (a + b)) / (a + b + rho)
+        a, b = weight[size + size + k], weight[size + size + n + k]
+        D[U(sloped[k])] += (4 * a * b + rho * (a + b)) / (a + b + rho)
 
 
 def condense(sides, weight, rho, right, r, t):
     """Right-hand side of the condensed system, r and t, from that of all conditions."""
     kind, sloped = sides.kind, sides.sloped
     on_w, on_t, on_rows, h = parts(sides, right)
-    p, m, size, n = r.size, t.size, kind.size, sloped.size
+    p, m, size, n = U(r.size), U(t.size), U(kind.size), U(sloped.size)
     for i in range(m):
         w = weight[i] + weight[size + i]
         if kind[i] & EQUAL:
@@ -73,9 +77,9 @@ def condense(sides, weight, rho, right, r, t):
         i = m + j
         r[j] = 0.0 if kind[i] & EQUAL else on_w[j] + weight[i] * h[i] - weight[size + i] * h[size + i]
     for k in range(n):
-        a, b = weight[2 * size + k], weight[2 * size + n + k]
-        pull_a, pull_b = a * h[2 * size + k], b * h[2 * size + n + k]
-        r[sloped[k]] += pull_b - pull_a - (b - a) / (a + b + rho) * (on_t[k] + pull_a + pull_b)
+        a, b = weight[size + size + k], weight[size + size + n + k]
+        pull_a, pull_b = a * h[size + size + k], b * h[size + size + n + k]
+        r[U(sloped[k])] += pull_b - pull_a - (b - a) / (a + b + rho) * (on_t[k] + pull_a + pull_b)
 
 
 def expand(sides, weight, rho, right, nu, found):
@@ -107,13 +111,13 @@ def expand(sides, weight, rho, right, nu, found):
 def net(sides, z, y, rows, bounds):
     """Multipliers of rows and bounds that z and y amount to, positive where the upper side pulls, slopes included."""
     kind, sloped = sides.kind, sides.sloped
-    m, size, n = rows.size, kind.size, sloped.size
+    m, size, n = U(rows.size), U(kind.size), U(sloped.size)
     for i in range(m):
         rows[i] = y[i] if kind[i] & EQUAL else z[size + i] - z[i]
     for j in range(bounds.size):
         bounds[j] = z[size + m + j] - z[m + j]
     for k in range(n):
-        bounds[sloped[k]] += z[2 * size + k] - z[2 * size + n + k]
+        bounds[U(sloped[k])] += z[size + size + k] - z[size + size + n + k]
 
 
 def missing(sides, weight, rho, delta, right, found, curved, pulled, bounds, image, less):

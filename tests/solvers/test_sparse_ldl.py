@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from sparseopt.inputs import as_design
 from sparseopt.kernels import fronts
+from sparseopt.losses.quadratic import symmetry_of
 from sparseopt.solvers.quadratic import sparse_ldl
 from sparseopt.solvers.quadratic.sparse_ldl import FrontFactor, RowFactor, SparseLDL, fill_reducing, joined
 
@@ -107,3 +109,27 @@ def test_a_grid_fills_up_no_more_than_nested_dissection_would_by_much():
     grid = sparse.csc_array(sparse.kronsum(line, line))
     ldl = factor_of(grid, sparse.csc_array((0, side * side)))
     assert ldl.entries <= 31 * side**2 * np.log2(side**2) / 4 / 2
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_one_look_at_a_sparse_matrix_finds_its_diagonal_and_its_margins(kind):
+    rng = np.random.default_rng(8)
+    M = sparse.random_array((30, 30), density=0.1, rng=rng, data_sampler=rng.standard_normal).toarray().astype(kind)
+    M, diagonal = M + M.T, np.diag(M + M.T)
+    found = symmetry_of(as_design(sparse.csc_array(M)))
+    assert found[0] == 1
+    assert np.array_equal(found[1], diagonal)
+    assert found[2] == pytest.approx(diagonal - (np.abs(M).sum(axis=0) - np.abs(diagonal)), rel=1e-5)
+    other = symmetry_of(as_design(sparse.csc_array(np.triu(M))))
+    assert other[0] == 0
+    assert np.array_equal(other[1], diagonal)  # by scipy, as the look has ended early
+
+
+def test_columns_that_do_not_continue_each_other_make_no_fronts():
+    """Each coefficient has rows of its own, and only the rows are full in the end: fronts of one column do not pay."""
+    rng = np.random.default_rng(5)
+    p, m = 600, 120
+    A = sparse.csc_array(rng.standard_normal((m, p)) * (rng.random((m, p)) < 0.5))
+    ldl = factor_of(sparse.csc_array((p, p)), A)
+    assert ldl.operations > sparse_ldl._THICK * ldl.entries
+    assert isinstance(ldl.factor, RowFactor)
