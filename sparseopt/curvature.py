@@ -46,11 +46,18 @@ def curvature_in_pieces(loss):
         if (yield from _is_definite_in_pieces(matrix, shift)):
             kept(loss, "_least_curvature", lambda: 0.0)
         else:
-            found = yield from _krylov_curvature(matrix)
-            # a direction has it, and none has twice as much; or else all eigenvalues have to say, in one piece
-            if found < -shift and (yield from _is_definite_in_pieces(matrix, -2.0 * found)):
-                kept(loss, "_least_curvature", lambda: found)
+            found = yield from _attained_curvature(matrix, shift)
+            kept(loss, "_least_curvature", lambda: found)
     return least_curvature(loss)
+
+
+def _attained_curvature(matrix, shift):
+    """A curvature below -shift of an indefinite full matrix, at least half of the least one, in pieces."""
+    found = yield from _krylov_curvature(matrix)
+    # a direction has it, and none has twice as much; or else all eigenvalues have to say, in one piece
+    if found < -shift and (yield from _is_definite_in_pieces(matrix, -2.0 * found)):
+        return found
+    return float(np.linalg.eigvalsh(matrix)[0])
 
 
 def _is_definite_in_pieces(matrix, shift):
@@ -108,8 +115,19 @@ def _negative_curvature(Q):
     shifted = np.array(matrix, order="F")
     shifted.flat[:: matrix.shape[0] + 1] += shift
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
+        if matrix.shape[0] > _LARGEST_SPECTRUM:
+            return _ended(_attained_curvature(matrix, shift))
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
+
+
+def _ended(pieces):
+    """What a generator returns, once it has ended."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return end.value
 
 
 def _block(matrix, chosen):

@@ -36,7 +36,7 @@ SETS = {
     "all": lambda program: program.q.size > 0,
 }
 # These see the programs of the dense subset only.
-DENSE = ("ours_dense", "piqp_dense", "daqp")
+DENSE = ("ours_dense", "ours_default", "piqp_dense", "daqp")
 
 
 def rows_of(program, names, eps, rounds):

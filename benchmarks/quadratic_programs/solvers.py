@@ -35,7 +35,8 @@ def _ours(program, eps, is_dense, method="InteriorPoint"):
         problem = so.Problem(so.Quadratic(P, program.q), constraint=so.Intersection(*parts))
         limit = 500 if method == "InteriorPoint" else 20_000
         # a limit of hanging only: what comes too late is judged by CPU seconds, for all alike
-        return so.solve(problem, getattr(so, method)(), tol=eps, max_iter=limit, time_limit=300.0)
+        solver = None if method is None else getattr(so, method)()
+        return so.solve(problem, solver, tol=eps, max_iter=limit, time_limit=300.0)
 
     def read(solution):
         duals = solution.duals
@@ -49,6 +50,12 @@ def _ours(program, eps, is_dense, method="InteriorPoint"):
 def ours_dense(program, eps):
     """Interior point method on dense matrices."""
     return _ours(program, eps, is_dense=True)
+
+
+@solver
+def ours_default(program, eps):
+    """The method that `solve` chooses, on dense matrices: an active set for few rows and coefficients, or the interior point."""
+    return _ours(program, eps, is_dense=True, method=None)
 
 
 @solver

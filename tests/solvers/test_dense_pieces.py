@@ -118,6 +118,8 @@ def test_negative_curvature_is_found_in_pieces_to_half_of_it_at_worst(n, least, 
         found = end.value
     assert 1.0001 * least <= found <= least / 2
     assert steps > min(n, 20)
+    monkeypatch.setattr(curvature, "_LARGEST_SPECTRUM", 0)
+    assert curvature.least_curvature(quadratic_model(problem.Q.matrix, problem.c)) == found
 
 
 def test_panels_of_a_factor_are_those_of_the_whole():
