@@ -29,6 +29,8 @@ EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
 RHO, REST = 0.15, 0.05
+# Steps of conjugate gradients of outputs that are near their best.
+SETTLING = 10
 # Power of the growth where nothing trims the support.
 SLOWER = 0.82
 # Multiplications that scoring a network by elimination may take, some ten seconds.
@@ -173,7 +175,7 @@ class AlternatingDirections(LayerMethod):
             raise ValueError(f"rounds is {self.rounds}; give how many exchanges of the layer, 0 for none.")
 
     def _solve(self, gram, cross, kept, count):
-        weight, support = self._found(gram, cross, count)
+        weight, support = self._settled(gram, cross, *self._found(gram, cross, count))
         exchanges = self.exchanges if self.exchanges is not None else 100 * (len(gram) <= SMALL)
         if not exchanges:
             return weight, support
@@ -199,6 +201,42 @@ class AlternatingDirections(LayerMethod):
         weight = supports.refit(gram, cross, support, self._workers)
         for _ in range(self.rounds):
             weight, support = self._exchanged(gram, cross, weight, support)
+        return weight, support
+
+    def _settled(self, gram, cross, weight, support):
+        """After one step of hard thresholding in the metric of the Gram's diagonal, where that is better.
+
+        A weight costs at most h_ii w_i^2 as it goes and gains at least slope^2 / h_jj as it comes. With a diagonal Gram
+        both are exact, and so is the support after this step, whatever the directions have found. Where inputs have more
+        in common than each has of its own, both say too little to be worth a product.
+        """
+        scale = scale_of(gram)
+        if np.linalg.norm(gram / scale / scale[:, None]) ** 2 > 2 * len(gram):
+            return weight, support
+        diagonal = gram.diagonal().astype(np.float32)
+        slopes = (cross - weight.astype(np.float32) @ gram.astype(np.float32)).astype(np.float32)
+        worth = np.where(support, diagonal * np.square(weight, dtype=np.float32), slopes**2 / diagonal)
+        least = worth.min(where=support, initial=np.inf)
+        most = worth.max(where=~support, initial=0)
+        if least >= most:
+            return weight, support
+        leaving, entering = np.flatnonzero(support & (worth < most)), np.flatnonzero(~support & (worth > least))
+        leaving = leaving[np.argsort(worth.flat[leaving], kind="stable")]
+        entering = entering[np.argsort(-worth.flat[entering], kind="stable")]
+        pairs = min(leaving.size, entering.size)
+        pairs = int(np.sum(worth.flat[leaving[:pairs]] < worth.flat[entering[:pairs]]))
+        other = support.copy()
+        other.flat[leaving[:pairs]], other.flat[entering[:pairs]] = False, True
+        rows = np.unique(np.append(leaving[:pairs], entering[:pairs]) // support.shape[1])
+        targets, other, before = cross[rows], other[rows], weight[rows]
+        if supports.cost(support) <= EXACT * support.size * len(gram):
+            after = supports.refit(gram, targets, other, self._workers)
+        else:
+            start = np.where(support[rows], before, slopes[rows] / diagonal)
+            after = conjugate_gradients(gram, targets, start, other, start, SETTLING, 0.0).astype(np.float64)
+        if np.vdot(after, after @ gram - 2 * targets) < np.vdot(before, before @ gram - 2 * targets):
+            weight, support = weight.copy(), support.copy()
+            weight[rows], support[rows] = after, other
         return weight, support
 
     def _exchanged(self, gram, cross, weight, support):

@@ -127,6 +127,27 @@ def test_supports_of_separate_inputs_are_the_best_there_are():
     assert np.array_equal(largest(moved, 100), largest(np.abs(dense) * scale_of(gram), 100))
 
 
+@pytest.mark.parametrize("growth", [1.02, 1.08, 2.0])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.7])
+def test_with_a_diagonal_gram_the_smallest_products_go_whatever_the_growth(growth, part):
+    """Then what a weight is worth is known in closed form, h_ii w_i^2: the directions alone missed it by some weights."""
+    method = AlternatingDirections(threads=1, growth=growth)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        diagonal, weight = np.exp(rng.standard_normal(30))[:, None], rng.standard_normal((30, 20))
+        worth = diagonal * weight**2
+        count = int(part * weight.size)
+        moments = Reconstruction(
+            np.diag(diagonal[:, 0]), diagonal * weight, 0.0, np.zeros(30), np.zeros(20), worth.sum(axis=0)
+        )
+        wanted = np.zeros(weight.shape, bool)
+        wanted.ravel()[:count] = True
+        found, support = method.solve(moments, wanted)
+        assert (support == largest(worth, count)).all()
+        # Where many stay they are fitted in single precision.
+        assert found == pytest.approx(np.where(support, weight, 0), rel=1e-5)
+
+
 def test_outputs_are_refitted_exactly_whatever_their_number_of_weights():
     inputs, layer = problem(p=40, outputs=21)
     moments = Reconstruction.of(inputs, layer(inputs), layer, 0.01)
