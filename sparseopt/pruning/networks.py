@@ -326,8 +326,11 @@ def as_data(X) -> np.ndarray:
     """Samples as an array of floats; float32 stays float32."""
     if sparse.issparse(X):
         raise TypeError("X is sparse; pruning needs the samples dense: pass X.toarray().")
+    if X is None:
+        raise ValueError("X is None; give samples such as the model will see, one row each.")
     if any(base.__module__ == "torch" for base in type(X).__mro__):
         X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
+        X = X.float() if str(X.dtype) == "torch.bfloat16" else X  # which numpy does not know
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X holds {X.dtype}; give numbers.")
@@ -336,7 +339,8 @@ def as_data(X) -> np.ndarray:
     X = X if X.dtype == np.float32 else X.astype(np.float64, copy=False)
     if not np.isfinite(X).all():
         raise ValueError("X holds NaN or infinity; fill or drop these samples first.")
-    return X
+    # torch knows no negative strides
+    return X.copy() if min(X.strides, default=0) < 0 else X
 
 
 def _parameters(name, array, dimensions):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 from sparseopt.pruning.clock import Clock
@@ -50,6 +52,8 @@ def as_budget(sparsity, threshold, scope, pattern, schedule):
             raise TypeError(f"pattern is {pattern!r}; give NofM(2, 4) for two of every four.")
         return schedule.levels(pattern.sparsity), pattern.keep
     if sparsity is not None:
+        if not isinstance(sparsity, numbers.Real):
+            raise TypeError(f"sparsity is {sparsity!r}; give one number, the part of all weights to be zero.")
         if not 0 <= sparsity < 1:
             raise ValueError(f"sparsity is {sparsity}; give the part of weights to be zero, at least 0 and below 1.")
         return schedule.levels(sparsity), scope.keep

@@ -76,6 +76,8 @@ class TorchNetwork(Network):
         for name, parameter in self.module.named_parameters():
             if type(parameter).__name__.startswith("Uninitialized"):
                 raise ValueError(f"{name} has no shape yet; run the module once before it is pruned.")
+            if parameter.is_meta:
+                raise ValueError(f"{name} has no data, on the device 'meta'; load the weights before it is pruned.")
         if isinstance(self.only, str):
             object.__setattr__(self, "only", (self.only,))
         plain = parts.plain(self.module).eval()
@@ -91,6 +93,8 @@ class TorchNetwork(Network):
         object.__setattr__(self, "only", names)
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "others", (*others, *(f"{n}.weight (not chosen)" for n in maps if n not in names)))
+        if empty := [name for name in names if maps[name].weight.numel() == 0]:
+            raise ValueError(f"layer {empty[0]!r} has no weights, its shape is {tuple(maps[empty[0]].weight.shape)}.")
         layers = [layer for name in names for layer in parts.layers_of(name, maps[name])]
         for layer in layers:
             if not np.isfinite(layer.weight).all() or not (layer.bias is None or np.isfinite(layer.bias).all()):
@@ -159,7 +163,7 @@ class TorchNetwork(Network):
             with self._hooked("register_forward_hook", record), self._quiet(grad=True):
                 outputs = self._forward(batch)
                 self._check_order(tuple(calls))
-                seed = torch.as_tensor(np.asarray(seeds[done : done + len(batch)])).to(outputs)
+                seed = torch.tensor(np.ascontiguousarray(seeds[done : done + len(batch)])).to(outputs)
                 flat = [output for name in self.only for output in calls[name]]
                 found = torch.autograd.grad(outputs, flat, seed, materialize_grads=True)
             done, remaining = done + len(batch), iter(found)
@@ -292,6 +296,11 @@ class TorchNetwork(Network):
         if met == self.only:
             return
         missing = [name for name in self.only if name not in met]
+        if not met:
+            raise ValueError(
+                f"the forward pass of {type(self.module).__name__} reaches none of its layers; give the module as it was "
+                "before it was compiled or wrapped, or TorchNetwork(module, only=...) with those that it runs."
+            )
         fact = f"does not reach {', '.join(map(repr, missing))}" if missing else "runs its layers in another order"
         raise ValueError(
             f"the forward pass of {type(self.module).__name__} {fact}; "
