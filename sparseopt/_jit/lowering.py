@@ -6,9 +6,11 @@ parsing the instructions for that.
 
 from typing import Any
 
-from numba.core import cgutils, lowering, types
+from numba.core import ir, lowering, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering
+
+from sparseopt._jit.counting import CountingIterator
 
 
 class _Lower(lowering.Lower):
@@ -16,6 +18,8 @@ class _Lower(lowering.Lower):
 
     def lower_expr(self, resty, expr):
         """What an expression gives; the size and the shape of an array are read where they are."""
+        if expr.op in _PARTS:
+            return self.builder.extract_value(self.loadvar(expr.value.name), _PARTS[expr.op])
         array = self.typeof(expr.value.name) if expr.op == "getattr" and expr.attr in _MEASURES else None
         if type(array) is not types.Array:
             return super().lower_expr(resty, expr)
@@ -45,17 +49,21 @@ class _Lower(lowering.Lower):
 
     def storevar(self, value, name, argidx=None):
         """What a variable is given."""
-        if argidx is None or self.context.enable_debuginfo or name in self._singly_assigned_vars:
+        if self.context.enable_debuginfo or name in self._singly_assigned_vars:
             super().storevar(value, name, argidx)
             return
         self._alloca_var(name, self.typeof(name))
         self.builder.store(value, self.getvar(name))
 
+    def delvar(self, name):
+        """Nothing is left to do where a variable is used no more: nothing counts references."""
+
     def alloca_lltype(self, name, lltype, *rest, **options):
         """Where a variable is kept."""
         if self.context.enable_debuginfo:
             return super().alloca_lltype(name, lltype, *rest, **options)
-        return cgutils.alloca_once(self.builder, lltype, name=name, zfill=False)
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(lltype, name=name)
 
     def _is_entry(self, array, place):
         """Whether one number of a contiguous array stands there, and numba is not asked to check bounds."""
@@ -74,14 +82,36 @@ class _Lower(lowering.Lower):
         for axis, kind in axes if array.layout == "C" else reversed(axes):
             at = builder.extract_value(places, axis) if isinstance(place, types.BaseTuple) else places
             at = self.context.cast(builder, at, kind, types.intp)
-            length = builder.extract_value(held, (model.get_field_position("shape"), axis))
-            if kind.signed:
-                is_from_end = builder.icmp_signed("<", at, at.type(0))
-                at = builder.select(is_from_end, builder.add(at, length), at)
+            is_from_end = kind.signed and not self._is_counted(place_variable, axis)
+            if offset is not None or is_from_end:
+                length = builder.extract_value(held, (model.get_field_position("shape"), axis))
+            if is_from_end:
+                at = builder.select(builder.icmp_signed("<", at, at.type(0)), builder.add(at, length), at)
             offset = at if offset is None else builder.add(builder.mul(offset, length), at)
         return builder.gep(builder.extract_value(held, model.get_field_position("data")), [offset])
 
+    def _is_counted(self, place, axis):
+        """Whether what a range gives that begins with 0 stands for an axis of a place: it is not negative."""
+        found = self._made_by(place)
+        if found is not None and found.op == "build_tuple":
+            found = self._made_by(found.items[axis])
+        if found is None or found.op != "pair_first":
+            return False
+        found = self._made_by(found.value)
+        kind = self.typeof(found.value.name) if found is not None and found.op == "iternext" else None
+        return isinstance(kind, CountingIterator) and kind.ends == 1
 
+    def _made_by(self, variable):
+        """The one expression that gives a variable its value."""
+        try:
+            found = self.func_ir.get_definition(variable)
+        except KeyError:
+            return None
+        return found if isinstance(found, ir.Expr) else None
+
+
+# Of what an iterator gives, the next one and whether there is one.
+_PARTS = {"pair_first": 0, "pair_second": 1}
 # Of an array, the field that holds an attribute and the attribute's type.
 _MEASURES = {
     "size": ("nitems", lambda _array: types.intp),

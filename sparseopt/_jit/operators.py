@@ -15,6 +15,8 @@ from typing import Any
 from numba.core import types, typing
 from numba.extending import models, register_model
 
+from sparseopt._jit.counting import counted
+
 _OPERATORS = {bool, float, len, range, *(value for value in vars(operator).values() if callable(value))}
 _OF_PLACES = (operator.getitem, operator.setitem)
 _PLAIN = (types.Number, types.Boolean, types.Array)
@@ -59,7 +61,7 @@ class _Context(typing.Context):
 
     def resolve_function_type(self, func, args, kws):
         """Signature of a call."""
-        if _is_operator(func):
+        if func is not range and _is_operator(func):
             func = self.resolve_value_type(func)
         if isinstance(func, _Operator):
             return func.get_call_type(self, args, kws)
@@ -72,6 +74,8 @@ class _Context(typing.Context):
 
     def resolve_value_type(self, val):
         """Type of a value in the globals of a function."""
+        if val is range:
+            return self._lookup_global(counted)
         known = self._lookup_global(val) if _is_operator(val) else None
         if not isinstance(known, types.Function):
             return super().resolve_value_type(val)

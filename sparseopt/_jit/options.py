@@ -11,15 +11,16 @@ from typing import Any
 
 import numba
 from numba.core import compiler
-from numba.core.typed_passes import NativeLowering, NopythonRewrites
+from numba.core.typed_passes import IRLegalization, NativeLowering, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
 from sparseopt._jit.libraries import FunctionLibrary, KernelLibrary
 from sparseopt._jit.lowering import EntryLowering
 from sparseopt._jit.operators import remembering
 
-# What kernels have none of: array expressions, which numba would fuse, and functions within functions.
-_NEEDLESS = {NopythonRewrites, InlineClosureLikes}
+# What kernels have none of: array expressions, which numba would fuse, functions within functions, and references, for
+# whose sake it marks where each variable is used last.
+_NEEDLESS = {NopythonRewrites, InlineClosureLikes, IRLegalization}
 
 
 class _KernelCompiler(compiler.Compiler):
