@@ -162,7 +162,7 @@ class BatchedPath:
         return packed(
             Solution(
                 w=FewNonzeros(point.size, point.support, point.values.astype(loss.dtype)),
-                intercept=loss.intercept_at(point.to_array()) if loss.intercept else 0.0,
+                intercept=loss.intercept_on(point.support, point.values),
                 status=Status.CONVERGED,
                 certificate=certificate,
                 iterations=self._tries + 1,

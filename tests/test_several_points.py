@@ -6,11 +6,13 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt.conjugates import convex_form
+from sparseopt.forms import SeparableForm
 from sparseopt.packed import FewNonzeros
 from sparseopt.penalties import Boxed
 from sparseopt.proofs import several_points
 from sparseopt.proofs.examination import examine_once
 from sparseopt.proofs.several_points import Looks, examine_few
+from sparseopt.solvers.working.working_plan import distances
 
 RNG = np.random.default_rng(11)
 N, P = 60, 1500
@@ -105,3 +107,13 @@ def test_forms_of_equal_entries_take_no_memory_and_are_those_of_their_arrays():
             assert vars(large)[name].strides == (0,)
             np.testing.assert_array_equal(vars(large)[name][:few], vars(small)[name])
         assert small.is_plain == large.is_plain
+
+
+def test_distances_are_the_same_for_equal_entries_and_for_arrays_of_them():
+    form = convex_form(so.L1(0.3), P)
+    spread = SeparableForm(*(np.array(vars(form)[name]) for name in ("a", "b", "lower", "upper")))
+    w, slopes = point_with(RNG.choice(P, 200, replace=False)).to_array(), RNG.standard_normal(P)
+    w[::2] *= -1.0
+    np.testing.assert_allclose(
+        distances(None, form, w, slopes, None), distances(None, spread, w, slopes, None), rtol=1e-14, atol=1e-16
+    )

@@ -184,10 +184,14 @@ class LeastSquares(DesignLoss):
         return self.X.rmatvec(self.residual(w).mass)
 
     def intercept_at(self, w):
+        return self.intercept_on(slice(None), w)
+
+    def intercept_on(self, columns, w):
+        """The intercept of some coefficients, where the others are zero."""
         if not self.intercept:
             return 0.0
         mean = np.sum(self.sample_weight.values * self.offset.taken_from(self.y), dtype=np.float64)
-        return float(mean - self.X.means.astype(np.float64) @ w)
+        return float(mean - self.X.means[columns].astype(np.float64) @ w)
 
     def hessian_bound(self, d):
         return self.X.rmatvec((self.sample_weight.values * self.X.matvec(d)).astype(self.dtype))

@@ -80,6 +80,13 @@ def first_strength(penalty, w, slopes):
 
 def distances(penalty, form, w, slopes, curvatures):
     """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
+    if isinstance(form, SeparableForm) and form.is_plain and form.a.strides == (0,):
+        # what is one in memory is not spread out for a kernel
+        out = np.abs(slopes) - form.a
+        np.maximum(out, 0.0, out=out)
+        on = (w != 0.0).nonzero()[0]
+        out[on] = np.abs(slopes[on] + np.copysign(form.a[on], w[on]))
+        return out
     out = np.empty(w.size)
     if isinstance(form, SeparableForm):
         separable_distances(*map(np.ascontiguousarray, (form.a, form.b, form.lower, form.upper)), w, slopes, out)
