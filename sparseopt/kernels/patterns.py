@@ -90,7 +90,7 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
 
 @kernel
 def is_canonical(matrix, smallest, largest):
-    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries of sizes in this range."""
+    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries that are zero or of sizes in this range."""
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
         return False
@@ -101,7 +101,8 @@ def is_canonical(matrix, smallest, largest):
             return False
         for t in range(start, end):
             row, size = indices[t], abs(data[t])
-            if row <= last or row >= matrix.n_rows or not smallest <= size or size > largest:
+            is_sound = size == 0.0 or smallest <= size <= largest
+            if row <= last or row >= matrix.n_rows or not is_sound:
                 return False
             last = row
         start = end
