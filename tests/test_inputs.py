@@ -397,6 +397,16 @@ def test_more_columns_than_rows_and_one_of_each():
             )
 
 
+def test_a_sparse_matrix_with_stored_zeros_is_taken_as_it_is():
+    lent = sparse.csc_array((np.array([0.0, 2.0, -0.0]), np.array([0, 2, 1], np.int32), np.array([0, 2, 3], np.int32)))
+    design = as_design(lent)
+    assert design.data is lent.data
+    assert design.n_entries == 3
+    lent.data[1] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinity in column 0"):
+        as_design(lent)
+
+
 @pytest.mark.parametrize(
     "columns", [[[0, 2], [1], []], [[], [2, 0], [1]], [[0, 0], [], [1]]], ids=["sorted", "not", "twice"]
 )

@@ -90,7 +90,7 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
 
 @kernel
 def is_canonical(matrix, smallest, largest):
-    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries of sizes in this range."""
+    """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries that are zero or of sizes in this range."""
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     if indptr[0] != 0 or indptr[indptr.size - 1] != data.size or indices.size != data.size:
         return False
@@ -98,7 +98,7 @@ def is_canonical(matrix, smallest, largest):
     outside, falls = 0, 0
     for t in range(data.size):
         size = abs(data[t])
-        outside += (not size >= smallest) + (not size <= largest)
+        outside += (size != 0.0) * ((not size >= smallest) + (not size <= largest))
     for t in range(data.size):
         outside += (indices[t] < 0) + (indices[t] >= matrix.n_rows)
     for t in range(1, data.size):
