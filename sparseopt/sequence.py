@@ -173,6 +173,7 @@ class QuadraticSequence:
         self._program, self._dual = program, DualProgram(program)
         self._free = program.q.size - p  # an intercept of sparse data is a coefficient without bounds
         self._is_crossed = bool(np.any(program.lower > program.upper) or np.any(row_lower > row_upper))
+        self._has_slopes = bool(program.alpha.any())
         self._is_stale = False
         self._dual.start()
 
@@ -231,7 +232,7 @@ class QuadraticSequence:
         if q is not None:
             self._program.q[:] = q
             # a slope that has one sign within the bounds is part of the linear term
-            self._is_stale = self._is_stale or self._program.alpha.any()
+            self._is_stale = self._is_stale or self._has_slopes
             self._dual.objective.c[:] = q
             self._dual.is_new = True
 
@@ -276,6 +277,7 @@ class QuadraticSequence:
         program.lower[:p], program.upper[:p] = np.maximum(data.lower, form.lower), np.minimum(data.upper, form.upper)
         program.row_lower[:], program.row_upper[:] = data.row_lower, data.row_upper
         program.alpha[:p] = form.a
+        self._has_slopes = bool(form.a.any())
         self._dual.set(
             program.q, program.row_lower, program.row_upper, program.lower, program.upper, program.alpha
         )  # fmt: skip
