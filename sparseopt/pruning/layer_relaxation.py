@@ -126,12 +126,13 @@ class Relaxation:
         )
 
     def bounds(self, x, diagonal) -> np.ndarray:
-        """The first formula, for each group of outputs."""
+        """The first formula, for each group of outputs, less what rounding of the products may have added."""
         groups = self.counts.size
         product = x @ self.gram - x * diagonal
-        gains = np.sort(((self.cross - product) ** 2 / diagonal).reshape(groups, -1), axis=1)[:, ::-1]
+        slack = (len(self.gram) + 4) * np.finfo(float).eps * (np.abs(x) @ np.abs(self.gram) + np.abs(self.cross))
+        gains = np.sort(((np.abs(self.cross - product) + slack) ** 2 / diagonal).reshape(groups, -1), axis=1)[:, ::-1]
         taken = np.where(np.arange(gains.shape[1]) < self.counts[:, None], gains, 0).sum(axis=1)
-        left = self.energy - np.einsum("ij,ij->i", x, product)
+        left = self.energy - np.einsum("ij,ij->i", x, product) - np.einsum("ij,ij->i", np.abs(x), slack)
         return left.reshape(groups, -1).sum(axis=1) - taken
 
     def directions(self, inverse, dense, diagonal, w, dual, steps, clock):
