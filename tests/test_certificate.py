@@ -156,6 +156,21 @@ def test_no_bound_is_claimed_where_none_is_known(penalty):
         solution.require(gap=1e-3)
 
 
+@pytest.mark.parametrize("kind", [so.GroupMCP, so.GroupSCAD])
+def test_stationarity_of_groups_is_the_slope_where_the_penalty_is_flat(kind):
+    """Beyond its concavity a step of any length says the same; no slope of the others reaches their threshold."""
+    truth = np.array([5.0, -4.0, 3.0, 0.0, 0.0, 0.0])
+    problem = so.Problem(so.LeastSquares(X, X @ truth), kind(0.2, 3))
+    assert problem.loss.curvatures().max() > 0.5  # 1 / (gamma - 1) of SCAD is less
+    w = truth + np.array([1e-3, 2e-3, -1e-3, 0.0, 0.0, 0.0])
+    slope = problem.loss.gradient(w)
+    assert np.linalg.norm(slope[3:]) < 0.2
+    assert so.certify(problem, w).stationarity == pytest.approx(np.abs(slope[:3]).max())
+    # a group of half the height that is flat is pulled inwards as well
+    assert so.certify(problem, 0.1 * truth).stationarity > 0.2
+    assert so.certify(problem, truth).stationarity <= 1e-12
+
+
 def test_stationarity_is_the_distance_to_the_subdifferential():
     problem = problem_of("least squares", "l1")
     slope = problem.loss.gradient(np.zeros(P))

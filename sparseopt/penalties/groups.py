@@ -137,6 +137,15 @@ class BlockPenalty(ProximalTerm):
         scales = np.divide(self.prox_of_norms(groups, norms, steps), norms, out=np.zeros(norms.size), where=norms > 0.0)
         return np.copysign(scales[:, None] * sizes, V) + 0.0  # a negative zero becomes a zero
 
+    def prox(self, v, step):
+        """`prox_into` in numpy."""
+        out, sizes = np.empty(v.size), self.groups.sizes(v.size)
+        for d in np.unique(sizes):
+            groups = np.flatnonzero(sizes == d)
+            places = self.groups.member(self.groups.start(groups)[:, None] + np.arange(d))
+            out[places] = self.prox_rows(groups, v[places], np.full(groups.size, step))
+        return out
+
     def value_rows(self, groups, W):
         """Penalty of groups of one size, a row of W each, in numpy."""
         if self.nonnegative and np.any(W < 0.0):
@@ -182,9 +191,7 @@ class BlockPenalty(ProximalTerm):
             return math.inf
         norms = self.groups.norms(w)
         active = np.flatnonzero(norms)
-        return float(math.fsum(self.values_of_norms(active, norms[active]))) + self.resistance * float(
-            np.sum(np.abs(w))
-        )
+        return math.fsum(self.values_of_norms(active, norms[active])) + self.resistance * float(np.abs(w).sum())
 
     def vanishing_factor(self, t):
         """The factor of alpha from which on t = -f'(0) moves no group that is penalised."""

@@ -11,7 +11,7 @@ from sparseopt.constraints import Box, Cardinality, Intersection, LinearConstrai
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.losses import Quadratic
-from sparseopt.penalties import Penalty
+from sparseopt.penalties import BlockPenalty, Penalty, concavity
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
 from sparseopt.proofs import kkt
 from sparseopt.proofs.multipliers import recover_duals
@@ -23,7 +23,7 @@ def stationarity(problem, w, slope):
 
     For a convex form it is the distance of -f'(w) to the subdifferential of g. Otherwise it is
     L |w - prox(w - f'(w) / L, 1 / L)| with L the curvature in each coefficient: a fixed point of
-    coordinate descent (of a gradient step, where the term ties coefficients together). Where nonzeros are
+    coordinate descent (of a gradient step, where the term ties coefficients together, or groups of them). Where nonzeros are
     counted, it is that distance on the support; and for at most k of them it is, off the support, what a
     step of size 1/L would gain entry (Beck and Eldar, 2013).
     """
@@ -36,6 +36,13 @@ def stationarity(problem, w, slope):
         return float(np.maximum.reduce(distance, initial=0.0))
     limits = np.finfo(np.float64)
     curvatures = np.maximum(np.asarray(problem.loss.curvatures_near(w), dtype=np.float64), limits.tiny)
+    if isinstance(term, BlockPenalty):
+        # where the curvature exceeds the concavity, all steps up to 1/L have the same fixed points: L may be the sum of the
+        # curvatures, which is at least the largest in any direction, and that takes many products with X
+        is_bent = float(np.max(curvatures, initial=0.0)) > concavity(term.penalty)
+        curvature = max(float(np.sum(curvatures)) if is_bent else problem.loss.lipschitz_near(w), limits.tiny)
+        nearest = term.prox(w - slope / curvature, 1.0 / curvature)
+        return float(curvature * np.max(np.abs(w - nearest), initial=0.0))
     if not isinstance(term, Penalty):
         # a linear loss has none, and its slope over next to nothing is no number
         least = max(limits.tiny, limits.eps * float(np.max(np.abs(slope), initial=0.0)))

@@ -139,6 +139,16 @@ def test_a_group_larger_than_what_is_decomposed_is_bounded():
         assert solution.status is so.Status.CONVERGED
 
 
+@pytest.mark.parametrize("groups", [3, [[5, 0], [1, 2, 3, 4]], [0, 1, 1, 0, 2, 1]], ids=repr)
+@pytest.mark.parametrize("kind", [so.GroupLasso, so.SparseGroupLasso, so.GroupMCP, so.GroupSCAD])
+def test_a_prox_on_groups_is_the_same_in_numpy(kind, groups):
+    penalty, out = kind(0.3, groups), np.empty(6)
+    for v in np.random.default_rng(0).standard_normal((10, 6)) * np.geomspace(0.1, 10.0, 10)[:, None]:
+        for step in (0.1, 1.0, 2.5):
+            penalty.prox_into(v, step, out)
+            np.testing.assert_allclose(penalty.prox(v, step), out, rtol=1e-13, atol=1e-15)
+
+
 @pytest.mark.parametrize("kind", [so.GroupMCP, so.GroupSCAD])
 def test_folded_concave_groups_end_stationary_and_unbiased(kind):
     random = np.random.default_rng(1)
