@@ -6,6 +6,7 @@ import pytest
 
 import sparseopt as so
 from sparseopt.proofs.worst_bound import form_of
+from sparseopt.solvers.worst_case.group_models import solver_of
 
 P = 8
 SLOPES = np.arange(P) / 20.0
@@ -211,3 +212,21 @@ def test_a_path_begins_where_nothing_is_chosen():
     assert sizes == [0, 1, 2]
     with pytest.raises(TypeError, match="alpha_max"):
         so.alpha_max(problem.loss, so.L0(1.0))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_matrix_of_no_numbers_has_no_solution_and_an_end(wrong):
+    """No ridge mends it: the search for one went on for ever."""
+    for matrix, diagonal in ((np.full((2, 2), wrong), np.zeros(2)), (np.eye(2), np.array([1.0, wrong]))):
+        assert np.all(np.isnan(solver_of(matrix.copy(), diagonal)(np.ones(2))))
+
+
+def test_a_perfect_fit_under_small_perturbations_ends():
+    """Both lengths go to zero at once, and the model's numbers out of range with them."""
+    rng = np.random.default_rng(0)
+    design = rng.standard_normal((60, 8))
+    loss = so.LeastSquares(design, 2.0 * design[:, 0] - design[:, 1])
+    problem = so.Problem(so.Perturbed(loss, radius=1e-3))
+    solution = so.solve(problem)
+    assert solution.status in (so.Status.CONVERGED, so.Status.STALLED)
+    solution.certificate.verify(problem)
