@@ -230,3 +230,22 @@ def test_a_perfect_fit_under_small_perturbations_ends():
     solution = so.solve(problem)
     assert solution.status in (so.Status.CONVERGED, so.Status.STALLED)
     solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e60])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("penalty", [so.Zero(), so.L1(0.1), so.Ridged(so.L1(0.1), 0.1)], ids=repr)
+def test_large_units_end_in_words_and_not_in_errors(scale, intercept, penalty):
+    """Steps that leave the range of numbers made weights of NaN, and losses with no worst one."""
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        n, p = rng.integers(1, 8), rng.integers(1, 5)
+        design, target = np.round(rng.standard_normal((n, p)), 1), rng.standard_normal(n) * scale
+        groups = rng.integers(0, max(1, n // 2), n)
+        problem = so.Problem(
+            so.WorstCase.over_groups(so.LeastSquares, design, target, groups, intercept=intercept), penalty
+        )
+        solution = so.solve(problem, max_iter=200)
+        solution.certificate.verify(problem)
+        if solution.status is so.Status.CONVERGED:
+            solution.require(gap=1e-6)
