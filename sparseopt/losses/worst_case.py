@@ -307,6 +307,8 @@ def lowest_of_parabolas(value, slope, bend):
 def _balancing(value, slope):
     """Weights on the worst losses that bring the mean of the slopes to zero, or next to it."""
     scale = np.max(np.abs(value)) + np.max(value) - np.min(value)
+    if not np.isfinite(scale):  # far out, as a step may lead: one of the worst by itself
+        return np.eye(value.size)[np.argmax(value)]
     worst = np.flatnonzero(value >= np.max(value) - 1e-9 * scale)
     low, high = worst[np.argmin(slope[worst])], worst[np.argmax(slope[worst])]
     weights = np.zeros(value.size)

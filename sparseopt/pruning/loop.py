@@ -26,6 +26,7 @@ from sparseopt.pruning.options import (
     as_method,
     as_refit,
     as_stops,
+    as_validation,
     checked_outputs,
 )
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
@@ -184,7 +185,7 @@ class _Judge:
     @classmethod
     def of(cls, network, X, outputs, labels, validation, seed) -> _Judge:
         if validation is not None:
-            X, y = validation if isinstance(validation, tuple) else (validation, None)
+            X, y = as_validation(validation)
             X = as_data(X)
             labels, outputs = as_labels(network, X, y), checked_outputs(network, X)
         elif len(X) > JUDGED:
@@ -369,6 +370,8 @@ def _start(network, chosen, levels, resume):
     """Where the run begins, and the levels that are still to come."""
     if resume is None:
         return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()]), levels
+    if not isinstance(resume, Pruned):
+        raise TypeError(f"resume is {type(resume).__name__}; give the Pruned that an earlier run of `prune` returned.")
     found: Network = adapt(resume.model)
     names = [layer.name for layer, is_chosen in zip(network.layers(), chosen, strict=True) if is_chosen]
     if list(resume.mask) != names or [layer.weight.shape for layer in found.layers()] != [

@@ -331,6 +331,8 @@ def as_data(X) -> np.ndarray:
     if any(base.__module__ == "torch" for base in type(X).__mro__):
         X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
         X = X.float() if str(X.dtype) == "torch.bfloat16" else X  # which numpy does not know
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError("X is a masked array with missing values; fill or drop these samples first.")
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X holds {X.dtype}; give numbers.")

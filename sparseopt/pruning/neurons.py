@@ -17,7 +17,7 @@ from sparseopt.pruning.methods import masked
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
 from sparseopt.pruning.objectives import Distillation
-from sparseopt.pruning.options import as_clock, as_labels
+from sparseopt.pruning.options import as_clock, as_labels, as_validation
 from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 from sparseopt.pruning.scopes import Scope
@@ -160,7 +160,7 @@ def _judged(network, pruned, samples, validation, reports, clock):
     """The one step of the trace, and the quality before it."""
     X, labels = samples.X[:JUDGED], None if samples.labels is None else samples.labels[:JUDGED]
     if validation is not None:
-        X, y = validation if isinstance(validation, tuple) else (validation, None)
+        X, y = as_validation(validation)
         X = as_data(X)
         labels = as_labels(network, X, y)
     objective = Distillation.of(network, X) if labels is None else labels

@@ -17,6 +17,15 @@ from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
 
 
+def as_validation(validation):
+    """Validation data as X and y, which may be None."""
+    if not isinstance(validation, tuple):
+        return validation, None
+    if len(validation) != 2:
+        raise ValueError(f"validation is a tuple of {len(validation)}; give (X, y), or X alone.")
+    return validation
+
+
 def as_clock(time_limit):
     """A clock that starts now."""
     if not time_limit > 0:
@@ -86,10 +95,12 @@ def as_chosen(network, names):
         return [True] * len(known)
     names = [names] if isinstance(names, str) else list(names)
     strange = [name for name in names if name not in known]
-    if strange or not names:
+    if not names:
         raise ValueError(
-            f"the model has no layer {strange[0] if strange else None!r}; its layers are {', '.join(known)}."
+            f"layers is empty; leave it out for all layers of the model, or name some: its layers are {', '.join(known)}."
         )
+    if strange:
+        raise ValueError(f"the model has no layer {strange[0]!r}; its layers are {', '.join(known)}.")
     return [name in names for name in known]
 
 

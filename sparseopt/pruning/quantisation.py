@@ -10,6 +10,7 @@ one may lose less, since a finer step for all can be worth more than the largest
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,6 +141,8 @@ def _lost(rounded, exact):
 
 def codes_and_scales(weight, bits):
     """Codes of shape (inputs, outputs), and scales of shape (outputs,), with the least squared error of those tried."""
+    if not isinstance(bits, numbers.Real):
+        raise TypeError(f"bits is {bits!r}; give a whole number from 2 to 16.")
     if not (2 <= bits <= 16 and bits == int(bits)):
         raise ValueError(f"bits is {bits}; give a whole number from 2 to 16.")
     weight, most = weight.astype(np.float64), 2 ** (int(bits) - 1) - 1

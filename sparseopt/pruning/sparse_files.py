@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 
 import numpy as np
 from scipy import sparse
 
 from sparseopt.pruning.networks import Activation, Link, identity
 from sparseopt.pruning.quantisation import codes_and_scales
+from sparseopt.reading import DAMAGES
 
 
 def write(network, path, bits, bias_bits):
@@ -60,7 +59,9 @@ def read(cls, path):
                 biases.append(bias)
             functions = tuple(_function(name) for name in about["functions"])
             return cls(tuple(weights), tuple(biases), functions, Link(about["link"]))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise  # these say what is wrong
+    except (*DAMAGES, KeyError, IndexError, AttributeError) as e:
         raise ValueError(f"{path} holds no sparse network, or a damaged one; write it with SparseNetwork.save.") from e
 
 

@@ -124,7 +124,7 @@ class Minimax(Solver):
         full = state.fixed.copy()
         full[state.free] = x / state.sizes
         weights = np.maximum(weights, 0.0)
-        if not (np.all(np.isfinite(x)) and weights.sum() > 0.0):
+        if not (np.all(np.isfinite(x)) and 0.0 < weights.sum() < np.inf):
             return False
         form = form_of(problem)
         w, duals = np.clip(full[: problem.n_features], form.lower, form.upper), _duals(weights)

@@ -6,6 +6,7 @@ import pytest
 
 import sparseopt as so
 from sparseopt.proofs.worst_bound import form_of
+from sparseopt.solvers.worst_case.group_models import solver_of
 
 P = 8
 SLOPES = np.arange(P) / 20.0
@@ -211,3 +212,40 @@ def test_a_path_begins_where_nothing_is_chosen():
     assert sizes == [0, 1, 2]
     with pytest.raises(TypeError, match="alpha_max"):
         so.alpha_max(problem.loss, so.L0(1.0))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_matrix_of_no_numbers_has_no_solution_and_an_end(wrong):
+    """No ridge mends it: the search for one went on for ever."""
+    for matrix, diagonal in ((np.full((2, 2), wrong), np.zeros(2)), (np.eye(2), np.array([1.0, wrong]))):
+        assert np.all(np.isnan(solver_of(matrix.copy(), diagonal)(np.ones(2))))
+
+
+def test_a_perfect_fit_under_small_perturbations_ends():
+    """Both lengths go to zero at once, and the model's numbers out of range with them."""
+    rng = np.random.default_rng(0)
+    design = rng.standard_normal((60, 8))
+    loss = so.LeastSquares(design, 2.0 * design[:, 0] - design[:, 1])
+    problem = so.Problem(so.Perturbed(loss, radius=1e-3))
+    solution = so.solve(problem)
+    assert solution.status in (so.Status.CONVERGED, so.Status.STALLED)
+    solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e60])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("penalty", [so.Zero(), so.L1(0.1), so.Ridged(so.L1(0.1), 0.1)], ids=repr)
+def test_large_units_end_in_words_and_not_in_errors(scale, intercept, penalty):
+    """Steps that leave the range of numbers made weights of NaN, and losses with no worst one."""
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        n, p = rng.integers(1, 8), rng.integers(1, 5)
+        design, target = np.round(rng.standard_normal((n, p)), 1), rng.standard_normal(n) * scale
+        groups = rng.integers(0, max(1, n // 2), n)
+        problem = so.Problem(
+            so.WorstCase.over_groups(so.LeastSquares, design, target, groups, intercept=intercept), penalty
+        )
+        solution = so.solve(problem, max_iter=200)
+        solution.certificate.verify(problem)
+        if solution.status is so.Status.CONVERGED:
+            solution.require(gap=1e-6)

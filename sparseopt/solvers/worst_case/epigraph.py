@@ -277,6 +277,8 @@ def _newton(model, part, free, worst, slopes, weights, ridge, rest, uneven):
     small[:m, :m] = Q.T @ border
     small[:m, m] = small[m, :m] = 1.0
     right = np.append(Q.T @ base + uneven, 0.0)
+    if not (np.all(np.isfinite(small)) and np.all(np.isfinite(right))):  # LAPACK may go on for ever with these
+        return None
     try:
         found = np.linalg.lstsq(small, right, rcond=1e-14)[0]
     except np.linalg.LinAlgError:
@@ -320,6 +322,8 @@ def _to_boundary(v, d):
 
 
 def _inverse(small):
+    if not np.all(np.isfinite(small)):  # as in `_newton`
+        return np.full_like(small, np.nan)
     try:
         return np.linalg.inv(small)
     except np.linalg.LinAlgError:

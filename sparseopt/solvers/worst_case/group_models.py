@@ -253,6 +253,8 @@ def solver_of(matrix, diagonal):
         return np.zeros_like
     matrix[np.diag_indices(size)] += diagonal
     scale = max(float(np.max(matrix.diagonal())), 1e-300)
+    if not scale < np.inf:  # no ridge mends what is no number, and none would be large enough
+        return lambda right: np.full_like(right, np.nan)
     ridge = 0.0
     while True:
         shifted = matrix.copy()
