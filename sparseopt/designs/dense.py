@@ -102,9 +102,8 @@ class Dense(Design):
     def rmatvec(self, u):
         if self.values.size >= _FAR and u.ndim == 1 and u.dtype == self.dtype and _SHORTEST <= u.size < _TALLEST:
             return np.vecdot(self.values.T, u)
-        if u.ndim == 2 and u.dtype == self.dtype:
-            # few rows times X, as it lies in memory, take three quarters of the time; and each product is left in one piece
-            return (u.T @ self.values).T
+        if u.dtype == self.dtype:
+            return _pulled(self.values, u)
         return _product(self.values.T, u)
 
     def to_array(self):
@@ -204,7 +203,7 @@ class CenteredDense(Design):
         return np.add.reduce([_centered_product(self, block, w) for block in _blocks(self.shape)])
 
     def rmatvec(self, u):
-        return np.concatenate([_centered_block(self, block, u).T @ u for block in _blocks(self.shape)])
+        return np.concatenate([_pulled(_centered_block(self, block, u), u) for block in _blocks(self.shape)])
 
     def to_array(self):
         return self.values.astype(np.float64) - self.means
@@ -229,6 +228,12 @@ def _runs(columns):
         return None
     edges = [0, *ends.tolist(), columns.size]
     return [slice(columns[a], columns[b - 1] + 1) for a, b in itertools.pairwise(edges)]
+
+
+def _pulled(columns, u):
+    """The products of columns with one vector, or with several."""
+    # long columns by few vectors: in the other order they are copied to be multiplied
+    return columns.T @ u if u.ndim == 1 else (u.T @ columns).T
 
 
 def _product(matrix, vector):

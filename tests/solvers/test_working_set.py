@@ -13,7 +13,7 @@ from scipy import linalg, sparse
 
 import sparseopt as so
 from sparseopt.conjugates import convex_form
-from sparseopt.designs import CSC, Dense
+from sparseopt.designs import CSC, CenteredDense, Dense
 from sparseopt.inputs import as_design
 from sparseopt.kernels import gram as gram_kernels
 from sparseopt.kernels.sketch import pull_sketch
@@ -187,6 +187,17 @@ def test_a_sketch_is_multiplied_whatever_the_number_of_its_columns():
         # thirty products in float32
         size = units * (np.abs(sketch.T.astype(np.float64)) @ np.abs(u))
         assert np.all(np.abs(out - units * (sketch.T.astype(np.float64) @ u)) <= 30 * np.finfo(np.float32).eps * size)
+
+
+@pytest.mark.parametrize("means", [None, np.arange(7.0)], ids=["plain", "centred"])
+def test_a_dense_design_is_multiplied_by_several_vectors_as_by_each(means):
+    """Whatever the order of the vectors in memory."""
+    values = np.asfortranarray(RNG.standard_normal((30, 7)))
+    design = Dense(values) if means is None else CenteredDense(values, means)
+    u = RNG.standard_normal((30, 3))
+    expected = np.column_stack([design.rmatvec(np.ascontiguousarray(column)) for column in u.T])
+    for several in (u, np.asfortranarray(u), u[::-1][::-1]):
+        np.testing.assert_allclose(design.rmatvec(several), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 50, 200])
