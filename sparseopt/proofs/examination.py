@@ -64,9 +64,13 @@ def _are_rounding(problem, w, slope):
     if not isinstance(loss, SampleLoss) or form is None or not form.is_homogeneous:
         return False
     weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
-    v = sample_slopes(loss, w)
-    lengths = np.sqrt(float(np.max(loss.X.weighted_squares(loss.sample_weight.values), initial=0.0)))
-    return float(np.max(np.abs(slope), initial=0.0)) <= _ROUNDED * lengths * np.sqrt(float(np.sum(weights * v * v)))
+    v, sizes = sample_slopes(loss, w), np.abs(slope)
+    unit, steepest = _ROUNDED * np.sqrt(float(np.sum(weights * v * v))), float(np.max(sizes, initial=0.0))
+    # mostly the steepest column says no, and no other is read
+    column = loss.X.columns_as_rows(np.argmax(sizes, keepdims=True))[0]
+    if not steepest <= unit * np.sqrt(float(np.sum(weights * column * column))):
+        return False
+    return steepest <= unit * np.sqrt(float(np.max(loss.X.weighted_squares(loss.sample_weight.values))))
 
 
 def objective_at_zero(problem):
