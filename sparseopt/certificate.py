@@ -355,7 +355,8 @@ def _certify_worst(problem, w, lower_bound, duals):
     """What weights of the losses prove of w for the worst of them; found from w where none are given."""
     objective = problem.objective(w)
     weights = None if duals is None else duals.losses
-    weights = weights_at(problem, w) if weights is None else weights
+    # any weights prove a bound, but those that are no numbers
+    weights = weights_at(problem, w) if weights is None or not np.all(np.isfinite(weights)) else weights
     bound, proof = lower_bound, "bound" if lower_bound > -np.inf else "stationarity"
     if problem.proximal is not None and problem.is_convex and form_of(problem) is not None:
         found = bound_by_weights(problem, w, weights, dual_bound)

@@ -135,6 +135,9 @@ class SmoothedMinimax(Solver):
         loss = problem.loss
         weights = self._smoothed(loss, state.A, state.images[0], state.smoothing)[2]
         w = state.x[: problem.n_features].astype(problem.dtype)
+        if not (np.all(np.isfinite(weights)) and np.all(np.isfinite(w))):
+            state.status = Status.STALLED  # out of the range of numbers: the best point before is the result
+            return
         duals = Duals(np.zeros(0), np.zeros(0), weights)
         found = certify_private(problem, w.astype(np.float64), duals=duals)
         if abs(found.relative_gap) <= state.gap:

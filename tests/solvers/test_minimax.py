@@ -245,7 +245,8 @@ def test_large_units_end_in_words_and_not_in_errors(scale, intercept, penalty):
         problem = so.Problem(
             so.WorstCase.over_groups(so.LeastSquares, design, target, groups, intercept=intercept), penalty
         )
-        solution = so.solve(problem, max_iter=200)
-        solution.certificate.verify(problem)
-        if solution.status is so.Status.CONVERGED:
-            solution.require(gap=1e-6)
+        for solver in (so.Minimax(), so.SmoothedMinimax()):
+            solution = so.solve(problem, solver, max_iter=200)
+            solution.certificate.verify(problem)
+            if solution.status is so.Status.CONVERGED:
+                solution.require(gap=1e-6)
