@@ -199,7 +199,7 @@ def path(
         As in `solve`, for each problem.
     time_limit : float, default inf
         Seconds for the whole path; problems that come after it are not solved, and the path
-        is shorter.
+        is shorter. Best subsets are found together: all that were begun are there, with what was found.
     explained : float, default 1.0
         End the path after the first solution that explains this part of the deviance, 1 - f(w) / f(0);
         glmnet (Friedman et al., 2010) ends at 0.999.

@@ -156,6 +156,12 @@ def test_an_error_of_ones_own_is_given_what_was_held_out():
     assert all(item == (20, (20,), pytest.approx(1.0)) for item in seen)
 
 
+@pytest.mark.parametrize("error", ["mse", lambda y, z, weights: np.nan, lambda y, z, weights: y - z, lambda *_: None])
+def test_an_error_that_gives_no_number_is_named(error):
+    with pytest.raises((TypeError, ValueError), match="error (must be a function|returned)"):
+        so.cross_validate(PROBLEM, PENALTIES[:2], 3, error=error)
+
+
 def test_cardinalities_can_be_compared():
     found = so.cross_validate(PROBLEM, [so.Cardinality(k) for k in range(5)], 5)
     assert found.best >= 2
@@ -427,6 +433,8 @@ def test_reweighting_keeps_limits_and_names_what_it_cannot_do():
     assert so.reweighted(so.Problem(LOSS, so.MCP(0.1)), time_limit=0.0).status is so.Status.TIME_LIMIT
     with pytest.raises(TypeError, match="tangents of MCP, SCAD and LogSum, got L1"):
         so.reweighted(so.Problem(LOSS, so.L1(0.1)))
+    with pytest.raises(ValueError, match="w0 contains NaN"):
+        so.reweighted(so.Problem(LOSS, so.MCP(0.1)), w0=np.full(12, np.nan))
 
 
 def test_jobs_come_back_in_their_order():

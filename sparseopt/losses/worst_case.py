@@ -358,7 +358,12 @@ def _members(groups, n):
             raise ValueError(f"groups must have one label for each of {n} samples, got shape {labels.shape}.")
         if labels.dtype.kind == "f" and not np.all(np.isfinite(labels)):
             raise ValueError("groups contains NaN or infinity; name a group for such samples, or drop them.")
-        kinds, place = np.unique(labels, return_inverse=True)
+        try:
+            kinds, place = np.unique(labels, return_inverse=True)
+        except TypeError as fault:
+            raise ValueError(
+                f"groups holds labels that have no order ({fault}); give all of one kind, none missing."
+            ) from None
         members = {name: np.flatnonzero(place == g) for g, name in enumerate(kinds.tolist())}
     if not members:
         raise ValueError("groups names no group; give at least one.")

@@ -159,6 +159,10 @@ def cross_validate(
     array([0, 5])
     """
     check_rows(problem, "cross_validate")
+    if error is not None and not callable(error):
+        raise TypeError(
+            f"error must be a function of y, z and weights, got {error!r:.60}; leave it out for the loss itself."
+        )
     penalties = tuple(penalties) if isinstance(penalties, Iterable) else penalties
     weights = row_weights(problem.loss)
     pairs = _fold_multiples(problem.loss, folds, seed)
@@ -190,7 +194,15 @@ def _fold_errors(follow, problem, weights, error):
     fits = (loss.predict(solution.w.astype(np.float64)) for solution in found)
     if error is None:
         return np.array([float(weights[held] @ row_errors(loss, z)[held]) for z in fits])
-    return np.array([float(error(loss.y[held], z[held], weights[held])) for z in fits])
+    return np.array([_as_error(error(loss.y[held], z[held], weights[held])) for z in fits])
+
+
+def _as_error(found):
+    """What a function of the user's says of one fit."""
+    found = np.asarray(found)
+    if found.size != 1 or found.dtype.kind not in "biuf" or np.isnan(found).any():
+        raise ValueError(f"error returned {found!r:.60}; it must return one number, the smaller the better.")
+    return float(found.reshape(()))
 
 
 def _normalised(weights, part):

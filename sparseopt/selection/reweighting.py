@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from sparseopt.certificate import certify
-from sparseopt.inputs import as_count, as_floats, as_number
+from sparseopt.inputs import as_coefficients, as_count, as_floats, as_number
 from sparseopt.penalties import L1, MCP, SCAD, LogSum, Nonnegative, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution, Status
@@ -89,11 +89,13 @@ def reweighted(problem, solver=None, w0=None, *, rounds=10, tol=1e-6, max_iter=1
     -------
     Solution
         Of the problem itself: the certificate is for its own penalty. It has converged where a
-        round moved no coefficient by more than `tol` times the largest.
+        round moved no coefficient by more than `tol` times the largest: no direction descends from there. A coefficient
+        may still gain by a step of some length, as from zero under a steep LogSum, which the stationarity of the
+        certificate says; `solve` takes such steps.
     """
     _check_problem(problem)
     start, remaining = time.perf_counter(), as_number(time_limit, "time_limit", least=0.0, finite=False)
-    w = np.zeros(problem.n_features) if w0 is None else as_floats(w0, "w0")
+    w = np.zeros(problem.n_features) if w0 is None else as_coefficients(w0, problem.shape, np.float64)
     iterations = 0
     for _ in range(as_count(rounds, "rounds", least=1)):
         tangent = replace(problem, penalty=Weighted(L1(1.0), _slopes(problem.penalty, np.abs(np.ravel(w)))))

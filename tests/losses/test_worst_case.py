@@ -145,6 +145,11 @@ def test_a_restriction_has_some_of_the_coefficients():
             "groups contains NaN",
         ),
         (
+            lambda: so.WorstCase.over_groups(so.LeastSquares, X, Y, np.array(["a", None] * (N // 2))),
+            ValueError,
+            "groups holds labels that have no order",
+        ),
+        (
             lambda: so.WorstCase.over_groups(so.LeastSquares, X, Y, GROUPS, sample_weight=(GROUPS != "b") * 1.0),
             ValueError,
             "'b' has no weight",
