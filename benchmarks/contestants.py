@@ -78,7 +78,7 @@ class Elsewhere:
 
     def __init__(self, python, patience):
         self.python, self.patience = python, patience
-        self.modules, self.problem = [], {}
+        self.modules, self.problem, self.asked = [], {}, 0
         self.start()
 
     def start(self):
@@ -95,10 +95,14 @@ class Elsewhere:
 
     def exchange(self, verb, *arguments):
         """The answer of the Host over there."""
-        self.pipe.send((verb, arguments))
-        if not self.pipe.poll(self.patience):
-            raise TimeoutError(f"no answer within {self.patience:g} seconds")
-        failure, answer = self.pipe.recv()
+        self.asked += 1
+        self.pipe.send((self.asked, verb, arguments))
+        answered = 0
+        # of a question that was interrupted, the answer may still come
+        while answered != self.asked:
+            if not self.pipe.poll(self.patience):
+                raise TimeoutError(f"no answer within {self.patience:g} seconds")
+            answered, failure, answer = self.pipe.recv()
         if failure is not None:
             raise RuntimeError(failure)
         return answer
@@ -186,13 +190,13 @@ def serve(pipe):
     host = Host()
     while True:
         try:
-            verb, arguments = pipe.recv()
+            number, verb, arguments = pipe.recv()
         except EOFError:
             return
         try:
-            answer = None, getattr(host, verb)(*arguments)
+            answer = number, None, getattr(host, verb)(*arguments)
         except Exception as failure:  # noqa: BLE001 (a peer may raise anything: it is told to who asked)
-            answer = f"{type(failure).__name__}: {failure}", None
+            answer = number, f"{type(failure).__name__}: {failure}", None
         pipe.send(answer)
 
 

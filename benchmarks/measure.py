@@ -21,17 +21,22 @@ def cpu_seconds(call, prepare=None):
     return (time.process_time_ns() - start) / 1e9
 
 
-def race(calls, rounds, prepare=None, budget=float("inf"), clock=cpu_seconds):
+def race(calls, rounds, prepare=None, budget=float("inf"), clock=cpu_seconds, losses=()):
     """CPU seconds of each named call, a list for each; the calls take turns, so that noise hits all alike.
 
     A call that has used up `budget` seconds runs no more, but each runs at least twice. `clock`
-    takes a call and `prepare`; a call that runs elsewhere brings its own.
+    takes a call and `prepare`; a call that runs elsewhere brings its own. One that raises one of `losses` is out of
+    the race, with the times it has.
     """
-    times = {name: [] for name in calls}
+    times, lost = {name: [] for name in calls}, set()
     for turn in range(rounds):
         for name, call in calls.items():
-            if turn < 2 or sum(times[name]) < budget:
-                times[name].append(clock(call, prepare))
+            if name not in lost and (turn < 2 or sum(times[name]) < budget):
+                try:
+                    times[name].append(clock(call, prepare))
+                except losses as failure:
+                    print(f"  {name} is out of the race: {failure}", flush=True)
+                    lost.add(name)
     return times
 
 

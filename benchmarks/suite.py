@@ -166,7 +166,10 @@ def compete(label, objective, curves, target, options):
             if point["CPU s"] <= PACE * max(fastest, RESOLUTION) or not is_peer(rows[-1]):
                 runners[contestant.name] = lambda run=contestant.run, tolerance=point["tolerance"]: run(tolerance)
     # a contestant's run is its own clock: it may be another process's
-    times |= race(runners, options.repeats, budget=options.budget, clock=lambda call, _: call())
+    raced = race(
+        runners, options.repeats, budget=options.budget, clock=lambda call, _: call(), losses=(ChildProcessError,)
+    )
+    times |= {name: seconds for name, seconds in raced.items() if seconds}
     best = min((median(t) for t in times.values()), default=None)
     lowest = min(row["objective"] for row in rows) if rows else None
     for row in rows:
