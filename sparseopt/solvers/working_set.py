@@ -55,9 +55,8 @@ _REFINEMENTS = 2
 _EPOCHS = 100
 # Multiplications for a Gram matrix of all features that take less time than choosing some of them for a search.
 _PRODUCTS = 6e7
-# Part of the usual number of features that enter at once where each costs a row of a Gram matrix, and where minima are
-# searched for afterwards.
-_THRIFTY, _LEAN = 0.8, 0.4
+# Part of the usual number of features that enter at once where minima are searched for afterwards.
+_LEAN = 0.4
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -90,7 +89,7 @@ class WorkingSet(Solver):
         not zero, and for a sparse X that has no Gram matrix. Going slowly finds better minima.
     fewest : int, default 100
         Features that may enter at once, however small the support; five times as many where they cost no
-        rows of a Gram matrix, four fifths where they do under a convex penalty, two fifths where minima are searched for.
+        rows of a Gram matrix, two fifths where minima are searched for.
     growth : float, default 0.6
         The same, as a part of the support.
 
@@ -235,7 +234,7 @@ class WorkingSet(Solver):
                 stronger = strengthened(full, before)
                 missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
                 outside = np.where(state.is_in, 0.0, missing)
-            new = entering_features(state.is_in, state.slopes, outside, self._most(state, support, is_convex))
+            new = entering_features(state.is_in, state.slopes, outside, self._most(state, support))
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self.start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
@@ -268,10 +267,9 @@ class WorkingSet(Solver):
         state.minima = state.search.minima(state.model, scale)
         return False
 
-    def _most(self, state, support, is_convex):
+    def _most(self, state, support):
         """Features that may enter at once."""
-        share = _THRIFTY if is_convex and isinstance(state.model, GramModel) else 1.0
-        share = _LEAN if state.search is not None or state.searches else share
+        share = _LEAN if state.search is not None or state.searches else 1.0
         return state.model.eagerness * max(1, int(share * self.fewest), int(self.growth * support))
 
     def _is_rough(self, state):
