@@ -78,7 +78,7 @@ def solution_slopes(problem, solution, slope) -> DataSlopes:
     UnsupportedProblem
         Where the problem is no quadratic program.
     ValueError
-        Where the solution has not converged.
+        Where the solution has not converged, or belongs to another problem.
 
     Notes
     -----
@@ -97,6 +97,11 @@ def solution_slopes(problem, solution, slope) -> DataSlopes:
             f"the solution is {solution.status.name}; only a converged one has slopes: lower tol or raise limits."
         )
     program, p = quadratic_program(problem), problem.n_features
+    told, found = solution.certificate, problem.objective(as_coefficients(solution.w, (p,), np.float64, "solution.w"))
+    if not abs(found - told.objective) <= 1e-9 * (abs(found) + told.reference):
+        raise ValueError(
+            f"the objective at w is {found:.6g} here, and {told.objective:.6g} in the solution; give the solution of this problem."
+        )
     if program.q.size != p:
         raise UnsupportedProblem(
             "solution_slopes: an intercept of sparse data is not followed; give X dense or centred."

@@ -91,6 +91,14 @@ def test_a_coefficient_that_a_penalty_holds_at_zero_does_not_move():
     assert not np.any(found.row_upper)
 
 
+def test_a_solution_of_another_problem_is_told():
+    problem, g = program()
+    solution = so.solve(problem, so.InteriorPoint(), tol=1e-11)
+    other = replace(problem, loss=so.Quadratic(problem.loss.Q.to_array(), problem.loss.c + 1.0))
+    with pytest.raises(ValueError, match="the objective at w is .* here, and .* in the solution"):
+        solution_slopes(other, solution, g)
+
+
 def test_what_has_no_slopes_is_told():
     problem, g = program()
     stopped = so.solve(problem, so.InteriorPoint(), tol=1e-11, max_iter=1)
