@@ -56,7 +56,8 @@ def judge_node(
         known, pull, sizes, status, curve, numbers[L1], lower, upper, alpha, error, level, heap[:size], gains
     )
     base = constant - 0.5 * image
-    bound = base - total - rounding - error * weight - 1e-15 * (constant + abs(total))
+    # gains are what is left of larger ones at the price
+    bound = base - total - rounding - error * weight - 1e-15 * (constant + abs(total) + alpha * heap.size)
     numbers[BOUND], numbers[BASE], numbers[LEAST], numbers[TAKEN] = bound, base, least, 0.0
     for place in range(KEPT, ENTERING + 1):
         counts[place] = 0

@@ -25,6 +25,12 @@ def test_a_constant_column_gains_nothing_where_all_targets_are_zero():
     solution.certificate.verify(problem)
 
 
+def test_a_price_far_above_the_objective_leaves_room_for_the_rounding_of_gains():
+    """A gain that exceeds the price by 3e-13 is a difference of numbers of 1e-4."""
+    _, problem = problem_of(2_701_021)
+    so.solve(problem, so.BranchAndBound(keep_proof=True)).certificate.verify(problem)
+
+
 def test_a_certificate_that_is_wrong_is_found():
     """The judge is judged, by an optimum that is a little higher or lower than it is."""
     X = np.random.default_rng(0).standard_normal((9, 4))

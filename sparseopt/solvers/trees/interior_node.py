@@ -67,7 +67,8 @@ def _bound(of, features, status, gram, curve, w, room):
     pull = model.linear[features] - image
     total, rounding, least, last = perspective_bound(known, pull, sizes, own, *terms, error, 0.0, heap, profits)
     base = model.constant - 0.5 * float(w @ image)
-    rounding += error * weight + 1e-15 * (model.constant + abs(total))
+    # gains are what is left of larger ones at the price
+    rounding += error * weight + 1e-15 * (model.constant + abs(total) + subset.alpha * features.size)
     return base - total - rounding, profits, least, last
 
 
