@@ -26,7 +26,8 @@ _EPOCHS = 6
 _CALLS = 200
 # Part of the distance of all rows to which that of the working set is brought down while others want to move.
 _ROUGH = 0.05
-# Part of the tolerance, as a slope, to which it is brought down where none does: epochs cost little beside a look at X.
+# Part of the tolerance, as a slope, to which it is brought down where none does and few were new, or where an epoch
+# costs no more than a look at X.
 _FINE = 0.3
 # Relative rounding of a slope.
 _ROUNDING = 4.0 * np.finfo(np.float64).eps
@@ -157,13 +158,13 @@ class RowDescent(Solver):
             ahead = distance
         before = state.features.size
         has_all = self._extend(loss, state, W, distance, ahead)
-        has_grown = state.features.size > before
         features = state.features
+        has_grown, is_quick = features.size > before, features.size**2 <= loss.X.n_entries
         part, pull = np.ascontiguousarray(W[features].T), np.ascontiguousarray(slope[features].T)
         scale = float(np.max(np.abs(slope), initial=0.0))
         goal = _ROUGH * float(np.max(distance, initial=0.0))
-        if has_all:
-            goal = max(min(goal, _FINE * state.tolerance * scale, _FINE * tol), _ROUNDING * scale)
+        if has_all and (is_quick or features.size - before <= before // 10):
+            goal = max(min(goal, _FINE * state.tolerance * scale), _ROUNDING * scale)
         state.iterations += self._minimise(rows, state, part, pull, goal, max_iterations)
         W[features] = part.T
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
