@@ -14,6 +14,7 @@ from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.working.row_newton import is_smooth_in_rows, newton_rows
 from sparseopt.solvers.working.working_plan import enter_domain
 
 # Rows that enter at once, beside those in use: at most so many, or as many.
@@ -24,6 +25,8 @@ _AHEAD = 1.2
 _EPOCHS = 6
 # Calls of the kernel, of `_EPOCHS` epochs each, before all rows are looked at again.
 _CALLS = 200
+# Newton steps between two calls, after so many, once no row has become zero or left zero from one to the next.
+_NEWTON, _PATIENCE = 4, 4
 # Part of the distance of all rows to which that of the working set is brought down while others want to move.
 _ROUGH = 0.05
 # Part of the tolerance, as a slope, to which it is brought down where none does and few were new, or where an epoch
@@ -38,6 +41,11 @@ class RowBlocks(Term):
     """A penalty whose groups are the rows."""
 
     penalty: BlockPenalty
+
+    def smooth_part(self, features, p):
+        """Factors of the norms of some rows and of half their squares, of p coefficients in all; None where there is more to the penalty."""
+        form = self.penalty.convex_form(p)
+        return (form.a[features], form.b) if is_smooth_in_rows(form) else (None, 0.0)
 
     def prox(self, j, v, step, out):
         """Prox of row j, into `out`."""
@@ -57,6 +65,10 @@ class RowEntries(Term):
     """A penalty on single coefficients, those of a row at a time."""
 
     penalty: Penalty
+
+    def smooth_part(self, features, p):
+        """None: it has kinks in single coefficients."""
+        return None, 0.0
 
     def prox(self, j, v, step, out):
         """Prox of row j, into `out`."""
@@ -165,13 +177,15 @@ class RowDescent(Solver):
         goal = _ROUGH * float(np.max(distance, initial=0.0))
         if has_all and (is_quick or features.size - before <= before // 10):
             goal = max(min(goal, _FINE * state.tolerance * scale), _ROUNDING * scale)
-        state.iterations += self._minimise(rows, state, part, pull, goal, max_iterations)
+        epochs, is_done = self._minimise(rows, state, part, pull, goal, max_iterations)
+        state.iterations += epochs
         W[features] = part.T
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.slope = slope
         state.distance = row_distances(rows, W, slope.reshape(-1, q), state.bends)
         last, state.residual = state.residual, float(np.max(state.distance, initial=0.0))
-        if not has_grown and state.residual > 0.5 * last and isinstance(problem.proximal, Penalty):
+        is_slow = not is_done or (not has_grown and state.residual > 0.5 * last)
+        if is_slow and isinstance(problem.proximal, Penalty):
             state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
         return state
 
@@ -209,19 +223,23 @@ class RowDescent(Solver):
         copies_of(loss.X)["rows"] = loss.sample_weight, state.features, gram
 
     def _minimise(self, rows, state, W, slope, goal, max_epochs):
-        """Epochs on the working set, in place; returns their number."""
+        """Epochs on the working set, in place; returns their number, and whether they reached the goal or a limit."""
         gram, features = state.gram, state.features
         history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, len(W)))
-        epochs = 0
-        for _ in range(_CALLS):
+        kinks, ridge = rows.smooth_part(features, state.w.size)
+        epochs, is_zero = 0, None
+        for call in range(_CALLS):
             wanted = min(_EPOCHS, max_epochs - epochs)
             moved, done = descend_rows(rows, gram, features, W, slope, *scratch, history[:wanted], goal)
             epochs += done
             if moved <= goal or epochs >= max_epochs:
-                break
-            if self.extrapolates and done == _EPOCHS:
+                return epochs, True
+            if self.extrapolates:
                 extrapolate(rows, gram, features, W, slope, history)
-        return epochs
+            last, is_zero = is_zero, ~W.any(axis=0)
+            if kinks is not None and call >= _PATIENCE and np.array_equal(is_zero, last):
+                newton_rows(gram, kinks, ridge, W, slope, goal, _NEWTON)
+        return epochs, False
 
 
 def extrapolate(rows, gram, features, W, slope, history):
