@@ -18,6 +18,8 @@ _DIRECT = 400
 _ACCURACY, _STEPS = 1e-2, 100
 # Parts of a Newton step that are tried.
 _PARTS = (1.0, 0.5, 0.25, 0.1, 0.01)
+# Parts of the way to where the first row would be zero that are tried last: just beyond, and short of it.
+_REACHES = (1.0 + 1e-9, 0.9)
 
 
 def is_smooth_in_rows(form):
@@ -46,7 +48,9 @@ def newton_rows(gram, kinks, ridge, W, slope, goal, limit):
 def _walk(gram, kinks, ridge, W, slope, free, units, direction):
     """Go a part of a direction, in place, if the objective falls; whether it did. A row that would cross zero stops there."""
     old = W[:, free]
-    for part in _PARTS:
+    norms, ahead = np.sum(units * old, axis=0), np.sum(units * direction, axis=0)
+    nearest = float(np.min(norms[ahead < 0.0] / -ahead[ahead < 0.0], initial=np.inf))
+    for part in (*_PARTS, *(reach * nearest for reach in _REACHES if nearest < _PARTS[-1])):
         new = old + part * direction
         new[:, (np.sum(units * new, axis=0) <= 0.0) & (kinks > 0.0)] = 0.0
         move = new - old
