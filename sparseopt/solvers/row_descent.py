@@ -176,7 +176,7 @@ class RowDescent(Solver):
         part, pull = np.ascontiguousarray(W[features].T), np.ascontiguousarray(slope[features].T)
         scale = float(np.max(np.abs(slope), initial=0.0))
         goal = _ROUGH * float(np.max(distance, initial=0.0))
-        if has_all and (is_quick or features.size - before <= before // 10):
+        if has_all and (is_quick or features.size - before <= before // 50):
             goal = max(min(goal, _FINE * state.tolerance * scale), _ROUNDING * scale)
         epochs, is_done = self._minimise(rows, state, part, pull, goal, max_iterations)
         state.iterations += epochs
