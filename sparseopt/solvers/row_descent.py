@@ -26,12 +26,12 @@ _EPOCHS = 6
 # Calls of the kernel, of `_EPOCHS` epochs each, before all rows are looked at again.
 _CALLS = 200
 # Newton steps between two calls, after so many, once no row has become zero or left zero from one to the next.
-_NEWTON, _PATIENCE = 4, 4
+_NEWTON, _PATIENCE = 4, 8
 # Part of the distance of all rows to which that of the working set is brought down while others want to move.
 _ROUGH = 0.05
 # Part of the tolerance, as a slope, to which it is brought down where none does and few were new, or where an epoch
 # costs no more than a look at X.
-_FINE = 0.3
+_FINE = 1.0
 # Relative rounding of a slope.
 _ROUNDING = 4.0 * np.finfo(np.float64).eps
 
