@@ -219,5 +219,32 @@ def test_a_row_that_the_loss_does_not_see_goes_to_zero():
 def test_columns_that_are_nearly_the_same():
     """Differences of 1e-4: epochs alone would take millions."""
     design = X[:, :1] + 1e-4 * X
-    problem = so.Problem(so.LeastSquares(design, Y, intercept=True), so.L1(1e-6))
-    assert so.solve(problem).status is so.Status.CONVERGED
+    for penalty in (so.L1(1e-6), GroupLasso(1e-6, Q), GroupLasso(1e-6, Q, ridge=1e-8)):
+        problem = so.Problem(so.LeastSquares(design, Y, intercept=True), penalty)
+        assert so.solve(problem).status is so.Status.CONVERGED
+
+
+def test_newton_steps_on_rows_are_taken_by_conjugate_gradients_where_there_are_many():
+    """On 150 columns of correlation 0.9999, more coefficients than are factored at once."""
+    rng = np.random.default_rng(5)
+    design = rng.standard_normal((200, 1)) + 1e-2 * rng.standard_normal((200, 150))
+    loss = so.MultiResponse(design, rng.standard_normal((200, 4)))
+    problem = so.Problem(loss, GroupLasso(1e-3 * so.alpha_max(loss, GroupLasso(1.0, 4)), 4))
+    solution = so.solve(problem, so.RowDescent())
+    assert solution.status is so.Status.CONVERGED
+    assert so.certify(problem, solution.w).relative_gap <= 1e-6
+    assert np.count_nonzero(solution.w) > 400
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_path_that_keeps_the_matrix_of_its_rows_ends_where_single_runs_do(weighted):
+    rng = np.random.default_rng(6)
+    design, targets = rng.standard_normal((60, 150)), rng.standard_normal((60, 3))
+    loss = so.MultiResponse(design, targets, rng.uniform(0.5, 1.5, 60) if weighted else None, intercept=True)
+    first = so.alpha_max(loss, GroupLasso(1.0, 3))
+    penalties = [GroupLasso(a, 3) for a in first * np.array([1.0, 0.5, 0.1, 0.02, 0.3])]
+    found = so.path(so.Problem(loss, penalties[0]), penalties, so.RowDescent(), tol=1e-10)
+    for penalty, solution in zip(penalties, found.solutions, strict=True):
+        alone = so.solve(so.Problem(loss, penalty), so.RowDescent(), tol=1e-10)
+        assert solution.certificate.relative_gap <= 1e-10
+        np.testing.assert_allclose(solution.w, alone.w, atol=1e-6)

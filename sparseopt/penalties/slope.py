@@ -180,8 +180,12 @@ class SortedForm(ConvexForm):
         order = np.lexsort((-t, -sizes))
         sizes, t = sizes[order], t[order]
         starts = np.flatnonzero(np.append(True, np.diff(sizes) != 0.0))
-        farthest = 0.0
-        for first, last in zip(starts, np.append(starts[1:], w.size), strict=True):
+        lasts = np.append(starts[1:], w.size)
+        # of a cluster of one that is not zero the only subgradient is its alpha
+        alone = starts[(lasts - starts == 1) & (sizes[starts] > 0.0)]
+        farthest = float(np.max(np.abs(t[alone] - self.alphas[alone]), initial=0.0))
+        is_more = (lasts - starts > 1) | (sizes[starts] == 0.0)
+        for first, last in zip(starts[is_more], lasts[is_more], strict=True):
             inside, allowed = t[first:last], self.alphas[first:last]
             counts = np.arange(1, last - first + 1)
             farthest = max(farthest, float(np.max((np.cumsum(inside) - np.cumsum(allowed)) / counts)))

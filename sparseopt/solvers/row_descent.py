@@ -7,24 +7,33 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CSC, CenteredCSC
+from sparseopt.designs import CSC, CenteredCSC, copies_of
 from sparseopt.kernels.rows import descend_rows, move_rows, value_rows
 from sparseopt.losses import MultiResponse
 from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
+from sparseopt.solvers.working.row_newton import is_smooth_in_rows, newton_rows
 from sparseopt.solvers.working.working_plan import enter_domain
 
-# Rows that enter at once: at least so many, or as many as there are in use.
+# Rows that enter at once, beside those in use: at most so many, or as many.
 _FEWEST = 100
+# Rows that a slope so many times as steep would move enter before they have to, where there is room.
+_AHEAD = 1.2
 # Epochs between two extrapolations.
 _EPOCHS = 6
 # Calls of the kernel, of `_EPOCHS` epochs each, before all rows are looked at again.
 _CALLS = 200
-# Part of the distance of all rows to which that of the working set is brought down: while rows
-# still enter, and once none does.
-_DEPTH, _FINAL_DEPTH = 0.05, 0.001
+# Newton steps between two calls, after so many, once no row has become zero or left zero from one to the next.
+_NEWTON, _PATIENCE = 4, 8
+# Part of the distance of all rows to which that of the working set is brought down while others want to move.
+_ROUGH = 0.05
+# Part of the tolerance, as a slope, to which it is brought down where none does and few were new, or where an epoch
+# costs no more than a look at X.
+_FINE = 1.0
+# Relative rounding of a slope.
+_ROUNDING = 4.0 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class RowBlocks(Term):
     """A penalty whose groups are the rows."""
 
     penalty: BlockPenalty
+
+    def smooth_part(self, features, p):
+        """Factors of the norms of some rows and of half their squares, of p coefficients in all; None where there is more to the penalty."""
+        form = self.penalty.convex_form(p)
+        return (form.a[features], form.b) if is_smooth_in_rows(form) else (None, 0.0)
 
     def prox(self, j, v, step, out):
         """Prox of row j, into `out`."""
@@ -51,6 +65,10 @@ class RowEntries(Term):
     """A penalty on single coefficients, those of a row at a time."""
 
     penalty: Penalty
+
+    def smooth_part(self, features, p):
+        """None: it has kinks in single coefficients."""
+        return None, 0.0
 
     def prox(self, j, v, step, out):
         """Prox of row j, into `out`."""
@@ -107,7 +125,8 @@ class RowDescent(Solver):
     minimises over a row exactly (Liu, Palatucci and Zhang, 2009). Rows enter the working set by
     the size of their prox step, as many as are in use (Massias, Gramfort and Salmon, 2018); on it
     the Gram matrix is kept. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where
-    it brings the objective down.
+    it brings the objective down. Where epochs are slow, Newton steps on the nonzero rows help, if the penalty is convex
+    and has no kinks but where a row is zero.
 
     Parameters
     ----------
@@ -130,7 +149,11 @@ class RowDescent(Solver):
         w.reshape(bends.size, -1)[bends == 0.0] = 0.0
         if isinstance(problem.proximal, Penalty):
             enter_domain(problem.proximal, w)
-        return RowState(w=w, bends=bends)
+        state = RowState(w=w, bends=bends)
+        weights, features, gram = copies_of(problem.loss.X).get("rows", (None, None, None))
+        if weights is problem.loss.sample_weight:
+            state.features, state.gram = features, gram
+        return state
 
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
@@ -139,19 +162,31 @@ class RowDescent(Solver):
         rows = row_term(problem.proximal, q)
         W = state.w.reshape(-1, q)
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64).reshape(-1, q)
-        distance = row_distances(rows, W, slope, state.bends) if state.distance is None else state.distance
-        has_grown = self._extend(loss, state, W, distance)
+        distance = state.distance
+        if distance is None:
+            # rows that the next points of a path need are better let in together
+            distance = row_distances(rows, W, slope, state.bends)
+            ahead = np.maximum(distance, row_distances(rows, W, _AHEAD * slope, state.bends))
+        else:
+            ahead = distance
+        before = state.features.size
+        has_all = self._extend(loss, state, W, distance, ahead)
         features = state.features
+        has_grown, is_quick = features.size > before, features.size**2 <= loss.X.n_entries
         part, pull = np.ascontiguousarray(W[features].T), np.ascontiguousarray(slope[features].T)
-        depth = _DEPTH if has_grown else _FINAL_DEPTH
-        goal = max(depth * float(np.max(distance, initial=0.0)), 0.1 * tol)
-        state.iterations += self._minimise(rows, state, part, pull, goal, max_iterations)
+        scale = float(np.max(np.abs(slope), initial=0.0))
+        goal = _ROUGH * float(np.max(distance, initial=0.0))
+        if has_all and (is_quick or features.size - before <= before // 50):
+            goal = max(min(goal, _FINE * state.tolerance * scale), _ROUNDING * scale)
+        epochs, is_done = self._minimise(rows, state, part, pull, goal, max_iterations)
+        state.iterations += epochs
         W[features] = part.T
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
         state.slope = slope
         state.distance = row_distances(rows, W, slope.reshape(-1, q), state.bends)
         last, state.residual = state.residual, float(np.max(state.distance, initial=0.0))
-        if not has_grown and state.residual > 0.5 * last and isinstance(problem.proximal, Penalty):
+        is_slow = not is_done or (not has_grown and state.residual > 0.5 * last)
+        if is_slow and isinstance(problem.proximal, Penalty):
             state.descent = CoordinateDescent().init(problem, state.w.astype(problem.dtype))
         return state
 
@@ -162,42 +197,50 @@ class RowDescent(Solver):
         state.iterations = done[0] + state.descent.iterations - done[1]
         return state
 
-    def _extend(self, loss, state, W, distance):
-        """Let the rows in use and the most distant others enter; whether there were any."""
-        outside = distance.copy()
-        outside[state.features] = 0.0
+    def _extend(self, loss, state, W, distance, ahead):
+        """Let the rows in use enter, and others by how far they want to move or soon may; whether all are in that do."""
+        outside = ahead.copy()
         in_use = W.any(axis=1)
-        in_use[state.features] = False
-        count = min(np.count_nonzero(outside), max(_FEWEST, np.count_nonzero(W.any(axis=1))))
+        count = max(_FEWEST, np.count_nonzero(in_use))
         outside[in_use] = np.inf
-        count = max(count, np.count_nonzero(in_use))
-        if count == 0:
-            return False
-        new = np.argpartition(-outside, count - 1)[:count]
-        new = np.sort(new[state.bends[new] > 0.0])
-        old, s = state.features, state.features.size
-        state.features = np.concatenate([old, new])
+        outside[state.features] = 0.0
+        outside[state.bends == 0.0] = 0.0
+        count = min(np.count_nonzero(outside), count + np.count_nonzero(outside == np.inf))
+        if count > 0:
+            new = np.sort(np.argpartition(-outside, count - 1)[:count])
+            outside[new] = 0.0
+            self._border(loss, state, new)
+        return not np.any(distance[outside > 0.0])
+
+    def _border(self, loss, state, new):
+        """Give rows a place in the working set and its Gram matrix."""
+        s = state.features.size
+        state.features = np.concatenate([state.features, new])
         gram = np.empty((state.features.size, state.features.size))
         gram[:s, :s] = state.gram
         gram[:, s:] = products(loss.X, state.features, new, loss.sample_weight.values)
         gram[s:, :s] = gram[:s, s:].T
         state.gram = gram
-        return True
+        copies_of(loss.X)["rows"] = loss.sample_weight, state.features, gram
 
     def _minimise(self, rows, state, W, slope, goal, max_epochs):
-        """Epochs on the working set, in place; returns their number."""
+        """Epochs on the working set, in place; returns their number, and whether they reached the goal or a limit."""
         gram, features = state.gram, state.features
         history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, len(W)))
-        epochs = 0
-        for _ in range(_CALLS):
+        kinks, ridge = rows.smooth_part(features, state.w.size)
+        epochs, is_zero = 0, None
+        for call in range(_CALLS):
             wanted = min(_EPOCHS, max_epochs - epochs)
             moved, done = descend_rows(rows, gram, features, W, slope, *scratch, history[:wanted], goal)
             epochs += done
             if moved <= goal or epochs >= max_epochs:
-                break
-            if self.extrapolates and done == _EPOCHS:
+                return epochs, True
+            if self.extrapolates:
                 extrapolate(rows, gram, features, W, slope, history)
-        return epochs
+            last, is_zero = is_zero, ~W.any(axis=0)
+            if kinks is not None and call >= _PATIENCE and np.array_equal(is_zero, last):
+                newton_rows(gram, kinks, ridge, W, slope, goal, _NEWTON)
+        return epochs, False
 
 
 def extrapolate(rows, gram, features, W, slope, history):
@@ -226,12 +269,13 @@ def row_distances(rows, W, slope, bends):
 
 
 def products(X, features, new, weights):
-    """Weighted products of the columns `features` of X with those of `new`, in float64."""
-    left, right = X.restrict(features), X.restrict(new)
+    """Weighted products of the columns `features` of X with `new`, the last of them, in float64."""
     if isinstance(X, CSC | CenteredCSC):
+        left, right = X.restrict(features), X.restrict(new)
         rows = np.broadcast_to(np.asarray(weights, dtype=np.float64), X.shape[0])
         A, B = left.matrix.astype(np.float64), right.matrix.astype(np.float64)
         gram = (A.T @ B.multiply(rows[:, None]).tocsc()).toarray()
         return gram - np.outer(left.means, right.means) if isinstance(X, CenteredCSC) else gram
-    A, B = left.to_array(), right.to_array()
-    return A.T @ (weights * B if np.ndim(weights) == 0 else weights[:, None] * B)
+    A = X.columns_as_rows(features)
+    B = A[features.size - new.size :]
+    return weights * (A @ B.T) if np.ndim(weights) == 0 else A @ (weights * B).T

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.designs import copies_of
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import SLOPE
 from sparseopt.problem import Problem
@@ -18,6 +19,8 @@ _FIRST = 100
 _LARGEST_GRAM = 3000
 # Part of the violation outside at which the small problem is solved well enough.
 _PRECISION = 0.1
+# Part of the tolerance, as a slope, to which it is solved once no column is missing: iterations cost less than a look.
+_FINE, _ROUNDING = 0.3, 4.0 * np.finfo(np.float64).eps
 # Iterations on the small problem between two looks at all columns.
 _LONGEST = 2000
 
@@ -32,6 +35,8 @@ class SlopeState(State):
     pull: np.ndarray | None = None
     #: What the look at all columns before has found.
     violation: float = np.inf
+    #: Whether all columns are in that it has found.
+    has_all: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +56,15 @@ class SlopeWorkingSet(Solver):
         return None
 
     def init(self, problem, w):
-        n, columns = problem.loss.y.size, np.flatnonzero(w)
-        state = SlopeState(
-            w=w,
-            columns=np.zeros(0, dtype=np.int64),
-            design=np.zeros((n, 0), order="F"),
-            gram=np.zeros((0, 0), order="F"),
-            pull=np.zeros(0),
-        )
-        _enter(problem.loss, state, columns)
+        known = copies_of(problem.loss.X).get("slope")
+        if known is not None and known[0] is problem.loss:
+            state = SlopeState(w=w, columns=known[1], design=known[2], gram=known[3], pull=known[4])
+        else:
+            n = problem.loss.y.size
+            nothing = np.zeros(0, dtype=np.int64)
+            state = SlopeState(w=w, columns=nothing, design=np.zeros((0, n)), gram=np.zeros((0, 0)), pull=np.zeros(0))
+        in_use = np.flatnonzero(w)
+        _enter(problem.loss, state, in_use[~np.isin(in_use, state.columns)])
         self._look(problem, state)
         return state
 
@@ -71,6 +76,9 @@ class SlopeWorkingSet(Solver):
             run = inner.init(small, state.w[state.columns].astype(small.dtype))
             limit = min(_LONGEST, max_iterations)
             goal = _PRECISION * max(min(state.violation, 1e300), tol)
+            if state.has_all:
+                fine = max(_FINE * state.tolerance, _ROUNDING) * float(problem.penalty.alphas[0])
+                goal = min(goal, fine)
             while run.residual > goal and run.iterations < limit:
                 run = inner.step(small, run, goal, limit - run.iterations)
             state.w[state.columns] = run.w
@@ -93,10 +101,11 @@ class SlopeWorkingSet(Solver):
         excess = np.cumsum(sizes[order] - alphas[support:])
         over = np.flatnonzero(excess > 0.0)
         if over.size == 0:
-            state.violation = 0.0
+            state.violation, state.has_all = 0.0, True
             return
         state.violation = float(np.max(excess[over] / (over + 1)))
         reach = order[: min(over[-1] + 1, max(_FIRST, 2 * support))]
+        state.has_all = reach.size > over[-1]
         _enter(problem.loss, state, reach[~np.isin(reach, state.columns)])
 
 
@@ -114,9 +123,15 @@ def _enter(loss, state, columns):
         state.gram = state.design = state.pull = None
         return
     weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), loss.y.size)
-    new = loss.X.restrict(columns).to_array()
-    weighted = new * weights[:, None]
-    cross, corner = state.design.T @ weighted, new.T @ weighted
-    state.gram = np.asfortranarray(np.block([[state.gram, cross], [cross.T, (corner + corner.T) / 2]]))
-    state.design = np.asfortranarray(np.hstack([state.design, new]))
-    state.pull = np.append(state.pull, weighted.T @ loss.target.astype(np.float64))
+    s, new = len(state.design), loss.X.columns_as_rows(columns)
+    state.design = np.concatenate([state.design, new])
+    gram = np.empty((state.columns.size, state.columns.size))
+    gram[:s, :s] = state.gram
+    gram[s:] = (weights * new) @ state.design.T
+    gram[:s, s:] = gram[s:, :s].T
+    corner = gram[s:, s:]
+    gram[s:, s:] = (corner + corner.T) / 2
+    # equal to its transpose, which is the order in memory that a loss takes without a copy
+    state.gram = gram.T
+    state.pull = np.append(state.pull, new @ (weights * loss.target.astype(np.float64)))
+    copies_of(loss.X)["slope"] = loss, state.columns, state.design, state.gram, state.pull

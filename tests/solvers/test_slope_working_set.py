@@ -52,3 +52,17 @@ def test_it_is_the_default_for_slope_and_keeps_the_laws_of_solvers():
     assert isinstance(so.default_solver(problems[0]), so.SlopeWorkingSet)
     assert isinstance(so.default_solver(problems[3]), so.ProximalGradient)
     check_solver(so.SlopeWorkingSet(), problems)
+
+
+def test_a_path_that_keeps_the_matrix_of_its_columns_ends_where_single_runs_do():
+    rng = np.random.default_rng(8)
+    X, y = rng.standard_normal((40, 160)), rng.standard_normal(40)
+    loss = so.LeastSquares(X, y, rng.uniform(0.5, 1.5, 40), intercept=True)
+    sequence = np.linspace(1.0, 0.5, 160)
+    first = so.alpha_max(loss, so.SLOPE(sequence))
+    penalties = [so.SLOPE(a * first * sequence) for a in (1.0, 0.5, 0.1, 0.3)]
+    found = so.path(so.Problem(loss, penalties[0]), penalties, so.SlopeWorkingSet(), tol=1e-10)
+    for penalty, solution in zip(penalties, found.solutions, strict=True):
+        alone = so.solve(so.Problem(loss, penalty), so.SlopeWorkingSet(), tol=1e-10)
+        assert solution.certificate.relative_gap <= 1e-10
+        np.testing.assert_allclose(solution.w, alone.w, atol=1e-6)
