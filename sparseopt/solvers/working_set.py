@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.residual_model import ResidualModel
 from sparseopt.solvers.working.sparse_columns import SparseColumns
 from sparseopt.solvers.working.working_columns import WorkingColumns
+from sparseopt.solvers.working.working_model import within
 from sparseopt.solvers.working.working_plan import (
     check_options,
     distances,
@@ -29,6 +31,8 @@ from sparseopt.solvers.working.working_plan import (
 )
 from sparseopt.solvers.working.working_state import WorkingState
 
+# Seconds after which limits are looked at, between two parts of a minimisation.
+_CHUNK = 0.05
 # Part of the strength of the penalty to which a model is solved, while it is still a sketch.
 _ROUGH = 0.05
 # And where few features are missing: with Newton steps accuracy costs next to nothing.
@@ -163,23 +167,24 @@ class WorkingSet(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.descent is not None:
             return self._descend(problem, state, tol, max_iterations)
-        if problem.proximal.is_convex and state.model.is_dear:
-            state.unfinished = None
-            self.start(problem, state, single=False, has_gram=True)
-        if state.unfinished is None and state.minima is None:
-            self._plan(problem, state, tol)
-        state.iterations += 1
-        state.residual, state.slope = np.inf, None
+        if state.minimising is None:
+            self._begin(problem, state, tol)
         if state.unfinished is None:
+            state.iterations += 1
             return self._search(problem, state)
         penalty, form, local, goal, is_exact = state.unfinished
         model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
         if state.search is None:
-            is_done = model.minimise(penalty, local, goal, rounds)
+            state.minimising = state.minimising or model.minimising(penalty, local, goal, rounds)
+            is_done = within(state.minimising, time.perf_counter() + _CHUNK)
         else:
             is_done = True
             model.sweep(penalty, goal, _EPOCHS)
         state.w[model.features] = model.w
+        if is_done is None:
+            return state
+        state.minimising = None
+        state.iterations += 1
         if state.minima is not None:
             state.unfinished = None
             self._prune(state, _NEAR)
@@ -203,6 +208,15 @@ class WorkingSet(Solver):
                 if is_exact or problem.proximal.is_convex:
                     self._judge(problem, state, entering=int(np.count_nonzero(violations[~state.is_in])))
         return state
+
+    def _begin(self, problem, state, tol):
+        """Begin an iteration."""
+        if problem.proximal.is_convex and state.model.is_dear:
+            state.unfinished = None
+            self.start(problem, state, single=False, has_gram=True)
+        if state.unfinished is None and state.minima is None:
+            self._plan(problem, state, tol)
+        state.residual, state.slope = np.inf, None
 
     def _plan(self, problem, state, tol):
         """Let features in, and say what is to be minimised next and how finely."""

@@ -586,6 +586,18 @@ def test_a_time_limit_is_kept_on_a_long_problem():
     assert time.thread_time() - start < 0.5
 
 
+def test_where_a_minimisation_is_stopped_and_gone_on_with_changes_nothing(monkeypatch):
+    problem = long_problem()
+    found = []
+    for seconds in (0.0, np.inf):
+        monkeypatch.setattr(working_set, "_CHUNK", seconds)
+        calls = []
+        solution = so.solve(problem, so.WorkingSet(), max_iter=8, callback=lambda i, w, calls=calls: calls.append(i))
+        found.append((solution.w.tobytes(), solution.iterations, len(calls)))
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2] > found[1][2] == 8
+
+
 def test_a_callback_stops_the_run_and_cannot_write():
     seen = []
 

@@ -7,6 +7,7 @@ X instead, which is cheaper where they are sparse.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -33,6 +34,17 @@ LITTLE = 1e-8
 OVERHEAD = 1.5e6
 # Rounds after which a model is given up whose precision does not do for Newton steps.
 _COARSE = 4
+
+
+def within(parts, until):
+    """What a generator of parts returns; None where the time is over before, and it can be gone on with."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            return end.value
+        if time.perf_counter() >= until:
+            return None
 
 
 class WorkingModel(ABC):
@@ -111,6 +123,10 @@ class WorkingModel(ABC):
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
         the run can be stopped.
         """
+        return within(self.minimising(penalty, form, tol, rounds, is_warm=is_warm), np.inf)
+
+    def minimising(self, penalty, form, tol, rounds, *, is_warm=False):
+        """The same in parts, between which limits are looked at: a generator that returns what `minimise` does."""
         end = self.work + BUDGET
         patience = max(_PATIENCE, self.spare_epochs)
         if is_warm and form is not None and self.size and patience < EPOCHS:
@@ -122,6 +138,7 @@ class WorkingModel(ABC):
                 break
             if self.descend(penalty, tol, patience) <= tol and self._is_near(form, _SETTLED * tol):
                 return True
+            yield
             for _ in range(min(_STEPS << k, _MOST_STEPS)):
                 here = local_form_on(penalty, self.features, self.w) if form is None else form
                 went = None if here is None else self._newton(here)
@@ -129,10 +146,12 @@ class WorkingModel(ABC):
                     went = self._escape(penalty, here)
                 if went is not False or self.work >= end:
                     break
+                yield
             # where Newton steps fail, epochs have to do: extrapolated ones
             patience = max(EPOCHS if went is None else _PATIENCE, self.spare_epochs)
             if form is not None and self._is_near(form, tol):
                 return True
+            yield
         return self.size == 0
 
     def _is_near(self, form, tol):

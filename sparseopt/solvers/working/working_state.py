@@ -36,6 +36,8 @@ class WorkingState(State):
     last_exact: float = np.inf
     #: The last minimisation was cut short, to be gone on with: its penalty, form and tolerance.
     unfinished: tuple | None = None
+    #: A minimisation in parts, stopped between two of them.
+    minimising: Iterator | None = None
     #: After so many more calls it is looked at all the same.
     patience: int = 0
     #: Once the model makes no progress, plain coordinate descent has the rest.
