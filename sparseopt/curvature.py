@@ -8,6 +8,7 @@ from sparseopt.designs.csc import compressed_columns
 from sparseopt.losses.base import kept
 from sparseopt.losses.quadratic import Quadratic, symmetry_of
 from sparseopt.panels import cholesky_in_panels
+from sparseopt.parts import at_once
 
 # What `symmetry_of` says of a diagonal matrix.
 _DIAGONAL = 2
@@ -116,18 +117,9 @@ def _negative_curvature(Q):
     shifted.flat[:: matrix.shape[0] + 1] += shift
     if scipy.linalg.lapack.dpotrf(shifted, lower=1, overwrite_a=1, clean=0)[1]:
         if matrix.shape[0] > _LARGEST_SPECTRUM:
-            return _ended(_attained_curvature(matrix, shift))
+            return at_once(_attained_curvature(matrix, shift))
         return float(np.linalg.eigvalsh(matrix)[0])
     return 0.0
-
-
-def _ended(pieces):
-    """What a generator returns, once it has ended."""
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as end:
-            return end.value
 
 
 def _block(matrix, chosen):

@@ -11,6 +11,7 @@ from sparseopt.conjugates import convex_form
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.first_look import is_worth_a_sketch
+from sparseopt.parts import within
 from sparseopt.penalties import strengthened
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.coordinate_descent import CoordinateDescent
@@ -19,7 +20,6 @@ from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.residual_model import ResidualModel
 from sparseopt.solvers.working.sparse_columns import SparseColumns
 from sparseopt.solvers.working.working_columns import WorkingColumns
-from sparseopt.solvers.working.working_model import within
 from sparseopt.solvers.working.working_plan import (
     check_options,
     distances,

@@ -7,9 +7,9 @@ import pytest
 from scipy import sparse
 
 from sparseopt import InteriorPoint, LinearConstraint, Problem, Quadratic, Status
+from sparseopt.parts import at_once
 from sparseopt.solvers.quadratic.interior_state import Interior
 from sparseopt.solvers.quadratic.least_multipliers import lessened
-from sparseopt.solvers.quadratic.pieces import at_once
 
 TOL = 1e-6
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from sparseopt.curvature import fills_up
+from sparseopt.parts import at_once
 from sparseopt.solvers.quadratic import linear_systems
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem, dense_system, in_full
-from sparseopt.solvers.quadratic.pieces import at_once
 from sparseopt.solvers.quadratic.quadratic_products import Products, scaled_products
 from sparseopt.solvers.quadratic.sparse_newton import SparseNewtonSystem
 

@@ -23,12 +23,3 @@ class Pieces:
         except StopIteration as end:
             self.made = end.value
             return True
-
-
-def at_once(generator):
-    """What a generator returns, without a look at limits in between."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as end:
-            return end.value

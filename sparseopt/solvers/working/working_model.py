@@ -7,13 +7,13 @@ X instead, which is cheaper where they are sparse.
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
 
 from sparseopt.kernels.columns import penalty_on
+from sparseopt.parts import at_once
 from sparseopt.solvers.working.local_forms import local_form_on
 from sparseopt.solvers.working.newton import slide
 
@@ -34,17 +34,6 @@ LITTLE = 1e-8
 OVERHEAD = 1.5e6
 # Rounds after which a model is given up whose precision does not do for Newton steps.
 _COARSE = 4
-
-
-def within(parts, until):
-    """What a generator of parts returns; None where the time is over before, and it can be gone on with."""
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            return end.value
-        if time.perf_counter() >= until:
-            return None
 
 
 class WorkingModel(ABC):
@@ -123,7 +112,7 @@ class WorkingModel(ABC):
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
         the run can be stopped.
         """
-        return within(self.minimising(penalty, form, tol, rounds, is_warm=is_warm), np.inf)
+        return at_once(self.minimising(penalty, form, tol, rounds, is_warm=is_warm))
 
     def minimising(self, penalty, form, tol, rounds, *, is_warm=False):
         """The same in parts, between which limits are looked at: a generator that returns what `minimise` does."""
