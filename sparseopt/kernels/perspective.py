@@ -190,13 +190,13 @@ def doubtful_features(pull, distance, sizes, status, curve, l1, level, found):
     return count
 
 
-def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, level, heap, gains):
+def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error, doubt, level, heap, gains):
     """Profits of known features into `gains`, the largest ones of free features into `heap`; returns what these take off.
 
     Also returned are the rounding of that, the least profit that was chosen, and the next one.
 
-    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. No
-    other feature has a profit beyond `level`.
+    All but one of the places of the heap are what may still come in. Pulls have an error of error * sizes_j. Where
+    they are known up to doubt * sizes_j only, profits are what they are at most. No other feature has a profit beyond `level`.
     """
     total, rounding, count = 0.0, 0.0, heap.size
     for q in range(count):
@@ -207,6 +207,8 @@ def profits_of(known, pull, sizes, status, curve, l1, lower, upper, alpha, error
             continue
         w = best_response(pull[j], curve[j], l1, lower[j], upper[j])
         profit = gain_at(w, pull[j], curve[j], l1) - alpha
+        if doubt > 0.0:
+            profit = largest_profit(pull[j], doubt * sizes[j], curve[j], l1, lower[j], upper[j], alpha)
         gains[j] = profit
         if status[j] == 1:
             total += profit

@@ -209,8 +209,9 @@ def bound_of(
         length += abs(w[j]) * sizes[j]
     base, size = pull_of(R, A, linear, row_lower, row_upper, w, y, pull, image)
     total, error, least, last = profits_of(
-        features, pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, 0.0, heap, gains
-    )
+        features, pull, sizes, status, curve, l1, lower, upper, alpha, rounding * length, 0.0, 0.0, heap,
+        gains,
+    )  # fmt: skip
     slack = error + rounding * (size + abs(constant)) + 1e-15 * abs(total)
     bound = constant + base - total - slack
     return bound if abs(bound) < 1e300 else -1e400, least, last

@@ -205,7 +205,8 @@ def judge(known, norms, curve, lower, upper, status, pull, gains, heap, numbers,
     room, free = counts[MOST] - counts[INSIDE], counts[LIVE] - counts[INSIDE]
     error, alpha = ROUNDING * numbers[NORM], numbers[ALPHA]
     total, rounding, least, last = profits_of(
-        known, pull, norms, status, curve, numbers[L1], lower, upper, alpha, error, 0.0, heap[: min(room, free) + 1], gains
+        known, pull, norms, status, curve, numbers[L1], lower, upper, alpha, error, 0.0, 0.0,
+        heap[: min(room, free) + 1], gains,
     )  # fmt: skip
     bound = numbers[BASE] - total - rounding - ROUNDING * (numbers[SIZE] + abs(total))
     # a bound that is no number is none

@@ -15,7 +15,7 @@ from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.local_search import walk_of
-from sparseopt.solvers.subsets.gram_models import WholeGram, gram_model, takes_long
+from sparseopt.solvers.subsets.gram_models import RoughGram, WholeGram, gram_model, takes_long
 from sparseopt.solvers.subsets.gram_rows import GramRows
 from sparseopt.solvers.subsets.subset_search import SubsetSearch
 from sparseopt.solvers.subsets.subset_state import SubsetState
@@ -219,10 +219,15 @@ def _prepare_quadratic(loss, subset, *, keep_points):
 
     It yields None, or a function that gives the best coefficients so far.
     """
-    model = None if takes_long(loss) else (yield from gram_model(loss))
+    if RoughGram.suits(loss):
+        model = RoughGram(loss)
+    else:
+        model = None if takes_long(loss) else (yield from gram_model(loss))
     yield
-    if isinstance(model, WholeGram):
-        rows = GramRows(lambda features: model.gram[features], model.linear, model.bends, model.constant)
+    if isinstance(model, WholeGram | RoughGram):
+        rounding = max(model.roughness, float(np.finfo(np.float64).eps))
+        linear, bends, constant = model.linear, model.bends, model.constant
+        rows = GramRows(lambda features: model.gram[features], linear, bends, constant, rounding)
     else:
         rows = GramRows.of(loss)
     is_open = np.ones(rows.n_features, dtype=bool)

@@ -50,7 +50,7 @@ def _newton_step(gram, linear, w, pull, costs):
         end = np.where(is_in, 0.0, np.fmin(limit, np.sqrt(2.0 * price / curve)))
         steepness = np.where(end > 0.0, price / end + 0.5 * curve * end, 0.0)
     is_curved = size >= end
-    block = gram[np.ix_(used, used)]
+    block = gram[np.ix_(used, used)].astype(np.float64, copy=False)
     moving = np.flatnonzero(size < limit)
     if moving.size == 0:
         return

@@ -65,7 +65,7 @@ def _bound(of, features, status, gram, curve, w, room):
     heap = np.empty(min(room, int(np.count_nonzero(own == FREE))) + 1)
     terms = (curve, 0.0, of.lower[features], of.upper[features], subset.alpha)
     pull = model.linear[features] - image
-    total, rounding, least, last = perspective_bound(known, pull, sizes, own, *terms, error, 0.0, heap, profits)
+    total, rounding, least, last = perspective_bound(known, pull, sizes, own, *terms, error, 0.0, 0.0, heap, profits)
     base = model.constant - 0.5 * float(w @ image)
     # gains are what is left of larger ones at the price
     rounding += error * weight + 1e-15 * (model.constant + abs(total) + subset.alpha * features.size)

@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt.kernels import quadratic_nodes as kernels
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import doubtful_features, remove_features, subtract_rows
-from sparseopt.solvers.subsets.gram_models import WholeGram
+from sparseopt.solvers.subsets.gram_models import RoughGram, WholeGram
 from sparseopt.solvers.trees.tree import FREE, IN, OUT
 
 # Up to so many features all are members: a step takes one row of G, and makes all pulls. Where so large a part of them is out,
@@ -21,6 +21,8 @@ _FEWEST = 32
 
 def view_of(relaxation):
     """The view for the model of a relaxation."""
+    if isinstance(relaxation.model, RoughGram):
+        return EveryView(relaxation)
     if not isinstance(relaxation.model, WholeGram):
         return WideView(relaxation)
     return EveryView(relaxation) if relaxation.n_units <= _EVERY else WholeView(relaxation)
@@ -33,22 +35,28 @@ class EveryView:
     has_all = True
 
     def __init__(self, relaxation):
-        self.model, self.work = relaxation.model, relaxation.work
+        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
         self.everything = np.arange(relaxation.n_units)
+        self.found, self.is_known = self.everything.copy(), np.zeros(relaxation.n_units, dtype=bool)
         #: The end of the last node that was branched on: where its children begin, their pulls, and the steps to these.
         self.start, self.pull, self.steps = None, np.empty(relaxation.n_units), 0
+        #: Whether pulls are made from X where a copy of G is rough; how far others may be wrong, in lengths of columns; and the
+        #: most that those of the points are together at which they were made exact.
+        self.is_sharp, self.distance, self.heaviest = False, 0.0, 0.0
         self._widen()
 
     def _widen(self):
         self.on, self.block, self.is_narrow = slice(None), self.model.gram, False
 
     def _narrow(self, members):
-        self.on, self.block, self.is_narrow = members, np.empty((members.size, members.size)), True
+        self.on, self.is_narrow = members, True
+        self.block = np.empty((members.size, members.size), dtype=self.model.gram.dtype)
         gather(self.model.gram, members, members, self.block)
 
     def begin(self, start, status):
         """Take the point where a node begins, less what is out, with its pulls."""
         work, (features, values, _) = self.work, start
+        self.is_sharp, self.heaviest = False, 0.0
         if self.is_narrow:
             self._widen()
         work.place(features, values)
@@ -64,7 +72,8 @@ class EveryView:
 
     def end(self, start, has_children):
         """Remember the pulls at the present point, where children begin if there are any."""
-        if has_children:
+        self.start = None
+        if has_children and not self.is_sharp:
             self.start, self.steps = start, int(self.work.counts[kernels.STEPS])
             self.pull[:] = self.work.pull
 
@@ -86,8 +95,35 @@ class EveryView:
             self._narrow(live)
 
     def look(self, status, level):
-        """Set pulls at the present point; returns features with exact ones. Descent has done so."""
-        return self.everything
+        """Set pulls at the present point; returns features with those a bound is made of. Descent has done so."""
+        self.work.numbers[kernels.ROUGH] = 0.0 if self.is_sharp else self.model.roughness
+        return self._exact(status, level) if self.is_sharp else self.everything
+
+    def sharpen(self):
+        """Whether pulls can be made more exact: then they are from here to the end of the node."""
+        is_rough = self.model.roughness > 0.0 and not self.is_sharp
+        self.is_sharp |= is_rough
+        return is_rough
+
+    def _exact(self, status, level):
+        """The features that are in use or may gain more than `level`; their pulls are made from X."""
+        of, work, (used, values) = self.of, self.work, self.work.point()
+        weight = float(np.abs(values) @ self.model.sizes[used])
+        # pulls were exact at points before this one, and steps from there are rough
+        self.distance = self.model.roughness * (weight + self.heaviest) + 1e-14 * of.length
+        self.heaviest = max(self.heaviest, weight)
+        terms = (self.model.sizes, status, of.curve, of.subset.l1, level)
+        self.is_known[:] = status == IN
+        self.is_known[used] = True
+        self.is_known[self.found[: doubtful_features(work.pull, self.distance, *terms, self.found)]] = True
+        known = np.flatnonzero(self.is_known)
+        work.pull[known] = self.model.pulls(self.model.residual(used, values), known)
+        work.counts[kernels.STEPS] = 0
+        return known
+
+    def remove(self, known, status, most):
+        """Fix out features that are not known exactly and gain at most so much; returns how many."""
+        return removed_features(self, self.work.pull, known, status, most)
 
 
 class Part:
@@ -160,6 +196,10 @@ class MembersView(ABC):
         is_needed[self.recent[status[self.recent] == FREE]] = True
         self.on, self.block = self.part.cover(np.flatnonzero(is_needed))
         self.make_pulls()
+
+    def sharpen(self):
+        """Whether pulls can be made more exact: they are exact."""
+        return False
 
     def end(self, start, has_children):
         """Remember what was in."""
@@ -238,9 +278,15 @@ class WideView(MembersView):
 
     def remove(self, known, status, most):
         """Fix out features that are not known exactly and gain at most so much; returns how many."""
-        of = self.of
-        self.is_known[known] = True
-        terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
-        removed = remove_features(self.reference, self.distance, of.model.sizes, status, self.is_known, *terms, most)
-        self.is_known[known] = False
-        return removed
+        return removed_features(self, self.reference, known, status, most)
+
+
+def removed_features(view, pull, known, status, most):
+    """Fix out, in `status`, features but for known ones that gain at most so much; returns how many."""
+    of = view.of
+    view.is_known[:] = False
+    view.is_known[known] = True
+    terms = (of.curve, of.subset.l1, of.lower, of.upper, of.subset.alpha)
+    removed = remove_features(pull, view.distance, of.model.sizes, status, view.is_known, *terms, most)
+    view.is_known[known] = False
+    return removed

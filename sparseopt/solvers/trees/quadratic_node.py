@@ -21,6 +21,8 @@ _EARLY = 20.0
 _LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
 _LEVEL = 0.9
+# Pulls are made exact where something is less than so many times what the bound is less for a rough matrix.
+_CLEAR = 1.2
 # Descent ends where an epoch gains less than this part of what is missing, at first.
 _FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
@@ -66,8 +68,9 @@ class QuadraticNode:
         if counts[kernels.STEPS] > _STEPS:
             self.view.make_pulls()
         extra = self.price - of.subset.alpha
-        known = self.view.look(self.status, of.subset.alpha + _LEVEL * extra)
-        self._judge(known, room, _LEVEL * extra)
+        known = self._look(room, extra)
+        if self.bound < self.threshold and self._is_blurred(self._missing()):
+            known = self._look(room, extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return
@@ -83,6 +86,16 @@ class QuadraticNode:
             self.is_done, self.unit = True, self._largest(known)
         else:
             self._settle(work.priced - extra * of.subset.k, unknown, share, room, known)
+
+    def _look(self, room, extra):
+        """Make pulls, bound and fix; returns the features whose pulls are known."""
+        known = self.view.look(self.status, self.of.subset.alpha + _LEVEL * extra)
+        self._judge(known, room, _LEVEL * extra)
+        return known
+
+    def _is_blurred(self, amount):
+        """Whether a rough matrix blurs so much: then the node goes on with exact pulls."""
+        return amount < _CLEAR * self.work.numbers[kernels.SLACK] and self.view.sharpen()
 
     def _room(self):
         """How many more may come in."""
@@ -124,12 +137,12 @@ class QuadraticNode:
     def _settle(self, value, unknown, share, room, known):
         """The features in use are the right ones: go on at another price or more exactly, or name the feature to branch on."""
         of = self.of
-        if self._is_unknown(unknown) and self._tighten():
+        if self._is_unknown(unknown) and (self._is_blurred(unknown) or self._tighten()):
             return
         is_enough = self.prices >= 2 and value < self.threshold and value - self.bound < 0.02 * (self.threshold - value)
         if not is_enough and self._next_price(share, room):
             return
-        if self._branch(room):
+        if self._branch(room) or self.view.sharpen():
             return
         # nothing is in by a part: the relaxation is one support, and exact once price and w are
         is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)

@@ -19,7 +19,7 @@ class QuadraticWork:
         self.of, self.model = relaxation, model
         self.w, self.pull, self.gains = np.zeros(p), np.zeros(p), np.zeros(p)
         self.entering, self.heap = np.empty(p, dtype=np.intp), np.empty(subset.k + 1)
-        self.numbers, self.counts = np.zeros(11), np.zeros(8, dtype=np.int64)
+        self.numbers, self.counts = np.zeros(13), np.zeros(8, dtype=np.int64)
         numbers = self.numbers
         numbers[kernels.CONSTANT], numbers[kernels.LENGTH] = model.constant, relaxation.length
         numbers[kernels.ROUNDING], numbers[kernels.ALPHA] = model.rounding, subset.alpha
