@@ -225,7 +225,7 @@ def _prepare_quadratic(loss, subset, *, keep_points):
         model = None if takes_long(loss) else (yield from gram_model(loss))
     yield
     if isinstance(model, WholeGram | RoughGram):
-        rounding = max(model.roughness, float(np.finfo(np.float64).eps))
+        rounding = float(np.finfo(model.gram.dtype).eps)
         linear, bends, constant = model.linear, model.bends, model.constant
         rows = GramRows(lambda features: model.gram[features], linear, bends, constant, rounding)
     else:

@@ -8,8 +8,9 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.designs import CenteredDense, Dense
 from sparseopt.solvers import branch_and_bound
-from sparseopt.solvers.subsets.gram_models import WideGram, gram_model
+from sparseopt.solvers.subsets.gram_models import RoughGram, WideGram, gram_model
 from sparseopt.solvers.subsets.support_fit import best_on_support
 from sparseopt.solvers.trees import pull_views, quadratic_relaxation
 from sparseopt.solvers.trees.quadratic_relaxation import QuadraticRelaxation
@@ -80,14 +81,14 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("view", ["every", "narrow", "whole", "wide"])
+@pytest.mark.parametrize("view", ["every", "narrow", "whole", "wide", "rough"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_best_of_all_supports_is_found_and_proven(name, view, monkeypatch):
     """Whichever features are in use at once: all, all but those that are out, or those that a node needs."""
     problem = PROBLEMS[name]
     monkeypatch.setattr(pull_views, "_EVERY", 0 if view == "whole" else 2000)
     monkeypatch.setattr(pull_views, "_NARROW", np.inf if view == "narrow" else 0.5)
-    if view == "wide":
+    if view in ("wide", "rough"):
         if not isinstance(problem.loss, so.LeastSquares) or name == "no ridge":
             pytest.skip("these have their Gram matrix in memory")
 
@@ -95,7 +96,11 @@ def test_the_best_of_all_supports_is_found_and_proven(name, view, monkeypatch):
             yield
             return WideGram(loss)
 
-        monkeypatch.setattr("sparseopt.solvers.branch_and_bound.gram_model", wide)
+        if view == "wide":
+            monkeypatch.setattr("sparseopt.solvers.branch_and_bound.gram_model", wide)
+        else:
+            is_dense = isinstance(problem.loss.X, Dense | CenteredDense)
+            monkeypatch.setattr(RoughGram, "suits", lambda loss: is_dense and loss.dtype == np.float64)
     solution = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-6)
     best, scale = optimum(problem), abs(problem.objective(np.zeros(problem.n_features)))
     rounding = (1e-12 if problem.dtype == np.float64 else 1e-6) * (scale + abs(best))

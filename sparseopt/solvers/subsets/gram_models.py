@@ -25,8 +25,9 @@ _PRODUCTS = 1 << 29
 _SHORTEST, _WIDTH = 256, 128
 # Up to this many features, G is formed at once also where it is larger than X.
 _FEW = 1500
-# Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, and products in a sum.
-_LEAST, _WIDEST, _BRIEF = 200, 1e12, 64
+# Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
+# how many times their squares may be larger before centring.
+_LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
 # Features of which parts of G are kept, before those that came first are forgotten.
 _KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
@@ -135,7 +136,10 @@ class ColumnsGram(GramModel):
         n, p = self.design.shape
         self.root = np.broadcast_to(np.sqrt(weights), n)
         self.target = self.root * loss.target
-        self.linear = np.asarray(self.design.rmatvec(self.root * self.target), dtype=np.float64)
+        if loss.dtype == np.float64:
+            self.linear = -loss.gradient(np.zeros(p))  # it is remembered
+        else:
+            self.linear = np.asarray(self.design.rmatvec(self.root * self.target), dtype=np.float64)
         self.constant = 0.5 * float(self.target @ self.target)
         self.bends = np.array(loss.curvatures(), dtype=np.float64)
         self.sizes = sizes_of(self.design, self.bends)
@@ -172,10 +176,10 @@ class RoughGram(ColumnsGram):
         n, p = self.design.shape
         self.features = self.place = np.arange(p)
         gram = np.zeros((p, p), dtype=np.float32, order="F")
+        columns = _weighted(self.design, slice(None), self.root, np.float32)
+        columns[self.is_flat] = 0.0
         for first in range(0, n, _BRIEF):
-            part = slice(first, first + _BRIEF)
-            block = _weighted(self.design, part, self.root, np.float32)
-            block[self.is_flat] = 0.0
+            block = np.ascontiguousarray(columns[:, first : first + _BRIEF])
             gram = blas.ssyrk(1.0, block.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
         for _ in _mirror(gram):
             pass
@@ -186,14 +190,18 @@ class RoughGram(ColumnsGram):
 
     @staticmethod
     def suits(loss):
-        """Whether X is dense, in float64, wide but not too wide, and within the range of float32."""
+        """Whether X is dense, in float64, wide but not too wide, within the range of float32, and near its means."""
         if not isinstance(loss, LeastSquares) or sparse.issparse(loss.X.matrix) or loss.dtype != np.float64:
             return False
         n, p = loss.X.shape
         if not max(n, _LEAST) < p <= _FEW:
             return False
         bends = np.asarray(loss.curvatures())
-        return bool(np.max(bends) < _WIDEST**2 and np.min(bends, where=bends > 0.0, initial=np.inf) > _WIDEST**-2)
+        sizes = sizes_of(loss.X, bends)
+        is_tame = (bends < _WIDEST**2) & (bends > _WIDEST**-2)
+        # errors count relative to sizes, which far from the means are no measure of what was rounded
+        is_tame &= np.square(sizes) <= _NEAR * bends
+        return bool(np.all(is_tame | is_flat(bends, sizes)))
 
     @property
     def gram(self):
@@ -347,13 +355,12 @@ def _mirror(matrix):
     """Copy the lower half to the upper one, in place, in parts."""
     p = len(matrix)
     for first in range(0, p, _WIDTH):
-        own = slice(first, first + _WIDTH)
-        for low in range(first + _WIDTH, p, _WIDTH):
-            other = slice(low, low + _WIDTH)
-            matrix[own, other] = matrix[other, own].T
+        own, rest = slice(first, first + _WIDTH), slice(first + _WIDTH, p)
+        matrix[own, rest] = matrix[rest, own].T
         # blocks on the diagonal may have been filled as a whole
-        half = np.tril(matrix[own, own])
-        matrix[own, own] = half + np.tril(half, -1).T
+        block = matrix[own, own]
+        above = np.tri(len(block), k=-1, dtype=bool)
+        block.T[above] = block[above]
         yield
 
 

@@ -15,6 +15,8 @@ from sparseopt.solvers.trees.tree import FREE, IN, OUT
 # Up to so many features all are members: a step takes one row of G, and makes all pulls. Where so large a part of them is out,
 # it is left out.
 _EVERY, _NARROW = 2000, 0.5
+# Rounding of pulls in float64 after a few thousand steps, relative to all that they are made of.
+_ROUNDED = 1e-11
 # So many new members come at once, at least.
 _FEWEST = 32
 
@@ -109,8 +111,8 @@ class EveryView:
         """The features that are in use or may gain more than `level`; their pulls are made from X."""
         of, work, (used, values) = self.of, self.work, self.work.point()
         weight = float(np.abs(values) @ self.model.sizes[used])
-        # pulls were exact at points before this one, and steps from there are rough
-        self.distance = self.model.roughness * (weight + self.heaviest) + 1e-14 * of.length
+        # pulls were exact at points before this one, and steps from there are rough; far less is for what steps round
+        self.distance = self.model.roughness * (weight + self.heaviest) + _ROUNDED * (of.length + weight)
         self.heaviest = max(self.heaviest, weight)
         terms = (self.model.sizes, status, of.curve, of.subset.l1, level)
         self.is_known[:] = status == IN

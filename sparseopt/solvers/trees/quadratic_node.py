@@ -124,11 +124,11 @@ class QuadraticNode:
             return
         if room == 0 and counts[kernels.FREE]:
             work.shut(status)
-        if counts[kernels.DROPPED]:
-            self.view.make_pulls()
         more = bound + float(numbers[kernels.LEAST]) - self.threshold
         if known.size < of.n_units and more >= -of.subset.alpha:
             counts[kernels.REMOVED] += self.view.remove(known, status, more)
+        if counts[kernels.DROPPED]:
+            self.view.make_pulls()
         if point is not None and counts[kernels.KEPT] + counts[kernels.REMOVED]:
             changed = np.flatnonzero(before != status)
             out, into = changed[status[changed] == OUT], changed[status[changed] == IN]

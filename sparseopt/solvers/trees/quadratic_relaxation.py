@@ -134,6 +134,8 @@ class QuadraticRelaxation(Relaxation):
             node.advance()
             yield
         self.seen.clear()
+        # nothing is to be remembered of it: pulls of what it fixed out are not known, and the root has it free again
+        node.unit = -1
         self.first_start = node.result().start
         return node.support
 
