@@ -1,6 +1,6 @@
 """Random small problems against brute force, with work buffers full of NaN.
 
-Run it by ``python -m benchmarks.soundness [--cases N] [--first SEED] [--seconds LIMIT] [--rules]``. A local search may not be
+Run it by ``python -m benchmarks.soundness [--cases N] [--first SEED] [--seconds LIMIT] [--rules] [--large]``. A local search may not be
 better than the optimum, nor claim a bound above it; a branch and bound has to close the gap at the optimum, and
 its proof to be accepted. Every fault is printed with its seed, which ``--first SEED --cases 1`` draws again.
 """
@@ -14,7 +14,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import sparseopt as so
-from sparseopt.solvers.trees import lanes
+from sparseopt.solvers import branch_and_bound
+from sparseopt.solvers.subsets import gram_models
+from sparseopt.solvers.trees import lanes, quadratic_relaxation
 
 from benchmarks.report import markdown, save
 
@@ -42,6 +44,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
     parser.add_argument("--solver", nargs="*", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--rules", action="store_true", help="only problems with groups, rows and hierarchies")
+    parser.add_argument("--large", action="store_true", help="treat problems as if they had more than 200 features")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     parser.add_argument("--threads", type=int, help="also nodes in lanes from the first on, by so many threads")
     options = parser.parse_args()
@@ -49,6 +52,8 @@ def main():
         lanes.BEFORE = lanes.Before(0, 0)
         SOLVERS["BranchAndBound in lanes"] = so.BranchAndBound(keep_proof=True, threads=options.threads)
         options.solver.append("BranchAndBound in lanes")
+    if options.large:
+        gram_models.LEAST = branch_and_bound.SMALL = quadratic_relaxation.SMALL = 0
     faulthandler.enable()
     start = time.perf_counter()
     outcomes, faults, refusals = defaultdict(Counter), [], Counter()

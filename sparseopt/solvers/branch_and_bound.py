@@ -219,10 +219,7 @@ def _prepare_quadratic(loss, subset, *, keep_points):
 
     It yields None, or a function that gives the best coefficients so far.
     """
-    if RoughGram.suits(loss):
-        model = RoughGram(loss)
-    else:
-        model = None if takes_long(loss) else (yield from gram_model(loss))
+    model = yield from _model_before_search(loss)
     yield
     if isinstance(model, WholeGram | RoughGram):
         rounding = float(np.finfo(model.gram.dtype).eps)
@@ -257,6 +254,13 @@ def _prepare_quadratic(loss, subset, *, keep_points):
                 yield lambda: found()[1]
             objective, point = min((objective, point), found(model), key=lambda pair: pair[0])
     return relaxation, objective, point
+
+
+def _model_before_search(loss):
+    """The model, where it does not take long; None where a search had better come first. A generator that returns it."""
+    if RoughGram.suits(loss):
+        return RoughGram(loss)
+    return None if takes_long(loss) else (yield from gram_model(loss))
 
 
 def _search(rows, subset, is_open, kicks):

@@ -57,7 +57,9 @@ def test_what_is_made_from_x_is_exact(kind, intercept):
     length = wide.rounding * (np.sqrt(2.0 * rough.constant) + np.abs(values) @ rough.sizes[features])
     apart = rough.residual(features, values) - wide.residual(features, values)
     assert np.linalg.norm(apart) <= length
-    assert np.all(np.abs(rough.block(features) - wide.block(features)) <= 1e-13 * np.outer(*[rough.sizes[features]] * 2))
+    assert np.all(
+        np.abs(rough.block(features) - wide.block(features)) <= 1e-13 * np.outer(*[rough.sizes[features]] * 2)
+    )
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-9])
@@ -79,7 +81,7 @@ def test_the_answer_is_that_of_the_matrix_in_float64(kind, tol, monkeypatch):
 def test_bounds_hold_whatever_the_error_of_the_matrix(roughness, monkeypatch):
     """An error as large as it may be at all, put into the matrix: what is proven is still proven."""
     X, y = drawn("normal", n=40, p=60)
-    monkeypatch.setattr(gram_models, "_LEAST", 10)
+    monkeypatch.setattr(gram_models, "LEAST", 10)
     problem = so.Problem(so.LeastSquares(X, y), so.Ridged(so.Zero(), 0.2), so.Cardinality(3))
     known = so.solve(problem, so.BranchAndBound(), tol=1e-9)
     make = RoughGram.__init__
@@ -100,7 +102,8 @@ def test_bounds_hold_whatever_the_error_of_the_matrix(roughness, monkeypatch):
 
 def test_it_is_for_dense_wide_matrices_in_float64():
     X, y = drawn("normal")
-    assert RoughGram.suits(so.LeastSquares(X, y)) and RoughGram.suits(so.LeastSquares(X + 1.0, y, intercept=True))
+    assert RoughGram.suits(so.LeastSquares(X, y))
+    assert RoughGram.suits(so.LeastSquares(X + 1.0, y, intercept=True))
     others = [
         so.LeastSquares(X.astype(np.float32), y.astype(np.float32)),
         so.LeastSquares(sparse.csc_array(X), y),
@@ -113,10 +116,11 @@ def test_it_is_for_dense_wide_matrices_in_float64():
     assert not any(RoughGram.suits(loss) for loss in others)
 
 
-def test_the_root_knows_nothing_of_what_a_look_at_it_has_fixed():
+@pytest.mark.parametrize("noise", [0.3, 1.0, 2.0, 3.0])
+def test_the_root_knows_nothing_of_what_a_look_at_it_has_fixed(noise):
     """Pulls of features that a look fixed out are those at another point: the root has them free again."""
     X, y = drawn("normal", n=60, p=80)
-    loss = so.LeastSquares(X, X[:, :3] @ [3.0, -3.0, 3.0] + 0.01 * y)
+    loss = so.LeastSquares(X, X[:, :3] @ [3.0, -3.0, 3.0] + noise * y)
     subset = SubsetProblem.of(so.Problem(loss, so.Ridged(so.Zero(), 0.5), so.Cardinality(3)))
     model = RoughGram(loss)
     relaxation = QuadraticRelaxation(model, subset)
@@ -128,3 +132,16 @@ def test_the_root_knows_nothing_of_what_a_look_at_it_has_fixed():
     w = relaxation.work.w
     exact = model.linear - model.gram.astype(np.float64) @ w
     assert np.allclose(relaxation.work.pull, exact, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [104, 107, 110, 128, 142])
+def test_what_is_fixed_at_the_root_is_proven_after_a_look(seed):
+    """Problems of more than 200 features, of which one was fixed by a pull from another point."""
+    random = np.random.default_rng(seed)
+    p, n, k = (int(random.integers(*ends)) for ends in ((201, 260), (40, 400), (1, 4)))
+    X = random.standard_normal((n, p)) + random.choice([0, 0.7]) * random.standard_normal((n, 1))
+    y = X[:, :3] @ random.standard_normal(3) + random.choice([0.1, 0.5, 1.0]) * random.standard_normal(n)
+    problem = so.Problem(
+        so.LeastSquares(X, y), so.Ridged(so.Zero(), random.choice([0.01, 0.1, 0.5])), so.Cardinality(k)
+    )
+    so.solve(problem, so.BranchAndBound(keep_proof=True), max_iter=300).certificate.verify(problem)

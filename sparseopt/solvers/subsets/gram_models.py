@@ -27,7 +27,7 @@ _SHORTEST, _WIDTH = 256, 128
 _FEW = 1500
 # Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
 # how many times their squares may be larger before centring.
-_LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
+LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
 # Features of which parts of G are kept, before those that came first are forgotten.
 _KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
@@ -194,7 +194,7 @@ class RoughGram(ColumnsGram):
         if not isinstance(loss, LeastSquares) or sparse.issparse(loss.X.matrix) or loss.dtype != np.float64:
             return False
         n, p = loss.X.shape
-        if not max(n, _LEAST) < p <= _FEW:
+        if not max(n, LEAST) < p <= _FEW:
             return False
         bends = np.asarray(loss.curvatures())
         sizes = sizes_of(loss.X, bends)
@@ -224,7 +224,7 @@ class RoughGram(ColumnsGram):
 
     def twin(self):
         twin = copy(self)
-        twin._spread = self._spread.copy()
+        vars(twin).update(_spread=self._spread.copy())
         return twin
 
 
