@@ -185,8 +185,8 @@ class RoughGram(ColumnsGram):
             pass
         gram[np.diag_indices(p)] = self.bends
         self._gram = gram.T
-        # of a sum of products in any order, and of such sums, where each factor is rounded
-        self.roughness = (_BRIEF + n / _BRIEF + 5) * float(np.finfo(np.float32).eps) / 2.0
+        # of a sum of products in any order, and of such sums, where each factor is rounded three times
+        self.roughness = (_BRIEF + n / _BRIEF + 9) * float(np.finfo(np.float32).eps) / 2.0
 
     @staticmethod
     def suits(loss):

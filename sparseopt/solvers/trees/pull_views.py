@@ -74,7 +74,6 @@ class EveryView:
 
     def end(self, start, has_children):
         """Remember the pulls at the present point, where children begin if there are any."""
-        self.start = None
         if has_children and not self.is_sharp:
             self.start, self.steps = start, int(self.work.counts[kernels.STEPS])
             self.pull[:] = self.work.pull
