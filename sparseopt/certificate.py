@@ -24,7 +24,7 @@ from sparseopt.proofs.agreement import excess_of_claims
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
-from sparseopt.proofs.examination import examine, examine_once, objective_at_zero
+from sparseopt.proofs.examination import examine, examine_once, objective_at_zero, size_at_zero
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.proofs.row_look import look
@@ -94,7 +94,10 @@ class Certificate:
 
     @property
     def relative_gap(self) -> float:
-        """gap over the objective at w (over a millionth of that at zero, if that is larger)."""
+        """gap over the objective at w, or over a millionth of that at zero, if that is larger.
+
+        A `Quadratic` is zero at zero: in place of that stands the most that one coefficient takes off.
+        """
         return self.gap / self.reference if self.reference > 0 else (0.0 if self.gap <= 0 else np.inf)
 
     @property
@@ -232,7 +235,7 @@ def _certified(problem, w, here, lower_bound, tree):
         violation=problem.violation(w),
         stationarity=stationarity(problem, w, here.slope) if here.distance is None else here.distance,
         proof=proof,
-        reference=max(abs(here.objective), _FLOOR * abs(objective_at_zero(problem))),
+        reference=max(abs(here.objective), _FLOOR * size_at_zero(problem)),
         w=w,
         tree=tree if proof == "bound" else None,
     )

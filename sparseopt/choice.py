@@ -7,6 +7,7 @@ from sparseopt.curvature import is_nearly_flat, least_curvature
 from sparseopt.dense_program import dense_program
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
+from sparseopt.problem import is_priced
 from sparseopt.proofs import kkt, priced_ball
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solvers.active_set import ActiveSet, n_sides
@@ -129,7 +130,9 @@ def _for_supports(problem):
     if _SUBSETS.rejects(problem) is None or (is_quadratic and RowSubset.has_rows(problem)):
         return _SUBSETS
     if problem.proximal is None:
-        return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), _THRESHOLDS[0])
+        # where none takes it, the one whose reason says most
+        last = _SUBSETS if is_priced(problem.penalty) else _THRESHOLDS[0]
+        return next((solver for solver in _THRESHOLDS if solver.rejects(problem) is None), last)
     return None
 
 

@@ -168,7 +168,10 @@ class L1Ball(Projectable):
 
 
 def simplex_shift(v, total):
-    """The number by which v must be lowered so that its positive part sums to `total`."""
+    """The number by which v must be lowered so that its positive part sums to `total`.
+
+    What is kept grows smaller from step to step; where rounding makes it larger, the last shift is the one.
+    """
     shift, count = -np.inf, v.size + 1
     while True:
         kept, mass = 0, 0.0
@@ -176,7 +179,7 @@ def simplex_shift(v, total):
             if v[j] > shift:
                 kept += 1
                 mass += v[j]
-        if kept in (0, count):
+        if kept == 0 or kept >= count:
             return shift
         count = kept
         shift = (mass - total) / kept

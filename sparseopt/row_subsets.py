@@ -1,4 +1,4 @@
-"""Best subsets under linear rows, as their solvers read them.
+"""Best subsets under linear rows, or of a quadratic that is linear in a coefficient, as their solvers read them.
 
 minimise  f(w) + beta |w|**2 / 2 + l1 |w|_1 + alpha (number of nonzeros)
 subject to  row_lower <= A w <= row_upper,  and each w_j zero or lower_j <= w_j <= upper_j,  at most k of them nonzero
@@ -67,8 +67,10 @@ class RowSubset:
 
     @staticmethod
     def has_rows(problem) -> bool:
-        """Whether a problem is one of this kind: it chooses a support under rows or semicontinuous bounds."""
-        return problem.chooses_support and any(isinstance(part, ROWS) for part in parts_of(problem.constraint))
+        """Whether a problem is one of this kind: it chooses a support under rows or semicontinuous bounds, or is linear in a coefficient."""
+        if not problem.chooses_support:
+            return False
+        return _is_linear(problem.loss) or any(isinstance(part, ROWS) for part in parts_of(problem.constraint))
 
     @staticmethod
     def of(problem) -> RowSubset | str:
@@ -83,7 +85,12 @@ class RowSubset:
         parts = parts_of(problem.constraint)
         for part in parts:
             if isinstance(part, GroupCardinality | StrongHierarchy):
-                return f"under linear rows it counts single features, without {type(part).__name__}"
+                kind = (
+                    "where the quadratic is linear in a coefficient"
+                    if _is_linear(problem.loss)
+                    else "under linear rows"
+                )
+                return f"{kind} it counts single features, without {type(part).__name__}"
         if not (
             is_priced(problem.penalty) or any(not isinstance(part, Box | LinearConstraint | Simplex) for part in parts)
         ):
@@ -100,6 +107,11 @@ class RowSubset:
             self.upper[empty] > 0.0, np.minimum(least, self.upper[empty]), np.maximum(-least, self.lower[empty])
         )
         return w
+
+
+def _is_linear(loss):
+    """Whether a quadratic is linear in a coefficient, as in the weight of a riskless asset: only its bounds end what it gains."""
+    return isinstance(loss, Quadratic) and bool(np.any((loss.curvatures() == 0.0) & (loss.c != 0.0)))
 
 
 def _read(p, prices, parts):

@@ -26,7 +26,7 @@ from sparseopt.penalties import L1
 from sparseopt.problem import Problem
 from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
-from sparseopt.proofs.examination import examine, objective_at_zero
+from sparseopt.proofs.examination import examine, size_at_zero
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.gram_descent import account_of, descend_from_zero
@@ -324,7 +324,7 @@ class _Watch:
         slope = problem.loss.gradient(np.zeros(problem.n_features))
         self.scale = float(np.maximum.reduce(np.abs(slope), initial=0.0))
         self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
-        self.at_zero = abs(objective_at_zero(problem))
+        self.at_zero = size_at_zero(problem)
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
         self.next_look = 0

@@ -206,6 +206,8 @@ def _with_constraint(found, part):
             lower, upper = part.bounds(found.n_features)
             if found.has_bounds:
                 lower, upper = np.maximum(lower, found.lower), np.minimum(upper, found.upper)
+                if np.any(lower > upper):
+                    return f"the boxes have nothing in common in entry {np.argmax(lower > upper)}; widen one of them"
             always = np.flatnonzero((lower > 0.0) | (upper < 0.0))
             return replace(found, lower=lower, upper=upper, required=np.union1d(found.required, always))
         case Required(features):

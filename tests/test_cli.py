@@ -174,3 +174,8 @@ def test_prune_says_what_is_wrong_with_the_network(data, tmp_path, capsys):
     file.write_text("no archive")
     assert cli.main(["prune", str(file), data, "--sparsity", "0.5"]) == 2
     assert "numpy.savez" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module(run):
+    script = "import runpy, sys; sys.argv = ['sparseopt', 'info']; runpy.run_module('sparseopt', run_name='__main__')"
+    assert "cache" in run(script)

@@ -342,6 +342,16 @@ def test_halves_are_halves_by_rows():
     assert found.mean_selected == pytest.approx((found.probabilities > 0).sum(axis=1).max(), abs=4)
 
 
+@pytest.mark.parametrize("penalty", [so.L1, lambda alpha: so.GroupLasso(alpha, 2)], ids=["L1", "rows"])
+def test_a_column_is_stable_for_several_responses_where_it_is_for_any(penalty):
+    loss = so.MultiResponse(X, np.column_stack([Y, X[:, 5]]), intercept=True)
+    found = so.stability_selection(so.Problem(loss), [penalty(alpha) for alpha in (0.9, 0.5)], pairs=5)
+    assert found.probabilities.shape == (2, 12)
+    assert found.support_names == tuple(map(str, found.support))
+    assert set(found.support.tolist()) <= {0, 3, 5}
+    assert 0.0 < found.mean_selected <= 12.0
+
+
 def test_stability_depends_on_the_seed_and_not_on_the_threads():
     one, other = (so.stability_selection(PROBLEM, PENALTIES, pairs=3, threads=threads) for threads in (1, 3))
     assert one.probabilities.tobytes() == other.probabilities.tobytes()
@@ -427,6 +437,16 @@ def test_reweighting_ends_in_a_stationary_point_of_the_penalty(penalty):
     assert one.status is so.Status.ITERATION_LIMIT
     objectives = [so.reweighted(problem, rounds=rounds).certificate.objective for rounds in range(1, 6)]
     assert all(later <= earlier + 1e-6 for earlier, later in itertools.pairwise(objectives))
+
+
+def test_reweighting_takes_several_responses():
+    problem = so.Problem(so.MultiResponse(X, np.column_stack([Y, X[:, 5]]), intercept=True), so.MCP(0.3))
+    apart = [so.reweighted(so.Problem(so.LeastSquares(X, y, intercept=True), so.MCP(0.3))).w for y in (Y, X[:, 5])]
+    for w0 in (None, np.zeros((12, 2))):
+        found = so.reweighted(problem, w0=w0)
+        assert found.status is so.Status.CONVERGED
+        np.testing.assert_allclose(found.w, np.column_stack(apart), atol=1e-5)
+        found.certificate.verify(problem)
 
 
 def test_reweighting_keeps_limits_and_names_what_it_cannot_do():

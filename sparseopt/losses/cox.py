@@ -146,6 +146,9 @@ class Cox(DualLoss):
 
     def _fitted_slopes(self, w):
         slopes = self._at(w).chances - np.where(self.risk.events, self.weights, 0.0)
+        # their sum is zero: what rounding leaves of it, columns far from zero would make a slope of
+        sizes = np.abs(slopes)
+        slopes -= sizes * (np.sum(slopes) / max(float(np.sum(sizes)), np.finfo(np.float64).tiny))
         return slopes.astype(fitted(self, w).dtype)
 
     def _at(self, w):

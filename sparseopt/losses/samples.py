@@ -285,7 +285,9 @@ class SampleLoss(DesignLoss):
         return kept(self, "_curvatures", lambda: self.smoothness() * self.X.weighted_squares(self.sample_weight.values))
 
     def evaluate(self, w):
-        return float(np.sum(self.sample_weight.values * self.value(self.y, self.predict(w))))
+        # a logarithm of targets in single precision would be no better than these
+        y = self.y.astype(np.float64, copy=False)
+        return float(np.sum(self.sample_weight.values * self.value(y, self.predict(w))))
 
     def gradient(self, w):
         return remembered(self, "_gradient", w, self._gradient_at)

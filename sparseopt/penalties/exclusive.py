@@ -63,9 +63,9 @@ class ExclusiveLasso(ProximalTerm):
         """c s with s = sum of (|v_j| - c s)_+, the L1 norm of the result (Kowalski, 2009).
 
         Newton steps from s = 0: the difference of both sides is concave and rises, so they never
-        pass the root, and end where the set of nonzero terms does.
+        pass the root, and end where the set of nonzero terms grows no smaller. Rounding may make it larger.
         """
-        threshold, count = 0.0, -1
+        threshold, count = 0.0, last - first + 1
         while True:
             total, above = 0.0, 0
             for k in range(first, last):
@@ -73,7 +73,7 @@ class ExclusiveLasso(ProximalTerm):
                 if not size <= threshold:
                     total += size
                     above += 1
-            if above == count:
+            if above == 0 or above >= count:
                 return threshold
             threshold, count = c * (total / (1.0 + c * above)), above
 

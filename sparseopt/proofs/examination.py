@@ -8,7 +8,7 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value, sample_slopes
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import LeastSquares, SampleLoss
+from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
 from sparseopt.penalties import Zero
@@ -76,6 +76,15 @@ def _are_rounding(problem, w, slope):
 def objective_at_zero(problem):
     """The objective at w = 0, computed once."""
     return kept(problem, "_objective_at_zero", lambda: problem.loss.value_at_zero() + _penalty_at_zero(problem))
+
+
+def size_at_zero(problem):
+    """Size of the objective at w = 0; of a quadratic, which is zero there, the most that one coefficient takes off."""
+    if not isinstance(problem.loss, Quadratic):
+        return abs(objective_at_zero(problem))
+    bends, slopes = problem.loss.curvatures(), problem.loss.c.astype(np.float64)
+    gains = np.divide(slopes * slopes, 2.0 * bends, out=np.zeros(slopes.size), where=bends > 0.0)
+    return max(abs(objective_at_zero(problem)), float(np.maximum.reduce(gains, initial=0.0)))
 
 
 def _penalty_at_zero(problem):

@@ -98,9 +98,10 @@ def reweighted(problem, solver=None, w0=None, *, rounds=10, tol=1e-6, max_iter=1
     w = np.zeros(problem.n_features) if w0 is None else as_coefficients(w0, problem.shape, np.float64)
     iterations = 0
     for _ in range(as_count(rounds, "rounds", least=1)):
-        tangent = replace(problem, penalty=Weighted(L1(1.0), _slopes(problem.penalty, np.abs(np.ravel(w)))))
+        tangent = replace(problem, penalty=Weighted(L1(1.0), _slopes(problem.penalty, np.abs(w))))
         found = solve(tangent, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
-        moved, w = np.max(np.abs(found.w - w), initial=0.0), found.w
+        before, w = w, found.w.ravel()
+        moved = np.max(np.abs(w - before), initial=0.0)
         iterations += found.iterations
         remaining = time_limit - (time.perf_counter() - start)
         status = found.status

@@ -170,5 +170,6 @@ def stability_selection(
 
 
 def _selected(follow, problem, rows):
-    """Which columns have a coefficient under each penalty, on some rows."""
-    return follow(replace(problem, loss=on_rows(problem.loss, rows, "a half of the rows"))).w != 0.0
+    """Which columns have a coefficient, for any output, under each penalty, on some rows."""
+    w = follow(replace(problem, loss=on_rows(problem.loss, rows, "a half of the rows"))).w
+    return w.any(axis=2) if w.ndim == 3 else w != 0.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from sparseopt.inputs import as_count
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.proofs.examination import size_at_zero
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
@@ -203,7 +204,7 @@ class BranchAndBound(Solver):
             objective,
             point,
             tolerance=_PART * state.tolerance,
-            floor=_FLOOR * abs(problem.objective(np.zeros(problem.n_features))),
+            floor=_FLOOR * size_at_zero(problem),
             lower_bound=state.lower_bound,
             keep_proof=self.keep_proof,
         )

@@ -200,7 +200,9 @@ class ConstrainedWorkingSet(Solver):
         )
         slope = whole.q + whole.curve(state.w) if w.any() else whole.q
         needed = (w != 0.0) | (whole.lower > 0.0) | (whole.upper < 0.0)
-        self._enter(problem, state, np.union1d(np.flatnonzero(needed), self._missing(state, whole.excess(slope))))
+        new = np.union1d(np.flatnonzero(needed), self._missing(state, whole.excess(slope)))
+        # where nothing pulls, one feature makes a program all the same
+        self._enter(problem, state, new if new.size else np.zeros(1, dtype=np.intp))
         return state
 
     def step(self, problem, state, tol, max_iterations):

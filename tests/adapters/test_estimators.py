@@ -230,6 +230,18 @@ def test_a_limit_that_came_first_is_a_warning():
     [
         (ours.Lasso(-1.0), ValueError, "alpha must be at least 0"),
         (ours.ElasticNet(l1_ratio=1.5), ValueError, r"l1_ratio must lie in \[0, 1\]"),
+        (ours.ElasticNet(l1_ratio="all"), TypeError, "l1_ratio must be a real number"),
+        (
+            ours.SparseRegressor("huber"),
+            TypeError,
+            "loss must be a class or a function, for example Huber, got 'huber'",
+        ),
+        (ours.SparseRegressorCV("huber"), TypeError, "loss must be a class or a function"),
+        (
+            ours.SparseRegressorCV(penalty=so.L1(0.1)),
+            TypeError,
+            "penalty must be a class or a function, for example MCP",
+        ),
         (ours.Lasso(fit_intercept="no"), TypeError, "intercept must be True or False"),
         (ours.Lasso(solver="saga"), TypeError, "solver must be a Solver instance"),
         (ours.GroupLasso(groups=3), ValueError, "group"),
@@ -239,6 +251,11 @@ def test_a_limit_that_came_first_is_a_warning():
 def test_wrong_parameters_are_named_in_fit(estimator, error, message):
     with pytest.raises(error, match=message):
         estimator.fit(X, Y)
+
+
+def test_a_classifier_names_a_loss_that_is_none():
+    with pytest.raises(TypeError, match="loss must be a class or a function, for example SquaredHinge, got 'hinge'"):
+        ours.SparseClassifier("hinge").fit(X, LABELS)
 
 
 def test_sparseopt_alone_imports_no_scikit_learn(run):

@@ -318,3 +318,13 @@ def test_columns_far_from_zero_are_those_near_by_where_there_is_an_intercept():
     assert all(solution.status is so.Status.CONVERGED for solution in solved)
     assert solved[1].certificate.objective == pytest.approx(solved[0].certificate.objective, rel=2e-6)
     assert solved[1].iterations <= 2 * solved[0].iterations
+
+
+@pytest.mark.parametrize("loss", [so.Gamma, so.Poisson])
+def test_the_objective_of_data_in_single_precision_is_summed_in_double(loss):
+    """Near a perfect fit it is the difference of much larger numbers, among them the logarithms of targets."""
+    X = np.array([[0.36512104, 0.1], [0.2, -0.4], [1.0, 0.3], [-0.7, 0.9]], dtype=np.float32)
+    w = np.array([0.5, -0.2])
+    y = (1.01 * np.exp(X.astype(np.float64) @ w)).astype(np.float32)
+    single, double = loss(X, y), loss(X.astype(np.float64), y.astype(np.float64))
+    assert single.evaluate(w) == pytest.approx(double.evaluate(w), rel=1e-12)

@@ -152,3 +152,11 @@ def test_the_usual_sequences():
 def test_what_makes_no_sense_is_refused_in_words(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("v", [1.0, -1e5, 1e-9, 5.6e16])
+def test_the_prox_of_an_exclusive_lasso_ends_however_long_the_step(v):
+    """The threshold is the entry itself to rounding, so that it counts as above and below in turn."""
+    out = np.empty(1)
+    so.ExclusiveLasso(28141.5, 1).prox_into(np.array([v]), 1e12, out)
+    assert abs(out[0]) <= 1e-15 * abs(v)

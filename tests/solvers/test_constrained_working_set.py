@@ -148,3 +148,20 @@ def test_options_out_of_range_are_refused():
         so.ConstrainedWorkingSet(fewest=0)
     with pytest.raises(ValueError, match="growth"):
         so.ConstrainedWorkingSet(growth=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint"),
+    [
+        (so.L1(0.1), so.Intersection(so.Box(0.0, 0.0), so.LinearConstraint(np.ones((1, 2)), -1.0, 1.0))),
+        (so.L1(10.0), so.LinearConstraint(np.ones((2, 2)), 0.0, 0.0)),
+    ],
+    ids=["a box without room", "nothing pulls"],
+)
+def test_a_problem_in_which_no_feature_pulls_is_solved(penalty, constraint):
+    problem = so.Problem(
+        so.LeastSquares(np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 1.0]]), [1.0, 2.0, 3.0]), penalty, constraint
+    )
+    solution = so.solve(problem, so.ConstrainedWorkingSet())
+    assert solution.status is so.Status.CONVERGED
+    np.testing.assert_allclose(solution.w, 0.0, atol=1e-8)

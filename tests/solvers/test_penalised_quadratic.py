@@ -85,3 +85,10 @@ def test_the_minimiser_has_no_slope_left(seed, small, is_sparse, monkeypatch):
     t = model.t + J @ d
     slope = model.slope + curvature.product(d) + J.T @ (model.rho * (t - np.clip(t, lower, upper)))
     assert np.max(form.subgradient_distance(model.x + d, slope)) <= 1e-6
+
+
+def test_a_change_whose_square_is_no_number_leaves_a_curvature():
+    """As of a logistic loss far beyond its samples."""
+    model = QuasiNewton(3)
+    model.update(np.array([0.0, 0.0, -3.7e-5]), np.array([4.6e-206, -8.7e-206, -9.2e-206]))
+    assert model.theta > 0.0

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, refuse_masked, stated
+from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, as_maker, refuse_masked, stated
 from sparseopt.adapters.sklearn.regressors import elastic_net, subset
 from sparseopt.inputs import as_weights
 from sparseopt.losses import Logistic, Multinomial
@@ -77,7 +77,7 @@ class Classifier(ClassifierMixin, LinearModel):
         return np.minimum(np.searchsorted(self.classes_, y), self.classes_.size - 1)
 
     def _loss(self, X, y, weights):
-        codes, loss = self._codes(y), self._binary_loss()
+        codes, loss = self._codes(y), as_maker(self._binary_loss(), "loss", "SquaredHinge")
         if self.classes_.size == 2:
             return loss(X, 2.0 * codes - 1.0, weights, self.fit_intercept)
         if loss is not Logistic:

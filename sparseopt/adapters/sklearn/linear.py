@@ -72,6 +72,13 @@ class StatedModel(LinearModel):
         return solve(self._problem(loss), self.solver, tol=self.tol, max_iter=self.max_iter)
 
 
+def as_maker(given, name, example):
+    """A function of the user's that makes a loss or a penalty, or an error that says what it is to be."""
+    if not callable(given):
+        raise TypeError(f"{name} must be a class or a function, for example {example}, got {given!r:.60}.")
+    return given
+
+
 def refuse_masked(**values):
     """Refuse masked arrays with missing values: scikit-learn takes what is under the mask for data."""
     for name, array in values.items():

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, refuse_masked, signed, stated
+from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, as_maker, refuse_masked, signed, stated
 from sparseopt.constraints import Cardinality
+from sparseopt.inputs import as_number
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.log_link import LogLink
 from sparseopt.penalties import L0, L1, MCP, SCAD, Ridged, Zero
@@ -128,7 +129,7 @@ class SparseRegressor(StatedModel, Regressor):
         self.solver = solver
 
     def _loss(self, X, y, sample_weight):
-        return self.loss(X, y, sample_weight, self.fit_intercept)
+        return as_maker(self.loss, "loss", "Huber")(X, y, sample_weight, self.fit_intercept)
 
     def _problem(self, loss):
         return stated(loss, self.penalty, self.constraint)
@@ -331,6 +332,6 @@ def subset(loss, k, alpha, ridge):
 
 def elastic_net(alpha, l1_ratio):
     """alpha (l1_ratio |w| + (1 - l1_ratio) w**2 / 2); L1 alone where there is no ridge."""
-    if not 0.0 <= l1_ratio <= 1.0:
+    if not 0.0 <= as_number(l1_ratio, "l1_ratio") <= 1.0:
         raise ValueError(f"l1_ratio must lie in [0, 1], got {l1_ratio!r}: it is the part of alpha on |w|.")
     return L1(alpha) if l1_ratio == 1.0 else Ridged(L1(alpha * l1_ratio), alpha * (1.0 - l1_ratio))

@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
 from sparseopt.adapters.sklearn.classifiers import Classifier
-from sparseopt.adapters.sklearn.linear import LinearModel
+from sparseopt.adapters.sklearn.linear import LinearModel, as_maker
 from sparseopt.adapters.sklearn.regressors import Regressor
 from sparseopt.losses import LeastSquares, Logistic
 from sparseopt.path import alpha_grid
@@ -30,14 +30,15 @@ class ChosenModel(LinearModel):
     n_jobs: int | None
 
     def _solved(self, loss, y):
+        penalty = as_maker(self.penalty, "penalty", "MCP, without its strength")
         if isinstance(self.alphas, Integral):
-            grid = alpha_grid(loss, self.alphas, self.eps, self.penalty(1.0))
+            grid = alpha_grid(loss, self.alphas, self.eps, penalty(1.0))
         else:
             grid = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
         folds = check_cv(self.cv, y, classifier=is_classifier(self)).split(y, y)
         found = cross_validate(
             Problem(loss),
-            [self.penalty(float(alpha)) for alpha in grid],
+            [penalty(float(alpha)) for alpha in grid],
             folds,
             solver=self.solver,
             tol=self.tol,
@@ -111,7 +112,7 @@ class SparseRegressorCV(ChosenModel, Regressor):
         self.n_jobs = n_jobs
 
     def _loss(self, X, y, sample_weight):
-        return self.loss(X, y, sample_weight, self.fit_intercept)
+        return as_maker(self.loss, "loss", "Huber")(X, y, sample_weight, self.fit_intercept)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

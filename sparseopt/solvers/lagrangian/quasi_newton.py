@@ -17,6 +17,8 @@ _SMALL = 300
 _MEMORY = 20
 # Part of the model's curvature along a move that is kept at least.
 _DAMPING = 0.2
+# Least curvature: the square of a change of the gradient may be too small for a number.
+_LEAST = 1e-8
 
 
 @dataclass(eq=False)
@@ -80,7 +82,7 @@ class QuasiNewton:
             return
         if self.is_new and seen > 0.0:
             # the size of the first change is that of the matrix (Nocedal and Wright, 2006, 6.20)
-            self.theta = float(change @ change) / seen
+            self.theta = max(float(change @ change) / seen, _LEAST)
             bent, curved = self.theta * move, self.theta * length
         self.is_new = False
         if seen < _DAMPING * curved:
@@ -98,7 +100,7 @@ class QuasiNewton:
 
     def _remember(self, move, change, seen):
         self.moves, self.changes = [*self.moves[1 - _MEMORY :], move], [*self.changes[1 - _MEMORY :], change]
-        self.theta = max(float(change @ change) / seen, 1e-8)
+        self.theta = max(float(change @ change) / seen, _LEAST)
         S, Y = np.column_stack(self.moves), np.column_stack(self.changes)
         inner = S.T @ Y
         lower = np.tril(inner, -1)

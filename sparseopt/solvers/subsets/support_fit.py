@@ -9,6 +9,8 @@ from sparseopt.solvers.subsets.relaxed_minimum import minimise_relaxed
 
 # A pivot below this part of its diagonal entry is none: least squares then find a solution of least norm.
 _PIVOT = 1e-10
+# A slope above this part of the largest is none of rounding.
+_REST = 1e-8
 
 
 def best_on_support(model, subset, support):
@@ -19,7 +21,8 @@ def best_on_support(model, subset, support):
     values = _solved(block, linear)
     lower = np.full(support.size, -np.inf) if subset.lower is None else subset.lower[support]
     upper = np.full(support.size, np.inf) if subset.upper is None else subset.upper[support]
-    if subset.l1 or np.any(values < lower) or np.any(values > upper):
+    is_out = np.any(values < lower) or np.any(values > upper)
+    if subset.l1 or is_out or (subset.has_bounds and _falls_further(block, linear, values)):
         values = _bounded(block, linear, subset.l1, lower, upper, np.clip(values, lower, upper))
     w[support] = values
     smooth = 0.5 * float(values @ (block @ values)) - float(linear @ values)
@@ -37,6 +40,11 @@ def _solved(block, linear):
     if fault or np.any(pivots < _PIVOT * np.diagonal(block)) or not np.all(np.isfinite(values)):
         return np.linalg.lstsq(block, linear, rcond=1e-12)[0]
     return values
+
+
+def _falls_further(block, linear, values):
+    """Whether a quadratic falls along a direction without curvature, so that only bounds end it."""
+    return np.max(np.abs(linear - block @ values), initial=0.0) > _REST * np.max(np.abs(linear), initial=0.0)
 
 
 def _bounded(block, linear, l1, lower, upper, w):

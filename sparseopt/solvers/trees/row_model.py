@@ -61,7 +61,23 @@ def rejects_rows(problem):
         return f"under linear rows it forms the matrix of the quadratic, for up to {_LARGEST} features"
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return f"Q has negative curvature {curvature:.3g}; a convex objective is needed"
+    if isinstance(problem.loss, Quadratic) and (j := _endless(problem.loss, subset)) >= 0:
+        return (
+            f"the objective falls without end along coefficient {j}, which has no curvature, no bound and no row; "
+            "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
+        )
     return None
+
+
+def _endless(loss, subset):
+    """A coefficient that may be the only one in a support, beside those required, along which a quadratic falls without end; -1 if none."""
+    if subset.ridge or subset.required.size >= subset.k:
+        return -1
+    push = -loss.c.astype(np.float64)
+    falls = ((push > subset.l1) & (subset.upper == np.inf)) | ((-push > subset.l1) & (subset.lower == -np.inf))
+    falls &= (loss.curvatures() == 0.0) & ~subset.A.any(axis=0)
+    falls[subset.forbidden] = False
+    return int(np.argmax(falls)) if falls.any() else -1
 
 
 def begin_rows(problem, w, rounds, *, keep_points, kicks, seed):
