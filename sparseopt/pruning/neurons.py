@@ -17,7 +17,7 @@ from sparseopt.pruning.methods import masked
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
 from sparseopt.pruning.objectives import Distillation
-from sparseopt.pruning.options import as_clock, as_labels, as_validation
+from sparseopt.pruning.options import as_clock, as_labels, as_seed, as_validation
 from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 from sparseopt.pruning.scopes import Scope
@@ -92,7 +92,7 @@ def prune_neurons(
         `.layers`, one report for each hidden layer, named for its own weight: neurons kept, and the error of the layer
         that reads them; `.certificates` of the choices, where the method proves any. `kept_neurons` reads the mask.
     """
-    clock = as_clock(time_limit)
+    clock, random_state = as_clock(time_limit), as_seed(random_state)
     method, scope = method or GroupSelection(), Scope(scope)
     network, X = adapt(model), as_data(X)
     labels = as_labels(network, X, y)

@@ -96,7 +96,8 @@ class Labels(Objective):
             raise ValueError(f"X has {len(outputs)} samples, y {len(self.targets)}; give one target per sample.")
         if self.link is not Link.SOFTMAX and self.targets.shape != outputs.shape:
             raise ValueError(
-                f"y has {self.targets.shape[1]} columns, the model {outputs.shape[1]} outputs; they must agree."
+                f"y has {self.targets.shape[1]} columns, the model {outputs.shape[1]} outputs; they must agree, unless y is "
+                "classes, which the network has to know: NumpyMLP or TorchNetwork with link='softmax'."
             )
         if self.link is Link.SOFTMAX and self.targets.max() >= outputs.shape[1]:
             raise ValueError(f"y has a class {self.targets.max()}, the model {outputs.shape[1]} outputs; count from 0.")

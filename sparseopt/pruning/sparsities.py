@@ -12,7 +12,7 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method
 from sparseopt.pruning.networks import as_data
-from sparseopt.pruning.options import as_labels, as_method
+from sparseopt.pruning.options import as_labels, as_method, as_seed
 from sparseopt.pruning.scopes import Scope
 
 
@@ -56,6 +56,7 @@ def prune_path(
     labels = as_labels(network, data, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+    random_state = as_seed(random_state)
     samples = Samples(data, labels, random_state)
     metrics = method.metrics(network, samples) if method.refits else itertools.repeat(None)
     found = list(itertools.islice(metrics, len(network.layers())))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.pruned import Step
 
 
@@ -28,7 +29,7 @@ class Iterations(Stop):
     limit: int
 
     def __post_init__(self):
-        if not (isinstance(self.limit, int) and self.limit >= 1):
+        if not (is_whole(self.limit) and self.limit >= 1):
             raise ValueError(f"the limit of iterations is {self.limit!r}; give a whole number from 1.")
 
     def reason(self, steps, quality):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.pruning import NumpyMLP, SparseNetwork, quantised
+from sparseopt.pruning import AlternatingDirections, Linear, NofM, NumpyMLP, SparseNetwork, quantised
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
@@ -18,12 +18,28 @@ NETWORK = NumpyMLP([RNG.standard_normal((6, 5)), RNG.standard_normal((5, 2))])
         ({"validation": (X,)}, ValueError, "validation is a tuple of 1; give"),
         ({"layers": []}, ValueError, "layers is empty; leave it out for all"),
         ({"sparsity": "half"}, TypeError, "sparsity is 'half'; give one number"),
+        ({"time_limit": "5"}, TypeError, "time_limit is '5'; give a positive number of seconds"),
+        ({"stop": 3}, TypeError, "stop is 3; give stop rules"),
+        ({"random_state": -1}, ValueError, "random_state is -1; give a whole number from 0"),
+        ({"random_state": None}, ValueError, "random_state is None; give a whole number from 0"),
+        ({"calibration": True}, ValueError, "calibration is True; give how many"),
+        ({"y": np.zeros(40, int)}, ValueError, "unless y is classes, which the network has to know"),
     ],
     ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
 )
 def test_a_mistaken_option_is_named(options, kind, words):
     with pytest.raises(kind, match=words):
         so.prune(NETWORK, X, **{"sparsity": 0.5, **options})
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers_and_booleans_are_none():
+    two = np.int64(2)
+    assert (
+        so.prune(NETWORK, X, sparsity=0.5, schedule=Linear(two), calibration=two * 10, random_state=two).mask.kept == 20
+    )
+    for wrong in (lambda: Linear(True), lambda: NofM(True, 4), lambda: AlternatingDirections(threads=1.5)):
+        with pytest.raises(ValueError, match="give"):
+            wrong()
 
 
 def test_missing_samples_are_refused():
