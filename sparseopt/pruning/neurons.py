@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.mask import Mask
 from sparseopt.models import adapt
 from sparseopt.pruning.connections import resized
@@ -215,8 +216,8 @@ def _given(keep, places, sizes):
         if name not in places:
             raise ValueError(f"keep names {name!r}; the hidden layers are {', '.join(map(repr, places))}.")
         size = sizes[places[name]]
-        if int(count) != count or not 1 <= count <= size:
-            raise ValueError(f"keep is {count} for {name!r}; give a number of its neurons from 1 to {size}.")
+        if not (is_whole(count) and 1 <= count <= size):
+            raise ValueError(f"keep is {count!r} for {name!r}; give a number of its neurons from 1 to {size}.")
         counts[places[name]] = int(count)
     return dict(sorted(counts.items()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -46,7 +47,9 @@ def prune_path(
     list of Pruned
         One for each sparsity, in their order.
     """
-    sparsities = [float(sparsity) for sparsity in sparsities]
+    if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
+        raise TypeError(f"sparsities is {sparsities!r}; give several numbers, or one to `prune`.")
+    sparsities = list(sparsities)
     if not sparsities:
         raise ValueError("sparsities is empty; give at least one.")
     method = as_method(method)

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.pruning import AlternatingDirections, Linear, NofM, NumpyMLP, SparseNetwork, quantised
+from sparseopt.pruning import (
+    AlternatingDirections,
+    Linear,
+    NofM,
+    NumpyMLP,
+    QualityLoss,
+    SparseNetwork,
+    SparsityReached,
+    prune_neurons,
+    prune_path,
+    quantised,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
@@ -40,6 +51,19 @@ def test_whole_numbers_of_numpy_are_whole_numbers_and_booleans_are_none():
     for wrong in (lambda: Linear(True), lambda: NofM(True, 4), lambda: AlternatingDirections(threads=1.5)):
         with pytest.raises(ValueError, match="give"):
             wrong()
+
+
+def test_rules_numbers_of_neurons_and_sparsities_of_a_wrong_kind_are_refused():
+    for wrong in (
+        lambda: QualityLoss("0.1"),
+        lambda: SparsityReached("0.5"),
+        lambda: prune_neurons(NETWORK, X, keep=True),
+    ):
+        with pytest.raises(ValueError, match="give"):
+            wrong()
+    for sparsities in (0.5, "0.5"):
+        with pytest.raises(TypeError, match="sparsities is .*; give several numbers, or one to `prune`"):
+            prune_path(NETWORK, X, sparsities=sparsities)
 
 
 def test_missing_samples_are_refused():
