@@ -214,7 +214,9 @@ def with_saved(name, title, rows, column):
     file = RESULTS / f"{name}.json"
     saved = json.loads(file.read_text())["tables"][title] if file.exists() else []
     found = {(row[column], row["sparsity"]): row for row in (*saved, *rows)}
-    return [found[key] for key in sorted(found)]
+    # Rows that were saved before a column was there have none.
+    columns = dict.fromkeys(key for row in (*rows, *saved) for key in row)
+    return [columns | found[key] for key in sorted(found)]
 
 
 def finish(name, tables, is_saved):

@@ -197,7 +197,7 @@ def _loss_and_slope(link, outputs, targets):
             slope = expit(outputs) - targets
         case _:
             slope = outputs - targets
-            value = 0.5 * np.sum(slope**2, dtype=np.float64)
+            value = 0.5 * np.sum(np.square(slope, dtype=np.float64))
     return float(value) / n, (slope / n).astype(outputs.dtype, copy=False)
 
 
@@ -217,6 +217,6 @@ def _agreement(link, outputs, targets):
             return float(np.mean(np.argmax(outputs, axis=1) == np.argmax(targets, axis=1)))
         case Link.LOGISTIC:
             return float(np.mean((outputs > 0) == (targets > 0.5)))
-    error = float(np.sum((outputs - targets) ** 2, dtype=np.float64))
-    scale = float(np.sum((targets - targets.mean(axis=0)) ** 2, dtype=np.float64))
+    outputs, targets = outputs.astype(np.float64), targets.astype(np.float64)
+    error, scale = float(np.sum((outputs - targets) ** 2)), float(np.sum((targets - targets.mean(axis=0)) ** 2))
     return 1 - error / scale if scale else (1.0 if error == 0 else -np.inf)

@@ -96,6 +96,8 @@ def as_labels(network, X, y):
         return None
     if len(y) != len(X):
         raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
+    if reason := network.labels_refused:
+        raise ValueError(reason)
     labels = Labels.of(network.link, y, network.classes)
     labels[:1].value_and_seeds(network.outputs(X[:1]))
     return labels
