@@ -360,9 +360,14 @@ def _is_real(value):
     return is_number and np.ndim(value) == 0
 
 
+def is_whole(value):
+    """Whether a value is a whole number, of Python or of numpy; a boolean is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def as_count(value, name, *, least=0):
     """A whole number, or an error that names it."""
-    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+    if type(value) is not int and not is_whole(value):
         raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}.")

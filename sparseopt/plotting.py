@@ -195,7 +195,7 @@ def plot_mask(mask, axes=None):
     Parameters
     ----------
     mask : Mask
-        A vector is drawn as one row.
+        A vector is drawn as one row, a convolution as its outputs by all weights of each.
     axes : sequence of matplotlib Axes, optional
         One per weight; a new figure by default.
 
@@ -206,7 +206,8 @@ def plot_mask(mask, axes=None):
     from matplotlib import pyplot as plt
     from matplotlib.colors import ListedColormap
 
-    weights = {name: np.atleast_2d(mask[name]) for name in mask}
+    weights = {name: np.atleast_2d(keep) for name, keep in mask.items()}
+    weights = {name: keep.reshape(len(keep), -1) if keep.size else keep for name, keep in weights.items()}
     if axes is None:
         widths = [max(keep.shape[1], keep.shape[0] / 3) for keep in weights.values()]
         _, axes = plt.subplots(

@@ -102,6 +102,12 @@ def test_convergence_needs_a_trace():
         plotting.plot_convergence(solution)
 
 
+def test_the_mask_of_a_convolution_is_drawn_by_outputs():
+    kept = np.arange(24).reshape(3, 2, 2, 2) % 3 == 0
+    (image,) = plotting.plot_mask(so.Mask({"conv": kept})).axes[0].images
+    np.testing.assert_array_equal(image.get_array(), kept.reshape(3, 8))
+
+
 def test_a_mask_has_a_panel_for_each_weight():
     mask = so.Mask({"first": RNG.random((8, 4)) < 0.5, "second": np.array([True, False, True])})
     figure = plotting.plot_mask(mask)

@@ -43,6 +43,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="runs, of which the median is shown")
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
     parser.add_argument("--bounds", action="store_true", help="instead: below which errors no mask can come, proven")
+    parser.add_argument(
+        "--own", action="store_true", help="bounds with a diagonal for each output: some minutes a layer"
+    )
     parser.add_argument("--keep", action="store_true", help="the saved rows of other layers and sparsities stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
@@ -63,7 +66,7 @@ def main():
         if any(part in layer.name for part in options.layer)
     ]
     if options.bounds:
-        rows = [bounded(layer, sparsity, method) for layer in chosen for sparsity in options.sparsity]
+        rows = [bounded(layer, sparsity, method, own=options.own) for layer in chosen for sparsity in options.sparsity]
         rows = with_saved("pruning_layers-relaxed", "bounds", rows, "layer") if options.keep else rows
         finish("pruning_layers-relaxed", {"bounds": rows}, options.save)
         return
@@ -117,12 +120,15 @@ def race(layer, sparsity, method, repeats):
     return row
 
 
-def bounded(layer, sparsity, method):
+def bounded(layer, sparsity, method, *, own=False):
     """Errors on one layer, and the bound of a relaxation for all masks of as many weights in the layer."""
     problem, kept, wanted = posed(layer, sparsity)
     found = method.solve(problem, wanted)[0]
     peer = sparsegpt(problem.gram, np.ascontiguousarray(layer.weight.T), sparsity).T
-    bound = relaxed_bounds(problem.gram, np.ascontiguousarray(problem.cross.T), problem.energy, np.array([kept]))
+    cross = np.ascontiguousarray(problem.cross.T)
+    start = time.process_time()
+    bound = relaxed_bounds(problem.gram, cross, problem.energy, np.array([kept]), own=own)
+    seconds = time.process_time() - start
     row = described(layer, sparsity) | {
         "SparseGPT error": relative_error(problem, layer.weight, peer),
         "sparseopt error": relative_error(problem, layer.weight, found),
@@ -130,6 +136,7 @@ def bounded(layer, sparsity, method):
     }
     row["bound over sparseopt"] = row["bound"] / row["sparseopt error"]
     row["bound over SparseGPT"] = row["bound"] / row["SparseGPT error"]
+    row["diagonals"], row["seconds"] = "of each output" if own else "shared", seconds
     print(*row.values(), flush=True)
     return row
 
@@ -207,7 +214,9 @@ def with_saved(name, title, rows, column):
     file = RESULTS / f"{name}.json"
     saved = json.loads(file.read_text())["tables"][title] if file.exists() else []
     found = {(row[column], row["sparsity"]): row for row in (*saved, *rows)}
-    return [found[key] for key in sorted(found)]
+    # Rows that were saved before a column was there have none.
+    columns = dict.fromkeys(key for row in (*rows, *saved) for key in row)
+    return [columns | found[key] for key in sorted(found)]
 
 
 def finish(name, tables, is_saved):

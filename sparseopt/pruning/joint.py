@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.methods import Method, check_damping
 
 
@@ -51,7 +52,7 @@ class JointL0(Method):
 
     def __post_init__(self):
         check_damping(self.damping)
-        if not (isinstance(self.iterations, int) and self.iterations >= 0):
+        if not (is_whole(self.iterations) and self.iterations >= 0):
             raise ValueError(f"iterations is {self.iterations!r}; give a whole number from 0.")
         if not 0 <= self.first_order < np.inf:
             raise ValueError(f"first_order is {self.first_order}; give a weight from 0, 1 for the whole slope.")

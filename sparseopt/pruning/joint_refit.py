@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.optimize
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.training import Training, gradients
 
@@ -47,7 +48,7 @@ class JointRefit(Training):
     held_out: float = 0.0
 
     def __post_init__(self):
-        if not (isinstance(self.iterations, int) and self.iterations >= 1):
+        if not (is_whole(self.iterations) and self.iterations >= 1):
             raise ValueError(f"iterations is {self.iterations!r}; give a whole number from 1.")
         if not 0 <= self.distil <= 1:
             raise ValueError(f"distil is {self.distil}; give a number from 0 to 1.")

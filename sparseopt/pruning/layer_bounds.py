@@ -33,6 +33,8 @@ ROUNDING = 1e-10
 PAIR = 2
 # Part of an input's square that has to be its own for it not to be a multiple of another.
 PARALLEL = 1e-12
+# Inputs from which on branching says little, and each output is worth a diagonal of its own.
+WIDE = 64
 # Parts of the time by which the relaxations of the outputs and of the layer end.
 OUTPUTS, LAYER = 0.25, 0.5
 
@@ -118,7 +120,8 @@ def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
     margin = ROUNDING * moments.energy
     least, lower = _free_bounds(gram, cross, counts, moments.energy)
     rows, total = np.ascontiguousarray(cross.T), counts.sum(keepdims=True)
-    lower = np.maximum(lower, relaxed_bounds(gram, rows, moments.energy, counts, clock.until(OUTPUTS * seconds)))
+    is_wide, soon = alive.size >= WIDE, clock.until(OUTPUTS * seconds)
+    lower = np.maximum(lower, relaxed_bounds(gram, rows, moments.energy, counts, soon, own=is_wide))
     relaxed = relaxed_bounds(gram, rows, moments.energy, total, clock.until(LAYER * seconds))
     lower_layer = max(float(relaxed[0]), float(least.sum())) - float(margin.sum())
     weights = np.where(kept[alive], layer.weight[alive], 0).astype(np.float64)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning import supports
 from sparseopt.pruning.alternating import (
     alternating_directions,
@@ -63,8 +64,8 @@ class LayerMethod(Method):
     def __post_init__(self):
         check_damping(self.damping)
         check_bound_seconds(self.bound_seconds)
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads is {self.threads}; give at least 1, or None for one per processor.")
+        if self.threads is not None and not (is_whole(self.threads) and self.threads >= 1):
+            raise ValueError(f"threads is {self.threads!r}; give at least 1, or None for one per processor.")
 
     def scores(self, network, samples):
         """Loss at which each weight goes, the others adjusting, times the sensitivity of its output.

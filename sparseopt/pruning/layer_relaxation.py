@@ -14,6 +14,9 @@ which alternating directions approach. The slope of its value in D_i is w_i^2 / 
 share one D since they share H; so D grows by Newton's method under a falling multiple of log det R
 (Dong, Chen and Linderoth, "Regularization vs. relaxation", 2015).
 
+At the end each output may get a D of its own, which what it needs alone decides: as many matrices to factorise as there are
+outputs, and bounds that are a sixth higher for layers of a transformer.
+
 A bound is computed from x and D by the first formula alone: nothing rests on how near they are to the best.
 """
 
@@ -30,6 +33,8 @@ from sparseopt.pruning.clock import Clock
 ROUNDS, STEPS, FIRST, NEWTON = 14, 30, 60, 4
 # Newton's steps to the first D, and the step below which there are no others.
 CENTRE, SHORTEST = 15, 1e-6
+# Choices of a D of its own for each output, the first barrier over what an input is worth, and its fall.
+OWN_ROUNDS, OWN_BARRIER, OWN_FALLS = 8, 0.3, 0.4
 # Multiples of the identity that are tried as a D to begin with.
 ISOTROPIC = 0.5 ** np.arange(1, 28)
 # Factor of the multiple of log det R from one choice to the next.
@@ -42,7 +47,7 @@ EVERY, HALVINGS = 5, 30
 NOTHING, PART = 1e-12, 1e-9
 
 
-def relaxed_bounds(gram, cross, energy, counts, clock=None) -> np.ndarray:
+def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.ndarray:
     """Lower bounds of the least errors, of shape (groups,); minus infinity where nothing is known.
 
     Parameters
@@ -55,6 +60,8 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None) -> np.ndarray:
         Weights that each group of outputs shares: one group for each output, or a single one for the layer.
     clock : Clock, optional
         The best bound by the time it expires is returned.
+    own : bool, default=False
+        Whether each output gets a D of its own in the end.
     """
     clock = clock or Clock()
     best = np.full(counts.size, -np.inf)
@@ -68,7 +75,7 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None) -> np.ndarray:
         if diagonal is None:
             return best
     # The centre of all D that are allowed.
-    diagonal = raised(relaxation.gram, diagonal, np.ones(diagonal.size), 1.0, CENTRE, clock)
+    centre = diagonal = raised(relaxation.gram, diagonal, np.ones(diagonal.size), 1.0, CENTRE, clock)
     inverse = np.linalg.inv(relaxation.gram)
     dense = relaxation.cross @ inverse
     w = dual = dense
@@ -77,7 +84,8 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None) -> np.ndarray:
         if clock.expired:
             break
         steps = STEPS if turn else FIRST
-        x, w, dual, slope = relaxation.directions(inverse, dense, diagonal, w, dual, steps, clock)
+        x, w, dual, slopes = relaxation.directions(inverse, dense, diagonal, w, dual, steps, clock)
+        slope = slopes.sum(axis=0)
         now = relaxation.bounds(x, diagonal)
         best = np.maximum(best, now)
         totals.append(now.sum())
@@ -89,6 +97,28 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None) -> np.ndarray:
         now = slope * diagonal
         barrier, worth = (barrier * FALLS, (worth + now) / 2) if turn else (now.mean(), (now.mean() + now) / 2)
         diagonal = raised(relaxation.gram, diagonal, worth, barrier, NEWTON, clock)
+    if own and not clock.expired:
+        best = np.maximum(best, own_bounds(relaxation, inverse, dense, centre, w, dual, clock))
+    return best
+
+
+def own_bounds(relaxation, inverse, dense, diagonal, w, dual, clock) -> np.ndarray:
+    """The best bounds with a D for each output, of shape (outputs, inputs), from the centre."""
+    best = np.full(relaxation.counts.size, -np.inf)
+    diagonals, worths = np.tile(diagonal, (len(w), 1)), 0.0
+    for turn in range(OWN_ROUNDS + 1):
+        x, w, dual, slopes = relaxation.directions(inverse, dense, diagonals, w, dual, STEPS, clock)
+        best = np.maximum(best, relaxation.bounds(x, diagonals))
+        if turn == OWN_ROUNDS or clock.expired:
+            break
+        now = slopes * diagonals
+        worths = (worths + now) / 2 if turn else (now.mean(axis=1, keepdims=True) + now) / 2
+        if not turn:
+            barriers = OWN_BARRIER * now.mean(axis=1)
+        for row, worth, barrier in zip(diagonals, worths, barriers, strict=True):
+            if barrier > 0 and not clock.expired:
+                row[:] = raised(relaxation.gram, row, worth, barrier, NEWTON, clock)
+        barriers = barriers * OWN_FALLS
     return best
 
 
@@ -136,7 +166,7 @@ class Relaxation:
         return left.reshape(groups, -1).sum(axis=1) - taken
 
     def directions(self, inverse, dense, diagonal, w, dual, steps, clock):
-        """The point x, w, the scaled dual, and the slope of the value in D after some steps.
+        """The point x, w, the scaled dual, and the slopes of the outputs' values in D after some steps.
 
         The penalty is D, so that x takes the inverse of R + D, which is H whatever D.
         """
@@ -153,7 +183,7 @@ class Relaxation:
             dual = moved - w
             if clock.expired:
                 break
-        return x, w, dual, np.sum(w**2 / np.where(z > 0, z, 1) - w**2, axis=0)
+        return x, w, dual, w**2 / np.where(z > 0, z, 1) - w**2
 
     def _threshold(self, sizes):
         """For each output the size at which its weights begin to count, so that the parts z of a group sum to its count."""
@@ -185,9 +215,13 @@ def raised(gram, diagonal, worth, barrier, steps, clock) -> np.ndarray:
     for _ in range(steps):
         if clock.expired:
             break
-        inverse = np.linalg.inv(gram - np.diag(diagonal))
-        curvature = barrier * inverse**2 + np.diag(worth / diagonal**2)
-        direction = np.linalg.solve(curvature, worth / diagonal - barrier * inverse.diagonal())
+        inverse = _inverse(gram - np.diag(diagonal))
+        curvature = barrier * inverse**2
+        curvature[np.diag_indices(len(gram))] += worth / diagonal**2
+        # By Schur's theorem positive definite like the inverse.
+        _, direction, failed = scipy.linalg.lapack.dposv(curvature, worth / diagonal - barrier * inverse.diagonal())
+        if failed or not np.isfinite(direction).all():
+            return diagonal
         step = 1.0
         while not is_split(gram, diagonal + step * direction):
             step /= 2
@@ -195,6 +229,13 @@ def raised(gram, diagonal, worth, barrier, steps, clock) -> np.ndarray:
                 return diagonal
         diagonal = diagonal + (step if step == 1 else 0.9 * step) * direction
     return diagonal
+
+
+def _inverse(square):
+    """Inverse of a symmetric matrix that has a Cholesky factor, by it."""
+    factor, _ = scipy.linalg.lapack.dpotrf(square, lower=True, overwrite_a=True)
+    inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
+    return np.tril(inverse) + np.tril(inverse, -1).T
 
 
 def is_split(gram, diagonal) -> bool:

@@ -39,7 +39,7 @@ class LayerwiseL0(Method):
     coupling : float, default=0.9
         Part of the metric between neurons that counts, in [0, 1): at 0 each neuron is on its own. Below 1,
         because the second order holds near the old outputs only.
-    sweeps : int, default=3
+    sweeps : int, default=8
         Passes over the neurons of a layer in which they look at each other's errors, after a first one that fits each on its
         own.
     bound_seconds : float, default=0
@@ -57,7 +57,7 @@ class LayerwiseL0(Method):
     damping: float = 0.01
     exchanges: int = 100
     coupling: float = 0.9
-    sweeps: int = 3
+    sweeps: int = 8
     bound_seconds: float = 0.0
 
     def __post_init__(self):

@@ -25,6 +25,7 @@ from sparseopt.pruning.options import (
     as_labels,
     as_method,
     as_refit,
+    as_seed,
     as_stops,
     as_validation,
     checked_outputs,
@@ -126,7 +127,7 @@ def prune(
         `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
         the first step raises.
     """
-    clock = as_clock(time_limit)
+    clock, random_state = as_clock(time_limit), as_seed(random_state)
     method = as_method(method)
     if isinstance(method, StructuredMethod):
         taken = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.curvature import seeds
 from sparseopt.pruning.joint_refit import JointRefit
 from sparseopt.pruning.layerwise import LayerwiseL0, elimination
@@ -53,11 +54,11 @@ class NetworkL0(Method):
     def __post_init__(self):
         if not isinstance(self.start, LayerwiseL0):
             raise TypeError(f"start is {self.start!r}; give LayerwiseL0().")
-        if not (isinstance(self.rounds, int) and self.rounds >= 0):
+        if not (is_whole(self.rounds) and self.rounds >= 0):
             raise ValueError(f"rounds is {self.rounds!r}; give a whole number from 0.")
         if not 0 < self.part < np.inf:
             raise ValueError(f"part is {self.part}; give a positive number.")
-        if not (isinstance(self.exact, int) and self.exact >= 0):
+        if not (is_whole(self.exact) and self.exact >= 0):
             raise ValueError(f"exact is {self.exact!r}; give a whole number from 0.")
         JointRefit(iterations=self.iterations)
 

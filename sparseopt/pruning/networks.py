@@ -149,6 +149,11 @@ class Network(ABC):
         """Labels that the outputs stand for, two for one logistic output; None where labels are 0, 1 ..."""
         return None
 
+    @property
+    def labels_refused(self) -> str | None:
+        """Why labels say nothing of the outputs, where the model predicts something else by them; None where they do."""
+        return None
+
     def sensitivities(self, X) -> list[np.ndarray]:
         """How much each output of each layer matters: the mean over samples of the model's squared slope there.
 

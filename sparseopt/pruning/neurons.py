@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.mask import Mask
 from sparseopt.models import adapt
 from sparseopt.pruning.connections import resized
@@ -17,7 +18,7 @@ from sparseopt.pruning.methods import masked
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
 from sparseopt.pruning.objectives import Distillation
-from sparseopt.pruning.options import as_clock, as_labels, as_validation
+from sparseopt.pruning.options import as_clock, as_labels, as_seed, as_validation
 from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 from sparseopt.pruning.scopes import Scope
@@ -92,7 +93,7 @@ def prune_neurons(
         `.layers`, one report for each hidden layer, named for its own weight: neurons kept, and the error of the layer
         that reads them; `.certificates` of the choices, where the method proves any. `kept_neurons` reads the mask.
     """
-    clock = as_clock(time_limit)
+    clock, random_state = as_clock(time_limit), as_seed(random_state)
     method, scope = method or GroupSelection(), Scope(scope)
     network, X = adapt(model), as_data(X)
     labels = as_labels(network, X, y)
@@ -215,8 +216,8 @@ def _given(keep, places, sizes):
         if name not in places:
             raise ValueError(f"keep names {name!r}; the hidden layers are {', '.join(map(repr, places))}.")
         size = sizes[places[name]]
-        if int(count) != count or not 1 <= count <= size:
-            raise ValueError(f"keep is {count} for {name!r}; give a number of its neurons from 1 to {size}.")
+        if not (is_whole(count) and 1 <= count <= size):
+            raise ValueError(f"keep is {count!r} for {name!r}; give a number of its neurons from 1 to {size}.")
         counts[places[name]] = int(count)
     return dict(sorted(counts.items()))
 

@@ -96,7 +96,8 @@ class Labels(Objective):
             raise ValueError(f"X has {len(outputs)} samples, y {len(self.targets)}; give one target per sample.")
         if self.link is not Link.SOFTMAX and self.targets.shape != outputs.shape:
             raise ValueError(
-                f"y has {self.targets.shape[1]} columns, the model {outputs.shape[1]} outputs; they must agree."
+                f"y has {self.targets.shape[1]} columns, the model {outputs.shape[1]} outputs; they must agree, unless y is "
+                "classes, which the network has to know: NumpyMLP or TorchNetwork with link='softmax'."
             )
         if self.link is Link.SOFTMAX and self.targets.max() >= outputs.shape[1]:
             raise ValueError(f"y has a class {self.targets.max()}, the model {outputs.shape[1]} outputs; count from 0.")
@@ -196,7 +197,7 @@ def _loss_and_slope(link, outputs, targets):
             slope = expit(outputs) - targets
         case _:
             slope = outputs - targets
-            value = 0.5 * np.sum(slope**2, dtype=np.float64)
+            value = 0.5 * np.sum(np.square(slope, dtype=np.float64))
     return float(value) / n, (slope / n).astype(outputs.dtype, copy=False)
 
 
@@ -216,6 +217,6 @@ def _agreement(link, outputs, targets):
             return float(np.mean(np.argmax(outputs, axis=1) == np.argmax(targets, axis=1)))
         case Link.LOGISTIC:
             return float(np.mean((outputs > 0) == (targets > 0.5)))
-    error = float(np.sum((outputs - targets) ** 2, dtype=np.float64))
-    scale = float(np.sum((targets - targets.mean(axis=0)) ** 2, dtype=np.float64))
+    outputs, targets = outputs.astype(np.float64), targets.astype(np.float64)
+    error, scale = float(np.sum((outputs - targets) ** 2)), float(np.sum((targets - targets.mean(axis=0)) ** 2))
     return 1 - error / scale if scale else (1.0 if error == 0 else -np.inf)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
@@ -28,9 +30,20 @@ def as_validation(validation):
 
 def as_clock(time_limit):
     """A clock that starts now."""
+    if not isinstance(time_limit, numbers.Real):
+        raise TypeError(f"time_limit is {time_limit!r}; give a positive number of seconds.")
     if not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit}; give a positive number of seconds.")
     return Clock(float(time_limit))
+
+
+def as_seed(random_state):
+    """The seed, checked."""
+    if not (is_whole(random_state) and random_state >= 0):
+        raise ValueError(
+            f"random_state is {random_state!r}; give a whole number from 0, which seeds all that is drawn."
+        )
+    return int(random_state)
 
 
 def as_method(method):
@@ -83,6 +96,8 @@ def as_labels(network, X, y):
         return None
     if len(y) != len(X):
         raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
+    if reason := network.labels_refused:
+        raise ValueError(reason)
     labels = Labels.of(network.link, y, network.classes)
     labels[:1].value_and_seeds(network.outputs(X[:1]))
     return labels
@@ -113,6 +128,8 @@ def as_refit(refit):
 
 def as_stops(stop):
     """The stop rules, as a tuple."""
+    if not (stop is None or isinstance(stop, (Stop, Iterable))):
+        raise TypeError(f"stop is {stop!r}; give stop rules such as Iterations(10) or QualityLoss(0.01).")
     stops = () if stop is None else (stop,) if isinstance(stop, Stop) else tuple(stop)
     for rule in stops:
         if not isinstance(rule, Stop):
@@ -124,7 +141,7 @@ def as_calibration(count, X, labels, seed):
     """The samples that scores and fits of layers look at."""
     if count is None:
         return Samples(X, labels, seed)
-    if not (isinstance(count, int) and count >= 1):
+    if not (is_whole(count) and count >= 1):
         raise ValueError(f"calibration is {count!r}; give how many samples scores and fits look at, all by default.")
     if count >= len(X):
         return Samples(X, labels, seed)

@@ -116,6 +116,10 @@ class Pruned:
 
 def relative_error(outputs, targets) -> float:
     """Sum of squared errors, relative to that of the targets' means."""
-    error = float(np.sum((outputs - targets) ** 2, dtype=np.float64))
-    scale = float(np.sum((targets - targets.mean(axis=0)) ** 2, dtype=np.float64))
-    return error / scale if scale else (np.inf if error else 0.0)
+    precision = np.finfo(targets.dtype).eps
+    # Squares of single precision overflow.
+    outputs, targets = outputs.astype(np.float64), targets.astype(np.float64)
+    error, scale = np.sum((outputs - targets) ** 2), np.sum((targets - targets.mean(axis=0)) ** 2)
+    # Of targets that are constant there is some rounding left beside the mean.
+    rounding = (4 * precision) ** 2 * np.sum(targets**2)
+    return float(error / scale) if scale > rounding else (np.inf if error > rounding else 0.0)

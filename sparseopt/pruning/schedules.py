@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
+
 
 class Schedule(ABC):
     """A sequence of sparsities that ends at the one that was asked for."""
@@ -123,7 +125,7 @@ def _held(levels, held):
 
 
 def _check(steps, held):
-    if not (isinstance(steps, int) and steps >= 1):
+    if not (is_whole(steps) and steps >= 1):
         raise ValueError(f"steps is {steps!r}; give a whole number from 1.")
-    if not (isinstance(held, int) and held >= 0):
+    if not (is_whole(held) and held >= 0):
         raise ValueError(f"held is {held!r}; give a whole number, 0 for none.")

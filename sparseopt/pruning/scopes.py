@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
+
 
 class Scope(enum.Enum):
     """Among which weights the scores compete."""
@@ -47,7 +49,7 @@ class NofM:
     m: int
 
     def __post_init__(self):
-        if not (isinstance(self.n, int) and isinstance(self.m, int) and 1 <= self.n <= self.m):
+        if not (is_whole(self.n) and is_whole(self.m) and 1 <= self.n <= self.m):
             raise ValueError(f"the pattern is {self.n!r} of {self.m!r}; give whole numbers with 1 <= n <= m.")
 
     @property

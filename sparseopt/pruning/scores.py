@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.layer_stats import LayerStats
 from sparseopt.pruning.methods import Score, check_damping
 from sparseopt.pruning.reconstruction import inverted
@@ -158,7 +159,7 @@ class WoodFisher(Score):
 
     def __post_init__(self):
         check_damping(self.damping)
-        if not (isinstance(self.samples, int) and self.samples >= 1):
+        if not (is_whole(self.samples) and self.samples >= 1):
             raise ValueError(f"samples is {self.samples!r}; give a whole number from 1.")
 
     def __call__(self, stats: LayerStats) -> np.ndarray:

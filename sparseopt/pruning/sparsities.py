@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method
 from sparseopt.pruning.networks import as_data
-from sparseopt.pruning.options import as_labels, as_method
+from sparseopt.pruning.options import as_labels, as_method, as_seed
 from sparseopt.pruning.scopes import Scope
 
 
@@ -46,7 +47,9 @@ def prune_path(
     list of Pruned
         One for each sparsity, in their order.
     """
-    sparsities = [float(sparsity) for sparsity in sparsities]
+    if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
+        raise TypeError(f"sparsities is {sparsities!r}; give several numbers, or one to `prune`.")
+    sparsities = list(sparsities)
     if not sparsities:
         raise ValueError("sparsities is empty; give at least one.")
     method = as_method(method)
@@ -56,6 +59,7 @@ def prune_path(
     labels = as_labels(network, data, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
+    random_state = as_seed(random_state)
     samples = Samples(data, labels, random_state)
     metrics = method.metrics(network, samples) if method.refits else itertools.repeat(None)
     found = list(itertools.islice(metrics, len(network.layers())))

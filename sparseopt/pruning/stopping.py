@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.pruned import Step
 
 
@@ -28,7 +30,7 @@ class Iterations(Stop):
     limit: int
 
     def __post_init__(self):
-        if not (isinstance(self.limit, int) and self.limit >= 1):
+        if not (is_whole(self.limit) and self.limit >= 1):
             raise ValueError(f"the limit of iterations is {self.limit!r}; give a whole number from 1.")
 
     def reason(self, steps, quality):
@@ -42,8 +44,8 @@ class SparsityReached(Stop):
     sparsity: float
 
     def __post_init__(self):
-        if not 0 <= self.sparsity < 1:
-            raise ValueError(f"sparsity is {self.sparsity}; give a part of the weights, at least 0 and below 1.")
+        if not (isinstance(self.sparsity, Real) and 0 <= self.sparsity < 1):
+            raise ValueError(f"sparsity is {self.sparsity!r}; give a part of the weights, at least 0 and below 1.")
 
     def reason(self, steps, quality):
         reached = steps[-1].sparsity
@@ -66,8 +68,8 @@ class QualityLoss(Stop):
     rejects: ClassVar[bool] = True
 
     def __post_init__(self):
-        if not self.limit >= 0:
-            raise ValueError(f"the limit of the loss of quality is {self.limit}; give a number from 0.")
+        if not (isinstance(self.limit, Real) and self.limit >= 0):
+            raise ValueError(f"the limit of the loss of quality is {self.limit!r}; give a number from 0.")
 
     def reason(self, steps, quality):
         now = steps[-1].quality

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock
 
 
@@ -99,7 +100,7 @@ class Stochastic(Training):
     def __post_init__(self):
         if not 0 < self.epochs < np.inf:
             raise ValueError(f"epochs is {self.epochs}; give a positive number.")
-        if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
+        if not (is_whole(self.batch_size) and self.batch_size >= 1):
             raise ValueError(f"batch_size is {self.batch_size!r}; give a whole number from 1.")
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}; give a positive number.")
@@ -282,7 +283,7 @@ class GradientDescent(Training):
     distil: float = 0.0
 
     def __post_init__(self):
-        if not (isinstance(self.iterations, int) and self.iterations >= 1):
+        if not (is_whole(self.iterations) and self.iterations >= 1):
             raise ValueError(f"iterations is {self.iterations!r}; give a whole number from 1.")
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}; give a positive number.")

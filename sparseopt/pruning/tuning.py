@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sparseopt.inputs import is_whole
 from sparseopt.models import adapt
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.objectives import Distillation
-from sparseopt.pruning.options import as_labels
+from sparseopt.pruning.options import as_labels, as_seed
 from sparseopt.pruning.pruned import Pruned
 from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import Scope
@@ -134,9 +135,9 @@ def prune_cv(
     X = as_data(X)
     y = None if y is None else np.asarray(y)
     as_labels(adapt(model), X, y)
-    if not (isinstance(folds, int) and 2 <= folds <= len(X)):
+    if not (is_whole(folds) and 2 <= folds <= len(X)):
         raise ValueError(f"folds is {folds!r}; give a whole number from 2 to the number of samples, {len(X)}.")
-    fold = _dealt(len(X), y, folds, random_state)
+    fold = _dealt(len(X), y, folds, as_seed(random_state))
 
     def pruned(lent, rows, candidate):
         return prune(

@@ -160,6 +160,15 @@ def test_groups_of_a_convolution_are_held_together():
         so.Mask({"weight[0]": mask["weight[0]"]}).to_torch_prune(nn.Conv2d(4, 6, 3, groups=2))
 
 
+@pytest.mark.parametrize("form", ["to_torch_prune", "parametrize"])
+def test_a_second_mask_on_a_weight_says_that_there_is_one(form):
+    module, mask = perceptron(), mask_of()
+    getattr(mask, form)(module)
+    for again in (mask.to_torch_prune, mask.parametrize):
+        with pytest.raises(ValueError, match="computed by a mask or parametrisation that it has"):
+            again(module)
+
+
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [

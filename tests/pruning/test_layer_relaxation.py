@@ -95,3 +95,27 @@ def test_what_rounding_could_hide_is_no_split():
     assert is_split(np.eye(4), np.full(4, 0.5))
     assert not is_split(np.eye(4), np.ones(4))
     assert not is_split(np.eye(4), np.array([0.5, 0.5, 0.5, 0.0]))
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 10**6))
+def test_diagonals_of_their_own_are_bounds_too(seed):
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal((30, 6)) + 0.5 * rng.standard_normal((30, 1))
+    targets = rng.standard_normal((30, 3)) + inputs @ rng.standard_normal((6, 3))
+    gram, cross, energy = moments(inputs, targets)
+    counts = rng.integers(0, 7, 3)
+    best = np.array([errors(gram, b, e)[count] for b, e, count in zip(cross, energy, counts, strict=True)])
+    shared, own = (relaxed_bounds(gram, cross, energy, counts, own=own) for own in (False, True))
+    assert (shared <= own).all()
+    assert (own <= best + 1e-9 * energy).all()
+
+
+def test_diagonals_of_their_own_say_more_of_outputs_that_need_different_inputs():
+    """Of inputs with much in common, a diagonal can be large only where an output has little else to lose."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((200, 24)) + 2 * rng.standard_normal((200, 2)) @ rng.standard_normal((2, 24))
+    weight = rng.standard_normal((24, 6)) * (rng.random((24, 6)) < 0.5)
+    gram, cross, energy = moments(inputs, inputs @ weight)
+    shared, own = (relaxed_bounds(gram, cross, energy, np.array([30]), own=own)[0] for own in (False, True))
+    assert own > 1.02 * shared

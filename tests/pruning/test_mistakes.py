@@ -2,9 +2,23 @@
 
 import numpy as np
 import pytest
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.linear_model import PoissonRegressor, SGDOneClassSVM, TweedieRegressor
 
 import sparseopt as so
-from sparseopt.pruning import NumpyMLP, SparseNetwork, quantised
+from sparseopt.pruning import (
+    AlternatingDirections,
+    Linear,
+    Magnitude,
+    NofM,
+    NumpyMLP,
+    QualityLoss,
+    SparseNetwork,
+    SparsityReached,
+    prune_neurons,
+    prune_path,
+    quantised,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
@@ -18,12 +32,71 @@ NETWORK = NumpyMLP([RNG.standard_normal((6, 5)), RNG.standard_normal((5, 2))])
         ({"validation": (X,)}, ValueError, "validation is a tuple of 1; give"),
         ({"layers": []}, ValueError, "layers is empty; leave it out for all"),
         ({"sparsity": "half"}, TypeError, "sparsity is 'half'; give one number"),
+        ({"time_limit": "5"}, TypeError, "time_limit is '5'; give a positive number of seconds"),
+        ({"stop": 3}, TypeError, "stop is 3; give stop rules"),
+        ({"random_state": -1}, ValueError, "random_state is -1; give a whole number from 0"),
+        ({"random_state": None}, ValueError, "random_state is None; give a whole number from 0"),
+        ({"calibration": True}, ValueError, "calibration is True; give how many"),
+        ({"y": np.zeros(40, int)}, ValueError, "unless y is classes, which the network has to know"),
     ],
     ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
 )
 def test_a_mistaken_option_is_named(options, kind, words):
     with pytest.raises(kind, match=words):
         so.prune(NETWORK, X, **{"sparsity": 0.5, **options})
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers_and_booleans_are_none():
+    two = np.int64(2)
+    assert (
+        so.prune(NETWORK, X, sparsity=0.5, schedule=Linear(two), calibration=two * 10, random_state=two).mask.kept == 20
+    )
+    for wrong in (lambda: Linear(True), lambda: NofM(True, 4), lambda: AlternatingDirections(threads=1.5)):
+        with pytest.raises(ValueError, match="give"):
+            wrong()
+
+
+def test_rules_numbers_of_neurons_and_sparsities_of_a_wrong_kind_are_refused():
+    for wrong in (
+        lambda: QualityLoss("0.1"),
+        lambda: SparsityReached("0.5"),
+        lambda: prune_neurons(NETWORK, X, keep=True),
+    ):
+        with pytest.raises(ValueError, match="give"):
+            wrong()
+    for sparsities in (0.5, "0.5"):
+        with pytest.raises(TypeError, match="sparsities is .*; give several numbers, or one to `prune`"):
+            prune_path(NETWORK, X, sparsities=sparsities)
+
+
+def test_labels_of_a_model_with_a_logarithmic_link_are_refused():
+    """Its linear map gives logarithms, which are far from y, and a quality by them would be nonsense."""
+    y = np.exp(X[:, 0])
+    model = PoissonRegressor().fit(X, y)
+    for options in ({"y": y}, {"validation": (X, y)}):
+        with pytest.raises(ValueError, match="PoissonRegressor predicts no linear map of X"):
+            so.prune(model, X, sparsity=0.5, **options)
+    assert so.prune(model, X, sparsity=0.5).dense_quality == 1.0
+    assert so.prune(TweedieRegressor(power=0).fit(X, X[:, 0]), X, X[:, 0], sparsity=0.5).dense_quality > 0.5
+
+
+def test_linear_models_of_another_form_are_refused():
+    """A PLSRegression takes the means out of X first: its coef_ and intercept_ are not all that it predicts by."""
+    with pytest.raises(TypeError, match="PLSRegression takes the means out of X"):
+        so.prune(PLSRegression(1).fit(X, X[:, 0]), X, sparsity=0.5)
+    with pytest.raises(TypeError, match="SGDOneClassSVM has a coef_ and no intercept_"):
+        so.prune(SGDOneClassSVM().fit(X), X, sparsity=0.5)
+
+
+def test_the_error_of_a_layer_is_told_of_constant_and_of_large_outputs():
+    constant = so.prune(NETWORK, np.ones((40, 6)), sparsity=0.5)
+    assert all(layer.error == 0 or np.isinf(layer.error) for layer in constant.layers)
+    large = NumpyMLP([weight.astype(np.float32) for weight in NETWORK.weights])
+    usual, scaled = (
+        so.prune(large, samples.astype(np.float32), sparsity=0.5, method=Magnitude()) for samples in (X, X * 1e20)
+    )
+    assert [layer.error for layer in scaled.layers] == pytest.approx([layer.error for layer in usual.layers], rel=1e-4)
+    assert scaled.quality == pytest.approx(usual.quality, rel=1e-4)
 
 
 def test_missing_samples_are_refused():

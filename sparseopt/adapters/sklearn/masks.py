@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,10 +135,19 @@ class LinearAdapter(Network):
     @classmethod
     def of(cls, model) -> LinearAdapter:
         """Return a fitted linear model as a network of one layer, named coef_."""
+        from sklearn.cross_decomposition import CCA, PLSCanonical, PLSRegression
+
+        kind = type(model).__name__
+        if isinstance(model, CCA | PLSCanonical | PLSRegression):
+            raise TypeError(
+                f"{kind} takes the means out of X before its coef_; give a LinearRegression fitted to its predictions."
+            )
         coef = model.coef_
         coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
         weight = np.atleast_2d(coef).T
         has_intercept = model.get_params().get("fit_intercept", True)
+        if has_intercept and not hasattr(model, "intercept_"):
+            raise TypeError(f"{kind} has a coef_ and no intercept_; give a linear model or an MLP.")
         bias = np.broadcast_to(model.intercept_, weight.shape[1]) if has_intercept else None
         return cls(model, Layer("coef_", weight, bias, coef.shape))
 
@@ -154,6 +164,24 @@ class LinearAdapter(Network):
     def classes(self):
         """Labels of a classifier."""
         return getattr(self.original, "classes_", None)
+
+    @property
+    def labels_refused(self):
+        """A reason where the model predicts a function of the linear map, as with a logarithmic link."""
+        from sklearn.base import is_regressor
+
+        if not is_regressor(self.original):
+            return None
+        point = np.zeros((1, len(self.layer.weight)), self.layer.weight.dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that the features have
+            predicted = np.ravel(self.original.predict(point))
+        if np.allclose(predicted, np.ravel(self.outputs(point)), rtol=1e-3, atol=1e-6):
+            return None
+        return (
+            f"{type(self.original).__name__} predicts no linear map of X, so that y says nothing of what is pruned; "
+            "leave y out, and of validation give X alone: what the model does is kept without."
+        )
 
     def layers(self) -> tuple[Layer, ...]:
         """One layer, named coef_."""

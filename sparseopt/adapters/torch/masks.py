@@ -29,6 +29,14 @@ def tensors_of(mask, module):
                 f"weight {name!r} has shape {tuple(part.weight.shape)}, its mask {kept.shape}; they must agree."
             )
         found.append((part, torch.from_numpy(kept).to(part.weight.device)))
+    for name, part in module.named_modules():
+        if parts.is_linear_map(part) and (
+            taken := [layer for layer in parts.layer_names(name, part) if layer in arrays]
+        ):
+            raise ValueError(
+                f"weight {taken[0]!r} is computed by a mask or parametrisation that it has, or shared with another part; "
+                "make it plain first (torch.nn.utils.prune.remove, parametrize.remove_parametrizations)."
+            )
     if arrays:
         raise ValueError(
             f"the mask knows {', '.join(map(repr, arrays))}, the module does not; "
