@@ -8,9 +8,10 @@ import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
+from sparseopt.losses.first_look import is_read_at_once
 from sparseopt.penalties import BlockPenalty
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.working.block_models import BlockModel, CopiedModel, WholeModel
+from sparseopt.solvers.working.block_models import BlockModel, ColumnModel, WholeModel
 from sparseopt.solvers.working.curved_samples import expand
 from sparseopt.solvers.working.group_model import GroupModel
 from sparseopt.solvers.working.working_plan import no_worse_than_zero
@@ -72,11 +73,11 @@ class BlockDescent(Solver):
     enter after each look at the gradient; alpha falls in stages from where all is zero; sequences
     of points are extrapolated where that lowers the objective (Bertrand and Massias, 2021).
 
-    Least squares on a dense X work on a copy of the columns in use, in float32 (X itself gives the exact
-    slopes in which each minimisation starts), and on their Gram matrix once it costs no more than
-    the epochs without it did; there Newton steps help where epochs are slow and the penalty is convex. A loss that is no quadratic is replaced by its Taylor polynomial, again
-    after each look (Lee et al., 2014), and the step to the polynomial's minimiser is shortened until
-    the objective falls.
+    Least squares on a dense X work on the 16 bits of each entry that the loss keeps, or on a copy of the columns in
+    use in float32 (X itself gives the exact slopes in which each minimisation starts), and on their Gram matrix once
+    it costs no more than the epochs without it did; there Newton steps help where epochs are slow and the penalty is
+    convex. A loss that is no quadratic is replaced by its Taylor polynomial, again after each look (Lee et al., 2014),
+    and the step to the polynomial's minimiser is shortened until the objective falls.
 
     Parameters
     ----------
@@ -85,7 +86,8 @@ class BlockDescent(Solver):
     accelerated : bool, default True
         Extrapolate.
     single_precision : bool, default True
-        Copy columns of a dense float64 X in float32, of an X that is not tiny. What is proven is float64.
+        Go through a dense float64 X in 16 bits an entry, or copy columns in float32, of an X that is not tiny. Where
+        these cannot tell columns apart, copies in float64 take over. What is proven is float64.
     """
 
     continuation: bool = True
@@ -110,7 +112,10 @@ class BlockDescent(Solver):
         is_dense = isinstance(loss, LeastSquares) and isinstance(loss.X, Dense | CenteredDense)
         if is_dense and loss.n_entries <= _TOO_LARGE:
             single = loss.dtype == np.float32 or (self.single_precision and loss.n_entries >= _WORTH_SINGLE)
-            state.model = CopiedModel(loss, groups, single=single)
+            has_sketch = single and is_read_at_once(loss.X) and np.ndim(loss.sample_weight.values) == 0
+            look = loss.first_look() if has_sketch else None
+            is_sketched = look is not None and look.sketch is not None
+            state.model = ColumnModel(loss, groups, sketch=look if is_sketched else None, single=single)
         else:
             state.model = WholeModel(loss, groups, w.size)
         return state
@@ -141,7 +146,7 @@ class BlockDescent(Solver):
         loss, model = problem.loss, state.model
         entering = int(np.count_nonzero(model.where[groups] < 0))
         if not model.begin(loss, groups, state.w, state.slopes):
-            return self._in_double(problem, state)
+            return self._refined(problem, state)
         is_nearly_known = state.factor == 1.0 and (
             groups.size == model.where.size or entering <= max(3, groups.size // 10) or (model.is_quick and has_all)
         )
@@ -163,7 +168,7 @@ class BlockDescent(Solver):
         state.slope, outside = state.slopes, _outside(penalty, state)
         state.residual = max(float(np.max(outside, initial=0.0)), model.distance(penalty, state.slopes[model.features]))
         if state.residual > 0.5 * state.last_exact and not np.any(outside) and model.is_coarse(loss):
-            return self._in_double(problem, state)
+            return self._refined(problem, state)
         state.last_exact = state.residual
         return state
 
@@ -172,9 +177,9 @@ class BlockDescent(Solver):
         visits = 2.0 * loss.n_entries * state.model.curvature.sizes[groups].sum() / max(state.w.size, 1)
         return min(max_iterations, max(1, int(_CHUNK / max(visits, 1.0))))
 
-    def _in_double(self, problem, state):
-        """Go on in float64: float32 has come to its end."""
-        state.model = CopiedModel(problem.loss, problem.penalty.groups, single=False)
+    def _refined(self, problem, state):
+        """Go on with more precision: that of the model has come to its end."""
+        state.model = state.model.finer(problem.loss)
         state.last_exact = np.inf
         return state
 

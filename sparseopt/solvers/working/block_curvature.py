@@ -48,24 +48,18 @@ class BlockCurvature:
             else:
                 self._decompose(alike, curvatures_of(model, partition, alike), _ROUNDING)
 
-    def learn_columns(self, groups, where, columns, gram):
-        """The same for the model |A w|**2 / 2; the columns of group g stand in A at where[g], `gram` is A'A or None."""
-        is_double = columns.dtype == np.float64
+    def learn_columns(self, groups, model):
+        """The same for a model |A w|**2 / 2 that has columns."""
         for d, alike in self._unknown(groups):
-            places = where[alike]
             if d > _LARGEST_BLOCK:
-                for g, first in zip(alike, places, strict=True):
-                    part = aslinearoperator(columns[:, first : first + d])
+                for g in alike:
+                    part = aslinearoperator(model.columns_of(g))
                     self._bound(g, _largest_eigenvalue(part.T @ part))
                 continue
-            if gram is not None:
-                rows = places[:, None] + np.arange(d)
-                blocks = gram[rows[:, :, None], rows[:, None, :]]
-            else:
-                blocks = _products_of_neighbours(columns, places, d)
             # what float32 cannot tell from zero is bounded from above
+            is_double = model.dtype == np.float64
             least, rounding = (0.0, _ROUNDING) if is_double else (_SINGLE_ROUNDING, _SINGLE_ROUNDING)
-            self._decompose(alike, blocks.astype(np.float64), rounding, least)
+            self._decompose(alike, model.products_within(alike, d), rounding, least)
 
     def _unknown(self, groups):
         """Size by size, those of the groups that are not known yet, but are from now on."""
@@ -129,7 +123,7 @@ def unknown(partition, p):
     )
 
 
-def _products_of_neighbours(columns, places, d):
+def products_of_neighbours(columns, places, d):
     """Products of the columns of each group with one another; the d of a group begin at its place."""
     first = int(places[0])
     if np.array_equal(places, np.arange(first, first + d * places.size, d)):
