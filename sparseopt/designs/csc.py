@@ -208,10 +208,13 @@ class CenteredCSC(Design):
 
 # What scipy keeps of a matrix by columns or by rows, by name; other versions of it may keep more.
 _PATTERN = vars(sparse.csc_array((1, 1)))
-_IS_KNOWN = (
-    {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {"_shape", "indptr", "indices", "data", "maxprint"}
-    and vars(sparse.csr_array((1, 1))).keys() == _PATTERN.keys()
-)
+_IS_KNOWN = {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {
+    "_shape",
+    "indptr",
+    "indices",
+    "data",
+    "maxprint",
+} and vars(sparse.csr_array((1, 1))).keys() == _PATTERN.keys()
 
 
 def compressed_columns(data, indices, indptr, shape):
