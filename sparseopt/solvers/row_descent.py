@@ -126,9 +126,10 @@ class RowDescent(Solver):
     Least squares with several responses curve alike in all coefficients of a row, so that one prox
     minimises over a row exactly (Liu, Palatucci and Zhang, 2009). Rows enter the working set by
     the size of their prox step, as many as are in use (Massias, Gramfort and Salmon, 2018); on it
-    the Gram matrix is kept, and epochs use it or, where most of many rows are nonzero and samples are few, the columns. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where
-    it brings the objective down. Where epochs are slow, Newton steps on the nonzero rows help, if the penalty is convex
-    and has no kinks but where a row is zero.
+    the Gram matrix is kept, and epochs use it or, where most of many rows are nonzero and samples are few, the
+    columns. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where it brings the objective down.
+    Where epochs are slow, Newton steps on the nonzero rows help, if the penalty is convex and has no kinks but where a
+    row is zero.
 
     Parameters
     ----------
