@@ -9,9 +9,9 @@ import sparseopt as so
 RNG = np.random.default_rng(6)
 
 
-def flat_data(n=120, p=60):
+def flat_data(n=300, p=60):
     """Columns with a curvature far below the concavity of the penalties, and a few true groups."""
-    A = np.where(RNG.random((n, p)) < 0.1, RNG.standard_normal((n, p)), 0.0)
+    A = np.where(RNG.random((n, p)) < 0.04, RNG.standard_normal((n, p)), 0.0)
     return A, A[:, :15] @ RNG.standard_normal(15) + 0.2 * RNG.standard_normal(n)
 
 
