@@ -85,8 +85,8 @@ class BlockModel(ABC):
         """The method and the work so far, in words."""
 
     @abstractmethod
-    def reconsider(self, epochs):
-        """After so many more epochs, go on another way where that pays by now."""
+    def reconsider(self, epochs, *, is_over):
+        """After so many more epochs, which may have been the last, go on another way where that pays by now."""
 
     def descend(self, penalty, goal, part, epochs, *, accelerated=True):
         """Epochs until no move exceeds `goal`, or a part of the first largest; returns that one and the last."""
@@ -101,12 +101,13 @@ class BlockModel(ABC):
             )  # fmt: skip
             self.epochs += done
             first = largest if first == np.inf else first
-            if last <= max(goal, part * first) or done <= _MEMORY:
-                break
+            is_over = last <= max(goal, part * first) or done <= _MEMORY
             # at the pace of these epochs the next ones end without
-            if accelerated and last * last > goal * largest:
+            if accelerated and not is_over and last * last > goal * largest:
                 self._extrapolate(penalty, points, images)
-            self.reconsider(done)
+            self.reconsider(done, is_over=is_over)
+            if is_over:
+                break
         return first, last
 
     def distance(self, penalty, slopes):
@@ -184,7 +185,7 @@ class WholeModel(BlockModel):
     def is_coarse(self, loss):
         return False
 
-    def reconsider(self, epochs):
+    def reconsider(self, epochs, *, is_over):
         """There is no other way."""
 
     def slopes_at(self, loss, w):
@@ -364,11 +365,11 @@ class ColumnModel(BlockModel):
         self._gram[known:k, known:k] = A[:, known:].T @ A[:, known:]
         self._in_gram = k
 
-    def reconsider(self, epochs):
+    def reconsider(self, epochs, *, is_over):
         if self.has_gram:
             return
         self._spent += epochs * self._epoch_price
-        if self._gram_price > self._spent:
+        if is_over or self._gram_price > self._spent:
             return
         self.has_gram = True
         self._multiply()
