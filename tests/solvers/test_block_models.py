@@ -52,3 +52,26 @@ def test_a_sketch_of_groups_of_any_size_has_the_products_of_its_columns(size, mo
     own = rounded[:, here].T @ image
     # sums in float32
     np.testing.assert_allclose(out - slopes[here], own, atol=1e-4 * np.abs(own).max())
+
+
+def test_a_gram_matrix_that_is_taken_on_the_way_goes_on_where_the_columns_were(monkeypatch):
+    random = np.random.default_rng(9)
+    X = np.asfortranarray(random.standard_normal((900, 132)))
+    loss, penalty = so.LeastSquares(X, X[:, :30].sum(axis=1)), so.GroupLasso(0.1, 3)
+    model = ColumnModel(loss, penalty.groups, sketch=loss.first_look(), single=True)
+    w = np.zeros(132)
+    pace = "sparseopt.solvers.working.block_models._PACE"
+    # a matrix of few groups, with room for twice as many; columns for a few more; then their matrix, too
+    for known, price in ((20, np.inf), (23, 1e-9), (44, 1e-9)):
+        monkeypatch.setattr(pace, np.float64(price))
+        model.begin(loss, np.arange(known), w, loss.gradient(w))
+        assert model.has_gram == (price == np.inf)
+        model.descend(penalty, 0.0, 0.0, 6)
+        w[model.features] = model.w
+        assert model.has_gram == (price == np.inf)
+        monkeypatch.setattr(pace, np.float64(np.inf))
+        model.reconsider(1, is_over=False)
+        assert model.has_gram
+        # the slope of the model is that of the loss, up to the rounding of the sketch
+        slopes = loss.gradient(w)[model.features]
+        np.testing.assert_allclose(model.running, slopes, atol=1e-3 * np.abs(loss.gradient(np.zeros(132))).max())

@@ -373,7 +373,8 @@ class ColumnModel(BlockModel):
             return
         self.has_gram = True
         self._multiply()
-        self.running = self._slopes + self._gram @ (self.w - self._start).astype(self.dtype)
+        k = self.features.size
+        self.running = self._slopes + self._gram[:k, :k] @ (self.w - self._start).astype(self.dtype)
         # those of a sketch are not quite those of the matrix
         self.curvature.forget()
         self.curvature.learn_columns(self.order, self)
