@@ -206,18 +206,27 @@ class CenteredCSC(Design):
         return held_curvature(centered.astype(self.dtype), self.means)
 
 
-# What scipy keeps of a matrix by columns, by name; other versions of it may keep more.
+# What scipy keeps of a matrix by columns or by rows, by name; other versions of it may keep more.
 _PATTERN = vars(sparse.csc_array((1, 1)))
-_IS_KNOWN = (
-    {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {"_shape", "indptr", "indices", "data", "maxprint"}
-)
+_IS_KNOWN = {"_shape", "indptr", "indices", "data"} <= _PATTERN.keys() <= {
+    "_shape",
+    "indptr",
+    "indices",
+    "data",
+    "maxprint",
+} and vars(sparse.csr_array((1, 1))).keys() == _PATTERN.keys()
 
 
 def compressed_columns(data, indices, indptr, shape):
     """A `csc_array` of sound arrays, without the looks at them that take scipy as long as a product of ours."""
+    return _compressed(sparse.csc_array, data, indices, indptr, shape)
+
+
+def _compressed(kind, data, indices, indptr, shape):
+    """The same of one of scipy's two kinds, by columns or by rows."""
     if not _IS_KNOWN:
-        return sparse.csc_array((data, indices, indptr), shape=shape)
-    made = object.__new__(sparse.csc_array)
+        return kind((data, indices, indptr), shape=shape)
+    made = object.__new__(kind)
     made.__dict__.update(_PATTERN, data=data, indices=indices, indptr=indptr, _shape=shape)
     return made
 
@@ -233,7 +242,8 @@ def _as_scipy(design):
 def _transposed(design):
     """Its transpose, made once as well."""
     if "_transpose" not in design.__dict__:
-        object.__setattr__(design, "_transpose", _as_scipy(design).T)
+        data, indices, indptr, (n, p) = design.data, design.indices, design.indptr, design.shape
+        object.__setattr__(design, "_transpose", _compressed(sparse.csr_array, data, indices, indptr, (p, n)))
     return design.__dict__["_transpose"]
 
 

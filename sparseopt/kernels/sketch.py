@@ -72,3 +72,20 @@ def pull_sketch(sketch, units, u, out):
             c += np.float32(sketch[U(i), three]) * entry
             d += np.float32(sketch[U(i), four]) * entry
         out[one], out[two], out[three], out[four] = units[one] * a, units[two] * b, units[three] * c, units[four] * d
+
+
+@kernel
+def multiply_sketch(sketch, features, out):
+    """Products of the columns of each group with one another, in their units; `features` has a row for each group.
+
+    Sums are exact: none leaves 32 bits, since no column is longer than `_LENGTH`, but for the rounding of its entries.
+    """
+    for g in range(features.shape[0]):
+        for a in range(features.shape[1]):
+            j = U(features[g, a])
+            for b in range(a + 1):
+                k, total = U(features[g, b]), np.int32(0)
+                for i in range(sketch.shape[0]):
+                    total = np.int32(total + np.int32(sketch[U(i), j]) * np.int32(sketch[U(i), k]))
+                out[g, a, b] = total
+                out[g, b, a] = total

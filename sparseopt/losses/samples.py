@@ -375,5 +375,5 @@ def remember(holder, name, w, image):
 
 def _is_same(w, other):
     # points that differ mostly do so among their first entries
-    is_like = w.dtype == other.dtype and np.array_equal(w[:_SHORT], other[:_SHORT])
-    return is_like and np.array_equal(w, other)
+    is_like = w.dtype == other.dtype and w.shape == other.shape and (w[:_SHORT] == other[:_SHORT]).all()
+    return bool(is_like and (w == other).all())

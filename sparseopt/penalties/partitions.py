@@ -58,8 +58,11 @@ class Partition(Term):
         if values.dtype == np.float64:
             with np.errstate(over="ignore", under="ignore"):
                 squares = self.sums(values * values)
-            if _LEAST < np.maximum.reduce(squares, axis=None, initial=0.0) < _MOST:
+            most = np.maximum.reduce(squares, axis=None, initial=0.0)
+            if _LEAST < most < _MOST:
                 return np.sqrt(squares)
+            if most == 0.0 and not values.any():
+                return squares
         top = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))
         if not 0.0 < top < np.inf:
             return self.sums(np.abs(values))

@@ -8,10 +8,12 @@ import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
-from sparseopt.penalties import BlockPenalty
+from sparseopt.losses.first_look import is_read_at_once
+from sparseopt.penalties import BlockPenalty, concavity
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.working.block_models import BlockModel, CopiedModel, WholeModel
-from sparseopt.solvers.working.curved_samples import expand
+from sparseopt.solvers.working.block_curvature import by_size
+from sparseopt.solvers.working.block_models import BlockModel, ColumnModel, WholeModel
+from sparseopt.solvers.working.curved_samples import curvatures_of, expand
 from sparseopt.solvers.working.group_model import GroupModel
 from sparseopt.solvers.working.working_plan import no_worse_than_zero
 
@@ -39,6 +41,9 @@ _INNER = 0.1
 _DAMPING, _GROWTH = 1e-3, 10.0
 # A step to the minimiser of a polynomial is shortened to no less than this part of it.
 _SHORTEST = 1e-10
+# Largest group whose curvature is decomposed; and how much more it is taken for, so that what jumps by this one jumps by
+# that of a model which is rounded.
+_LARGEST_BLOCK, _SURELY = 500, 1.001
 # Relative rounding of an objective, and of slopes in float32.
 _SLACK, _ROUNDING = 1e-15, 1e-7
 
@@ -72,11 +77,11 @@ class BlockDescent(Solver):
     enter after each look at the gradient; alpha falls in stages from where all is zero; sequences
     of points are extrapolated where that lowers the objective (Bertrand and Massias, 2021).
 
-    Least squares on a dense X work on a copy of the columns in use, in float32 (X itself gives the exact
-    slopes in which each minimisation starts), and on their Gram matrix once it costs no more than
-    the epochs without it did; there Newton steps help where epochs are slow and the penalty is convex. A loss that is no quadratic is replaced by its Taylor polynomial, again
-    after each look (Lee et al., 2014), and the step to the polynomial's minimiser is shortened until
-    the objective falls.
+    Least squares on a dense X work on the 16 bits of each entry that the loss keeps, or on a copy of the columns in
+    use in float32 (X itself gives the exact slopes in which each minimisation starts), and on their Gram matrix once
+    it costs no more than the epochs without it did; there Newton steps help where epochs are slow and the penalty is
+    convex. A loss that is no quadratic is replaced by its Taylor polynomial, again after each look (Lee et al., 2014),
+    and the step to the polynomial's minimiser is shortened until the objective falls.
 
     Parameters
     ----------
@@ -85,7 +90,8 @@ class BlockDescent(Solver):
     accelerated : bool, default True
         Extrapolate.
     single_precision : bool, default True
-        Copy columns of a dense float64 X in float32, of an X that is not tiny. What is proven is float64.
+        Go through a dense float64 X in 16 bits an entry, or copy columns in float32, of an X that is not tiny. Where
+        these cannot tell columns apart, copies in float64 take over. What is proven is float64.
     """
 
     continuation: bool = True
@@ -110,7 +116,10 @@ class BlockDescent(Solver):
         is_dense = isinstance(loss, LeastSquares) and isinstance(loss.X, Dense | CenteredDense)
         if is_dense and loss.n_entries <= _TOO_LARGE:
             single = loss.dtype == np.float32 or (self.single_precision and loss.n_entries >= _WORTH_SINGLE)
-            state.model = CopiedModel(loss, groups, single=single)
+            has_sketch = single and is_read_at_once(loss.X) and np.ndim(loss.sample_weight.values) == 0
+            look = loss.first_look() if has_sketch else None
+            is_sketched = look is not None and look.sketch is not None
+            state.model = ColumnModel(loss, groups, sketch=look if is_sketched else None, single=single)
         else:
             state.model = WholeModel(loss, groups, w.size)
         return state
@@ -118,13 +127,13 @@ class BlockDescent(Solver):
     def step(self, problem, state, tol, max_iterations):
         loss, target = problem.loss, problem.penalty
         is_zero = target.groups.norms(state.w) == 0.0
-        outside = _outside(target, state, is_zero)
+        outside = _outside(loss, target, state, is_zero)
         # where there are many samples a coefficient, groups are told apart at once
         room = max(_ENTERING, int(loss.image_size / _SAMPLES / np.mean(state.model.curvature.sizes)))
         state.factor = self._next_factor(target, state, np.count_nonzero(outside) <= room)
         penalty = target if state.factor == 1.0 else target.strengthened(state.factor)
         if state.factor > 1.0:
-            outside = _outside(penalty, state, is_zero)
+            outside = _outside(loss, penalty, state, is_zero)
         groups, has_all = _working_set(is_zero, outside, room)
         if not isinstance(loss, SampleLoss):
             return self._on_quadratic(problem, penalty, state, groups, outside, has_all, tol, max_iterations)
@@ -133,7 +142,7 @@ class BlockDescent(Solver):
         self._look(loss, state)
         if state.factor == 1.0:
             state.slope = state.slopes
-            state.residual = max(move, float(np.max(_outside(penalty, state), initial=0.0)))
+            state.residual = max(move, float(np.max(_outside(loss, penalty, state), initial=0.0)))
         return state
 
     def _on_quadratic(self, problem, penalty, state, groups, outside, has_all, tol, max_iterations):
@@ -141,7 +150,7 @@ class BlockDescent(Solver):
         loss, model = problem.loss, state.model
         entering = int(np.count_nonzero(model.where[groups] < 0))
         if not model.begin(loss, groups, state.w, state.slopes):
-            return self._in_double(problem, state)
+            return self._refined(problem, state)
         is_nearly_known = state.factor == 1.0 and (
             groups.size == model.where.size or entering <= max(3, groups.size // 10) or (model.is_quick and has_all)
         )
@@ -160,10 +169,10 @@ class BlockDescent(Solver):
             state.slopes = model.slopes_at(loss, state.w)
             return state
         self._look(loss, state)
-        state.slope, outside = state.slopes, _outside(penalty, state)
+        state.slope, outside = state.slopes, _outside(loss, penalty, state)
         state.residual = max(float(np.max(outside, initial=0.0)), model.distance(penalty, state.slopes[model.features]))
         if state.residual > 0.5 * state.last_exact and not np.any(outside) and model.is_coarse(loss):
-            return self._in_double(problem, state)
+            return self._refined(problem, state)
         state.last_exact = state.residual
         return state
 
@@ -172,9 +181,9 @@ class BlockDescent(Solver):
         visits = 2.0 * loss.n_entries * state.model.curvature.sizes[groups].sum() / max(state.w.size, 1)
         return min(max_iterations, max(1, int(_CHUNK / max(visits, 1.0))))
 
-    def _in_double(self, problem, state):
-        """Go on in float64: float32 has come to its end."""
-        state.model = CopiedModel(problem.loss, problem.penalty.groups, single=False)
+    def _refined(self, problem, state):
+        """Go on with more precision: that of the model has come to its end."""
+        state.model = state.model.finer(problem.loss)
         state.last_exact = np.inf
         return state
 
@@ -243,11 +252,35 @@ def _objective(loss, penalty, w):
     return loss.evaluate(w) + penalty.measure(w)
 
 
-def _outside(penalty, state, is_zero=None):
+def _outside(loss, penalty, state, is_zero=None):
     """By how much each zero group is pulled beyond its threshold; `is_zero` says which are, where that is known."""
     if is_zero is None:
         is_zero = penalty.groups.norms(state.w) == 0.0
-    return np.where(is_zero, np.maximum(penalty.pulls(-state.slopes) - penalty.thresholds(state.w.size), 0.0), 0.0)
+    pulled = np.where(is_zero, np.maximum(penalty.pulls(-state.slopes) - penalty.thresholds(state.w.size), 0.0), 0.0)
+    if not (penalty.is_convex or isinstance(loss, SampleLoss)):
+        _add_jumps(loss, penalty, state, is_zero & (pulled == 0.0), pulled)
+    return pulled
+
+
+def _add_jumps(loss, penalty, state, is_held, pulled):
+    """Add the zero groups, held by first order alone, that a step on the group finds a lower point for further out.
+
+    Where the loss bends less than the penalty, what is far costs less than what is near (Zhang, 2010).
+    """
+    groups, sizes = penalty.groups, state.model.curvature.sizes
+    # the mean is no more than the largest eigenvalue, and longer steps go further
+    means = groups.sums(np.asarray(loss.curvatures(), dtype=np.float64)) / sizes
+    flat = np.flatnonzero(is_held & (means > 0.0) & (means < concavity(penalty.penalty)))
+    for d, alike in by_size(flat, sizes):
+        members = groups.member(groups.start(alike)[:, None] + np.arange(d))
+        slopes, bends = state.slopes[members], means[alike]
+        may = np.any(penalty.prox_rows(alike, -slopes / bends[:, None], 1.0 / bends), axis=1)
+        if d > _LARGEST_BLOCK or not np.any(may):
+            continue
+        far, slopes = alike[may], slopes[may]
+        bends = _SURELY * np.linalg.eigvalsh(curvatures_of(loss, groups, far))[:, -1]
+        moves = penalty.prox_rows(far, -slopes / bends[:, None], 1.0 / bends)
+        pulled[far] = bends * np.max(np.abs(moves), axis=1)
 
 
 def _working_set(is_zero, outside, room):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CSC, CenteredCSC, copies_of
-from sparseopt.kernels.rows import descend_rows, move_rows, value_rows
+from sparseopt.designs import CSC, CenteredCSC, CenteredDense, Dense, copies_of
+from sparseopt.kernels.rows import TOGETHER, descend_rows, descend_rows_through, move_rows, value_rows
 from sparseopt.losses import MultiResponse
 from sparseopt.penalties import BlockPenalty, Penalty
 from sparseopt.penalties.partitions import EqualGroups
@@ -32,6 +32,8 @@ _ROUGH = 0.05
 # Part of the tolerance, as a slope, to which it is brought down where none does and few were new, or where an epoch
 # costs no more than a look at X.
 _FINE = 1.0
+# Epochs go through columns where these take less than so many times the products that the Gram matrix takes.
+_THROUGH = 1.2
 # Relative rounding of a slope.
 _ROUNDING = 4.0 * np.finfo(np.float64).eps
 
@@ -124,9 +126,10 @@ class RowDescent(Solver):
     Least squares with several responses curve alike in all coefficients of a row, so that one prox
     minimises over a row exactly (Liu, Palatucci and Zhang, 2009). Rows enter the working set by
     the size of their prox step, as many as are in use (Massias, Gramfort and Salmon, 2018); on it
-    the Gram matrix is kept. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where
-    it brings the objective down. Where epochs are slow, Newton steps on the nonzero rows help, if the penalty is convex
-    and has no kinks but where a row is zero.
+    the Gram matrix is kept, and epochs use it or, where most of many rows are nonzero and samples are few, the
+    columns. Extrapolation (Anderson, 1965; Bertrand and Massias, 2021) is kept where it brings the objective down.
+    Where epochs are slow, Newton steps on the nonzero rows help, if the penalty is convex and has no kinks but where a
+    row is zero.
 
     Parameters
     ----------
@@ -178,7 +181,7 @@ class RowDescent(Solver):
         goal = _ROUGH * float(np.max(distance, initial=0.0))
         if has_all and (is_quick or features.size - before <= before // 50):
             goal = max(min(goal, _FINE * state.tolerance * scale), _ROUNDING * scale)
-        epochs, is_done = self._minimise(rows, state, part, pull, goal, max_iterations)
+        epochs, is_done = self._minimise(loss, rows, state, part, pull, goal, max_iterations)
         state.iterations += epochs
         W[features] = part.T
         slope = np.asarray(loss.gradient(state.w), dtype=np.float64)
@@ -223,24 +226,59 @@ class RowDescent(Solver):
         state.gram = gram
         copies_of(loss.X)["rows"] = loss.sample_weight, state.features, gram
 
-    def _minimise(self, rows, state, W, slope, goal, max_epochs):
+    def _minimise(self, loss, rows, state, W, slope, goal, max_epochs):
         """Epochs on the working set, in place; returns their number, and whether they reached the goal or a limit."""
-        gram, features = state.gram, state.features
-        history, scratch = np.empty((_EPOCHS, *W.shape)), np.empty((2, len(W)))
+        gram, features, descent = state.gram, state.features, _Epochs(loss, rows, state, W.shape)
         kinks, ridge = rows.smooth_part(features, state.w.size)
-        epochs, is_zero = 0, None
+        epochs, is_zero = 0, ~W.any(axis=0)
         for call in range(_CALLS):
             wanted = min(_EPOCHS, max_epochs - epochs)
-            moved, done = descend_rows(rows, gram, features, W, slope, *scratch, history[:wanted], goal)
+            moved, done = descent.run(W, slope, goal, wanted, W.shape[1] - np.count_nonzero(is_zero))
             epochs += done
             if moved <= goal or epochs >= max_epochs:
                 return epochs, True
             if self.extrapolates:
-                extrapolate(rows, gram, features, W, slope, history)
+                extrapolate(rows, gram, features, W, slope, descent.history)
             last, is_zero = is_zero, ~W.any(axis=0)
             if kinks is not None and call >= _PATIENCE and np.array_equal(is_zero, last):
                 newton_rows(gram, kinks, ridge, W, slope, goal, _NEWTON)
         return epochs, False
+
+
+class _Epochs:
+    """Epochs on a working set: with its Gram matrix, or through its columns where that is less to do."""
+
+    def __init__(self, loss, rows, state, shape):
+        self._loss, self._rows, self._gram, self._features = loss, rows, state.gram, state.features
+        q, size = shape
+        self.history = np.empty((_EPOCHS, q, size))
+        self._new, self._step = np.empty((2, q))
+        self._moves, self._places = np.empty((TOGETHER, q)), np.empty(TOGETHER, dtype=np.int64)
+        self._columns = self._image = None
+
+    def run(self, W, slope, goal, epochs, active):
+        """So many epochs at most, in place, where so many rows are not zero; the last move and the number of epochs."""
+        history = self.history[:epochs]
+        if not self._are_columns_cheaper(W.shape[1], active):
+            return descend_rows(
+                self._rows, self._gram, self._features, W, slope,
+                self._new, self._step, self._moves, self._places, history, goal,
+            )  # fmt: skip
+        if self._columns is None:
+            weights = np.asarray(self._loss.sample_weight.values, dtype=np.float64)
+            self._columns = np.sqrt(weights) * self._loss.X.columns_as_rows(self._features)
+            self._image = np.empty((len(W), self._columns.shape[1]))
+        self._image[:] = 0.0
+        moved, done = descend_rows_through(
+            self._rows, self._columns, np.diag(self._gram).copy(), self._features, W, slope,
+            self._image, self._new, self._step, history, goal,
+        )  # fmt: skip
+        slope += self._image @ self._columns.T
+        return moved, done
+
+    def _are_columns_cheaper(self, size, active):
+        n = self._loss.X.shape[0]
+        return isinstance(self._loss.X, Dense | CenteredDense) and active * size > _THROUGH * (size + active) * n
 
 
 def extrapolate(rows, gram, features, W, slope, history):

@@ -278,6 +278,11 @@ def test_a_gram_matrix_is_taken_where_it_is_cheap_and_said_so():
     most = penalty.vanishing_factor(-so.LeastSquares(A, y).gradient(np.zeros(600)))
     many = so.solve(so.Problem(so.LeastSquares(A, y), penalty.strengthened(most / 200)))
     assert many.account.startswith("columns of ")
+    assert "16 bits" in many.account
+    weights = 1.0 + np.arange(200) % 2
+    weighted = so.solve(so.Problem(so.LeastSquares(A, y, sample_weight=weights), penalty.strengthened(most / 200)))
+    assert weighted.account.startswith("columns of ")
+    assert "float32" in weighted.account
     double = so.solve(so.Problem(so.LeastSquares(B, z), so.GroupLasso(0.1, 5)), so.BlockDescent(single_precision=False))
     assert "float64" in double.account
 

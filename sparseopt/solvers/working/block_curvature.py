@@ -24,11 +24,10 @@ _ROUNDING, _SINGLE_ROUNDING = 1e-13, 1e-6
 class BlockCurvature:
     """Eigenvalues and eigenvectors of each group known so far, as kernels take them."""
 
-    #: Coefficients of each group, where its eigenvalues begin, and where its eigenvectors would.
+    #: Coefficients of each group, and where its eigenvalues begin.
     sizes: np.ndarray
     firsts: np.ndarray
-    offsets: np.ndarray
-    #: Where they begin; -1 for none.
+    #: Where its eigenvectors begin; -1 for none.
     places: np.ndarray
     vectors: np.ndarray = field(repr=False)
     values: np.ndarray = field(repr=False)
@@ -38,6 +37,7 @@ class BlockCurvature:
     def forget(self):
         """All groups are unknown again."""
         self.is_known[:] = False
+        self.vectors = self.vectors[:0]
 
     def learn(self, model, partition, groups):
         """Decompose the curvature of the model in those of the groups that are not known yet."""
@@ -48,24 +48,18 @@ class BlockCurvature:
             else:
                 self._decompose(alike, curvatures_of(model, partition, alike), _ROUNDING)
 
-    def learn_columns(self, groups, where, columns, gram):
-        """The same for the model |A w|**2 / 2; the columns of group g stand in A at where[g], `gram` is A'A or None."""
-        is_double = columns.dtype == np.float64
+    def learn_columns(self, groups, model):
+        """The same for a model |A w|**2 / 2 that has columns."""
         for d, alike in self._unknown(groups):
-            places = where[alike]
             if d > _LARGEST_BLOCK:
-                for g, first in zip(alike, places, strict=True):
-                    part = aslinearoperator(columns[:, first : first + d])
+                for g in alike:
+                    part = aslinearoperator(model.columns_of(g))
                     self._bound(g, _largest_eigenvalue(part.T @ part))
                 continue
-            if gram is not None:
-                rows = places[:, None] + np.arange(d)
-                blocks = gram[rows[:, :, None], rows[:, None, :]]
-            else:
-                blocks = _products_of_neighbours(columns, places, d)
             # what float32 cannot tell from zero is bounded from above
+            is_double = model.dtype == np.float64
             least, rounding = (0.0, _ROUNDING) if is_double else (_SINGLE_ROUNDING, _SINGLE_ROUNDING)
-            self._decompose(alike, blocks.astype(np.float64), rounding, least)
+            self._decompose(alike, model.products_within(alike, d), rounding, least)
 
     def _unknown(self, groups):
         """Size by size, those of the groups that are not known yet, but are from now on."""
@@ -97,9 +91,9 @@ class BlockCurvature:
         values = np.where(values > rounding * top, values, least * top)
         for k in np.flatnonzero(has_zero[~is_diagonal]):
             values[k], vectors[k] = _decomposed_apart(blocks[~is_diagonal][k])
-        self.places[mixed] = self.offsets[mixed]
+        self.places[mixed] = self.vectors.size + d * d * np.arange(mixed.size)
         self.values[rows[~is_diagonal]] = values
-        self.vectors[self.offsets[mixed][:, None] + np.arange(d * d)] = vectors.transpose(0, 2, 1).reshape(-1, d * d)
+        self.vectors = np.concatenate([self.vectors, vectors.transpose(0, 2, 1).ravel()])
 
 
 def by_size(groups, sizes):
@@ -116,20 +110,18 @@ def by_size(groups, sizes):
 def unknown(partition, p):
     """Nothing is known yet of the groups of p coefficients."""
     sizes = partition.sizes(p).astype(np.intp)
-    offsets = np.concatenate([[0], np.cumsum(np.where(sizes <= _LARGEST_BLOCK, sizes * sizes, 0))])
     return BlockCurvature(
         sizes=sizes,
         firsts=np.cumsum(sizes) - sizes,
-        offsets=offsets,
         places=np.full(sizes.size, -1),
-        vectors=np.empty(offsets[-1]),
+        vectors=np.empty(0),
         values=np.empty(p),
         is_known=np.zeros(sizes.size, dtype=bool),
         scratch=np.empty((5, int(sizes.max(initial=1)))),
     )
 
 
-def _products_of_neighbours(columns, places, d):
+def products_of_neighbours(columns, places, d):
     """Products of the columns of each group with one another; the d of a group begin at its place."""
     first = int(places[0])
     if np.array_equal(places, np.arange(first, first + d * places.size, d)):

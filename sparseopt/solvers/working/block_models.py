@@ -1,26 +1,26 @@
 """Quadratic models of the loss on some groups of coefficients, and how they are minimised with a penalty.
 
 A model holds the coefficients of its groups side by side. `WholeModel` goes through the loss itself.
-`CopiedModel` has a copy of the columns of X, perhaps in float32, and is anchored where the slopes are
-exact: it minimises
+`ColumnModel` has the columns of X in 16 bits, or copies of them in float32 or float64, and is anchored where the
+slopes are exact: it minimises
 
     slopes.(w - w_0) + |A (w - w_0)|**2 / 2 + g(w),
 
-through the columns of A or, once that is cheaper, through the Gram matrix A'A.
+through the columns of A or, once that is cheaper, through the Gram matrix A'A, in float32 or float64.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt._jit import Term
 from sparseopt.designs import CenteredDense
 from sparseopt.kernels.blocks import descend_blocks
 from sparseopt.kernels.columns import cast_columns
-from sparseopt.solvers.working.block_curvature import by_size, unknown
+from sparseopt.kernels.sketch import multiply_sketch
+from sparseopt.solvers.working.block_curvature import by_size, products_of_neighbours, unknown
+from sparseopt.solvers.working.block_terms import ColumnBlocks, GramBlocks, SketchBlocks, WholeBlocks
 from sparseopt.solvers.working.curved_samples import height_of, slopes_of
 
 # An epoch on one of so many features costs next to nothing beside a look at all of them.
@@ -29,100 +29,12 @@ _FEW = 20
 _MEMORY = 5
 # Products that a Gram matrix takes in the time of one of descent through columns: one core of 2026, its neighbours busy,
 # multiplies matrices at 50 per ns, and streams columns at 7; a matrix with its own transpose takes 0.6 of the time.
-_PACE, _OWN = 7.0, 0.6
+# Columns in 16 bits are streamed twice as quickly.
+_PACE, _OWN, _SKETCHED = 7.0, 0.6, 0.5
 # Epochs that are expected when the method is chosen first.
 _EXPECTED = 14
 # Mean square of a column, and square of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
-
-
-@dataclass(frozen=True, eq=False)
-class WholeBlocks(Term):
-    """A loss, seen through some of its coefficients."""
-
-    loss: Term
-    features: np.ndarray
-
-    def slope_into(self, running, first, d, out):
-        """Slopes of the d coefficients from `first` on."""
-        for i in range(d):
-            out[i] = self.loss.coordinate_slope(running, self.features[first + i])
-
-    def move(self, running, first, d, step):
-        """Update the running vector for steps of the d coefficients from `first` on."""
-        for i in range(d):
-            if step[i] != 0.0:
-                self.loss.move(running, self.features[first + i], running.dtype.type(step[i]))
-        self.loss.settle(running)
-
-
-@dataclass(frozen=True, eq=False)
-class GramBlocks(Term):
-    """A quadratic with the matrix `gram`; its running vector is the slope."""
-
-    gram: np.ndarray
-
-    def slope_into(self, running, first, d, out):
-        """Slopes of the d coefficients from `first` on."""
-        for i in range(d):
-            out[i] = running[first + i]
-
-    def move(self, running, first, d, step):
-        """Update the slope, four rows at a time."""
-        gram, k = self.gram, 0
-        while k + 4 <= d:
-            j, s, t, u, v = first + k, step[k], step[k + 1], step[k + 2], step[k + 3]
-            for i in range(running.size):
-                running[i] += s * gram[j, i] + t * gram[j + 1, i] + u * gram[j + 2, i] + v * gram[j + 3, i]
-            k += 4
-        while k < d:
-            j, s = first + k, step[k]
-            for i in range(running.size):
-                running[i] += s * gram[j, i]
-            k += 1
-
-
-@dataclass(frozen=True, eq=False)
-class ColumnBlocks(Term):
-    """A quadratic through columns A; its running vector is A (w - w_0), `slopes` are those at w_0."""
-
-    columns: np.ndarray
-    slopes: np.ndarray
-
-    def slope_into(self, running, first, d, out):
-        """Slopes of the d coefficients from `first` on, four columns at a time."""
-        A, k, zero = self.columns, 0, self.columns.dtype.type(0)
-        while k + 4 <= d:
-            j, s, t, u, v = first + k, zero, zero, zero, zero
-            for i in range(running.size):
-                s += A[i, j] * running[i]
-                t += A[i, j + 1] * running[i]
-                u += A[i, j + 2] * running[i]
-                v += A[i, j + 3] * running[i]
-            out[k], out[k + 1], out[k + 2], out[k + 3] = s, t, u, v
-            k += 4
-        while k < d:
-            j, s = first + k, zero
-            for i in range(running.size):
-                s += A[i, j] * running[i]
-            out[k] = s
-            k += 1
-        for i in range(d):
-            out[i] += self.slopes[first + i]
-
-    def move(self, running, first, d, step):
-        """Update the running vector, four columns at a time."""
-        A, k, T = self.columns, 0, self.columns.dtype.type
-        while k + 4 <= d:
-            j, s, t, u, v = first + k, T(step[k]), T(step[k + 1]), T(step[k + 2]), T(step[k + 3])
-            for i in range(running.size):
-                running[i] += s * A[i, j] + t * A[i, j + 1] + u * A[i, j + 2] + v * A[i, j + 3]
-            k += 4
-        while k < d:
-            j, s = first + k, T(step[k])
-            for i in range(running.size):
-                running[i] += s * A[i, j]
-            k += 1
 
 
 class BlockModel(ABC):
@@ -172,26 +84,30 @@ class BlockModel(ABC):
     def account(self) -> str:
         """The method and the work so far, in words."""
 
+    @abstractmethod
+    def reconsider(self, epochs, *, is_over):
+        """After so many more epochs, which may have been the last, go on another way where that pays by now."""
+
     def descend(self, penalty, goal, part, epochs, *, accelerated=True):
         """Epochs until no move exceeds `goal`, or a part of the first largest; returns that one and the last."""
         c, start, first, last = self.curvature, self.epochs, np.inf, 0.0
-        points, images = (
-            np.empty((_MEMORY + 1, self.w.size)),
-            np.empty((_MEMORY + 1, self.running.size), self.running.dtype),
-        )
+        points = np.empty((_MEMORY + 1, self.w.size))
         while (left := epochs - (self.epochs - start)) > 0:
             count = min(left, _MEMORY + 1)
+            images = np.empty((_MEMORY + 1, self.running.size), self.running.dtype)
             largest, last, done = descend_blocks(
                 self.term, penalty, self.w, self.running, self.order, self.where, c.sizes, c.firsts,
                 c.places, c.vectors, c.values, c.scratch, points[:count], images[:count], goal, part,
             )  # fmt: skip
             self.epochs += done
             first = largest if first == np.inf else first
-            if last <= max(goal, part * first) or done <= _MEMORY:
-                break
+            is_over = last <= max(goal, part * first) or done <= _MEMORY
             # at the pace of these epochs the next ones end without
-            if accelerated and last * last > goal * largest:
+            if accelerated and not is_over and last * last > goal * largest:
                 self._extrapolate(penalty, points, images)
+            self.reconsider(done, is_over=is_over)
+            if is_over:
+                break
         return first, last
 
     def distance(self, penalty, slopes):
@@ -269,6 +185,9 @@ class WholeModel(BlockModel):
     def is_coarse(self, loss):
         return False
 
+    def reconsider(self, epochs, *, is_over):
+        """There is no other way."""
+
     def slopes_at(self, loss, w):
         return slopes_of(loss, self.running)
 
@@ -276,14 +195,22 @@ class WholeModel(BlockModel):
         return height_of(self._loss, self.features, w, running)
 
 
-class CopiedModel(BlockModel):
-    """Least squares on a working set of groups, which grows, through a copy of their columns."""
+class ColumnModel(BlockModel):
+    """Least squares on a working set of groups, which grows, through columns: those of a sketch, or copies of them.
 
-    def __init__(self, loss, partition, *, single):
+    Parameters
+    ----------
+    sketch : FirstLook or None
+        A look that has made a sketch of X; only where samples have the same weight.
+    single : bool
+        Copy columns in float32, the Gram matrix too, where there is no sketch or once it has come to its end.
+    """
+
+    def __init__(self, loss, partition, *, sketch, single):
         design = loss.X
         n, p = design.shape
         super().__init__(partition, p)
-        self._design = design
+        self._design, self._sketch = design, sketch
         self._means = design.means.astype(np.float64) if isinstance(design, CenteredDense) else np.zeros(p)
         weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
         self._root = np.sqrt(np.broadcast_to(weights, n))
@@ -291,7 +218,8 @@ class CopiedModel(BlockModel):
         #: Nothing in float32 leaves the range of numbers.
         self.is_safe = not single or size == 0.0 or _LEAST < size < _MOST
         self.dtype = np.float32 if single else np.float64
-        self._matrix = np.empty((n, 0), dtype=self.dtype, order="F")
+        # copies of the first `_copied` columns of the working set
+        self._matrix, self._copied = np.empty((n, 0), dtype=self.dtype, order="F"), 0
         self._gram, self._in_gram = np.empty((0, 0), dtype=self.dtype), 0
         self.has_gram = False
         # products that descent through columns has taken: what they cost would have paid for a Gram matrix
@@ -300,16 +228,26 @@ class CopiedModel(BlockModel):
 
     @property
     def columns(self):
-        """The columns of the working set."""
+        """The copied columns of the working set."""
         return self._matrix[:, : self.features.size]
 
     @property
     def term(self):
-        return GramBlocks(self._gram) if self.has_gram else ColumnBlocks(self.columns, self._slopes)
+        if self.has_gram:
+            return GramBlocks(self._gram)
+        if self._sketch is None:
+            return ColumnBlocks(self.columns, self._slopes)
+        return SketchBlocks(self._sketch.sketch, self._units(self.features), self.features, self._slopes)
+
+    def _units(self, features):
+        """What an entry of the sketch stands for, in some columns times the root of the weight of a sample."""
+        return self._root[0] * self._sketch.units[features]
 
     def account(self):
         method = "Gram matrix" if self.has_gram else "columns"
         kind = "float32" if self.dtype == np.float32 else "float64"
+        if self._sketch is not None and not self.has_gram:
+            kind = "16 bits"
         return f"{method} of {self.features.size} coefficients in {kind}, {self.epochs} epochs"
 
     @property
@@ -317,7 +255,12 @@ class CopiedModel(BlockModel):
         return self.has_gram
 
     def is_coarse(self, loss):
-        return self.dtype != loss.dtype
+        return self._sketch is not None or self.dtype != loss.dtype
+
+    def finer(self, loss):
+        """The same with more precision, once this one has come to its end; nothing in float64 is beyond its range."""
+        is_sketched = self._sketch is not None and not self.has_gram
+        return ColumnModel(loss, self.partition, sketch=None, single=is_sketched and self.is_safe)
 
     def begin(self, loss, groups, w, slopes):
         if self.is_safe:
@@ -335,15 +278,21 @@ class CopiedModel(BlockModel):
         if new.size == 0:
             return
         sizes = self.curvature.sizes[new]
-        first, size = self.features.size, self.features.size + int(sizes.sum())
-        self.where[new] = first + np.cumsum(sizes) - sizes
+        self.where[new] = self.features.size + np.cumsum(sizes) - sizes
         self.features = np.concatenate([self.features, members_of(self.partition, new, self.curvature.sizes)])
+        if self._sketch is None:
+            self._copy()
+
+    def _copy(self):
+        """Copy the columns of the working set that are not copied yet."""
+        first, size = self._copied, self.features.size
         if size > self._matrix.shape[1]:
             matrix = np.empty((self._root.size, min(max(2 * first, size), self.curvature.values.size)), self.dtype, "F")
             matrix[:, :first] = self._matrix[:, :first]
             self._matrix = matrix
         columns = self._matrix[:, first:size]
         least, most = cast_columns(self._design.matrix, self._means, self._root, self.features[first:], columns)
+        self._copied = size
         if self.dtype == np.float32 and not (least > _LEAST and most < _MOST):
             self.is_safe = False
 
@@ -352,35 +301,83 @@ class CopiedModel(BlockModel):
         self.order = groups
         self.w, self._start, self._slopes = (np.array(v[self.features], dtype=np.float64) for v in (w, w, slopes))
         self._choose()
-        gram = self._gram if self.has_gram else None
-        self.curvature.learn_columns(groups, self.where, self.columns, gram)
+        self.curvature.learn_columns(groups, self)
         self.running = self._slopes.copy() if self.has_gram else np.zeros(self._root.size, dtype=self.dtype)
 
+    def columns_of(self, g):
+        """The columns of one group."""
+        start, end = self.where[g], self.where[g] + self.curvature.sizes[g]
+        if self._sketch is None or self.has_gram:
+            return self._matrix[:, start:end]
+        features = self.features[start:end]
+        return self._sketch.sketch[:, features] * self._units(features).astype(self.dtype)
+
+    def products_within(self, groups, d):
+        """Products of the columns of each group with one another, for some groups of d columns."""
+        places = self.where[groups]
+        rows = places[:, None] + np.arange(d)
+        if self.has_gram:
+            return self._gram[rows[:, :, None], rows[:, None, :]].astype(np.float64)
+        if self._sketch is None:
+            return products_of_neighbours(self.columns, places, d).astype(np.float64)
+        features, blocks = self.features[rows], np.empty((groups.size, d, d))
+        multiply_sketch(self._sketch.sketch, features, blocks)
+        units = self._units(features)
+        blocks *= units[:, :, None] * units[:, None, :]
+        return blocks
+
     def _choose(self):
-        """Let the Gram matrix grow where it costs no more than what descent through columns has cost so far."""
-        n, k, known = self._root.size, self.features.size, self._in_gram
-        price = n * (k - known) * (known + _OWN * (k - known)) / _PACE
+        """Take the Gram matrix of the working set where it costs no more than what descent through columns has cost so far."""
         # once descent has begun, what it has cost is known
-        expected = 0.0 if self._spent else _EXPECTED * 2.0 * n * float(self.curvature.sizes[self.order].sum())
-        self.has_gram = k == known or (k < 2 * n and price <= self._spent + expected)
-        if not self.has_gram or k == known:
+        expected = 0.0 if self._spent else _EXPECTED * self._epoch_price
+        self.has_gram = self._gram_price <= self._spent + expected
+        if self.has_gram:
+            self._multiply()
+
+    @property
+    def _epoch_price(self):
+        """Products of an epoch through columns."""
+        return 2.0 * self._root.size * float(self.curvature.sizes[self.order].sum())
+
+    @property
+    def _gram_price(self):
+        """Such products in the time of those that the Gram matrix lacks."""
+        n, k, known = self._root.size, self.features.size, self._in_gram
+        if k == known or k >= 2 * n:
+            return 0.0 if k == known else np.inf
+        pace = _PACE if self._sketch is None else _SKETCHED * _PACE
+        return n * (k - known) * (known + _OWN * (k - known)) / pace
+
+    def _multiply(self):
+        """Let the Gram matrix grow to the working set."""
+        k, known = self.features.size, self._in_gram
+        if k == known:
             return
         if k > len(self._gram):
             gram = np.zeros((max(k, 2 * known),) * 2, dtype=self.dtype)
             gram[:known, :known] = self._gram[:known, :known]
             self._gram = gram
+        if self._copied < k:
+            self._copy()
         A = self.columns
         self._gram[:known, known:k] = A[:, :known].T @ A[:, known:]
         self._gram[known:k, :known] = self._gram[:known, known:k].T
         self._gram[known:k, known:k] = A[:, known:].T @ A[:, known:]
         self._in_gram = k
 
-    def descend(self, penalty, goal, part, epochs, *, accelerated=True):
-        before = self.epochs
-        moves = super().descend(penalty, goal, part, epochs, accelerated=accelerated)
-        if not self.has_gram:
-            self._spent += 2.0 * (self.epochs - before) * self._root.size * self.curvature.sizes[self.order].sum()
-        return moves
+    def reconsider(self, epochs, *, is_over):
+        if self.has_gram:
+            return
+        self._spent += epochs * self._epoch_price
+        if is_over or self._gram_price > self._spent:
+            return
+        self.has_gram = True
+        self._multiply()
+        k = self.features.size
+        self.running = self._slopes + self._gram[:k, :k] @ (self.w - self._start).astype(self.dtype)
+        # those of a sketch are not quite those of the matrix
+        self.curvature.forget()
+        self.curvature.learn_columns(self.order, self)
 
     def height(self, w, running):
         move = w - self._start

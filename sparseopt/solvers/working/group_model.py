@@ -11,7 +11,7 @@ from scipy.linalg import lapack
 
 from sparseopt.kernels.blocks import descend_blocks
 from sparseopt.kernels.gram import image_into
-from sparseopt.solvers.working.block_models import GramBlocks
+from sparseopt.solvers.working.block_terms import GramBlocks
 from sparseopt.solvers.working.newton import conjugate_gradients
 
 # Rounds of epochs and Newton steps at most, epochs in a round, and those in which the groups keep still before Newton steps.

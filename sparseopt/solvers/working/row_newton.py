@@ -16,6 +16,8 @@ from sparseopt.solvers.working.newton import conjugate_gradients
 _DIRECT = 400
 # They end at this part of their first residual, or after so many steps.
 _ACCURACY, _STEPS = 1e-2, 100
+# Curvatures between which float32 neither overflows nor vanishes.
+_LEAST, _MOST = 1e-20, 1e20
 # Parts of a Newton step that are tried.
 _PARTS = (1.0, 0.5, 0.25, 0.1, 0.01)
 # Parts of the way to where the first row would be zero that are tried last: just beyond, and short of it.
@@ -81,10 +83,14 @@ def _solve(gram, units, bends, ridge, right):
         return direction.reshape(q, size) if direction is not None and np.all(np.isfinite(direction)) else None
     own = np.diag(gram) + ridge
     across = 1.0 / (own + bends)
+    # a product is as slow as memory, and the direction only rough
+    rough = gram.astype(np.float32) if np.min(own) > _LEAST and np.max(own) < _MOST else gram
 
     def multiply(d):
         d = d.reshape(q, size)
-        return (d @ gram + (bends + ridge) * d - bends * units * np.sum(units * d, axis=0)).ravel()
+        scale = np.max(np.abs(d)) or 1.0
+        image = scale * ((d / scale).astype(rough.dtype) @ rough)
+        return (image + (bends + ridge) * d - bends * units * np.sum(units * d, axis=0)).ravel()
 
     def near_inverse(r):
         # exact in each row alone
