@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path, subset_path
+from sparseopt import batched_path, batched_samples, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
@@ -229,7 +229,11 @@ def path(
     if subset_path.takes(problem, terms, solver):
         found = subset_path.in_one_run(problem, terms, solver, end)
     elif batched_path.takes(problem, terms, solver):
-        found = _in_batches(problem, terms, solver, tol, max_iter, end)
+        run = batched_path.BatchedPath(problem, terms, solver, tol)
+        found = _in_batches(run, problem, terms, solver, tol, max_iter, end)
+    elif batched_samples.takes(problem, terms, solver):
+        run = batched_samples.BatchedSamples(problem, terms, solver, tol)
+        found = _in_batches(run, problem, terms, solver, tol, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)
     solutions, shares = [], []
@@ -269,8 +273,7 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
             yield problem, solution
 
 
-def _in_batches(problem, terms, solver, tol, max_iter, end):
-    run = batched_path.BatchedPath(problem, terms, solver, tol)
+def _in_batches(run, problem, terms, solver, tol, max_iter, end):
     given = 0
     while given < len(terms):
         remaining = max(end - time.perf_counter(), 0.0)
