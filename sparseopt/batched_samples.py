@@ -29,7 +29,9 @@ _LARGEST = 8
 # A feature enters where its slope, were it to grow as fast as the penalty falls, times this, would reach the penalty.
 _FORESIGHT = 0.5
 # Distance to stationarity at which a point is left, as a part of what a gap allows, and of the strength of the penalty.
-_SHARPNESS, _ROUGH = 0.5, 0.03
+_SHARPNESS, _ROUGH = 0.5, 0.05
+# It doubles, up to this, where all gaps of a batch are less than this part of the tolerance.
+_BLUNTEST, _EASY = 4.0, 0.2
 # Tries before a point is left to `solve`, and part of the last way that the next point is looked for at.
 _TRIES, _FURTHEST = 5, 2.0
 
@@ -51,9 +53,12 @@ class BatchedSamples:
     def __init__(self, problem, terms, solver, tol):
         self.problem, self.terms, self.tol = problem, terms, tol
         self._solver = repr(ProxNewton() if solver is None else solver)
-        self.solutions = []
+        self.solutions: list = []
+        self.problems: list = []
         self._looks, self._working = SampleLooks(problem.loss), FollowedSamples(problem.loss)
         self._batch, self._tries, self._sharpness = 1, 0, _SHARPNESS
+        self._bluntest = _BLUNTEST
+        self._is_in = np.zeros(problem.n_features, dtype=bool)
         self._begin(np.zeros(problem.n_features))
 
     def _begin(self, w):
@@ -73,8 +78,9 @@ class BatchedSamples:
         """Whether the next point has been tried too often; it is for `solve` then, and `accept`."""
         return self._tries > _TRIES
 
-    def accept(self, solution):
+    def accept(self, problem, solution):
         """Go on from a solution that was found elsewhere."""
+        self.problems.append(problem)
         self.solutions.append(solution)
         self._tries, self._sharpness, self._batch = 0, _SHARPNESS, 1
         self._begin(solution.w)
@@ -88,6 +94,7 @@ class BatchedSamples:
         self._choose(forms)
         points = [self._solve(form, is_new=k > 0 or not self._tries) for k, form in enumerate(forms)]
         looks, passed = self._looks.at(points, [self._trail[1][1].intercept] * len(points)), 0
+        widest = 0.0
         for problem, form, point in zip(problems, forms, points, strict=True):
             look, self._slopes = next(looks)
             self._height = look.height
@@ -99,26 +106,31 @@ class BatchedSamples:
                 self._trail[1] = point, look
             if not has_passed:
                 break
-            self._tries, passed = 0, passed + 1
+            self._tries, passed, widest = 0, passed + 1, max(widest, certificate.relative_gap)
             self.solutions.append(self._solution(point, look, certificate, start, len(points)))
+            self.problems.append(problem)
         if passed == len(points):
             self._batch = min(2 * self._batch, _LARGEST)
+            if widest < _EASY * self.tol:
+                self._sharpness = min(2.0 * self._sharpness, self._bluntest)
             return
         self._tries = 1 if passed else self._tries + 1
         self._batch = max(1, passed)
         if self._missed(form).size == 0:
-            self._sharpness *= 0.1
+            # what was too blunt once is not tried again
+            self._bluntest, self._sharpness = self._sharpness / 2.0, self._sharpness / 4.0
 
     def _choose(self, forms):
-        """The working set of a batch."""
+        """The working set of a batch: both supports from which it sets out, and what may violate optimality in it."""
         (here, look), (before, last) = self._trail[1], self._trail[0]
-        missed = self._missed(forms[0])
-        growth = _FORESIGHT * max(float(np.max(np.abs(self._slopes), initial=0.0)) - float(np.max(forms[-1].a)), 0.0)
-        soon = self._missed(forms[-1], growth)
-        features = np.union1d(np.union1d(here.support, before.support), np.union1d(missed, soon))
+        steepest = float(np.maximum.reduce(np.abs(self._slopes), initial=0.0))
+        growth = _FORESIGHT * max(steepest - float(np.maximum.reduce(forms[-1].a)), 0.0)
+        self._is_in[:] = False
         if self._tries:
-            features = np.union1d(features, self._working.features)
-        self._working.take(features.astype(np.intp), (here, look.eta), (before, last.eta))
+            self._is_in[self._working.features] = True
+        for columns in (here.support, before.support, self._missed(forms[0]), self._missed(forms[-1], growth)):
+            self._is_in[columns] = True
+        self._working.take(self._is_in.nonzero()[0], (here, look.eta), (before, last.eta))
 
     def _missed(self, form, growth=0.0):
         """Features whose slopes are beyond the penalty's, or would be with an a so much smaller."""
@@ -128,16 +140,16 @@ class BatchedSamples:
         return columns[distances(None, part, np.zeros(columns.size), self._slopes[columns], None) > 0.0]
 
     def _solve(self, form, *, is_new):
-        working = self._working
-        strength = float(np.max(form.a, initial=0.0))
-        size, steps = float(np.sum(np.abs(working.w))), self._strengths
-        part = -1.0
+        working, steps = self._working, self._strengths
+        strength, part = float(np.maximum.reduce(form.a)), -1.0
         if is_new:
             way = steps[0] - steps[1]
-            part = float(np.clip((steps[1] - strength) / way, 0.0, _FURTHEST)) if way > 0.0 else 0.0
+            part = min(max((steps[1] - strength) / way, 0.0), _FURTHEST) if way > 0.0 else 0.0
             self._strengths = [steps[1], strength]
+        size = float(np.add.reduce(np.abs(working.w)))
+        # slopes that are d too large cost a bound d |w|_1
         enough = self.tol * self._height / size if size > 0.0 else np.inf
-        working.minimise(form.restrict(working.features), self._sharpness * min(enough, _ROUGH * strength), part)
+        working.minimise(form, min(self._sharpness * enough, _ROUGH * strength), part)
         places = working.w.nonzero()[0]
         # what is looked at is what is returned, also in float32
         values = working.w[places].astype(self.problem.dtype).astype(np.float64)

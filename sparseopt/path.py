@@ -282,11 +282,11 @@ def _in_batches(run, problem, terms, solver, tol, max_iter, end):
         if run.needs_help:
             here = _under(problem, terms[given])
             w = run.solutions[-1].w if given else None
-            run.accept(solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining))
+            run.accept(here, solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining))
         else:
             run.advance()
         while given < len(run.solutions):
-            yield _under(problem, terms[given]), run.solutions[given]
+            yield run.problems[given], run.solutions[given]
             given += 1
 
 

@@ -67,7 +67,7 @@ class SampleLooks:
             eta, intercept = eta + rest, near + rest
         z = loss.offset.added_to(eta)
         v = np.asarray(loss.slope(self._y, z), dtype=np.float64)
-        height = float(np.sum(self._weights * loss.value(self._y, z)))
+        height = float(np.add.reduce(self._weights * loss.value(self._y, z)))
         if not loss.intercept:
             return SampleLook(eta, intercept, height, v, is_settled=True)
         slopes = balanced(v, self._weights)
@@ -82,12 +82,12 @@ def examine_samples(loss, form, point, look, slope):
     part, w, here = found
     scale = part.largest_scale(-here)
     terms = np.asarray(loss.sample_weight.values, dtype=np.float64) * loss_conjugate(loss, scale * look.v)
-    value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+    value, size = float(np.add.reduce(terms)), float(np.add.reduce(np.abs(terms)))
     conjugate = part.conjugate_near(-scale * here)
     bound = -value - conjugate - ROUNDING * (size + abs(conjugate))
     objective = look.height + part.value(w)
-    distance = float(np.max(part.subgradient_distance(w, here), initial=0.0))
-    if distance * np.abs(w).sum() <= NEXT_TO_NOTHING * objective < objective - bound:
+    distance = float(np.maximum.reduce(part.subgradient_distance(w, here), initial=0.0))
+    if distance * np.add.reduce(np.abs(w)) <= NEXT_TO_NOTHING * objective < objective - bound:
         return None
     # in this order of the two, a bound that is no number is none
     return Examination(objective, slope, max(-np.inf, bound), distance)

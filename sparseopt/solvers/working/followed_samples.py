@@ -55,15 +55,20 @@ class FollowedSamples:
             self._points[k, np.searchsorted(features, point.support)] = point.values
             self._images[k] = eta
         self._squares, self._sums = np.empty(features.size), np.zeros(features.size)
+        self._sides = np.zeros((4, features.size))
+        self._sides[2], self._sides[3] = -np.inf, np.inf
         self._orders = np.arange(features.size), np.empty(features.size, dtype=np.intp)
         self._mass[0] = 0.0
 
     def minimise(self, form, goal, part):
-        """Find the next point, under the form of a penalty on the features, and return what is left of the way there.
+        """Find the next point, under the form of a penalty, and return what is left of the way there.
 
         It is begun at a part of the way from the point before to this one; if that is negative, at this one, which becomes none.
         """
-        sides = np.stack([form.a, form.b, form.lower, form.upper])
+        sides = self._sides
+        sides[0] = form.a[self.features]
+        if not form.is_plain:
+            sides[1], sides[2], sides[3] = form.b[self.features], form.lower[self.features], form.upper[self.features]
         first, steps, epochs = follow(
             self._loss, _ONE, self._bends, self._loss.intercept, self.features, self._orders, sides,
             (self._points[0], self._points[1]), tuple(self._images), self._squares, self._sums, self._mass,
