@@ -32,6 +32,8 @@ _FORESIGHT = 0.5
 _SHARPNESS, _ROUGH = 0.5, 0.05
 # It doubles, up to this, where all gaps of a batch are less than this part of the tolerance.
 _BLUNTEST, _EASY = 4.0, 0.2
+# A point fails for features that are missing, if these are further from stationarity than a part of what the set is.
+_HARMLESS = 0.5
 # Tries before a point is left to `solve`, and part of the last way that the next point is looked for at.
 _TRIES, _FURTHEST = 5, 2.0
 
@@ -92,7 +94,10 @@ class BatchedSamples:
         problems = [replace(self.problem, penalty=term) for term in self.terms[first : first + self._batch]]
         forms = [convex_form(problem.proximal, problem.n_features) for problem in problems]
         self._choose(forms)
-        points = [self._solve(form, is_new=k > 0 or not self._tries) for k, form in enumerate(forms)]
+        points = [
+            self._solve(problem.proximal, form, is_new=k > 0 or not self._tries)
+            for k, (problem, form) in enumerate(zip(problems, forms, strict=True))
+        ]
         looks, passed = self._looks.at(points, [self._trail[1][1].intercept] * len(points)), 0
         widest = 0.0
         for problem, form, point in zip(problems, forms, points, strict=True):
@@ -116,7 +121,7 @@ class BatchedSamples:
             return
         self._tries = 1 if passed else self._tries + 1
         self._batch = max(1, passed)
-        if self._missed(form).size == 0:
+        if self._missed(form)[1] <= _HARMLESS * certificate.stationarity:
             # what was too blunt once is not tried again
             self._bluntest, self._sharpness = self._sharpness / 2.0, self._sharpness / 4.0
 
@@ -125,21 +130,25 @@ class BatchedSamples:
         (here, look), (before, last) = self._trail[1], self._trail[0]
         steepest = float(np.maximum.reduce(np.abs(self._slopes), initial=0.0))
         growth = _FORESIGHT * max(steepest - float(np.maximum.reduce(forms[-1].a)), 0.0)
-        self._is_in[:] = False
-        if self._tries:
-            self._is_in[self._working.features] = True
-        for columns in (here.support, before.support, self._missed(forms[0]), self._missed(forms[-1], growth)):
+        if not self._tries:
+            self._is_in[:] = False
+        for columns in (here.support, before.support, self._working.held):
+            self._is_in[columns] = True
+        for columns in (self._missed(forms[0])[0], self._missed(forms[-1], growth)[0]):
             self._is_in[columns] = True
         self._working.take(self._is_in.nonzero()[0], (here, look.eta), (before, last.eta))
 
     def _missed(self, form, growth=0.0):
-        """Features whose slopes are beyond the penalty's, or would be with an a so much smaller."""
-        columns = (np.abs(self._slopes) > form.a - growth).nonzero()[0]
+        """Features outside of the set, whose slopes are beyond the penalty's, or would be with an a so much smaller; how far."""
+        beyond = np.abs(self._slopes) > form.a - growth
+        beyond[self._is_in] = False
+        columns = beyond.nonzero()[0]
         part = form.restrict(columns)
         part = replace(part, a=np.maximum(part.a - growth, 0.0))
-        return columns[distances(None, part, np.zeros(columns.size), self._slopes[columns], None) > 0.0]
+        missing = distances(None, part, np.zeros(columns.size), self._slopes[columns], None)
+        return columns[missing > 0.0], float(np.maximum.reduce(missing, initial=0.0))
 
-    def _solve(self, form, *, is_new):
+    def _solve(self, penalty, form, *, is_new):
         working, steps = self._working, self._strengths
         strength, part = float(np.maximum.reduce(form.a)), -1.0
         if is_new:
@@ -149,7 +158,7 @@ class BatchedSamples:
         size = float(np.add.reduce(np.abs(working.w)))
         # slopes that are d too large cost a bound d |w|_1
         enough = self.tol * self._height / size if size > 0.0 else np.inf
-        working.minimise(form, min(self._sharpness * enough, _ROUGH * strength), part)
+        working.minimise(penalty, form, min(self._sharpness * enough, _ROUGH * strength), part)
         places = working.w.nonzero()[0]
         # what is looked at is what is returned, also in float32
         values = working.w[places].astype(self.problem.dtype).astype(np.float64)

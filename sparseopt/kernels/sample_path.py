@@ -125,13 +125,13 @@ def follow(loss, one, bends, has_intercept, features, orders, form, points, imag
         shift = shift / total if total > 0.0 else 0.0
         before = first
         first, shift, swept = settle(
-            design, features, orders, bends, total, form, w, squares, sums, u, shift, goal, depth, epochs
+            design, features, orders, bends, total, form, w, squares, sums, u, shift, goal, depth, epochs - done
         )
         done += swept
         for i in range(eta.size):
             if bends.values[U(i)] > 0.0:
                 eta[U(i)] += (u[U(i)] - v[U(i)]) / bends.values[U(i)] - shift
-        if first <= goal:
+        if first <= goal or done >= epochs:
             return first, step + 1, done
         if first > slow * before:
             numbers[0] = 0.0
