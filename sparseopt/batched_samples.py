@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +19,15 @@ from sparseopt.forms import SeparableForm
 from sparseopt.losses import SampleLoss
 from sparseopt.packed import FewNonzeros, packed
 from sparseopt.penalties import Penalty
-from sparseopt.proofs.several_samples import SampleLooks, examine_samples
+from sparseopt.problem import Problem
+from sparseopt.proofs.several_samples import SampleLook, SampleLooks, examine_samples
 from sparseopt.solution import Solution, Status
 from sparseopt.solvers.prox_newton import ProxNewton
 from sparseopt.solvers.working.followed_samples import FollowedSamples
 from sparseopt.solvers.working.working_plan import distances
 
-# Points in a batch, at most.
-_LARGEST = 8
+# Points in a batch, and seconds after which no other is begun, at most.
+_LARGEST, _CHUNK = 8, 0.1
 # A feature enters where its slope, were it to grow as fast as the penalty falls, times this, would reach the penalty.
 _FORESIGHT = 0.5
 # Distance to stationarity at which a point is left, as a part of what a gap allows, and of the strength of the penalty.
@@ -34,8 +36,27 @@ _SHARPNESS, _ROUGH = 0.5, 0.05
 _BLUNTEST, _EASY = 4.0, 0.2
 # A point fails for features that are missing, if these are further from stationarity than a part of what the set is.
 _HARMLESS = 0.5
-# Tries before a point is left to `solve`, and part of the last way that the next point is looked for at.
-_TRIES, _FURTHEST = 5, 2.0
+# Tries before a point is left to `solve`, and the part of the strength before below which it is so at once.
+_TRIES, _FAR = 5, 0.5
+# Part of the last way that the next point is looked for at, at most.
+_FURTHEST = 2.0
+
+
+class _Stop(NamedTuple):
+    """A point of the path that was looked at, and the strength of its penalty."""
+
+    point: FewNonzeros
+    look: SampleLook
+    strength: float
+
+
+class _Try(NamedTuple):
+    """A point that is still to be looked at."""
+
+    problem: Problem
+    form: SeparableForm
+    point: FewNonzeros
+    steps: int
 
 
 def takes(problem, terms, solver):
@@ -45,8 +66,13 @@ def takes(problem, terms, solver):
         return False
     if not (problem.constraint is None or isinstance(problem.constraint, Box)):
         return False
-    forms = [convex_form(term, problem.n_features) for term in terms if isinstance(term, Penalty)]
-    return len(forms) == len(terms) and all(isinstance(form, SeparableForm) and form.holds_zero for form in forms)
+    return all(
+        isinstance(term, Penalty) and isinstance(convex_form(term, problem.n_features), SeparableForm) for term in terms
+    )
+
+
+def _strength(form):
+    return float(np.maximum.reduce(form.a, initial=0.0))
 
 
 class BatchedSamples:
@@ -58,8 +84,7 @@ class BatchedSamples:
         self.solutions: list = []
         self.problems: list = []
         self._looks, self._working = SampleLooks(problem.loss), FollowedSamples(problem.loss)
-        self._batch, self._tries, self._sharpness = 1, 0, _SHARPNESS
-        self._bluntest = _BLUNTEST
+        self._batch, self._tries, self._sharpness, self._bluntest = 1, 0, _SHARPNESS, _BLUNTEST
         self._is_in = np.zeros(problem.n_features, dtype=bool)
         self._begin(np.zeros(problem.n_features))
 
@@ -68,17 +93,18 @@ class BatchedSamples:
         support = np.flatnonzero(w)
         point = FewNonzeros(w.size, support, w[support].astype(np.float64))
         ((look, self._slopes),) = self._looks.at([point], [0.0])
-        self._height = look.height
-        self._trail = [(point, look)] * 2
-        self._strengths = [self._strength(max(len(self.solutions) - 1, 0))] * 2
-
-    def _strength(self, place):
-        return float(np.max(convex_form(self.terms[place], self.problem.n_features).a, initial=0.0))
+        # at an optimum the steepest slope is the strength of the penalty
+        self._trail = [_Stop(point, look, float(np.maximum.reduce(np.abs(self._slopes), initial=0.0)))] * 2
 
     @property
     def needs_help(self):
-        """Whether the next point has been tried too often; it is for `solve` then, and `accept`."""
-        return self._tries > _TRIES
+        """Whether the next point is far away, or has been tried too often; it is for `solve` then, and `accept`."""
+        place = len(self.solutions)
+        return self._tries > _TRIES or (self._tries == 0 and self._is_far(place, self._trail[1].strength))
+
+    def _is_far(self, place, strength):
+        """Whether a penalty is so weak beside another one that the strength should come down in steps."""
+        return not _strength(convex_form(self.terms[place], self.problem.n_features)) > _FAR * strength
 
     def accept(self, problem, solution):
         """Go on from a solution that was found elsewhere."""
@@ -89,54 +115,73 @@ class BatchedSamples:
 
     def advance(self):
         """Solve a batch and keep the points that pass; a bounded piece of work."""
-        start = time.perf_counter()
-        first = len(self.solutions)
-        problems = [replace(self.problem, penalty=term) for term in self.terms[first : first + self._batch]]
+        with np.errstate(over="ignore", invalid="ignore"):  # far out a loss is beyond all numbers, and nothing passes
+            self._look_at(self._solve_some())
+
+    def _solve_some(self):
+        """Points of a batch, one after another, while the strength falls slowly and the time is not over."""
+        start, first, problems = time.perf_counter(), len(self.solutions), []
+        strength = self._trail[1].strength
+        for place in range(first, min(first + self._batch, len(self.terms))):
+            if problems and self._is_far(place, strength):
+                break
+            problems.append(replace(self.problem, penalty=self.terms[place]))
+            strength = _strength(convex_form(self.terms[place], self.problem.n_features))
         forms = [convex_form(problem.proximal, problem.n_features) for problem in problems]
         self._choose(forms)
-        points = [
-            self._solve(problem.proximal, form, is_new=k > 0 or not self._tries)
-            for k, (problem, form) in enumerate(zip(problems, forms, strict=True))
-        ]
-        looks, passed = self._looks.at(points, [self._trail[1][1].intercept] * len(points)), 0
-        widest = 0.0
-        for problem, form, point in zip(problems, forms, points, strict=True):
+        found, ways = [], [stop.strength for stop in self._trail]
+        for problem, form in zip(problems, forms, strict=True):
+            if found and time.perf_counter() - start > _CHUNK:
+                break
+            # a point that did not pass is gone on with from where it is
+            part = -1.0
+            if found or not self._tries:
+                way, rest = ways[-2] - ways[-1], ways[-1] - _strength(form)
+                part = min(max(rest / way, 0.0), _FURTHEST) if way > 0.0 else 0.0
+                ways.append(_strength(form))
+            found.append(self._solve(problem, form, part))
+        self._seconds = (time.perf_counter() - start) / len(found)
+        return found
+
+    def _look_at(self, batch):
+        """Keep the points of a batch that pass, and say how the next is to be done."""
+        intercept, passed, widest = self._trail[1].look.intercept, 0, 0.0
+        looks = self._looks.at([one.point for one in batch], [intercept] * len(batch))
+        for one in batch:
             look, self._slopes = next(looks)
-            self._height = look.height
-            certificate = self._certified(problem, form, point, look, self._slopes)
-            has_passed = certificate.relative_gap <= self.tol and certificate.violation <= self.tol
-            if passed or self._tries == 0:
-                self._trail = [self._trail[1], (point, look)]
-            else:
-                self._trail[1] = point, look
-            if not has_passed:
+            certificate = self._certified(one, look, self._slopes)
+            stop = _Stop(one.point, look, _strength(one.form))
+            self._trail = [self._trail[1 if passed or not self._tries else 0], stop]
+            if not certificate.relative_gap <= self.tol or certificate.violation > self.tol:
                 break
             self._tries, passed, widest = 0, passed + 1, max(widest, certificate.relative_gap)
-            self.solutions.append(self._solution(point, look, certificate, start, len(points)))
-            self.problems.append(problem)
-        if passed == len(points):
+            self.solutions.append(self._solution(one, look, certificate))
+            self.problems.append(one.problem)
+        if passed == len(batch):
             self._batch = min(2 * self._batch, _LARGEST)
             if widest < _EASY * self.tol:
                 self._sharpness = min(2.0 * self._sharpness, self._bluntest)
             return
         self._tries = 1 if passed else self._tries + 1
         self._batch = max(1, passed)
-        if self._missed(form)[1] <= _HARMLESS * certificate.stationarity:
+        if not np.isfinite(look.height):
+            self._tries = _TRIES + 1
+        elif self._missed(one.form)[1] <= _HARMLESS * certificate.stationarity:
             # what was too blunt once is not tried again
             self._bluntest, self._sharpness = self._sharpness / 2.0, self._sharpness / 4.0
 
     def _choose(self, forms):
         """The working set of a batch: both supports from which it sets out, and what may violate optimality in it."""
-        (here, look), (before, last) = self._trail[1], self._trail[0]
-        steepest = float(np.maximum.reduce(np.abs(self._slopes), initial=0.0))
-        growth = _FORESIGHT * max(steepest - float(np.maximum.reduce(forms[-1].a)), 0.0)
+        before, here = self._trail
+        growth = _FORESIGHT * max(float(np.maximum.reduce(np.abs(self._slopes), initial=0.0)) - _strength(forms[-1]), 0.0)
         if not self._tries:
             self._is_in[:] = False
-        for columns in (here.support, before.support, self._working.held):
+        for columns in (here.point.support, before.point.support, self._working.held):
             self._is_in[columns] = True
         for columns in (self._missed(forms[0])[0], self._missed(forms[-1], growth)[0]):
             self._is_in[columns] = True
-        self._working.take(self._is_in.nonzero()[0], (here, look.eta), (before, last.eta))
+        features = self._is_in.nonzero()[0]
+        self._working.take(features, (here.point, here.look.eta), (before.point, before.look.eta))
 
     def _missed(self, form, growth=0.0):
         """Features outside of the set, whose slopes are beyond the penalty's, or would be with an a so much smaller; how far."""
@@ -148,36 +193,32 @@ class BatchedSamples:
         missing = distances(None, part, np.zeros(columns.size), self._slopes[columns], None)
         return columns[missing > 0.0], float(np.maximum.reduce(missing, initial=0.0))
 
-    def _solve(self, penalty, form, *, is_new):
-        working, steps = self._working, self._strengths
-        strength, part = float(np.maximum.reduce(form.a)), -1.0
-        if is_new:
-            way = steps[0] - steps[1]
-            part = min(max((steps[1] - strength) / way, 0.0), _FURTHEST) if way > 0.0 else 0.0
-            self._strengths = [steps[1], strength]
-        size = float(np.add.reduce(np.abs(working.w)))
+    def _solve(self, problem, form, part):
+        working = self._working
+        size, steps = float(np.add.reduce(np.abs(working.w))), working.steps
         # slopes that are d too large cost a bound d |w|_1
-        enough = self.tol * self._height / size if size > 0.0 else np.inf
-        working.minimise(penalty, form, min(self._sharpness * enough, _ROUGH * strength), part)
+        enough = self.tol * self._trail[1].look.height / size if size > 0.0 else np.inf
+        working.minimise(problem.proximal, form, min(self._sharpness * enough, _ROUGH * _strength(form)), part)
         places = working.w.nonzero()[0]
         # what is looked at is what is returned, also in float32
-        values = working.w[places].astype(self.problem.dtype).astype(np.float64)
-        return FewNonzeros(self.problem.n_features, working.features[places], values)
+        values = working.w[places].astype(problem.dtype).astype(np.float64)
+        point = FewNonzeros(problem.n_features, working.features[places], values)
+        return _Try(problem, form, point, working.steps - steps)
 
-    def _certified(self, problem, form, point, look, slope):
-        here = examine_samples(problem.loss, form, point, look, slope)
-        return certify(problem, point.to_array()) if here is None else certify_few(problem, point, here)
+    def _certified(self, one, look, slope):
+        here = examine_samples(self.problem.loss, one.form, one.point, look, slope)
+        return certify(one.problem, one.point.to_array()) if here is None else certify_few(one.problem, one.point, here)
 
-    def _solution(self, point, look, certificate, start, count):
-        loss = self.problem.loss
+    def _solution(self, one, look, certificate):
+        loss, point = self.problem.loss, one.point
         return packed(
             Solution(
                 w=FewNonzeros(point.size, point.support, point.values.astype(loss.dtype)),
                 intercept=look.intercept,
                 status=Status.CONVERGED,
                 certificate=certificate,
-                iterations=self._working.steps,
-                seconds=(time.perf_counter() - start) / count,
+                iterations=one.steps,
+                seconds=self._seconds,
                 solver=self._solver,
                 feature_names=loss.feature_names,
                 account=self._working.account(),

@@ -184,9 +184,9 @@ def path(
 ) -> Path:
     """Solve the problem under each penalty in turn, each from the solution before it.
 
-    Least squares under convex penalties on single coefficients are solved in batches, with few
-    looks at X for several penalties, and their solutions take memory for nonzeros alone until `w`
-    is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
+    Least squares and losses on samples under convex penalties on single coefficients are solved in
+    batches, with few looks at X for several penalties, and their solutions take memory for nonzeros
+    alone until `w` is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -229,11 +229,9 @@ def path(
     if subset_path.takes(problem, terms, solver):
         found = subset_path.in_one_run(problem, terms, solver, end)
     elif batched_path.takes(problem, terms, solver):
-        run = batched_path.BatchedPath(problem, terms, solver, tol)
-        found = _in_batches(run, problem, terms, solver, tol, max_iter, end)
+        found = _in_batches(batched_path.BatchedPath(problem, terms, solver, tol), problem, solver, max_iter, end)
     elif batched_samples.takes(problem, terms, solver):
-        run = batched_samples.BatchedSamples(problem, terms, solver, tol)
-        found = _in_batches(run, problem, terms, solver, tol, max_iter, end)
+        found = _in_batches(batched_samples.BatchedSamples(problem, terms, solver, tol), problem, solver, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)
     solutions, shares = [], []
@@ -273,8 +271,8 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
             yield problem, solution
 
 
-def _in_batches(run, problem, terms, solver, tol, max_iter, end):
-    given = 0
+def _in_batches(run, problem, solver, max_iter, end):
+    given, terms, tol = 0, run.terms, run.tol
     while given < len(terms):
         remaining = max(end - time.perf_counter(), 0.0)
         if given and remaining == 0.0:

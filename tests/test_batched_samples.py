@@ -144,3 +144,24 @@ def test_nothing_lent_is_changed():
     so.path(so.Problem(so.Logistic(data, labels)), [so.L1(0.1), so.L1(0.05)])
     np.testing.assert_array_equal(data, X)
     np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_a_point_far_away_is_left_to_solve():
+    """From zero to a weak penalty nearly all features would enter at once; `solve` lets the strength come down."""
+    problem = so.Problem(so.Logistic(X, LABELS))
+    largest = so.alpha_max(problem.loss)
+    found = assert_is_the_path(problem, [so.L1(part * largest) for part in (0.05, 0.04, 0.035)], 1e-7)
+    assert [solution.account.startswith("columns") for solution in found] == [False, True, True]
+
+
+def test_coefficients_without_a_price_are_followed():
+    factors = FACTORS.copy()
+    factors[[2, 9]] = 0.0
+    loss = so.Logistic(X, LABELS, intercept=True)
+    terms = [so.Weighted(so.L1(alpha), factors) for alpha in so.alpha_grid(loss, 8, 0.2)]
+    assert_is_the_path(so.Problem(loss), terms, 1e-6)
+
+
+def test_a_quantile_that_is_smoothed_is_followed():
+    loss = so.Quantile(X, NOISY, quantile=0.5, smoothing=0.5)
+    assert_is_the_path(so.Problem(loss), [so.L1(alpha) for alpha in so.alpha_grid(loss, 8, 0.2)], 1e-6)

@@ -14,7 +14,5 @@ class Solver(TunedSolver):
     def fit(self, problem, tolerance):
         # its loss is a sum
         alphas = problem.alphas * problem.y.size
-        found = celer_path(
-            problem.X, problem.y, "logreg", alphas=alphas, tol=tolerance, max_iter=1000, use_PN=True
-        )
+        found = celer_path(problem.X, problem.y, "logreg", alphas=alphas, tol=tolerance, max_iter=1000, use_PN=True)
         return found[1].T

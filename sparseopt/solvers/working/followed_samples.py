@@ -15,6 +15,8 @@ from sparseopt.solvers.working.working_plan import distances
 
 # Steps and epochs for a point, and the part of its first move that a step is minimised to.
 _STEPS, _EPOCHS, _DEPTH = 15, 1000, 0.1
+# Entries that one call of a kernel may visit: a tenth of a second.
+_BUDGET = 1e8
 # Least curvature of a sample, as a part of the largest, and what a step leaves of the one before where curvatures are too old.
 _LEAST, _SLOW = 1e-7, 0.3
 # Epochs through dense columns after which their Gram matrix does the rest, steps with it, rounds of one, and times that this is done.
@@ -79,7 +81,7 @@ class FollowedSamples:
             sides[1], sides[2], sides[3] = form.b[self.features], form.lower[self.features], form.upper[self.features]
         self.points += 1
         if self._models is None:
-            self._follow(part, goal, _EPOCHS)
+            self._follow_in_parts(part, goal)
             return
         first = self._follow(part, goal, 2 if self._has_gram else _FEW_EPOCHS)
         for _ in range(_CYCLES):
@@ -88,6 +90,15 @@ class FollowedSamples:
             self._refine(penalty, form, goal)
             # an epoch through all columns of the set says whether some are missing
             first = self._follow(-1.0, goal, 1)
+
+    def _follow_in_parts(self, part, goal):
+        """Epochs through sparse columns, in calls of a bounded length."""
+        ends = self._loss.X.indptr
+        entries = int(np.sum(ends[self.features + 1] - ends[self.features]))
+        at_once = max(1, min(_EPOCHS, int(_BUDGET / (2 * entries + 1))))
+        for k in range(0, _EPOCHS, at_once):
+            if self._follow(part if k == 0 else -1.0, goal, at_once) <= goal:
+                return
 
     def _follow(self, part, goal, epochs):
         first, steps, epochs = follow(
@@ -107,7 +118,12 @@ class FollowedSamples:
             z = loss.offset.added_to(eta)
             v = np.asarray(loss.sample_weight.values * loss.slope(self._y, z), dtype=np.float64)
             if places is None or not self._has_gram:
-                places = self._extend(w, v, z)
+                bends = np.asarray(loss.sample_weight.values * loss.curvature(self._y, z), dtype=np.float64)
+                largest = float(np.max(bends))
+                # where no sample bends, as far from all targets of Huber's loss, no model has a minimum
+                if not (0.0 < largest < np.inf) or models.is_full(np.count_nonzero(w)):
+                    return
+                places = self._extend(w, v, np.maximum(bends, _LEAST * largest))
                 local = form.restrict(models.model.features)
             model = models.model
             models.place(w[places], v, is_exact=True)
@@ -123,17 +139,16 @@ class FollowedSamples:
             w[places] = model.w
             self.steps += 1
 
-    def _extend(self, w, v, z):
+    def _extend(self, w, v, bends):
         """The Gram matrix of all columns in use, new where the curvatures are too old; places of its columns in the set."""
-        loss, models = self._loss, self._models
+        models = self._models
         if self._has_gram:
             is_new = w != 0.0
             is_new[np.searchsorted(self.features, models.model.features)] = False
             models.extend(self.features[is_new], w[is_new], v)
         else:
-            bends = np.asarray(loss.sample_weight.values * loss.curvature(self._y, z), dtype=np.float64)
             is_used = w != 0.0
-            models.renew(self.features[is_used], w[is_used], v, np.maximum(bends, _LEAST * np.max(bends)))
+            models.renew(self.features[is_used], w[is_used], v, bends)
             self._has_gram = True
         return np.searchsorted(self.features, models.model.features)
 
