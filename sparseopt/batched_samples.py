@@ -56,13 +56,17 @@ class _Try(NamedTuple):
     problem: Problem
     form: SeparableForm
     point: FewNonzeros
+    #: Mean of the fitted values that the solver has carried along.
+    level: float
     steps: int
 
 
 def takes(problem, terms, solver):
     """Whether the path can be followed in batches: a loss on samples under convex penalties on single coefficients."""
     loss = problem.loss
-    if not (isinstance(loss, SampleLoss) and has_conjugate(loss) and (solver is None or isinstance(solver, ProxNewton))):
+    if not (
+        isinstance(loss, SampleLoss) and has_conjugate(loss) and (solver is None or isinstance(solver, ProxNewton))
+    ):
         return False
     if not (problem.constraint is None or isinstance(problem.constraint, Box)):
         return False
@@ -145,8 +149,8 @@ class BatchedSamples:
 
     def _look_at(self, batch):
         """Keep the points of a batch that pass, and say how the next is to be done."""
-        intercept, passed, widest = self._trail[1].look.intercept, 0, 0.0
-        looks = self._looks.at([one.point for one in batch], [intercept] * len(batch))
+        passed, widest = 0, 0.0
+        looks = self._looks.at([one.point for one in batch], [one.level for one in batch])
         for one in batch:
             look, self._slopes = next(looks)
             certificate = self._certified(one, look, self._slopes)
@@ -173,7 +177,9 @@ class BatchedSamples:
     def _choose(self, forms):
         """The working set of a batch: both supports from which it sets out, and what may violate optimality in it."""
         before, here = self._trail
-        growth = _FORESIGHT * max(float(np.maximum.reduce(np.abs(self._slopes), initial=0.0)) - _strength(forms[-1]), 0.0)
+        growth = _FORESIGHT * max(
+            float(np.maximum.reduce(np.abs(self._slopes), initial=0.0)) - _strength(forms[-1]), 0.0
+        )
         if not self._tries:
             self._is_in[:] = False
         for columns in (here.point.support, before.point.support, self._working.held):
@@ -203,7 +209,7 @@ class BatchedSamples:
         # what is looked at is what is returned, also in float32
         values = working.w[places].astype(problem.dtype).astype(np.float64)
         point = FewNonzeros(problem.n_features, working.features[places], values)
-        return _Try(problem, form, point, working.steps - steps)
+        return _Try(problem, form, point, working.level, working.steps - steps)
 
     def _certified(self, one, look, slope):
         here = examine_samples(self.problem.loss, one.form, one.point, look, slope)

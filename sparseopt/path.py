@@ -272,6 +272,11 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
 
 
 def _in_batches(run, problem, solver, max_iter, end):
+    with keeping_copies(problem.loss.X):
+        yield from _while_there_is_time(run, problem, solver, max_iter, end)
+
+
+def _while_there_is_time(run, problem, solver, max_iter, end):
     given, terms, tol = 0, run.terms, run.tol
     while given < len(terms):
         remaining = max(end - time.perf_counter(), 0.0)

@@ -102,10 +102,10 @@ def follow(loss, one, bends, has_intercept, features, orders, form, points, imag
     """Proximal Newton steps on the features, in place; returns the last first move, steps and epochs.
 
     `points` holds w and the point before it, and `images` the fitted values of both and scratch; `form` has the rows a, b,
-    lower and upper of the penalty. First w goes on by a part of the way from the point before, which is left alone where the part is negative. Curvatures are those of an
-    earlier point while numbers[0], the sum of theirs, is positive, for as long as steps with them are quick. The steps end
-    where the first epoch from fresh slopes moves by no more than `goal`. options = (part, goal, steps, epochs, depth of a
-    step, least curvature, pace from which curvatures are made anew).
+    lower and upper of the penalty. First w goes on by a part of the way from the point before; that one is left alone where
+    the part is negative. Curvatures are those of an earlier point while numbers[0], the sum of theirs, is positive, for as
+    long as steps with them are quick. The steps end where the first epoch from fresh slopes moves by no more than `goal`.
+    options = (part, goal, steps, epochs, depth of a step, least curvature, pace from which curvatures are made anew).
     """
     part, goal, steps, epochs, depth, least, slow = options
     design, first, done = loss.X, np.inf, 0

@@ -42,9 +42,9 @@ class SampleLooks:
         self._loss, self._y = loss, loss.y.astype(np.float64)
         self._weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
 
-    def at(self, points, intercepts):
-        """(look, slope) at each of the points, whose intercepts are near the given ones."""
-        looks = [self._look(point, near) for point, near in zip(points, intercepts, strict=True)]
+    def at(self, points, levels):
+        """(look, slope) at each of the points; an intercept is looked for where it brings the mean fitted value to a level."""
+        looks = [self._look(point, level) for point, level in zip(points, levels, strict=True)]
         X = self._loss.X
         if len(looks) == 1:
             yield looks[0], np.asarray(X.rmatvec(self._weights * looks[0].v), dtype=np.float64)
@@ -53,7 +53,7 @@ class SampleLooks:
         for look, slope in zip(looks, pulls.T, strict=True):
             yield look, np.ascontiguousarray(slope, dtype=np.float64)
 
-    def _look(self, point, near):
+    def _look(self, point, level):
         loss, X = self._loss, self._loss.X
         if isinstance(X, CSC) and X.dtype == np.float64:
             eta = np.empty(X.n_rows)
@@ -62,6 +62,7 @@ class SampleLooks:
             eta = np.asarray(X.matvec(point.to_array()), dtype=np.float64)
         intercept = 0.0
         if loss.intercept:
+            near = level - float(np.mean(eta))
             eta = eta + near
             rest = float(loss.constant.settled(loss, eta))
             eta, intercept = eta + rest, near + rest

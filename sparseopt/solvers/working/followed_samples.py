@@ -55,6 +55,11 @@ class FollowedSamples:
         """Coefficients of the features."""
         return self._points[0]
 
+    @property
+    def level(self):
+        """Mean of the fitted values."""
+        return float(np.mean(self._images[0]))
+
     def take(self, features, here, before):
         """Go to a point of few nonzeros, and remember the one before; each with its fitted values.
 
