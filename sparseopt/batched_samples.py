@@ -56,7 +56,7 @@ class _Try(NamedTuple):
     problem: Problem
     form: SeparableForm
     point: FewNonzeros
-    #: Mean of the fitted values that the solver has carried along.
+    #: With an intercept, the mean of the fitted values that the solver has carried along.
     level: float
     steps: int
 
@@ -76,7 +76,8 @@ def takes(problem, terms, solver):
 
 
 def _strength(form):
-    return float(np.maximum.reduce(form.a, initial=0.0))
+    """The largest price of a form, of which equal ones are one in memory."""
+    return float(form.a[0] if form.a.strides == (0,) else np.maximum.reduce(form.a, initial=0.0))
 
 
 class BatchedSamples:
@@ -209,7 +210,8 @@ class BatchedSamples:
         # what is looked at is what is returned, also in float32
         values = working.w[places].astype(problem.dtype).astype(np.float64)
         point = FewNonzeros(problem.n_features, working.features[places], values)
-        return _Try(problem, form, point, working.level, working.steps - steps)
+        level = working.level if self.problem.loss.intercept else 0.0
+        return _Try(problem, form, point, level, working.steps - steps)
 
     def _certified(self, one, look, slope):
         here = examine_samples(self.problem.loss, one.form, one.point, look, slope)

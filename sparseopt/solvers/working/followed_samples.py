@@ -74,6 +74,10 @@ class FollowedSamples:
         self._sides[2], self._sides[3] = -np.inf, np.inf
         self._orders = np.arange(features.size), np.empty(features.size, dtype=np.intp)
         self._mass[0] = 0.0
+        if self._models is None:
+            ends = self._loss.X.indptr
+            entries = int(np.sum(ends[features + 1] - ends[features]))
+            self._at_once = max(1, min(_EPOCHS, int(_BUDGET / (2 * entries + 1))))
 
     def minimise(self, penalty, form, goal, part):
         """Find the next point, under a penalty and its form.
@@ -98,11 +102,8 @@ class FollowedSamples:
 
     def _follow_in_parts(self, part, goal):
         """Epochs through sparse columns, in calls of a bounded length."""
-        ends = self._loss.X.indptr
-        entries = int(np.sum(ends[self.features + 1] - ends[self.features]))
-        at_once = max(1, min(_EPOCHS, int(_BUDGET / (2 * entries + 1))))
-        for k in range(0, _EPOCHS, at_once):
-            if self._follow(part if k == 0 else -1.0, goal, at_once) <= goal:
+        for k in range(0, _EPOCHS, self._at_once):
+            if self._follow(part if k == 0 else -1.0, goal, self._at_once) <= goal:
                 return
 
     def _follow(self, part, goal, epochs):
