@@ -16,7 +16,7 @@ from sparseopt.certificate import certify, certify_few
 from sparseopt.conjugates import convex_form, has_conjugate
 from sparseopt.constraints import Box
 from sparseopt.forms import SeparableForm
-from sparseopt.losses import SampleLoss
+from sparseopt.losses import Huber, Quantile, SampleLoss, SquaredHinge
 from sparseopt.packed import FewNonzeros, packed
 from sparseopt.penalties import Penalty
 from sparseopt.problem import Problem
@@ -37,7 +37,9 @@ _BLUNTEST, _EASY = 4.0, 0.2
 # A point fails for features that are missing, if these are further from stationarity than a part of what the set is.
 _HARMLESS = 0.5
 # Tries before a point is left to `solve`, and the part of the strength before below which it is so at once.
-_TRIES, _FAR = 5, 0.5
+_TRIES, _FAR = 4, 0.5
+# Points that were tried too often, after which the rest of the path is not tried any more.
+_PATIENCE = 1
 # Part of the last way that the next point is looked for at, at most.
 _FURTHEST = 2.0
 
@@ -62,11 +64,13 @@ class _Try(NamedTuple):
 
 
 def takes(problem, terms, solver):
-    """Whether the path can be followed in batches: a loss on samples under convex penalties on single coefficients."""
+    """Whether the path can be followed in batches: a loss on samples under convex penalties on single coefficients.
+
+    Where the curvature of a sample jumps, whole Newton steps cross the kinks to and fro.
+    """
     loss = problem.loss
-    if not (
-        isinstance(loss, SampleLoss) and has_conjugate(loss) and (solver is None or isinstance(solver, ProxNewton))
-    ):
+    is_smooth = isinstance(loss, SampleLoss) and not isinstance(loss, Huber | Quantile | SquaredHinge)
+    if not (is_smooth and has_conjugate(loss) and (solver is None or isinstance(solver, ProxNewton))):
         return False
     if not (problem.constraint is None or isinstance(problem.constraint, Box)):
         return False
@@ -90,6 +94,7 @@ class BatchedSamples:
         self.problems: list = []
         self._looks, self._working = SampleLooks(problem.loss), FollowedSamples(problem.loss)
         self._batch, self._tries, self._sharpness, self._bluntest = 1, 0, _SHARPNESS, _BLUNTEST
+        self._failures = 0
         self._is_in = np.zeros(problem.n_features, dtype=bool)
         self._begin(np.zeros(problem.n_features))
 
@@ -105,7 +110,8 @@ class BatchedSamples:
     def needs_help(self):
         """Whether the next point is far away, or has been tried too often; it is for `solve` then, and `accept`."""
         place = len(self.solutions)
-        return self._tries > _TRIES or (self._tries == 0 and self._is_far(place, self._trail[1].strength))
+        has_failed = self._tries > _TRIES or self._failures > _PATIENCE
+        return has_failed or (self._tries == 0 and self._is_far(place, self._trail[1].strength))
 
     def _is_far(self, place, strength):
         """Whether a penalty is so weak beside another one that the strength should come down in steps."""
@@ -113,6 +119,7 @@ class BatchedSamples:
 
     def accept(self, problem, solution):
         """Go on from a solution that was found elsewhere."""
+        self._failures += self._tries > _TRIES
         self.problems.append(problem)
         self.solutions.append(solution)
         self._tries, self._sharpness, self._batch = 0, _SHARPNESS, 1

@@ -184,7 +184,7 @@ def path(
 ) -> Path:
     """Solve the problem under each penalty in turn, each from the solution before it.
 
-    Least squares and losses on samples under convex penalties on single coefficients are solved in
+    Least squares and smooth losses on samples under convex penalties on single coefficients are solved in
     batches, with few looks at X for several penalties, and their solutions take memory for nonzeros
     alone until `w` is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
 

@@ -98,7 +98,10 @@ class FollowedSamples:
                 return
             self._refine(penalty, form, goal)
             # an epoch through all columns of the set says whether some are missing
-            first = self._follow(-1.0, goal, 1)
+            before, first = first, self._follow(-1.0, goal, 1)
+            if not first < before:
+                # whole steps do not get nearer
+                return
 
     def _follow_in_parts(self, part, goal):
         """Epochs through sparse columns, in calls of a bounded length."""
@@ -126,7 +129,7 @@ class FollowedSamples:
             if places is None or not self._has_gram:
                 bends = np.asarray(loss.sample_weight.values * loss.curvature(self._y, z), dtype=np.float64)
                 largest = float(np.max(bends))
-                # where no sample bends, as far from all targets of Huber's loss, no model has a minimum
+                # where no sample bends, no model has a minimum
                 if not (0.0 < largest < np.inf) or models.is_full(np.count_nonzero(w)):
                     return
                 places = self._extend(w, v, np.maximum(bends, _LEAST * largest))
@@ -136,6 +139,8 @@ class FollowedSamples:
             distance = float(np.max(distances(None, local, model.w, model.slope, None), initial=0.0))
             if distance <= goal:
                 break
+            if not (distance < before or self._has_gram):
+                return
             self._has_gram = distance <= _SLOW * before
             before = distance
             model.minimise(penalty, local, max(_DEPTH * distance, 0.3 * goal), _ROUNDS)
