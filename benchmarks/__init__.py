@@ -1,6 +1,6 @@
 """Benchmarks: one thread, CPU seconds, ratios taken within one run.
 
-    python -m benchmarks.lasso | lasso_path | logreg_l1 | group_lasso | mcp | glm_path | kernels | growth | latency | memory | soundness
+    python -m benchmarks.lasso | lasso_path | logreg_l1 | logreg_path | group_lasso | mcp | glm_path | kernels | growth | latency | memory | soundness
     python -m benchmarks.pruning_layers
 
 The environment is set here, before anything imports numpy: BLAS and numba read it when they load.

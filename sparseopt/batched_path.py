@@ -54,7 +54,8 @@ class BatchedPath:
     def __init__(self, problem, terms, solver, tol):
         self.problem, self.terms, self.tol = problem, terms, tol
         self.solver = WorkingSet() if solver is None else solver
-        self.solutions = []
+        self.solutions: list = []
+        self.problems: list = []
         self._looks = Looks(problem.loss)
         self._batch, self._tries, self._sharpness = 1, 0, _SHARPNESS
         self._begin(np.zeros(problem.n_features))
@@ -73,8 +74,9 @@ class BatchedPath:
         """Whether the next point has been tried too often; it is for `solve` then, and `accept`."""
         return self._tries > _TRIES
 
-    def accept(self, solution):
+    def accept(self, problem, solution):
         """Go on from a solution that was found elsewhere."""
+        self.problems.append(problem)
         self.solutions.append(solution)
         self._tries, self._sharpness = 0, _SHARPNESS
         self._begin(np.array(solution.w, dtype=np.float64))
@@ -97,6 +99,7 @@ class BatchedPath:
             if not certificate.relative_gap <= self.tol or certificate.violation > self.tol:
                 break
             passed.append((point, certificate))
+            self.problems.append(problem)
         # where the last look was
         state.w, features = point.to_array(), state.model.features
         seconds = (time.perf_counter() - start) / len(points)

@@ -187,6 +187,8 @@ def _phi_conjugate(loss, v):
             return np.where(np.abs(v) <= loss.delta * (1 + 1e-15), v * v / 2 + v * loss.y, np.inf)
         case Logistic():
             q = -loss.y * v
+            if np.minimum.reduce(q, initial=1.0) > 0.0 and np.maximum.reduce(q, initial=0.0) < 1.0:
+                return q * np.log(q) + (1.0 - q) * np.log1p(-q)
             with np.errstate(divide="ignore", invalid="ignore"):
                 entropy = np.where(q > 0, q * np.log(q), 0.0) + np.where(q < 1, (1 - q) * np.log1p(-q), 0.0)
             return np.where((q >= 0) & (q <= 1), entropy, np.inf)

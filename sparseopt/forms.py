@@ -161,7 +161,9 @@ class SeparableForm(ConvexForm):
         """The form on some coefficients."""
         part = SeparableForm(self.a[features], self.b[features], self.lower[features], self.upper[features])
         if self.is_plain:
-            object.__setattr__(part, "is_plain", True)
+            part.__dict__["is_plain"] = True
+        if self.__dict__.get("can_stick") is False:
+            part.__dict__["can_stick"] = False
         return part
 
     @cached_property

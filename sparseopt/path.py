@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path, subset_path
+from sparseopt import batched_path, batched_samples, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
@@ -184,9 +184,9 @@ def path(
 ) -> Path:
     """Solve the problem under each penalty in turn, each from the solution before it.
 
-    Least squares under convex penalties on single coefficients are solved in batches, with few
-    looks at X for several penalties, and their solutions take memory for nonzeros alone until `w`
-    is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
+    Least squares and smooth losses on samples under convex penalties on single coefficients are solved in
+    batches, with few looks at X for several penalties, and their solutions take memory for nonzeros
+    alone until `w` is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -229,7 +229,9 @@ def path(
     if subset_path.takes(problem, terms, solver):
         found = subset_path.in_one_run(problem, terms, solver, end)
     elif batched_path.takes(problem, terms, solver):
-        found = _in_batches(problem, terms, solver, tol, max_iter, end)
+        found = _in_batches(batched_path.BatchedPath(problem, terms, solver, tol), problem, solver, max_iter, end)
+    elif batched_samples.takes(problem, terms, solver):
+        found = _in_batches(batched_samples.BatchedSamples(problem, terms, solver, tol), problem, solver, max_iter, end)
     else:
         found = _one_by_one(problem, terms, solver, tol, max_iter, end)
     solutions, shares = [], []
@@ -269,9 +271,13 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
             yield problem, solution
 
 
-def _in_batches(problem, terms, solver, tol, max_iter, end):
-    run = batched_path.BatchedPath(problem, terms, solver, tol)
-    given = 0
+def _in_batches(run, problem, solver, max_iter, end):
+    with keeping_copies(problem.loss.X):
+        yield from _while_there_is_time(run, problem, solver, max_iter, end)
+
+
+def _while_there_is_time(run, problem, solver, max_iter, end):
+    given, terms, tol = 0, run.terms, run.tol
     while given < len(terms):
         remaining = max(end - time.perf_counter(), 0.0)
         if given and remaining == 0.0:
@@ -279,11 +285,11 @@ def _in_batches(problem, terms, solver, tol, max_iter, end):
         if run.needs_help:
             here = _under(problem, terms[given])
             w = run.solutions[-1].w if given else None
-            run.accept(solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining))
+            run.accept(here, solve(here, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining))
         else:
             run.advance()
         while given < len(run.solutions):
-            yield _under(problem, terms[given]), run.solutions[given]
+            yield run.problems[given], run.solutions[given]
             given += 1
 
 

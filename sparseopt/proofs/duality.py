@@ -60,7 +60,7 @@ def _sample_bound(loss, form, w, slope):
     v = sample_slopes(loss, w)
     t = -slope
     if loss.intercept and not isinstance(loss, LeastSquares):  # whose columns and targets are centred
-        v = _balanced(v, weights)
+        v = balanced(v, weights)
         t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
     if (basis := form.free_directions()) is not None:
         v = _orthogonal(loss, v, weights, np.column_stack([loss.X.matvec(direction) for direction in basis.T]))
@@ -147,7 +147,7 @@ def _settled_ray(loss, w, columns, basis):
     return None
 
 
-def _balanced(v, weights):
+def balanced(v, weights):
     """v with sum_i weights_i v_i = 0: the heavier of its signs is scaled down, which keeps it a slope."""
     mass = weights * v
     above, below = float(np.sum(mass[v > 0])), -float(np.sum(mass[v < 0]))

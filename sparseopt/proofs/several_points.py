@@ -82,8 +82,8 @@ class Looks:
         return Residual(values, mass, float(np.add.reduce(mass * values)))
 
 
-def examine_few(loss, form, point, residual, slope):
-    """The examination of a point from its residual and slope; None where the formulas for few nonzeros do not do."""
+def counted(form, point, slope):
+    """The coefficients of which more is to be said: the form on them, their values and slopes; None where others count, too."""
     if not form.holds_zero:
         return None
     # a slope that is no number is one of those that count
@@ -93,8 +93,14 @@ def examine_few(loss, form, point, residual, slope):
     part, here = form.restrict(columns), slope[columns]
     w = np.zeros(columns.size)
     w[np.searchsorted(columns, point.support)] = point.values
-    if part.stuck(-here) is not None:
+    return None if part.stuck(-here) is not None else (part, w, here)
+
+
+def examine_few(loss, form, point, residual, slope):
+    """The examination of a point from its residual and slope; None where the formulas for few nonzeros do not do."""
+    if (found := counted(form, point, slope)) is None:
         return None
+    part, w, here = found
     scale = part.largest_scale(-here)
     scale, value, size = half_squares(
         loss, residual.values, residual.mass, residual.squares, scale, may_shrink=part.is_homogeneous

@@ -1,0 +1,18 @@
+"""pycasso's path."""
+
+from benchmarks.grammar import TunedSolver
+from benchmarks.peers.pycasso_paths import TOLERANCES, path, reason_against
+
+
+class Solver(TunedSolver):
+    """`prec` is its tolerance."""
+
+    name = "pycasso"
+    requirements = ["pip::pycasso"]
+    tolerances = TOLERANCES
+
+    def rejects(self, problem):
+        return reason_against(problem)
+
+    def fit(self, problem, tolerance):
+        return path(problem.X, (problem.y + 1) / 2, problem.alphas, tolerance, "binomial")
