@@ -205,7 +205,13 @@ class LinearConstraint(Constraint):
             return
         A = self.A if sparse.issparse(self.A) else np.atleast_2d(self.A)
         # no rows are no constraint; everything else passes the same door as X
-        A = as_design(A, "A of LinearConstraint").matrix if A.shape[0] else np.zeros(A.shape)
+        if A.shape[0]:
+            design = as_design(A, "A of LinearConstraint")
+            A = design.matrix
+            if type(A) is sparse.csc_array and A.dtype == np.float64:
+                self.__dict__["_design"] = design  # for those that take it as it is
+        else:
+            A = np.zeros(A.shape)
         A = A if A.dtype == np.float64 else A.astype(np.float64)
         object.__setattr__(self, "A", A)
         _set_bounds(self, "LinearConstraint", rows=A.shape[0])

@@ -16,10 +16,15 @@ U = np.uint64
 
 
 @strict_kernel
-def products_at(P, ridge, A, w, y, curved, image, pulled):  # noqa: PLR0912 (a strict kernel calls no functions)
-    """The products P w and A w, column by column, and A'y, each entry a sum over a column, into the last three."""
+def products_at(P, ridge, A, row_lower, row_upper, w, y, curved, image, pulled):  # noqa: PLR0912 (a strict kernel calls no functions)
+    """The products P w and A w, column by column, and A'y, each entry a sum over a column, into the last three.
+
+    Multipliers y that pull on an infinite side become zero before, in place.
+    """
     for i in range(image.size):
         image[i] = 0.0
+        if math.isinf(row_upper[i] if y[i] > 0.0 else row_lower[i]):
+            y[i] = 0.0
     for j in range(w.size):
         curved[j] = 0.0
     for j in range(w.size):

@@ -17,7 +17,7 @@ def measure(program, products, w, y, v=None):
 
 def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
-    y = pulling(program, y)
+    y = np.array(y, dtype=np.float64)
     parts = _products(program, products, w, y)
     violation, rest, box = _settled(program, parts, w, y, v)
     return violation, rest, _gap(program, parts[0], w, y, box), y, box
@@ -25,27 +25,21 @@ def signed_measure(program, products, w, y, v=None):
 
 def settled(program, products, w, y, v=None):
     """The multipliers that `measure` gives."""
-    y = pulling(program, y)
+    y = np.array(y, dtype=np.float64)
     return y, _settled(program, _products(program, products, w, y), w, y, v)[2]
 
 
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
-    y = pulling(program, y)
+    y = np.array(y, dtype=np.float64)
+    keep_pulling(y, program.row_lower, program.row_upper)
     parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
     violation, rest, box = _settled(program, parts, w, y, v)
     return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
 
 
-def pulling(program, y):
-    """Multipliers of rows without those that pull on an infinite side."""
-    y = np.array(y, dtype=np.float64)
-    keep_pulling(y, program.row_lower, program.row_upper)
-    return y
-
-
 def slope_at(program, products, w, y):
-    """Slope of the objective and of the rows with multipliers y, without the L1 term."""
+    """Slope of the objective and of the rows with multipliers y, without the L1 term; those that pull on an infinite side become zero."""
     curved, _, pulled = _products(program, products, w, y)
     return curved + program.q + pulled
 
@@ -68,9 +62,11 @@ def _gap(program, curved, w, y, v):
 
 
 def _products(program, products, w, y):
-    """The products P w, A w and A'y; by columns as far as P is a matrix."""
+    """The products P w, A w and A'y; by columns as far as P is a matrix. Of y is kept what pulls on a side."""
     image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
-    products_at(products.P, program.ridge, products.A, w, y, curved, image, pulled)
+    products_at(
+        products.P, program.ridge, products.A, program.row_lower, program.row_upper, w, y, curved, image, pulled
+    )
     return program.curve(w) if products.F.height else curved, image, pulled
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from sparseopt._jit import Term, kernel, typed
+from sparseopt._jit import Term, alike, kernel, typed
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -211,25 +211,3 @@ def changed(term, **changes):
     copy = object.__new__(type(term))
     copy.__dict__.update(term.__dict__, **changes)
     return copy
-
-
-# What a term of a class knows of its compiled type, and the arrays that this holds for, by the class and the variant.
-_KINDS: dict[tuple, tuple] = {}
-
-
-def alike(cls, *variant, **fields):
-    """A term of a class all of whose terms, of the same variant, have one compiled type, which is found once.
-
-    Small programs have some ten terms, and to look for the type of each takes as long as an iteration.
-    """
-    term = object.__new__(cls)
-    term.__dict__.update(fields)
-    arrays = [(value.dtype, value.flags.c_contiguous) for value in fields.values() if type(value) is np.ndarray]
-    known, kind = _KINDS.get((cls, *variant), (None, {}))
-    if known == arrays:
-        term.__dict__.update(kind)
-        return term
-    typed(term)
-    if known is None:
-        _KINDS[cls, *variant] = arrays, {name: value for name, value in term.__dict__.items() if name not in fields}
-    return term

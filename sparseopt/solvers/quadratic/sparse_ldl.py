@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, kernel
+from sparseopt._jit import Term, alike, kernel
 from sparseopt.kernels import fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
 from sparseopt.kernels.ldl import factorise_rows, solve_in_place
 from sparseopt.parts import at_once
-from sparseopt.solvers.quadratic.quadratic_products import alike
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD), in columns
 # whose rows are those of the next one and itself: others are fronts of their own.
