@@ -61,9 +61,4 @@ def _sparse_program(problem):
     if rows is None:
         return None
     vectors = loss.c, rows.lower, rows.upper, lower, upper, form.a, form.b
-    return SparseProgram(Q, _design_of(rows), *map(read_only, vectors))
-
-
-def _design_of(rows):
-    """The matrix of rows as kernels take it, which the door has left with them."""
-    return kept(rows, "_design", lambda: CSC(rows.A.data, rows.A.indices, rows.A.indptr, rows.A.shape[0]))
+    return SparseProgram(Q, rows.design, *map(read_only, vectors))
