@@ -27,25 +27,23 @@ def curvatures(products, squares, factor_squares, out):
         out[j] = squares[j] * out[j] + own * most
 
 
-def scaled_round(products, factor_squares, columns, rows, squares, size, row_size):
-    """One round of scaling columns and rows, in place; returns the largest distance of a squared norm to 1."""
-    p, m, distance = columns.size, rows.size, 0.0
-    for j in range(p):
-        squares[j] = columns[j] * columns[j]
+def scaled_round(products, factor_squares, squares, row_squares, size, row_size):
+    """One round of scaling, of the squared scales of columns and rows, in place; returns the largest distance of a squared norm to 1."""
+    p, m, distance = squares.size, row_squares.size, 0.0
     products.A.row_squares(squares, row_size)
-    for i in range(m):
-        row_size[i] = _positive(rows[i] * rows[i] * row_size[i])
-        distance = max(distance, abs(row_size[i] - 1.0))
     curvatures(products, squares, factor_squares, size)
+    products.A.add_squares_to_columns(squares, row_squares, size)
     for i in range(m):
-        rows[i] *= rows[i]
-    products.A.add_squares_to_columns(squares, rows, size)
+        row_size[i] = _positive(row_squares[i] * row_size[i])
+        distance = max(distance, abs(row_size[i] - 1.0))
     for j in range(p):
         size[j] = _positive(size[j])
         distance = max(distance, abs(size[j] - 1.0))
-        columns[j] /= math.sqrt(math.sqrt(size[j]))
+    # loops without a maximum are done in several entries at once
     for i in range(m):
-        rows[i] = math.sqrt(rows[i]) / math.sqrt(math.sqrt(row_size[i]))
+        row_squares[i] /= math.sqrt(row_size[i])
+    for j in range(p):
+        squares[j] /= math.sqrt(size[j])
     return distance
 
 
@@ -81,11 +79,16 @@ def equilibrate(products, q, first, last, rounds, columns, rows, space, row_spac
             products.F.add_squares_to_columns(space[3], products.fitted, factor_squares)
     is_even = last == rounds
     for _ in range(first, last):
-        if scaled_round(products, factor_squares, columns, rows, squares, size, row_space) < 0.1:
+        if scaled_round(products, factor_squares, columns, rows, size, row_space) < 0.1:
             is_even = True
             break
     if not is_even:
         return 0.0
+    # until here they were squared
+    for j in range(p):
+        columns[j] = math.sqrt(columns[j])
+    for i in range(rows.size):
+        rows[i] = math.sqrt(rows[i])
     brought_together(columns)
     for j in range(p):
         squares[j] = columns[j] * columns[j]
