@@ -59,6 +59,8 @@ _SHOWN = 0.05
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
+# By how much a point inside has to be better than one that lies on its sides.
+_EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -311,7 +313,7 @@ def _show(problem, state):
     if max(state.seen) < state.lowest:
         *exact, w, y, v = state.presolved.measured(state.products, *_taken_out(state))
         if max(exact) < state.lowest:
-            p = problem.n_features
+            p, state.is_exact = problem.n_features, False
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
@@ -348,7 +350,10 @@ def _keep_if_better(state, problem, *, is_polished=False, enough=0.0):
     if state.has_rows and gap > state.tolerance >= max(violation, stationarity):
         violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
-    if residual < state.lowest or residual <= enough:
+    # what lies on its sides is worth more than an ulp, and has multipliers of the least size
+    worth = _EXACT if state.is_exact and not is_polished else 1.0
+    if residual < worth * state.lowest or residual <= enough:
+        state.is_exact = is_polished
         # relative to the objective only where that matters
         size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
         state.rest, state.gap = (violation, stationarity), gap / size

@@ -101,6 +101,8 @@ class Interior(State):
     looking: Pieces | None = field(default=None, repr=False)
     #: Whether the multipliers are taken as they are, whatever their size.
     is_final: bool = False
+    #: Whether the best point lies on the sides that hold it.
+    is_exact: bool = False
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.
