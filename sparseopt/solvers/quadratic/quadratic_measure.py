@@ -19,8 +19,8 @@ def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
     y = np.array(y, dtype=np.float64)
     parts = _products(program, products, w, y)
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, _gap(program, parts[0], w, y, box), y, box
+    violation, rest, box, gap = _settled(program, parts, w, y, v)
+    return violation, rest, gap, y, box
 
 
 def settled(program, products, w, y, v=None):
@@ -34,8 +34,8 @@ def measure_by_products(program, w, y, v=None):
     y = np.array(y, dtype=np.float64)
     keep_pulling(y, program.row_lower, program.row_upper)
     parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
+    violation, rest, box, gap = _settled(program, parts, w, y, v)
+    return violation, rest, abs(gap), y, box
 
 
 def slope_at(program, products, w, y):
@@ -45,20 +45,20 @@ def slope_at(program, products, w, y):
 
 
 def _settled(program, products, w, y, v):
+    """Violation, stationarity, multipliers of bounds and the gap.
+
+    This is what the objective at w has above that of the dual, by sums like those of whoever checks it: its last digits
+    differ by them.
+    """
     curved, image, pulled = products
-    box = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64)
-    violation, rest = settle(
+    box, used = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64), np.empty((2, y.size + w.size))
+    violation, rest, m, n, slopes = settle(
         program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
-        v is not None, curved, image, pulled,
+        v is not None, curved, image, pulled, used,
     )  # fmt: skip
-    return violation, rest, box
-
-
-def _gap(program, curved, w, y, v):
-    """What the objective at w has above that of the dual, by sums like those of whoever checks it: its last digits differ by them."""
-    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
-    slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
-    return float(w @ curved + program.q @ w) + slopes + supports
+    pulls, sides = used
+    objectives = float(w @ curved + program.q @ w) + (float(program.alpha @ np.abs(w)) if slopes else 0.0)
+    return violation, rest, box, objectives + (float(pulls[:m] @ sides[:m]) + float(pulls[m:n] @ sides[m:n]))
 
 
 def _products(program, products, w, y):
@@ -75,9 +75,3 @@ def excess(program, w):
     rows = program.A @ w
     over = np.maximum(rows - program.row_upper, program.row_lower - rows)
     return float(np.max(over / (1 + np.abs(rows)), initial=0.0))
-
-
-def _support(multipliers, lower, upper):
-    used = multipliers.nonzero()[0]
-    multipliers = multipliers[used]
-    return float(multipliers @ np.where(multipliers > 0, upper[used], lower[used]))
