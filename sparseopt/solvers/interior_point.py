@@ -59,7 +59,7 @@ _SHOWN = 0.05
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
-# By how much a point inside has to be better than one that lies on its sides.
+# By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
 _EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
@@ -350,8 +350,8 @@ def _keep_if_better(state, problem, *, is_polished=False, enough=0.0):
     if state.has_rows and gap > state.tolerance >= max(violation, stationarity):
         violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
-    # what lies on its sides is worth more than an ulp, and has multipliers of the least size
-    worth = _EXACT if state.is_exact and not is_polished else 1.0
+    # what lies on its sides is worth more than a few last digits, and lets least multipliers be found
+    worth = _EXACT if state.is_exact and not is_polished and residual > state.tolerance else 1.0
     if residual < worth * state.lowest or residual <= enough:
         state.is_exact = is_polished
         # relative to the objective only where that matters
