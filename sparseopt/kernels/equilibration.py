@@ -15,6 +15,11 @@ def _positive(size):
     return size if size > 0.0 else 1.0
 
 
+def power_of_two(size):
+    """The power of two that a positive number is nearest to: to scale by it rounds nothing, so that dependent rows stay so."""
+    return 2.0 ** round(math.log2(size))
+
+
 def curvatures(products, squares, factor_squares, out):
     """Squared norms of the rows of P in scaled units, whose columns have these squared scales, into `out`."""
     products.P.row_squares(squares, out)
@@ -88,9 +93,10 @@ def equilibrate(products, q, first, last, rounds, columns, rows, space, row_spac
     for j in range(p):
         columns[j] = math.sqrt(columns[j])
     for i in range(rows.size):
-        rows[i] = math.sqrt(rows[i])
+        rows[i] = power_of_two(math.sqrt(rows[i]))
     brought_together(columns)
     for j in range(p):
+        columns[j] = power_of_two(columns[j])
         squares[j] = columns[j] * columns[j]
     curvatures(products, squares, factor_squares, size)
     mean, most = 0.0, 0.0
