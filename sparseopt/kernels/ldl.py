@@ -61,7 +61,9 @@ def find_rows(indptr, indices, parent, starts, rows, columns, ends, filled, path
         ends[k] = end
 
 
-def factorise_rows(indptr, indices, data, diagonal, starts, rows, columns, ends, values, pivots, filled, row, first, work):
+def factorise_rows(
+    indptr, indices, data, diagonal, starts, rows, columns, ends, values, pivots, filled, row, first, work
+):
     """L into `values` at the pattern of `find_rows`, D into `pivots`, from row `first` on; returns the next row.
 
     Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, alike, kernel, typed
+from sparseopt._jit import Term, alike, kernel
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
