@@ -193,14 +193,14 @@ def residuals(sides, point, s, curved, pulled, bounds, image, on):
 
 def predict(sides, s, z, dz, ds):
     """Change of slacks for sigma = 0 into `ds`; returns the sum of the products at the nearest sides."""
-    most, least, ahead = -1.0, -1.0, 0.0
+    primal, dual, ahead = 1.0, 1.0, 0.0
     for i in range(s.size):
         if sides.active[i]:
-            # ds / s is less than -1 by this
-            part = dz[i] / z[i]
-            ds[i] = -s[i] - s[i] * part
-            most, least = max(most, part), min(least, part)
-    primal, dual = 1.0 / max(1.0, 1.0 + most), -1.0 / least
+            ds[i] = -s[i] - s[i] / z[i] * dz[i]
+            if ds[i] < 0.0:
+                primal = min(primal, -s[i] / ds[i])
+            if dz[i] < 0.0:
+                dual = min(dual, -z[i] / dz[i])
     for i in range(s.size):
         if sides.active[i]:
             ahead += (s[i] + primal * ds[i]) * (z[i] + dual * dz[i])

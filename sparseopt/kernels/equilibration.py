@@ -15,11 +15,6 @@ def _positive(size):
     return size if size > 0.0 else 1.0
 
 
-def power_of_two(size):
-    """The power of two that a positive number is nearest to: to scale by it rounds nothing, so that dependent rows stay so."""
-    return 2.0 ** round(math.log2(size))
-
-
 def curvatures(products, squares, factor_squares, out):
     """Squared norms of the rows of P in scaled units, whose columns have these squared scales, into `out`."""
     products.P.row_squares(squares, out)
@@ -32,23 +27,25 @@ def curvatures(products, squares, factor_squares, out):
         out[j] = squares[j] * out[j] + own * most
 
 
-def scaled_round(products, factor_squares, squares, row_squares, size, row_size):
-    """One round of scaling, of the squared scales of columns and rows, in place; returns the largest distance of a squared norm to 1."""
-    p, m, distance = squares.size, row_squares.size, 0.0
+def scaled_round(products, factor_squares, columns, rows, squares, size, row_size):
+    """One round of scaling columns and rows, in place; returns the largest distance of a squared norm to 1."""
+    p, m, distance = columns.size, rows.size, 0.0
+    for j in range(p):
+        squares[j] = columns[j] * columns[j]
     products.A.row_squares(squares, row_size)
-    curvatures(products, squares, factor_squares, size)
-    products.A.add_squares_to_columns(squares, row_squares, size)
     for i in range(m):
-        row_size[i] = _positive(row_squares[i] * row_size[i])
+        row_size[i] = _positive(rows[i] * rows[i] * row_size[i])
         distance = max(distance, abs(row_size[i] - 1.0))
+    curvatures(products, squares, factor_squares, size)
+    for i in range(m):
+        rows[i] *= rows[i]
+    products.A.add_squares_to_columns(squares, rows, size)
     for j in range(p):
         size[j] = _positive(size[j])
         distance = max(distance, abs(size[j] - 1.0))
-    # loops without a maximum are done in several entries at once
+        columns[j] /= math.sqrt(math.sqrt(size[j]))
     for i in range(m):
-        row_squares[i] /= math.sqrt(row_size[i])
-    for j in range(p):
-        squares[j] /= math.sqrt(size[j])
+        rows[i] = math.sqrt(rows[i]) / math.sqrt(math.sqrt(row_size[i]))
     return distance
 
 
@@ -84,19 +81,13 @@ def equilibrate(products, q, first, last, rounds, columns, rows, space, row_spac
             products.F.add_squares_to_columns(space[3], products.fitted, factor_squares)
     is_even = last == rounds
     for _ in range(first, last):
-        if scaled_round(products, factor_squares, columns, rows, size, row_space) < 0.1:
+        if scaled_round(products, factor_squares, columns, rows, squares, size, row_space) < 0.1:
             is_even = True
             break
     if not is_even:
         return 0.0
-    # until here they were squared
-    for j in range(p):
-        columns[j] = math.sqrt(columns[j])
-    for i in range(rows.size):
-        rows[i] = power_of_two(math.sqrt(rows[i]))
     brought_together(columns)
     for j in range(p):
-        columns[j] = power_of_two(columns[j])
         squares[j] = columns[j] * columns[j]
     curvatures(products, squares, factor_squares, size)
     mean, most = 0.0, 0.0
