@@ -76,9 +76,11 @@ def quadratic_program(problem) -> QuadraticProgram:
     """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
     p = problem.n_features
     if (found := sparse_program(problem)) and _is_worth_zeros(found.Q.n_entries + found.A.n_entries, *found.A.shape):
-        Q, A, c, *sides, alpha, ridge = found
-        alpha, ridge = np.ascontiguousarray(alpha), np.ascontiguousarray(ridge)
-        return QuadraticProgram(Q.matrix, None, ridge, c, A.matrix, *sides, alpha)
+        alpha, ridge = np.ascontiguousarray(found.alpha), np.ascontiguousarray(found.ridge)
+        return QuadraticProgram(
+            found.Q.matrix, None, ridge, found.c, found.A.matrix, found.row_lower, found.row_upper, found.lower,
+            found.upper, alpha,
+        )  # fmt: skip
     separable = convex_form(problem.penalty, p)
     alpha, ridge = np.ascontiguousarray(separable.a), np.ascontiguousarray(separable.b)
     A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
