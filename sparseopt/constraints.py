@@ -10,6 +10,7 @@ import numpy as np
 from scipy import optimize, sparse
 
 from sparseopt._jit import Term
+from sparseopt.designs import CSC
 from sparseopt.finite_differences import SCHEMES
 from sparseopt.inputs import LARGEST, SMALLEST, as_design, as_floats, as_number, little_columns, little_sides
 from sparseopt.kernels.door_look import are_sound_columns
@@ -208,10 +209,22 @@ class LinearConstraint(Constraint):
             return
         A = self.A if sparse.issparse(self.A) else np.atleast_2d(self.A)
         # no rows are no constraint; everything else passes the same door as X
-        A = as_design(A, "A of LinearConstraint").matrix if A.shape[0] else np.zeros(A.shape)
+        if A.shape[0]:
+            design = as_design(A, "A of LinearConstraint")
+            A = design.matrix
+            if type(design) is CSC and A.dtype == np.float64:
+                self.__dict__["_design"] = design
+        else:
+            A = np.zeros(A.shape)
         A = A if A.dtype == np.float64 else A.astype(np.float64)
         object.__setattr__(self, "A", A)
         _set_bounds(self, "LinearConstraint", rows=A.shape[0])
+
+    @property
+    def design(self):
+        """A sparse A as kernels take it, which the door has left here, or as good."""
+        A = self.A
+        return self.__dict__.get("_design") or CSC(A.data, A.indices, A.indptr, A.shape[0])
 
     def violation(self, w) -> float:
         rows = self.A @ w

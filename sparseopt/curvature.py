@@ -153,10 +153,10 @@ def fills_up(matrix):
     Matrices of many entries a row do so, but for those that have a narrow profile in some order
     (Cuthill and McKee, 1969).
     """
-    p = matrix.shape[0]
-    if 10 * matrix.nnz > p * p:
+    p, entries = matrix.indptr.size - 1, matrix.indices.size
+    if 10 * entries > p * p:
         return True
-    if p > _LARGEST_FULL or matrix.nnz < _MANY * p:
+    if p > _LARGEST_FULL or entries < _MANY * p:
         return False
     order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
     place = np.empty(p, dtype=np.int64)

@@ -10,6 +10,7 @@ from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.designs import CSC, Dense
 from sparseopt.forms import SeparableForm
+from sparseopt.kernels.compression import fill
 from sparseopt.losses import Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
@@ -49,9 +50,13 @@ def dense_program(problem) -> DenseProgram | None:
 
 def full_program(problem) -> DenseProgram | None:
     """The same, also of a sparse `Quadratic` under rows that is so little that it is as well made full."""
-    if (found := dense_program(problem)) is not None or not _is_quadratic(problem, CSC):
-        return found
-    return kept(problem, "_full_program", lambda: _dense_program(problem) if _is_little(problem) else None)
+    known = problem.__dict__
+    if "_full_program" not in known:
+        if _is_quadratic(problem, CSC):
+            known["_full_program"] = _dense_program(problem) if _is_little(problem) else None
+        else:
+            known["_full_program"] = dense_program(problem)
+    return known["_full_program"]
 
 
 def _is_quadratic(problem, design):
@@ -86,7 +91,7 @@ def _dense_program(problem):
         if kind is LinearConstraint:
             if type(loss.Q) is Dense and type(part.A) is not np.ndarray:
                 return None
-            rows.append((_in_full(part.A), part.lower, part.upper))
+            rows.append((part.A if type(part.A) is np.ndarray else _in_full(part.design).T, part.lower, part.upper))
         elif kind is Box:
             is_first = form.is_plain and lower is form.lower and part.lower.ndim == part.upper.ndim == 1
             # without bounds of the penalty or of other boxes they are those of this one
@@ -101,17 +106,16 @@ def _dense_program(problem):
     if p + row_lower.size > _FEW:
         return None
     columns = np.ascontiguousarray(A.T)
-    found = (_in_full(loss.Q.matrix).T, loss.c, columns, row_lower, row_upper, lower, upper, form.a, form.b)
+    Q = _in_full(loss.Q) if type(loss.Q) is CSC else loss.Q.matrix.T
+    found = (Q, loss.c, columns, row_lower, row_upper, lower, upper, form.a, form.b)
     return DenseProgram(*map(read_only, found))
 
 
-def _in_full(matrix):
-    """A matrix as an array, by columns."""
-    if type(matrix) is np.ndarray:
-        return matrix
-    full, starts = np.zeros(matrix.shape[::-1]), matrix.indptr
-    full[np.repeat(np.arange(len(full)), starts[1:] - starts[:-1]), matrix.indices] = matrix.data
-    return full.T
+def _in_full(design):
+    """The columns of a sparse matrix in full."""
+    full = np.zeros(design.shape[::-1])
+    fill(design, full)
+    return full
 
 
 def _stacked(rows, p):

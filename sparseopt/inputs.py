@@ -12,7 +12,7 @@ import numbers
 import numpy as np
 from scipy import sparse
 
-from sparseopt._jit import typed
+from sparseopt._jit import alike
 from sparseopt.designs import CSC, Dense, Design
 from sparseopt.kernels.door_look import are_sound_sides
 from sparseopt.kernels.patterns import is_canonical
@@ -21,7 +21,10 @@ from sparseopt.kernels.patterns import is_canonical
 LARGEST = {np.float64: 1e75, np.float32: 1e9}
 SMALLEST = {np.float64: 1e-75, np.float32: 1e-9}
 
-_DOUBLE = np.dtype(np.float64)
+_DOUBLE, _INDEX = np.dtype(np.float64), np.dtype(np.int32)
+_BY_COLUMNS = {sparse.csc_array, sparse.csc_matrix}
+# Flags of arrays that are contiguous and aligned, by numpy's numbers of them.
+_PLAIN = 0x1 | 0x100
 # Entries of a matrix, and rows or bounds, up to which one call of a kernel takes less time than the calls of numpy.
 _LITTLE, _FEW_SIDES = 1 << 16, 1000
 
@@ -31,6 +34,8 @@ _AT_ONCE = 1 << 16
 
 def as_design(X, name="X"):
     """Canonical design of a matrix lent by the user."""
+    if type(X) in _BY_COLUMNS and (design := _as_lent(X)) is not None:
+        return design
     design = as_unread_design(X, name)
     if not isinstance(X, Design):
         check_dense(design, name, feature_names(X))
@@ -183,7 +188,7 @@ def _sparse_design(X, name):
     if X.ndim != 2:
         raise ValueError(f"{name} must be 2-D, got a {X.ndim}-D sparse array; reshape it.")
     _check_shape(X.shape, name)
-    if (design := _as_lent(X)) is not None:
+    if X.format == "csc" and (design := _as_lent(X)) is not None:
         return design
     if X.format in ("csc", "csr", "bsr"):
         _check_compressed(X, name)
@@ -202,14 +207,13 @@ def _sparse_design(X, name):
 
 
 def _as_lent(X):
-    """The design of a matrix that is canonical as it is, as most are; None where it takes a longer look."""
-    if X.format != "csc":
+    """The design of a matrix by columns that is canonical as it is, as most are; None where it takes a longer look."""
+    data, indices, indptr, (n_rows, width) = X.data, X.indices, X.indptr, X.shape
+    is_typed = data.dtype == _DOUBLE and indices.dtype == indptr.dtype == _INDEX
+    are_plain = data.flags.num & indices.flags.num & indptr.flags.num & _PLAIN == _PLAIN
+    if not (is_typed and are_plain and n_rows and width and indptr.size == width + 1):
         return None
-    data, indices, indptr = X.data, X.indices, X.indptr
-    is_typed = data.dtype == np.float64 and indices.dtype == indptr.dtype == np.int32
-    if not (is_typed and data.flags.c_contiguous and indices.flags.c_contiguous and indptr.size == X.shape[1] + 1):
-        return None
-    design = typed(CSC(data, indices, indptr, X.shape[0]))
+    design = alike(CSC, data=data, indices=indices, indptr=indptr, n_rows=n_rows)
     return design if is_canonical(design, SMALLEST[np.float64], LARGEST[np.float64]) else None
 
 

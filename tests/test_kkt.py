@@ -26,6 +26,7 @@ from sparseopt import (
     Weighted,
     Zero,
     certify,
+    dense_program,
 )
 from sparseopt.proofs import kkt
 from sparseopt.proofs.kkt import covers, kkt_residuals
@@ -327,3 +328,30 @@ def test_what_it_covers():
     assert not covers(Problem(loss, MCP(1.0), FARKAS))
     assert not covers(Problem(loss, constraint=Intersection(FARKAS, Cardinality(1))))
     assert certify(Problem(loss, MCP(1.0), FARKAS), np.zeros(2)).lower_bound == -np.inf
+
+
+def test_a_flat_coefficient_leaves_no_bound_whatever_is_coupled_before_it(monkeypatch):
+    """Coefficients 0 and 1 are coupled, coefficient 2 is flat, and no row bounds any: what it leaves nothing pays for."""
+    monkeypatch.setattr(dense_program, "_LITTLE", -1.0)
+    monkeypatch.setattr(dense_program, "_FILLED", -1.0)
+    Q = np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
+    for p, bound in ((3, -np.inf), (2, 0.0)):
+        rows = LinearConstraint(sparse.csc_array(np.ones((1, p))), 0.0, 0.0)
+        problem = Problem(Quadratic(sparse.csc_array(Q[:p, :p]), np.full(p, 1e-9)), constraint=rows)
+        found = certify(problem, np.zeros(p), duals=Duals(np.zeros(1), np.zeros(p)))
+        assert found.lower_bound == pytest.approx(bound, abs=1e-12)
+
+
+def test_several_sets_of_rows_prove_what_one_of_them_all_does():
+    rng = np.random.default_rng(4)
+    A = sparse.csc_array(rng.standard_normal((6, 9)) * (rng.random((6, 9)) < 0.4))
+    loss, low, y = (
+        Quadratic(sparse.eye_array(9, format="csc"), rng.standard_normal(9)),
+        -np.ones(6),
+        rng.standard_normal(6),
+    )
+    one = LinearConstraint(A, low, np.ones(6))
+    some = Intersection(LinearConstraint(A[:2], low[:2], np.ones(2)), LinearConstraint(A[2:], low[2:], np.ones(4)))
+    found = [certify(Problem(loss, constraint=rows), np.zeros(9), duals=Duals(y, np.zeros(9))) for rows in (one, some)]
+    assert found[0].lower_bound == pytest.approx(found[1].lower_bound)
+    assert found[0].dual_residual == pytest.approx(found[1].dual_residual)

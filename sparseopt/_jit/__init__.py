@@ -20,7 +20,7 @@ from sparseopt._jit.exponential import exp
 from sparseopt._jit.kernels import compilations, kernel, strict_kernel
 from sparseopt._jit.options import is_compiled
 from sparseopt._jit.routines import external
-from sparseopt._jit.term_types import typed
+from sparseopt._jit.term_types import alike, typed
 from sparseopt._jit.terms import Kind, Term
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Kind",
     "Term",
     "address_of",
+    "alike",
     "call_at",
     "compilations",
     "copy_fields",

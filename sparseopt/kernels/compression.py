@@ -1,4 +1,4 @@
-"""Sparse columns of a dense matrix."""
+"""Sparse columns of a dense matrix, and a dense matrix of sparse columns."""
 
 from sparseopt._jit import kernel
 
@@ -14,3 +14,11 @@ def compress(full, starts, rows, values):
                 rows[count], values[count] = i, full[j, i]
                 count += 1
     starts[full.shape[0]] = count
+
+
+@kernel
+def fill(design, full):
+    """Entries of a CSC design into an array of its columns, which has zeros before, in place."""
+    for j in range(full.shape[0]):
+        for t in range(design.indptr[j], design.indptr[j + 1]):
+            full[j, design.indices[t]] = design.data[t]

@@ -28,26 +28,19 @@ def elimination_tree(indptr, indices, parent, counts, seen):
                 i = U(parent[i])
 
 
-def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values, pivots, filled, row, path, seen, first,
-              work):  # fmt: skip
-    """L into `rows` and `values` at `starts`, D into `pivots`, from row `first` on; returns the next row.
+def find_rows(indptr, indices, parent, starts, rows, columns, ends, filled, path, seen):
+    """The pattern of L: rows of each column, and columns of each row in the order of the tree, into `rows` and `columns`.
 
-    Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
-    returns. The four arrays before are work space: counts of filled entries, the row in the making,
-    the columns that it meets, and marks.
+    Row k has its columns before ends[k]. The three arrays after that are work space.
     """
-    size = parent.size
-    if first == 0:
-        for k in range(size):
-            filled[k], row[k], seen[k] = 0, 0.0, -1
-    for k in range(first, size):
-        if work < 0:
-            return k
+    size, end = parent.size, 0
+    for k in range(size):
+        filled[k], seen[k] = starts[k], -1
+    for k in range(size):
         seen[k] = k
         top = U(size)
         for t in range(U(indptr[k]), U(indptr[k + 1])):
             i = U(indices[t])
-            row[i] += data[t]
             length = U(0)
             while seen[i] != k:
                 path[length] = i
@@ -59,19 +52,47 @@ def factorise_rows(indptr, indices, data, diagonal, parent, starts, rows, values
                 length -= U(1)
                 top -= U(1)
                 path[top] = path[length]
-        pivot = diagonal[k]
         for t in range(top, U(size)):
             i = U(path[t])
+            columns[U(end)] = i
+            rows[U(filled[i])] = k
+            filled[i] += 1
+            end += 1
+        ends[k] = end
+
+
+def factorise_rows(
+    indptr, indices, data, diagonal, starts, rows, columns, ends, values, pivots, filled, row, first, work
+):
+    """L into `values` at the pattern of `find_rows`, D into `pivots`, from row `first` on; returns the next row.
+
+    Stops after about `work` operations, to be called again, or at a zero pivot, whose row -k - 1 it
+    returns. The two arrays before are work space: ends of filled entries, and the row in the making.
+    Two columns in one pass would take a fifth less time, but dependent rows, which cancel where both take the same
+    operations in the same order, would do so no more.
+    """
+    size = pivots.size
+    if first == 0:
+        for k in range(size):
+            filled[k], row[k] = starts[k], 0.0
+    for k in range(first, size):
+        if work < 0:
+            return k
+        for t in range(U(indptr[k]), U(indptr[k + 1])):
+            row[U(indices[t])] += data[t]
+        pivot = diagonal[k]
+        for t in range(U(ends[k - 1] if k > 0 else 0), U(ends[k])):
+            i = U(columns[t])
             entry = row[i]
             row[i] = 0.0
-            last = U(starts[i] + filled[i])
-            for s in range(U(starts[i]), last):
+            begin, last = U(starts[i]), U(filled[i])
+            work -= filled[i] - starts[i]
+            for s in range(begin, last):
                 row[U(rows[s])] -= values[s] * entry
-            work -= filled[i]
             scaled = entry / pivots[i]
-            rows[last], values[last] = k, scaled
+            values[last] = scaled
             pivot -= scaled * entry
-            filled[i] += 1
+            filled[i] = last + U(1)
         pivots[k] = pivot
         if pivot == 0.0:
             return -k - 1

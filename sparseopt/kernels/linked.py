@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, address_of, call_at, copy_fields, is_compiled, kernel, n_words, typed
+from sparseopt._jit import Term, address_of, alike, call_at, copy_fields, is_compiled, kernel, n_words
 
 _HOLD, _CURVE, _IMAGE, _PULL, _FACTORISE, _SOLVE = range(6)
 
@@ -73,4 +73,4 @@ def linked(system):
     fields = np.empty(n_words(system))
     act(system, _HOLD, fields, fields, fields, fields)
     code = address_of(act, system, _HOLD, fields, fields, fields, fields)
-    return typed(LinkedSystem(code, system.is_rough(), fields, system))
+    return alike(LinkedSystem, code=code, rough=system.is_rough(), fields=fields, system=system)

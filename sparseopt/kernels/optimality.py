@@ -16,10 +16,15 @@ U = np.uint64
 
 
 @strict_kernel
-def products_at(P, ridge, A, w, y, curved, image, pulled):  # noqa: PLR0912 (a strict kernel calls no functions)
-    """The products P w and A w, column by column, and A'y, each entry a sum over a column, into the last three."""
+def products_at(P, ridge, A, row_lower, row_upper, w, y, curved, image, pulled):  # noqa: PLR0912 (a strict kernel calls no functions)
+    """The products P w and A w, column by column, and A'y, each entry a sum over a column, into the last three.
+
+    Multipliers y that pull on an infinite side become zero before, in place.
+    """
     for i in range(image.size):
         image[i] = 0.0
+        if math.isinf(row_upper[i] if y[i] > 0.0 else row_lower[i]):
+            y[i] = 0.0
     for j in range(w.size):
         curved[j] = 0.0
     for j in range(w.size):
@@ -74,14 +79,20 @@ def keep_pulling(y, lower, upper):
 
 
 @strict_kernel
-def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled):
+def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curved, image, pulled, used):
     """Multipliers of bounds become the best, in place; returns violation and rest.
 
-    Where they are given, only those of fixed coefficients and those that pull on an infinite side are changed.
+    Where they are given, only those of fixed coefficients and those that pull on an infinite side are changed. All that
+    are not zero go into used[0], those of rows first, and the sides that they pull to into used[1]; how many there are
+    of rows, and of both, comes last, with the number of slopes.
     """
-    violation, rest = 0.0, 0.0
+    violation, rest, count, slopes = 0.0, 0.0, 0, 0
     for i in range(y.size):
         violation = max(violation, image[i] - row_upper[i], row_lower[i] - image[i])
+        if y[i] != 0.0:
+            used[0, count], used[1, count] = y[i], row_upper[i] if y[i] > 0.0 else row_lower[i]
+            count += 1
+    of_rows = count
     for j in range(w.size):
         violation = max(violation, w[j] - upper[j], lower[j] - w[j])
         slope = curved[j] + q[j] + pulled[j]
@@ -98,4 +109,8 @@ def settle(q, alpha, row_lower, row_upper, lower, upper, w, y, v, is_given, curv
             v[j] -= left
             left = 0.0
         rest = math.inf if math.isnan(left) else max(rest, abs(left))
-    return violation, rest
+        slopes += a != 0.0
+        if v[j] != 0.0:
+            used[0, count], used[1, count] = v[j], upper[j] if v[j] > 0.0 else lower[j]
+            count += 1
+    return violation, rest, of_rows, count, slopes

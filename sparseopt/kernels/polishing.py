@@ -8,9 +8,10 @@ hold what is held; vectors lie as kernels/interior.py says.
 import math
 
 from sparseopt._jit import kernel
-from sparseopt.kernels.conditions import OUT
+from sparseopt.kernels.conditions import OUT, net, parts
 from sparseopt.kernels.interior import (
     BETTER,
+    BOUNDS,
     CHANGES,
     CURVED,
     DIAGONAL,
@@ -20,6 +21,7 @@ from sparseopt.kernels.interior import (
     FOUND,
     IMAGE,
     LOOSE,
+    POINT,
     PULLED,
     ROWS,
     SPACE_R,
@@ -107,11 +109,16 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
 
 
 @kernel
-def little(products, most, ridge):
-    """What regularises the systems of active sets, into `ridge`: relative to what curvature there is, so that little of it is not lost.
+def start(sides, V, W, R, products, most, ridge):
+    """Begin at the point: its coefficients into V[BETTER], its multipliers of rows into R[ROWS], in place.
 
-    The products are those in scaled units; of F nothing counts.
+    What regularises the systems of active sets goes into `ridge`: relative to what curvature there is, so that little
+    of it is not lost. The products are those in scaled units; of F nothing counts.
     """
+    x, _, y, z = parts(sides, V[POINT])
+    for j in range(x.size):
+        V[BETTER, j] = x[j]
+    net(sides, z, y, R[ROWS], W[BOUNDS])
     P, p = products.P, ridge.size
     for j in range(p):
         curvature = products.ridge[j]

@@ -21,9 +21,13 @@ _GROWTH = 1e4
 
 
 @kernel
-def keep(starts, rows, values, columns, place, to_starts, to_rows, to_values):
-    """The entries of some columns in the rows that have a place, which they move to, into the last three, in place."""
+def keep(starts, rows, values, kept, columns, place, to_starts, to_rows, to_values):
+    """The entries of some columns in the rows that are kept, into the last three, in place; `place` is work space."""
     count = 0
+    for i in range(place.size):
+        place[i] = -1
+    for k in range(kept.size):
+        place[kept[k]] = k
     for k in range(columns.size):
         to_starts[k] = count
         for t in range(starts[columns[k]], starts[columns[k] + 1]):

@@ -121,23 +121,24 @@ def pay(Q, A, row_lower, row_upper, lower, upper, ridge, w, rest, sums, infiniti
     rest . d + d'Hd / 2 >= -rest' H^-1 rest / 2 for d = z - w, which is exact where coefficients stand alone in H.
     """
     add_up_rows(A.indptr, A.indices, A.data, lower, upper, sums, infinities)
-    total, size = 0.0, 0.0
+    total, size, is_alone = 0.0, 0.0, True
     for j in range(w.size):
         if rest[j] == 0.0 or abs(lower[j] if rest[j] > 0.0 else upper[j]) < math.inf:
             continue
         term = paid_by_rows(A, row_lower, row_upper, lower, upper, rest, j, sums, infinities)
         if term == -math.inf:
-            first, last = U(Q.indptr[j]), U(Q.indptr[j + 1])
-            if last - first > 1:
-                return total, size, False
-            own = ridge[j] + (Q.data[first] if last > first else 0.0)
+            own = ridge[j]
+            for t in range(U(Q.indptr[j]), U(Q.indptr[j + 1])):
+                own += Q.data[t] if Q.indices[t] == j else 0.0
             if not own > 0.0:
                 return -math.inf, size, True
+            # others may be as flat as that, and then it does not matter what is coupled
+            is_alone = is_alone and Q.indptr[j + 1] - Q.indptr[j] <= 1
             term = rest[j] * w[j] - rest[j] * rest[j] / own
             size += abs(rest[j] * w[j])
         total += term
         size += abs(term)
-    return total, size, True
+    return total, size, is_alone
 
 
 @kernel

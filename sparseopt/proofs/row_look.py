@@ -17,6 +17,7 @@ from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
 from sparseopt.proofs.kkt import EPS, least_of
 from sparseopt.proofs.rows_and_bounds import form_of
+from sparseopt.sparse_program import SparseProgram, sparse_program
 
 _KINDS = {LinearConstraint, Box, Simplex}
 
@@ -27,8 +28,7 @@ def look(problem, w, duals):
     It is a quadratic under rows that is sparse, or small and dense.
     """
     program = full_program(problem)
-    form = None if program else kept(problem, "_sparse_rows", lambda: _sparse_form(problem))
-    sides = program or form
+    sides = program or sparse_program(problem) or kept(problem, "_stacked_rows", lambda: _stacked_rows(problem))
     if sides is None:
         return None
     p, known = w.size, problem.loss.__dict__
@@ -36,7 +36,7 @@ def look(problem, w, duals):
     if (y.shape, v.shape) != (sides.row_lower.shape, w.shape):
         return None
     if program is None:
-        return _look_at_sparse(problem, form, w, y, v)
+        return _look_at_sparse(problem, sides, w, y, v)
     *found, is_proven = look_at_rows(
         *program, w, y, v, known.get("_least_curvature") == 0.0, np.empty((2, p)), np.empty((p, p))
     )
@@ -46,8 +46,8 @@ def look(problem, w, duals):
     return found
 
 
-def _sparse_form(problem):
-    """The parts of a problem with a sparse `Quadratic` under sparse rows; None of another one."""
+def _stacked_rows(problem):
+    """The parts of a problem with a sparse `Quadratic` under several sets of rows that make sparse ones; None of another one."""
     loss, constraint = problem.loss, problem.constraint
     if type(loss) is not Quadratic or type(loss.Q) is not CSC or loss.dtype != np.float64:
         return None
@@ -57,23 +57,23 @@ def _sparse_form(problem):
     if type(convex_form(problem.penalty, loss.n_features)) is not SeparableForm:
         return None
     form = form_of(problem)
-    return form if sparse.issparse(form.A) or not form.A.size else None
-
-
-def _look_at_sparse(problem, form, w, y, v):
-    loss, (m, p) = problem.loss, form.A.shape
-    if least_curvature(loss) < 0.0:
+    if not sparse.issparse(form.A) and form.A.size:
         return None
+    A = sparse.csc_array(form.A)
     sides = map(read_only, (form.row_lower, form.row_upper, form.lower, form.upper, form.alpha, form.ridge))
-    slope, rest = np.empty((2, p))
-    A = form.A if sparse.issparse(form.A) else sparse.csc_array(form.A)
-    A = typed(CSC(A.data, A.indices, A.indptr, m))
+    return SparseProgram(loss.Q, typed(CSC(A.data, A.indices, A.indptr, A.shape[0])), read_only(loss.c), *sides)
+
+
+def _look_at_sparse(problem, program, w, y, v):
+    if least_curvature(problem.loss) < 0.0:
+        return None
+    m, (slope, rest) = y.size, np.empty((2, w.size))
     objective, violation, dual, bound, paid, size, is_paid = look_at_sparse_rows(
-        loss.Q, A, loss.c, *sides, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
+        *program, w, y, v, slope, rest, np.empty(m), *np.zeros((2, 2, m))
     )
     if not abs(bound) < np.inf:  # multipliers that are no numbers prove nothing
         return None
-    bound += paid if is_paid else least_of(problem, form, w, rest, objective)
+    bound += paid if is_paid else least_of(problem, form_of(problem), w, rest, objective)
     # in this order of the two, a bound that is no number is none
     bound = max(-np.inf, min(float(bound - 8 * EPS * size), objective))
     return objective, violation, dual, bound

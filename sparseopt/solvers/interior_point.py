@@ -28,6 +28,7 @@ from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
+from sparseopt.kernels.taking_out import take_out
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
@@ -58,6 +59,8 @@ _SHOWN = 0.05
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
+# By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
+_EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
 _FINAL = 1e-4
 
@@ -215,11 +218,11 @@ def _look(solver, problem, state, tol, event):
             # the exact point costs one factorisation more
             yield from _polish(state, problem, tol)
         if state.lowest > tol:
-            _keep_if_better(state, problem, state.x, _multipliers(state)[0], _box(state))
+            _keep_if_better(state, problem)
     elif event == kernels.POLISH:
         yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
-        _look_for_rays(state, _multipliers(state)[0], problem.n_features)
+        _look_for_rays(state, _multipliers(state), problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
@@ -246,28 +249,17 @@ def _firm(S):
 
 
 def _multipliers(state):
-    """Multipliers of rows and bounds at the point, slopes among the latter."""
+    """Multipliers of rows at the point."""
     sides, z, m = state.sides, state.z, state.rows.size
     size, p = sides.kind.size, state.columns.size
     y = state.V[kernels.POINT, p + sides.sloped.size :][:m]
-    rows = np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
-    bounds = z[size + m : 2 * size] - z[m:size]
-    bounds[sides.sloped] += z[2 * size : 2 * size + sides.sloped.size] - z[2 * size + sides.sloped.size :]
-    return rows, bounds
-
-
-def _box(state):
-    """Multipliers of the bounds at the point, without the slopes."""
-    z, size, m = state.z, state.sides.kind.size, state.rows.size
-    return z[size + m : 2 * size] - z[m:size]
+    return np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
 
 
 def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
-    p, (V, W, R) = state.columns.size, (state.V, state.W, state.R)
-    V[kernels.BETTER, :p], R[kernels.ROWS] = state.x, _multipliers(state)[0]
-    ridge = np.empty(p)
-    polishing.little(state.system.products, state.system.ridge, ridge)
+    V, W, R, ridge = state.V, state.W, state.R, np.empty(state.columns.size)
+    polishing.start(state.sides, V, W, R, state.system.products, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over
@@ -284,7 +276,7 @@ def _polish(state, problem, tol, rounds=4):
         if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored) < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, V[kernels.BETTER, :p], R[kernels.ROWS], None, enough=tol) <= tol:
+        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol:
             return
 
 
@@ -292,8 +284,7 @@ def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
     V = state.V
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
-    rows = _multipliers(state)[0]
-    _keep_if_better(state, problem, state.x, rows, _box(state))
+    _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
         yield from _polish(state, problem, tol)
     if (
@@ -308,7 +299,7 @@ def _give_up(solver, problem, state, tol):
     is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
-        _look_for_rays(state, rows, problem.n_features)
+        _look_for_rays(state, _multipliers(state), problem.n_features)
         state.status = state.status or Status.STALLED
 
 
@@ -320,11 +311,9 @@ def _is_exact(state, tol):
 def _show(problem, state):
     """Make the point the result where it is the best so far, since the run may be ended here."""
     if max(state.seen) < state.lowest:
-        program, p = state.program, problem.n_features
-        w = np.clip(state.columns * state.x, program.lower, program.upper)
-        y, v = state.rows * _multipliers(state)[0] / state.cost, _box(state) / (state.cost * state.columns)
-        *exact, w, y, v = state.presolved.measured(state.products, w, y, v)
+        *exact, w, y, v = state.presolved.measured(state.products, *_taken_out(state))
         if max(exact) < state.lowest:
+            p, state.is_exact = problem.n_features, False
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
@@ -343,20 +332,28 @@ def _look_for_rays(state, rows, p):
             state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
 
 
-def _keep_if_better(state, problem, x, rows, bounds, enough=0.0):
-    """Take the scaled point for the result where it lowers the residual, or that is `enough`; returns the residual."""
-    program, sides, p = state.program, state.sides, problem.n_features
-    w = np.minimum(np.maximum(state.columns * x, program.lower), program.upper)
-    # what lies on a scaled bound lies on the bound itself, which rounding would miss
-    low, high = sides.low[state.rows.size :], sides.high[state.rows.size :]
-    w = np.where(x <= low, program.lower, np.where(x >= high, program.upper, w))
-    y = state.rows * rows / state.cost
-    v = None if bounds is None else bounds / (state.cost * state.columns)
-    violation, stationarity, gap, w, y, v = found = state.presolved.measured(state.products, w, y, v)
+def _taken_out(state, *, is_polished=False):
+    """Coefficients and multipliers of rows and bounds in units of the program, of the point or of a polished one."""
+    program = state.program
+    w, y, v = np.empty(program.q.size), np.empty(program.row_lower.size), np.empty(program.q.size)
+    take_out(
+        state.sides, state.V, state.R, program.lower, program.upper, state.columns, state.rows, is_polished, w, y, v
+    )
+    # a polished point has the best multipliers of bounds, which are found where residuals are
+    return w, y, None if is_polished else v
+
+
+def _keep_if_better(state, problem, *, is_polished=False, enough=0.0):
+    """Take the point, or the polished one, for the result where it lowers the residual, or that is `enough`; returns the residual."""
+    p, taken = problem.n_features, _taken_out(state, is_polished=is_polished)
+    violation, stationarity, gap, w, y, v = found = state.presolved.measured(state.products, *taken)
     if state.has_rows and gap > state.tolerance >= max(violation, stationarity):
         violation, stationarity, gap, w, y, v = state.presolved.with_less_gap(state.products, w, found, state.tolerance)
     residual = max(violation, stationarity, gap)
-    if residual < state.lowest or residual <= enough:
+    # what lies on its sides is worth more than a few last digits, and lets least multipliers be found
+    worth = _EXACT if state.is_exact and not is_polished and residual > state.tolerance else 1.0
+    if residual < worth * state.lowest or residual <= enough:
+        state.is_exact = is_polished
         # relative to the objective only where that matters
         size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
         state.rest, state.gap = (violation, stationarity), gap / size

@@ -135,11 +135,17 @@ def test_residuals_are_summed_in_the_order_of_the_indices():
     P = sparse.csc_array(M.T @ M)
     for curved, matrix in itertools.product((P, P.toarray()), (M, M.toarray())):
         out, image, back = np.empty(30), np.empty(40), np.empty(30)
-        products_at(Matrix.of(curved), ridge, Matrix.of(matrix), x, y, out, image, back)
+        sides = np.full(40, -1.0), np.full(40, 1.0)
+        products_at(Matrix.of(curved), ridge, Matrix.of(matrix), *sides, x, y, out, image, back)
         assert np.array_equal(out, P @ x + ridge * x)
         assert np.array_equal(image, M @ x)
         assert np.array_equal(back, M.T @ y)
         assert largest_terms(Matrix.of(matrix), y) == pytest.approx(np.max(np.abs(M.T) @ np.abs(y)), rel=1e-14)
+        # multipliers that pull to no side are none
+        pulls, no_lower = y.copy(), (np.full(40, -np.inf), np.full(40, 1.0))
+        products_at(Matrix.of(curved), ridge, Matrix.of(matrix), *no_lower, x, pulls, out, image, back)
+        assert np.array_equal(pulls, np.maximum(y, 0.0))
+        assert np.array_equal(back, M.T @ pulls)
 
 
 def far_program(side, scale, seed=4):

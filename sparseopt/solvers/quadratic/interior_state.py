@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term
+from sparseopt._jit import Term, alike
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.equilibration import scale
@@ -15,7 +15,7 @@ from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.newton_systems import NewtonSystem
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.presolve import Presolved
-from sparseopt.solvers.quadratic.quadratic_products import Products, alike
+from sparseopt.solvers.quadratic.quadratic_products import Products
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -101,6 +101,8 @@ class Interior(State):
     looking: Pieces | None = field(default=None, repr=False)
     #: Whether the multipliers are taken as they are, whatever their size.
     is_final: bool = False
+    #: Whether the best point lies on the sides that hold it.
+    is_exact: bool = False
     #: Residual of the best point in the user's units.
     lowest: float = np.inf
     #: The same with the gap in units of the objective; both are inf while unknown.

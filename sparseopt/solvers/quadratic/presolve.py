@@ -14,14 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from sparseopt.designs.csc import compressed_columns
 from sparseopt.kernels import parallel_rows
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
 from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
-from sparseopt.solvers.quadratic.quadratic_products import Products, compressed
+from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
 
@@ -48,8 +47,9 @@ class Presolved:
     owners: np.ndarray | None = None
     factors: np.ndarray | None = None
     ray: np.ndarray | None = None
-    #: Products of the whole program, where they are known.
+    #: Products of the whole program, and those of the rest, where they are known.
     products: Products | None = None
+    rest: Products | None = None
 
     def objective(self, w):
         """Objective of the whole program."""
@@ -71,8 +71,7 @@ class Presolved:
 
     def products_of_rest(self):
         """Products of the program that is left."""
-        is_known = self.program is self.whole and self.products is not None
-        return self.products if is_known else Products.of(self.program)
+        return self.rest or Products.of(self.program)
 
     def of_whole(self, products):
         """Products of the whole program, from those of the rest."""
@@ -155,11 +154,11 @@ def presolve(program) -> Presolved:
     if not _has_something(program):
         return Presolved(program, program)
     products = Products.of(program) if program.is_sparse else None
-    nothing = Presolved(program, program, products=products)
-    m, p = program.A.shape
+    nothing = Presolved(program, program, products=products, rest=products)
+    m, p = program.row_lower.size, program.q.size
     lower, upper, row_lower, row_upper = (
-        side.copy() for side in (program.lower, program.upper, program.row_lower, program.row_upper)
-    )
+        program.lower.copy(), program.upper.copy(), program.row_lower.copy(), program.row_upper.copy()
+    )  # fmt: skip
     A = None if products is None else products.A
     by_columns = compressed(program.A.T) if A is None else (A.starts, A.rows, A.values)
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
@@ -186,8 +185,8 @@ def presolve(program) -> Presolved:
     # a program with nothing left is as well solved in full
     if kept.size == 0:
         return nothing
-    rest = _rest(program, kept, rows, values, row_lower[rows], row_upper[rows], lower[kept], upper[kept])
-    return Presolved(program, rest, *way_back, products=Products.of(program) if products is None else products)
+    rest, of_rest = _rest(program, products, *way_back[:3], row_lower[rows], row_upper[rows], lower[kept], upper[kept])
+    return Presolved(program, rest, *way_back, products=products or Products.of(program), rest=of_rest)
 
 
 def _has_something(program):
@@ -203,10 +202,10 @@ def _has_something(program):
 
 def _merged(by_rows, taken, count, row_lower, row_upper):
     """Merge rows that are multiples of each other, in place; owners and factors of sides, None where there are none."""
-    left = np.flatnonzero(count >= 0)
+    left = (count >= 0).nonzero()[0]
     prints = np.empty(left.size)
     parallel_rows.fingerprints(*by_rows, taken, left, prints)
-    order = np.argsort(prints, kind="stable")
+    order = prints.argsort(kind="stable")
     if not parallel_rows.may_meet(prints, order):
         return None, None
     owners = np.tile(np.arange(count.size), (2, 1))
@@ -217,28 +216,39 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
     return (owners, factors) if merged else (None, None)
 
 
-def _rest(program, kept, rows, values, row_lower, row_upper, lower, upper):
-    """The program on the coefficients and rows that are kept, with these sides."""
+def _rest(program, products, kept, rows, values, row_lower, row_upper, lower, upper):
+    """The program on the coefficients and rows that are kept, with these sides, and its products where those of all are known."""
     taken = program.curve(values)[kept] if values.any() else 0.0
-    matrix, factor, A = program.matrix, program.factor, program.A
-    if kept.size < values.size or rows.size < A.shape[0]:
-        A = _part(A, rows, kept)
-    if kept.size < values.size:
-        matrix = None if matrix is None else _part(matrix, kept, kept)
-        factor = None if factor is None else _part(factor, np.arange(factor.shape[0]), kept)
-    return QuadraticProgram(
-        matrix, factor, program.ridge[kept], program.q[kept] + taken, A, row_lower, row_upper, lower, upper,
-        program.alpha[kept],
-    )  # fmt: skip
+    matrix, factor, A, of_rest = program.matrix, program.factor, program.A, products
+    has_all, ridge = kept.size == values.size, program.ridge[kept]
+    if products is not None:
+        P, F, left = products.P, products.F, products.A
+        if not has_all:
+            P = _part(P, kept, kept)
+            F = _part(F, np.arange(F.height), kept) if F.height else Matrix.empty(0, kept.size)
+            matrix, factor = None if matrix is None else _as_scipy(P), None if factor is None else _as_scipy(F)
+        if not (has_all and rows.size == left.height):
+            left = _part(left, rows, kept)
+            A = _as_scipy(left)
+        of_rest = Products.of_matrices(P, F, ridge, left)
+    elif not (has_all and rows.size == A.shape[0]):
+        A = A[np.ix_(rows, kept)]
+        matrix = None if matrix is None else matrix[np.ix_(kept, kept)]
+        factor = None if factor is None else factor[:, kept]
+    rest = QuadraticProgram(
+        matrix, factor, ridge, program.q[kept] + taken, A, row_lower, row_upper, lower, upper, program.alpha[kept]
+    )
+    return rest, of_rest
 
 
 def _part(matrix, rows, columns):
-    """Some rows and columns of a matrix."""
-    if not sparse.issparse(matrix):
-        return matrix[np.ix_(rows, columns)]
-    place = np.full(matrix.shape[0], -1)
-    place[rows] = np.arange(rows.size)
-    starts, indices, data = np.empty(columns.size + 1, np.int64), np.empty(matrix.nnz, np.int64), np.empty(matrix.nnz)
-    stored = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int64, copy=False), matrix.data
-    count = kernels.keep(*stored, columns, place, starts, indices, data)
-    return compressed_columns(data[:count], indices[:count], starts, (rows.size, columns.size))
+    """Some rows and columns of a sparse matrix."""
+    size = matrix.values.size
+    place, starts = np.empty(matrix.height, np.int64), np.empty(columns.size + 1, np.int64)
+    indices, data = np.empty(size, np.int64), np.empty(size)
+    count = kernels.keep(matrix.starts, matrix.rows, matrix.values, rows, columns, place, starts, indices, data)
+    return Matrix.by_columns(rows.size, starts, indices[:count], data[:count])
+
+
+def _as_scipy(matrix):
+    return compressed_columns(matrix.values, matrix.rows, matrix.starts, (matrix.height, matrix.width))

@@ -17,60 +17,56 @@ def measure(program, products, w, y, v=None):
 
 def signed_measure(program, products, w, y, v=None):
     """`measure` with the sign of the gap, positive where the objective is above its bound."""
-    y = pulling(program, y)
+    y = np.array(y, dtype=np.float64)
     parts = _products(program, products, w, y)
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, _gap(program, parts[0], w, y, box), y, box
+    violation, rest, box, gap = _settled(program, parts, w, y, v)
+    return violation, rest, gap, y, box
 
 
 def settled(program, products, w, y, v=None):
     """The multipliers that `measure` gives."""
-    y = pulling(program, y)
+    y = np.array(y, dtype=np.float64)
     return y, _settled(program, _products(program, products, w, y), w, y, v)[2]
 
 
 def measure_by_products(program, w, y, v=None):
     """`measure` for whatever has `curve`, `A` and the vectors of a program, by products with these."""
-    y = pulling(program, y)
-    parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
-    violation, rest, box = _settled(program, parts, w, y, v)
-    return violation, rest, abs(_gap(program, parts[0], w, y, box)), y, box
-
-
-def pulling(program, y):
-    """Multipliers of rows without those that pull on an infinite side."""
     y = np.array(y, dtype=np.float64)
     keep_pulling(y, program.row_lower, program.row_upper)
-    return y
+    parts = (program.curve(w), program.A @ w, np.asarray(y @ program.A))
+    violation, rest, box, gap = _settled(program, parts, w, y, v)
+    return violation, rest, abs(gap), y, box
 
 
 def slope_at(program, products, w, y):
-    """Slope of the objective and of the rows with multipliers y, without the L1 term."""
+    """Slope of the objective and of the rows with multipliers y, without the L1 term; those that pull on an infinite side become zero."""
     curved, _, pulled = _products(program, products, w, y)
     return curved + program.q + pulled
 
 
 def _settled(program, products, w, y, v):
+    """Violation, stationarity, multipliers of bounds and the gap.
+
+    This is what the objective at w has above that of the dual, by sums like those of whoever checks it: its last digits
+    differ by them.
+    """
     curved, image, pulled = products
-    box = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64)
-    violation, rest = settle(
+    box, used = np.zeros(w.size) if v is None else np.array(v, dtype=np.float64), np.empty((2, y.size + w.size))
+    violation, rest, m, n, slopes = settle(
         program.q, program.alpha, program.row_lower, program.row_upper, program.lower, program.upper, w, y, box,
-        v is not None, curved, image, pulled,
+        v is not None, curved, image, pulled, used,
     )  # fmt: skip
-    return violation, rest, box
-
-
-def _gap(program, curved, w, y, v):
-    """What the objective at w has above that of the dual, by sums like those of whoever checks it: its last digits differ by them."""
-    supports = _support(y, program.row_lower, program.row_upper) + _support(v, program.lower, program.upper)
-    slopes = float(program.alpha @ np.abs(w)) if program.alpha.any() else 0.0
-    return float(w @ curved + program.q @ w) + slopes + supports
+    pulls, sides = used
+    objectives = float(w @ curved + program.q @ w) + (float(program.alpha @ np.abs(w)) if slopes else 0.0)
+    return violation, rest, box, objectives + (float(pulls[:m] @ sides[:m]) + float(pulls[m:n] @ sides[m:n]))
 
 
 def _products(program, products, w, y):
-    """The products P w, A w and A'y; by columns as far as P is a matrix."""
+    """The products P w, A w and A'y; by columns as far as P is a matrix. Of y is kept what pulls on a side."""
     image, (curved, pulled) = np.empty(y.size), np.empty((2, w.size))
-    products_at(products.P, program.ridge, products.A, w, y, curved, image, pulled)
+    products_at(
+        products.P, program.ridge, products.A, program.row_lower, program.row_upper, w, y, curved, image, pulled
+    )
     return program.curve(w) if products.F.height else curved, image, pulled
 
 
@@ -79,9 +75,3 @@ def excess(program, w):
     rows = program.A @ w
     over = np.maximum(rows - program.row_upper, program.row_lower - rows)
     return float(np.max(over / (1 + np.abs(rows)), initial=0.0))
-
-
-def _support(multipliers, lower, upper):
-    used = multipliers.nonzero()[0]
-    multipliers = multipliers[used]
-    return float(multipliers @ np.where(multipliers > 0, upper[used], lower[used]))

@@ -1,12 +1,10 @@
 """Products with the matrices of a quadratic program, for kernels: by BLAS, or column by column where most entries are zero."""
 
-import functools
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
-from sparseopt._jit import Term, kernel, typed
+from sparseopt._jit import Term, alike, kernel
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -16,6 +14,10 @@ U = np.uint64
 _DENSITY = 8
 # Vectors of coefficients, of rows and of their sides that go with one product of each matrix.
 _VECTORS = 5
+
+
+# The storage that a matrix does not use.
+_FULL, _ROWS, _VALUES = np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +33,27 @@ class Matrix(Term):
     values: np.ndarray = field(repr=False)
 
     @classmethod
+    def by_columns(cls, height, starts, rows, values):
+        """A sparse matrix from its entries by columns."""
+        return alike(
+            cls, height=height, width=starts.size - 1, is_sparse=True, full=_FULL, starts=starts, rows=rows, values=values
+        )  # fmt: skip
+
+    @classmethod
     def empty(cls, height, width):
         """A sparse matrix without entries."""
-        return changed(_no_entries(), height=height, width=width, starts=np.zeros(width + 1, dtype=np.int64))
+        return cls.by_columns(height, np.zeros(width + 1, dtype=np.int64), _ROWS, _VALUES)
 
     @classmethod
     def of(cls, matrix):
         """The matrix in the cheaper storage."""
         height, width = matrix.shape
-        if sparse.issparse(matrix):
-            starts, rows = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int64, copy=False)
-            return changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=matrix.data)
+        if type(matrix) is not np.ndarray:
+            return cls.by_columns(height, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
         columns = np.ascontiguousarray(matrix.T)
         if _DENSITY * np.count_nonzero(columns) > columns.size:
-            nothing = np.zeros(0, dtype=np.int64)
-            return cls(height, width, False, columns, nothing, nothing, np.zeros(0))
-        starts, rows, values = compressed(columns)
-        return changed(_no_entries(), height=height, width=width, starts=starts, rows=rows, values=values)
+            return cls(height, width, False, columns, _ROWS, _ROWS, _VALUES)
+        return cls.by_columns(height, *compressed(columns))
 
     def times(self, x, out):
         """The product with x, into `out`."""
@@ -123,13 +129,6 @@ def compressed(columns):
     return starts, rows, values
 
 
-@functools.cache
-def _no_entries():
-    """A sparse matrix without entries, which knows its type."""
-    nothing = np.zeros(0, dtype=np.int64)
-    return typed(Matrix(0, 0, True, np.zeros((0, 0)), nothing, nothing, np.zeros(0)))
-
-
 @kernel
 def scale(matrix, rows, columns, factor, full, values):
     """The scaled matrix into its two storages, the last arguments."""
@@ -159,9 +158,12 @@ class Products(Term):
         p = program.q.size
         F = Matrix.empty(0, p) if program.factor is None else Matrix.of(program.factor)
         P = Matrix.empty(p, p) if program.matrix is None else Matrix.of(program.matrix)
-        return alike(
-            cls, P=P, F=F, ridge=program.ridge, A=Matrix.of(program.A), fitted=np.empty(F.height), added=np.empty(p)
-        )
+        return cls.of_matrices(P, F, program.ridge, Matrix.of(program.A))
+
+    @classmethod
+    def of_matrices(cls, P, F, ridge, A):
+        """The products with these."""
+        return alike(cls, P=P, F=F, ridge=ridge, A=A, fitted=np.empty(F.height), added=np.empty(ridge.size))
 
     def curve(self, x, out):
         """The product P x, into `out`."""
@@ -201,7 +203,8 @@ def scaled_products(products, scales, ridge):
 
 def _scaled(matrix, rows, columns, factor):
     """The matrix with these scales of rows and columns, times a factor."""
-    full, values = np.empty_like(matrix.full), np.empty_like(matrix.values)
+    full = matrix.full if matrix.is_sparse else np.empty_like(matrix.full)
+    values = np.empty_like(matrix.values)
     scale(matrix, rows, columns, factor, full, values)
     return changed(matrix, full=full, values=values)
 
@@ -211,25 +214,3 @@ def changed(term, **changes):
     copy = object.__new__(type(term))
     copy.__dict__.update(term.__dict__, **changes)
     return copy
-
-
-# What a term of a class knows of its compiled type, and the arrays that this holds for, by the class and the variant.
-_KINDS: dict[tuple, tuple] = {}
-
-
-def alike(cls, *variant, **fields):
-    """A term of a class all of whose terms, of the same variant, have one compiled type, which is found once.
-
-    Small programs have some ten terms, and to look for the type of each takes as long as an iteration.
-    """
-    term = object.__new__(cls)
-    term.__dict__.update(fields)
-    arrays = [(value.dtype, value.flags.c_contiguous) for value in fields.values() if type(value) is np.ndarray]
-    known, kind = _KINDS.get((cls, *variant), (None, {}))
-    if known == arrays:
-        term.__dict__.update(kind)
-        return term
-    typed(term)
-    if known is None:
-        _KINDS[cls, *variant] = arrays, {name: value for name, value in term.__dict__.items() if name not in fields}
-    return term

@@ -19,6 +19,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import is_plain_program, parts_of
+from sparseopt.sparse_program import sparse_program
 
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0
@@ -74,6 +75,12 @@ class QuadraticProgram:
 def quadratic_program(problem) -> QuadraticProgram:
     """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
     p = problem.n_features
+    if (found := sparse_program(problem)) and _is_worth_zeros(found.Q.n_entries + found.A.n_entries, *found.A.shape):
+        alpha, ridge = np.ascontiguousarray(found.alpha), np.ascontiguousarray(found.ridge)
+        return QuadraticProgram(
+            found.Q.matrix, None, ridge, found.c, found.A.matrix, found.row_lower, found.row_upper, found.lower,
+            found.upper, alpha,
+        )  # fmt: skip
     separable = convex_form(problem.penalty, p)
     alpha, ridge = np.ascontiguousarray(separable.a), np.ascontiguousarray(separable.b)
     A, row_lower, row_upper, lower, upper = linear_terms(problem.constraint, p)
@@ -224,7 +231,10 @@ def _prefers_sparse(loss, A):
     data = loss.Q.matrix if isinstance(loss, Quadratic) else loss.X.matrix
     if not (sparse.issparse(data) or sparse.issparse(A)):
         return False
-    (m, p), entries = A.shape, sum(part.nnz if sparse.issparse(part) else part.size for part in (data, A))
+    return _is_worth_zeros(sum(part.nnz if sparse.issparse(part) else part.size for part in (data, A)), *A.shape)
+
+
+def _is_worth_zeros(entries, m, p):
     return 10 * entries < p * p + 2 * m * p
 
 

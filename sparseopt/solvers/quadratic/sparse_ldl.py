@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, kernel
+from sparseopt._jit import Term, alike, kernel
 from sparseopt.kernels import fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
-from sparseopt.kernels.ldl import factorise_rows, solve_in_place
+from sparseopt.kernels.ldl import factorise_rows, find_rows, solve_in_place
 from sparseopt.parts import at_once
-from sparseopt.solvers.quadratic.quadratic_products import alike
 
 # Operations for each entry of the factor from which dense fronts pay for their making (as in CHOLMOD), in columns
 # whose rows are those of the next one and itself: others are fronts of their own.
@@ -122,6 +121,9 @@ class RowFactor(LDLFactor):
     parent: np.ndarray
     starts: np.ndarray
     rows: np.ndarray = field(repr=False, metadata=_MEMORY)
+    #: Columns of each row, and where they end, which are found with the first factorisation.
+    columns: np.ndarray = field(repr=False, metadata=_MEMORY)
+    ends: np.ndarray = field(repr=False, metadata=_MEMORY)
     values: np.ndarray = field(repr=False, metadata=_MEMORY)
     pivots: np.ndarray = field(repr=False, metadata=_MEMORY)
     filled: np.ndarray = field(repr=False, metadata=_MEMORY)
@@ -135,17 +137,25 @@ class RowFactor(LDLFactor):
         size, starts = parent.size, np.empty(parent.size + 1, dtype=np.int64)
         patterns.add_up(counts, starts)
         entries = int(starts[-1])
-        filled, path = np.empty((2, size), dtype=np.int64)
+        filled, path, ends = np.empty((3, size), dtype=np.int64)
+        rows, columns = np.empty((2, entries), dtype=np.int64)
+        row, pivots = np.empty((2, size))
+        ends[-1:] = -1
         return alike(
             cls, steps=size, matrix_starts=matrix_starts, matrix_rows=matrix_rows, matrix_values=matrix_values,
-            parent=parent, starts=starts, rows=np.empty(entries, dtype=np.int64), values=np.empty(entries),
-            pivots=np.empty(size), filled=filled, row=np.empty(size), path=path, marks=marks,
+            parent=parent, starts=starts, rows=rows, columns=columns, ends=ends, values=np.empty(entries),
+            pivots=pivots, filled=filled, row=row, path=path, marks=marks,
         )  # fmt: skip
 
     def factorise(self, diagonal, done, work):
+        if self.ends[self.ends.size - 1] < 0:
+            find_rows(
+                self.matrix_starts, self.matrix_rows, self.parent, self.starts, self.rows, self.columns, self.ends,
+                self.filled, self.path, self.marks,
+            )  # fmt: skip
         return factorise_rows(
-            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.parent, self.starts, self.rows,
-            self.values, self.pivots, self.filled, self.row, self.path, self.marks, done, work,
+            self.matrix_starts, self.matrix_rows, self.matrix_values, diagonal, self.starts, self.rows, self.columns,
+            self.ends, self.values, self.pivots, self.filled, self.row, done, work,
         )  # fmt: skip
 
     def solve(self, x):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sparseopt._jit import alike
 from sparseopt.kernels.patterns import own_diagonal
 from sparseopt.solvers.quadratic.newton_systems import (
     LARGEST_INDEFINITE,
@@ -15,7 +16,6 @@ from sparseopt.solvers.quadratic.newton_systems import (
     dense_system,
     in_full,
 )
-from sparseopt.solvers.quadratic.quadratic_products import alike
 from sparseopt.solvers.quadratic.sparse_ldl import LDLFactor, SparseLDL, joined
 
 
