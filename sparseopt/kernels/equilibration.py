@@ -121,7 +121,8 @@ def scaled_sides(
             if both[1, i] < _INFINITE:
                 kind[i] += UPPER
         active[i], active[size + i] = (kind[i] & LOWER) > 0, (kind[i] & UPPER) > 0
-        count += int(active[i]) + int(active[size + i])
+        count += active[i]
+        count += active[size + i]
     for j in range(p):
         vectors[0, j] = cost * q[j] * columns[j]
         vectors[1, j] = cost * ridge[j] * columns[j] * columns[j]

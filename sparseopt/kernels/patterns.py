@@ -63,7 +63,7 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
     for j in range(n):
         own, count = sign * place[j], 0
         for t in range(U(indptr[j]), U(indptr[j + 1])):
-            count += int(sign * place[U(indices[t])] < own)
+            count += sign * place[U(indices[t])] < own
         starts[place[j] + 1] = count
     for k in range(n):
         starts[k + 1] += starts[k]

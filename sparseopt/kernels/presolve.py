@@ -43,7 +43,7 @@ def lay_out(tops, rows, entries, row_lower, row_upper, starts, columns, values, 
     m = row_lower.size
     for t in range(rows.size):
         starts[rows[t] + 1] += 1
-        count[rows[t]] += int(entries[t] != 0.0)
+        count[rows[t]] += entries[t] != 0.0
     for i in range(m):
         scale[i] = 1.0
         for side in (row_lower[i], row_upper[i]):
