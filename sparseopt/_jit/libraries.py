@@ -55,16 +55,11 @@ class KernelLibrary(_Library):
 
 
 class BriefLibrary(KernelLibrary):
-    """The code of a kernel whose loops are short or wait for memory, a third to a half sooner."""
+    """The code of a kernel whose loops are short or wait for memory, a sixth sooner."""
 
     def _tune(self, options):
-        """Without several vectors at a time, and with calls where code would be copied."""
+        """Without several vectors at a time."""
         options.loop_unrolling = options.loop_interleaving = False
-        options.inlining_threshold = _SHORT
-
-
-# What a function may cost, by LLVM's measure of some five for an instruction, to be copied to where it is called.
-_SHORT = 25
 
 
 class FunctionLibrary(_Library):

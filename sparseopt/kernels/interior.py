@@ -8,7 +8,7 @@ numbers S; the names of all of them stand below. Each call works until something
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import (
     EQUAL,
     LOWER,
@@ -333,7 +333,7 @@ def first_point(system, sides, V, W, R, S, refinements, is_factored):
     return True
 
 
-@kernel
+@brief_kernel
 def begin(system, sides, V, W, R, S, refinements, is_factored):
     """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held.
 
@@ -342,7 +342,7 @@ def begin(system, sides, V, W, R, S, refinements, is_factored):
     return first_point(system, sides, V, W, R, S, refinements, is_factored)
 
 
-@kernel
+@brief_kernel
 def weigh(sides, V, W, R, S):
     """Diagonals at the point into W[DIAGONAL] and R[LOOSE], in place, for a factorisation that is made outside."""
     first = first_side(sides)
@@ -371,7 +371,7 @@ def iterated(system, sides, V, W, R, S, tol, count, refinements, fraction, is_po
     return GOING
 
 
-@kernel
+@brief_kernel
 def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
     """At most `count` iterations, in place; returns why they ended. The first call looks at the start before.
 

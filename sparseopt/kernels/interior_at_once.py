@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import first_side
 from sparseopt.kernels.equilibration import brought_together, scaled_sides
 from sparseopt.kernels.interior import (
@@ -73,7 +73,7 @@ def scale_of_cost(Q, c, ridge, columns):
     return 1.0 / positive(max(mean, most))
 
 
-@kernel
+@brief_kernel
 def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, columns, rows, vectors,
             both, kind, active, units, curvatures):  # fmt: skip
     """The program in scaled units (Ruiz, 2001), in place; returns the scale of its cost and the number of inequalities.
@@ -150,7 +150,7 @@ def left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, is_give
     return max(most, abs(gap)) if abs(gap) < math.inf and most < math.inf else math.inf
 
 
-@kernel
+@brief_kernel
 def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, sides, columns, rows, V, W, R, S,
                   curvatures, w, y, v, tol, limit, refinements, fraction, is_polishing):  # fmt: skip
     """What solution that leaves no more than tol is found, into w, y and v, after `prepare`: NONE, INSIDE or EXACT."""

@@ -7,7 +7,7 @@ hold what is held; vectors lie as kernels/interior.py says.
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import OUT
 from sparseopt.kernels.interior import (
     BETTER,
@@ -63,7 +63,7 @@ def guessed(system, sides, V, W, R):
     return code
 
 
-@kernel
+@brief_kernel
 def guess(system, sides, V, W, R):
     """`guessed`, by itself."""
     return guessed(system, sides, V, W, R)
@@ -106,7 +106,7 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
     return size
 
 
-@kernel
+@brief_kernel
 def little(products, most, ridge):
     """What regularises the systems of active sets, into `ridge`: relative to what curvature there is, so that little of it is not lost.
 
@@ -124,7 +124,7 @@ def little(products, most, ridge):
         ridge[j] = most * (min(curvature, 1.0) if curvature > 0.0 else 1.0)
 
 
-@kernel
+@brief_kernel
 def hold(V, W, R, ridge):
     """Diagonals for the active set of `guess` into W[DIAGONAL] and R[LOOSE], in place, where factors are made outside."""
     held_diagonals(V[ERROR, : ridge.size + R.shape[1]], ridge, W[DIAGONAL], R[LOOSE])
@@ -169,7 +169,7 @@ def polished(system, sides, V, W, R, ridge, rounds, is_factored):
     return last
 
 
-@kernel
+@brief_kernel
 def polish(system, sides, V, W, R, ridge, rounds, is_factored):
     """`polished`, by itself."""
     return polished(system, sides, V, W, R, ridge, rounds, is_factored)
