@@ -104,8 +104,8 @@ def _convex_form(penalty, p):
 
 
 def _form(p, alpha):
-    equal = (_equal(p, alpha), _equal(p, 0.0), _equal(p, -np.inf), _equal(p, np.inf))
-    form = SeparableForm(*(l1_arrays(p, alpha) if p <= _FEW else equal))
+    arrays = l1_arrays(p, alpha) if p <= _FEW else [_equal(p, value) for value in (alpha, 0.0, -np.inf, np.inf)]
+    form = SeparableForm(*arrays)
     # what the form would find out by itself, entry by entry
     form.__dict__.update(is_plain=True, is_homogeneous=True, can_stick=alpha == 0.0)
     return form

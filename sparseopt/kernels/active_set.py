@@ -13,7 +13,7 @@ Multipliers always lie in their intervals, which neither c nor the kinks enter: 
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.held_sides import EQUAL, LOWER, NEGATIVE, POSITIVE, UPPER, ZERO, U
 from sparseopt.kernels.proximal_points import descend
 from sparseopt.kernels.settling import settle
@@ -256,7 +256,7 @@ def ascend(objective, metric, sides, held, standing, is_proximal, enough, limit)
     return MORE, changes
 
 
-@kernel
+@brief_kernel
 def advance(
     objective, metric, sides, held, standing, w, y, box, image, rest, is_new, is_proximal, enough, rounds, limit
 ):

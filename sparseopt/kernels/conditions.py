@@ -27,6 +27,11 @@ def parts(sides, v):
     return v[:p], v[p : p + n], v[p + n : p + n + m], v[p + n + m :]
 
 
+def first_side(sides):
+    """Where the part of the inequalities begins."""
+    return sides.kind.size + sides.sloped.size
+
+
 def largest(v):
     """Largest size of an entry; infinite where one is no number."""
     a, b, c, d, total = 0.0, 0.0, 0.0, 0.0, 0.0

@@ -34,7 +34,8 @@ def descend_once(loss, penalty, w, running, curvatures, order):
             # far from the minimum the curvature of a move may be enormous, that of a shorter one is not
             bend = min(needed, 8 * bend)
         if new != old:
-            gained += int(new != 0) - int(old != 0)
+            gained += new != 0
+            gained -= old != 0
             w[j] = new
             loss.move(running, j, new - old)
             largest = max(largest, bend * abs(new - old))

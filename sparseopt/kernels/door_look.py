@@ -5,7 +5,7 @@ What is, if something is, the door says in numpy (inputs.py, constraints.py), wh
 
 import math
 
-from sparseopt._jit import kernel, strict_kernel
+from sparseopt._jit import brief_kernel, strict_kernel
 
 
 def is_in_range(columns, least, most):
@@ -31,7 +31,7 @@ def is_symmetric(Q):
     return True
 
 
-@kernel
+@brief_kernel
 def is_sound_quadratic(Q, c, least, most):
     """Whether Q is symmetric without negative numbers on its diagonal, and Q and c are finite and in range."""
     largest = 0.0
@@ -43,7 +43,7 @@ def is_sound_quadratic(Q, c, least, most):
     return not 0.0 < largest < least and is_in_range(Q, least, most) and is_symmetric(Q)
 
 
-@kernel
+@brief_kernel
 def are_sound_columns(columns, least, most):
     """Whether a matrix, of which these are the columns, is finite and in range."""
     return is_in_range(columns, least, most)

@@ -2,7 +2,7 @@
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.held_sides import EQUAL, POSITIVE, ZERO, U
 from sparseopt.kernels.lapack import cholesky, solve_lower_columns
 
@@ -10,7 +10,7 @@ from sparseopt.kernels.lapack import cholesky, solve_lower_columns
 SINGULAR = 1e-11
 
 
-@kernel
+@brief_kernel
 def begin(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, objective, metric, sides, held, standing):
     """Fill in, in place, the terms of a program, whose matrix has A for columns; False where P is singular to rounding.
 

@@ -2,7 +2,7 @@
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import EQUAL, LOWER, UPPER
 
 # Scales of two columns differ by no more than the square of this.
@@ -62,7 +62,7 @@ def brought_together(columns):
         columns[j] = min(max(columns[j], middle / _SPREAD), middle * _SPREAD)
 
 
-@kernel
+@brief_kernel
 def equilibrate(products, q, first, last, rounds, columns, rows, space, row_space):
     """Scales that bring columns and rows of [P A'; A 0] near norm 1 (Ruiz, 2001), into `columns` and `rows`.
 
@@ -121,7 +121,8 @@ def scaled_sides(
             if both[1, i] < _INFINITE:
                 kind[i] += UPPER
         active[i], active[size + i] = (kind[i] & LOWER) > 0, (kind[i] & UPPER) > 0
-        count += int(active[i]) + int(active[size + i])
+        count += active[i]
+        count += active[size + i]
     for j in range(p):
         vectors[0, j] = cost * q[j] * columns[j]
         vectors[1, j] = cost * ridge[j] * columns[j] * columns[j]
@@ -131,7 +132,7 @@ def scaled_sides(
     return count, slopes
 
 
-@kernel
+@brief_kernel
 def scale(q, ridge, alpha, row_lower, row_upper, lower, upper, columns, rows, cost, vectors, both, kind, active, units):
     """`scaled_sides`, by itself."""
     return scaled_sides(

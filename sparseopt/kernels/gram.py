@@ -28,7 +28,7 @@ def sweep(penalty, gram, features, w, slope):
             for i in range(w.size):
                 slope[U(i)] += step * gram[j, U(i)]
             largest = max(largest, bend * abs(step))
-            changes += int(old * new <= 0.0)
+            changes += old * new <= 0.0
     return largest, changes
 
 

@@ -8,7 +8,7 @@ numbers S; the names of all of them stand below. Each call works until something
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import (
     EQUAL,
     LOWER,
@@ -18,6 +18,7 @@ from sparseopt.kernels.conditions import (
     correct,
     diagonals,
     expand,
+    first_side,
     largest,
     missing,
     net,
@@ -62,7 +63,8 @@ _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
 def factorised(system, sides, V, W, R, S):
     """Factorise at the point, with more on the diagonals where that fails; whether it went well."""
-    s, z, weight = (parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3], parts(sides, V[WEIGHT])[3])
+    first = first_side(sides)
+    s, z, weight = V[SLACKS, first:], V[POINT, first:], V[WEIGHT, first:]
     springs(sides, s, z, S[DELTA], weight)
     for _ in range(9):
         diagonals(sides, weight, S[RHO], S[DELTA], S[EXTRA], W[DIAGONAL], R[LOOSE])
@@ -74,7 +76,7 @@ def factorised(system, sides, V, W, R, S):
 
 def solved(system, sides, V, W, R, rho, right, found):
     """Solution for a right-hand side of all conditions, as exact as the factorisation."""
-    weight = parts(sides, V[WEIGHT])[3]
+    weight = V[WEIGHT, first_side(sides) :]
     condense(sides, weight, rho, right, W[SPACE_W], R[SPACE_R])
     system.solve(W[SPACE_W], R[SPACE_R], found[: sides.q.size], R[DNU])
     expand(sides, weight, rho, right, R[DNU], found)
@@ -82,14 +84,13 @@ def solved(system, sides, V, W, R, rho, right, found):
 
 def left_over(system, sides, V, W, R, rho, delta, right, found, less):
     """What a solution leaves of its right-hand side, into `less`, and its size."""
+    first = first_side(sides)
     dw, _, dy, dz = parts(sides, found)
     net(sides, dz, dy, R[ROWS], W[BOUNDS])
     system.curve(dw, W[CURVED])
     system.image(dw, R[IMAGE])
     system.pull(R[ROWS], W[PULLED])
-    size = missing(
-        sides, parts(sides, V[WEIGHT])[3], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less
-    )
+    size = missing(sides, V[WEIGHT, first:], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less)
     # a maximum passes over NaN, a sum does not
     return size if math.isfinite(largest(found)) else math.inf
 
@@ -134,10 +135,10 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
 
 def moved(system, sides, V, W, R, S, refinements, fraction):
     """One predictor and corrector step with the factors at hand; whether the linear algebra held."""
+    first = first_side(sides)
     point, right, found, lack = V[POINT], V[RIGHT], V[FOUND], V[MISSING]
-    s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
-    h, dz, products, on_slacks = (parts(sides, right)[3], parts(sides, found)[3], parts(sides, V[CHANGES])[3],
-                                  parts(sides, lack)[3])  # fmt: skip
+    s, z = V[SLACKS, first:], point[first:]
+    h, dz, products, on_slacks = right[first:], found[first:], V[CHANGES, first:], lack[first:]
     for i in range(right.size):
         right[i] = lack[i]
     for i in range(s.size):
@@ -170,13 +171,14 @@ def moved(system, sides, V, W, R, S, refinements, fraction):
 
 def measured(system, sides, V, W, R, S):
     """Residuals of the point, into V[MISSING] and S; the largest of them."""
+    first = first_side(sides)
     x, _, y, z = parts(sides, V[POINT])
     net(sides, z, y, R[ROWS], W[BOUNDS])
     system.curve(x, W[CURVED])
     system.image(x, R[IMAGE])
     system.pull(R[ROWS], W[PULLED])
     violation, stationarity, gap = residuals(
-        sides, V[POINT], parts(sides, V[SLACKS])[3], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
+        sides, V[POINT], V[SLACKS, first:], W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], V[MISSING]
     )
     S[VIOLATION], S[STATIONARITY], S[GAP] = violation, stationarity, gap
     # not `isfinite` of a sum, which reassociation may find to be always so
@@ -193,7 +195,8 @@ def copy_point(V, to, to_slacks, origin, origin_slacks):
 
 def guess_stood(sides, V, S):
     """For how many iterations the active set that multipliers and slacks suggest has stood; kept as a hash."""
-    s, z = parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3]
+    first = first_side(sides)
+    s, z = V[SLACKS, first:], V[POINT, first:]
     code = 0
     for i in range(s.size):
         if sides.active[i] and z[i] > s[i]:
@@ -315,8 +318,9 @@ def moved_inside(sides, s, z, dz, S):
 
 def first_point(system, sides, V, W, R, S, refinements, is_factored):
     """What `begin` does."""
+    first = first_side(sides)
     point, found, p = V[POINT], V[FOUND], sides.q.size
-    s, z = parts(sides, V[SLACKS])[3], parts(sides, point)[3]
+    s, z = V[SLACKS, first:], point[first:]
     pull_of_springs(system, sides, V, W, R)
     has_factors = is_factored or factorised(system, sides, V, W, R, S)
     if not (has_factors and direction(system, sides, V, W, R, S, refinements, 0.0)):
@@ -325,11 +329,11 @@ def first_point(system, sides, V, W, R, S, refinements, is_factored):
         point[i] += found[i]
     for i in range(p, point.size - s.size):
         point[i] = found[i]
-    moved_inside(sides, s, z, parts(sides, found)[3], S)
+    moved_inside(sides, s, z, found[first:], S)
     return True
 
 
-@kernel
+@brief_kernel
 def begin(system, sides, V, W, R, S, refinements, is_factored):
     """Start, in place: the solution with all inequalities as springs, moved inside; whether the linear algebra held.
 
@@ -338,11 +342,12 @@ def begin(system, sides, V, W, R, S, refinements, is_factored):
     return first_point(system, sides, V, W, R, S, refinements, is_factored)
 
 
-@kernel
+@brief_kernel
 def weigh(sides, V, W, R, S):
     """Diagonals at the point into W[DIAGONAL] and R[LOOSE], in place, for a factorisation that is made outside."""
-    weight = parts(sides, V[WEIGHT])[3]
-    springs(sides, parts(sides, V[SLACKS])[3], parts(sides, V[POINT])[3], S[DELTA], weight)
+    first = first_side(sides)
+    weight = V[WEIGHT, first:]
+    springs(sides, V[SLACKS, first:], V[POINT, first:], S[DELTA], weight)
     diagonals(sides, weight, S[RHO], S[DELTA], S[EXTRA], W[DIAGONAL], R[LOOSE])
 
 
@@ -366,7 +371,7 @@ def iterated(system, sides, V, W, R, S, tol, count, refinements, fraction, is_po
     return GOING
 
 
-@kernel
+@brief_kernel
 def iterate(system, sides, V, W, R, S, tol, count, refinements, fraction, is_polishing, is_factored):
     """At most `count` iterations, in place; returns why they ended. The first call looks at the start before.
 

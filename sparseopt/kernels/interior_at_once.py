@@ -6,8 +6,10 @@ they do not solve at once is left to the calls by which larger programs are solv
 
 import math
 
-from sparseopt._jit import kernel
-from sparseopt.kernels.conditions import parts
+import numpy as np
+
+from sparseopt._jit import brief_kernel
+from sparseopt.kernels.conditions import first_side
 from sparseopt.kernels.equilibration import brought_together, scaled_sides
 from sparseopt.kernels.interior import (
     BETTER,
@@ -71,7 +73,7 @@ def scale_of_cost(Q, c, ridge, columns):
     return 1.0 / positive(max(mean, most))
 
 
-@kernel
+@brief_kernel
 def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, columns, rows, vectors,
             both, kind, active, units, curvatures):  # fmt: skip
     """The program in scaled units (Ruiz, 2001), in place; returns the scale of its cost and the number of inequalities.
@@ -148,18 +150,19 @@ def left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, is_give
     return max(most, abs(gap)) if abs(gap) < math.inf and most < math.inf else math.inf
 
 
-@kernel
+@brief_kernel
 def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, sides, columns, rows, V, W, R, S,
                   curvatures, w, y, v, tol, limit, refinements, fraction, is_polishing):  # fmt: skip
     """What solution that leaves no more than tol is found, into w, y and v, after `prepare`: NONE, INSIDE or EXACT."""
+    first = first_side(sides)
     p, m = w.size, y.size
-    x, z, size = V[POINT, :p], parts(sides, V[POINT])[3], p + m
+    x, z, size = V[POINT, :p], V[POINT, first:], p + m
     if not first_point(system, sides, V, W, R, S, refinements, False):
         return NONE
     tried = -1
     while True:
         event = iterated(
-            system, sides, V, W, R, S, tol, limit - int(S[ITERATIONS]), refinements, fraction, is_polishing, False
+            system, sides, V, W, R, S, tol, limit - np.int64(S[ITERATIONS]), refinements, fraction, is_polishing, False
         )
         if event not in (SOLVED, POLISH):
             return NONE

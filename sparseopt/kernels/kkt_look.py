@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.lapack import cholesky, solve_lower
 
 # Unsigned indices spare numba the test for negative ones.
@@ -139,7 +139,7 @@ def scales(Q, ridge):
     return largest + bent, diagonal if diagonal > 0.0 else 1.0
 
 
-@kernel
+@brief_kernel
 def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, is_convex, space, H):
     """Objective, violation, dual residual and lower bound of w with multipliers y and v; whether the loss is convex, and all finite.
 

@@ -12,7 +12,7 @@ is merged or eliminated, and negative while it is being joined; `mark` is -1 for
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 
 # Unsigned indices spare numba the test for negative ones.
 U = np.uint64
@@ -272,7 +272,7 @@ def _finish(owner, place, bucket, full):
             bucket[root] += 1
 
 
-@kernel
+@brief_kernel
 def order(indptr, indices, dense, most, space, ends, lists, spare, state):
     """Go on with an order of a symmetric pattern without its diagonal for up to `most` variables, in place.
 

@@ -5,13 +5,13 @@ A pattern holds both halves without the diagonal, by columns.
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 
 # Unsigned indices spare numba the test for negative ones.
 U = np.uint64
 
 
-@kernel
+@brief_kernel
 def count_block(indptr, indices, below, counts):
     """Add the entries of a block that stands `below` rows under the diagonal block to the counts of columns.
 
@@ -28,7 +28,7 @@ def count_block(indptr, indices, below, counts):
             counts[j] += others
 
 
-@kernel
+@brief_kernel
 def place_block(indptr, indices, data, below, ends, joined, values):
     """Put the entries of a block at the ends of its columns and rows, which move on."""
     for j in range(indptr.size - 1):
@@ -45,7 +45,7 @@ def place_block(indptr, indices, data, below, ends, joined, values):
                 ends[j] += 1
 
 
-@kernel
+@brief_kernel
 def add_up(counts, starts):
     """Starts of columns with these counts; the counts become the starts as well."""
     starts[0] = 0
@@ -54,7 +54,7 @@ def add_up(counts, starts):
         counts[k] = starts[k]
 
 
-@kernel
+@brief_kernel
 def triangle(indptr, indices, data, place, sign, starts, rows, values):
     """The entries above (sign 1) or below (-1) the diagonal once row and column k stand at place[k], by columns."""
     n = place.size
@@ -63,7 +63,7 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
     for j in range(n):
         own, count = sign * place[j], 0
         for t in range(U(indptr[j]), U(indptr[j + 1])):
-            count += int(sign * place[U(indices[t])] < own)
+            count += sign * place[U(indices[t])] < own
         starts[place[j] + 1] = count
     for k in range(n):
         starts[k + 1] += starts[k]
@@ -76,7 +76,7 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
                 to += U(1)
 
 
-@kernel
+@brief_kernel
 def own_diagonal(indptr, indices, data, ridge, n, own):
     """Diagonal of [P F' A'; F -I 0; A 0 0] into `own`, where F has n rows; P is its entries and a ridge."""
     p = ridge.size
@@ -88,7 +88,7 @@ def own_diagonal(indptr, indices, data, ridge, n, own):
                 own[j] += data[t]
 
 
-@kernel
+@brief_kernel
 def is_canonical(matrix, smallest, largest):
     """Whether a CSC design is sound: pointers and rows that increase within bounds, and entries that are zero or of sizes in this range."""
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
@@ -113,7 +113,7 @@ def is_canonical(matrix, smallest, largest):
     return outside == 0 and falls == 0
 
 
-@kernel
+@brief_kernel
 def symmetry(matrix, unread, diagonal, margins):
     """Whether a sorted CSC design is its transpose, entry by entry: 0 no, 1 yes, 2 with a diagonal only.
 

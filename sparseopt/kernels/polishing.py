@@ -7,7 +7,7 @@ hold what is held; vectors lie as kernels/interior.py says.
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 from sparseopt.kernels.conditions import OUT, net, parts
 from sparseopt.kernels.interior import (
     BETTER,
@@ -65,7 +65,7 @@ def guessed(system, sides, V, W, R):
     return code
 
 
-@kernel
+@brief_kernel
 def guess(system, sides, V, W, R):
     """`guessed`, by itself."""
     return guessed(system, sides, V, W, R)
@@ -108,7 +108,7 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
     return size
 
 
-@kernel
+@brief_kernel
 def start(sides, V, W, R, products, most, ridge):
     """Begin at the point: its coefficients into V[BETTER], its multipliers of rows into R[ROWS], in place.
 
@@ -131,7 +131,7 @@ def start(sides, V, W, R, products, most, ridge):
         ridge[j] = most * (min(curvature, 1.0) if curvature > 0.0 else 1.0)
 
 
-@kernel
+@brief_kernel
 def hold(V, W, R, ridge):
     """Diagonals for the active set of `guess` into W[DIAGONAL] and R[LOOSE], in place, where factors are made outside."""
     held_diagonals(V[ERROR, : ridge.size + R.shape[1]], ridge, W[DIAGONAL], R[LOOSE])
@@ -176,7 +176,7 @@ def polished(system, sides, V, W, R, ridge, rounds, is_factored):
     return last
 
 
-@kernel
+@brief_kernel
 def polish(system, sides, V, W, R, ridge, rounds, is_factored):
     """`polished`, by itself."""
     return polished(system, sides, V, W, R, ridge, rounds, is_factored)

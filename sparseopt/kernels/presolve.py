@@ -8,7 +8,7 @@ down in `log`, a row for each: what it is, its row, its column and whether it ga
 
 import math
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 
 FIX, SINGLETON, FORCING = 0, 1, 2
 # Places in `state`: reductions in the log, rows in the queue, and, once there is no solution, the row and its side
@@ -20,7 +20,7 @@ _CROSSED, _ROUNDING = 1e-9, 1e-15
 _GROWTH = 1e4
 
 
-@kernel
+@brief_kernel
 def keep(starts, rows, values, kept, columns, place, to_starts, to_rows, to_values):
     """The entries of some columns in the rows that are kept, into the last three, in place; `place` is work space."""
     count = 0
@@ -47,7 +47,7 @@ def lay_out(tops, rows, entries, row_lower, row_upper, starts, columns, values, 
     m = row_lower.size
     for t in range(rows.size):
         starts[rows[t] + 1] += 1
-        count[rows[t]] += int(entries[t] != 0.0)
+        count[rows[t]] += entries[t] != 0.0
     for i in range(m):
         scale[i] = 1.0
         for side in (row_lower[i], row_upper[i]):
@@ -230,7 +230,7 @@ def compare(starts, columns, values, tops, rows, entries, scale, lower, upper, r
     return found
 
 
-@kernel
+@brief_kernel
 def reduce(tops, rows, entries, starts, columns, values, scale, lower, upper, row_lower, row_upper, count, taken, growth,
            forced_by, forces, rounds, queue, queued, log, state):  # fmt: skip
     """Reduce all in place until nothing changes; whether there may be a solution. A by rows is made on the way."""
@@ -264,7 +264,7 @@ def _least_force(i, starts, columns, values, slope, forced_by, is_upper):
     return y
 
 
-@kernel
+@brief_kernel
 def undo(starts, columns, values, log, logged, w, alpha, slope, forced_by, y, above, below):
     """Multipliers of the rows and coefficients that were taken out, into y, above (of upper bounds) and below, in place.
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sparseopt._jit import kernel
+from sparseopt._jit import brief_kernel
 
 # Unsigned indices spare numba the test for negative ones.
 U = np.uint64
@@ -24,7 +24,7 @@ def _without(total, count, own):
     return total - own, count
 
 
-@kernel
+@brief_kernel
 def pull(starts, rows, values, y, out):
     """The product A'y into `out`, from CSC arrays."""
     for j in range(out.size):
@@ -57,7 +57,7 @@ def implied(a, row_lower, row_upper, low, high, sums, infinities, i):
     return (first, second) if a > 0.0 else (-math.inf if below > 0.0 else second, math.inf if above > 0.0 else first)
 
 
-@kernel
+@brief_kernel
 def imply_bounds(starts, rows, values, sides, bounds, sums, infinities, found):
     """Tighten the bounds in `found` by what the rows imply, in place, from CSC arrays; `sums` and `infinities` are zero.
 
@@ -141,7 +141,7 @@ def pay(Q, A, row_lower, row_upper, lower, upper, ridge, w, rest, sums, infiniti
     return total, size, is_alone
 
 
-@kernel
+@brief_kernel
 def look_at_sparse_rows(Q, A, c, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, slope, rest, image, sums,
                         infinities):  # fmt: skip
     """What multipliers y and v prove of w under sparse rows, in place of proofs/kkt.py: see `Residuals` there.

@@ -187,7 +187,7 @@ def exchange(row, diagonal, W, c, d, floor, open_floor, support, links, shares, 
     """
     p, i, j = c.size, counts[LEAVES], counts[ENTERS]
     # one loop for both, so that their passes over W are compiled once
-    for is_in in range(int(i < 0), 1 + int(j >= 0)):
+    for is_in in range(0 if i >= 0 else 1, 2 if j >= 0 else 1):
         size = counts[SIZE]
         if is_in:
             r, slope, gone = size, c[j], j
