@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import linalg, sparse
 
 import sparseopt as so
+from sparseopt._jit import kernel
 from sparseopt.conjugates import convex_form
 from sparseopt.designs import CSC, CenteredDense, Dense
 from sparseopt.inputs import as_design
@@ -507,15 +508,49 @@ def test_compiled_descent_is_plain_descent(penalty):
     ends = []
     for descend in (gram_kernels.descend_gram, plain_descent):
         w, slope = np.zeros(k), linear.copy()
-        points, slopes = np.zeros((30, k)), np.zeros((30, k))
+        system, points, slopes = np.zeros((5, 6)), np.zeros((6, k)), np.zeros((6, k))
         with np.errstate(all="ignore"):
-            move, epochs = descend(penalty, gram, chosen, w, slope, points, slopes, 30, 1e-12, 100)
+            move, epochs = descend(
+                penalty, gram, chosen, linear, w, slope, system, points, slopes, 30, 12, 1e-12, 100
+            )
         np.testing.assert_allclose(slope, gram @ w + linear, atol=1e-12)
-        ends.append((epochs, move, w, slope, points, slopes))
+        ends.append((epochs, move, w, slope))
     assert ends[0][0] == ends[1][0]
     for compiled, plain in zip(*ends, strict=True):
         # sums in another order
         np.testing.assert_allclose(compiled, plain, atol=1e-12)
+
+
+def test_extrapolation_ends_a_linear_recurrence_of_few_dimensions():
+    """Moves that shrink by as many rates as there are rows of the system combine to none (Anderson, 1965)."""
+    random = np.random.default_rng(3)
+    rates, ways, end = np.array([0.9, 0.8, -0.5, 0.3]), random.standard_normal((4, 12)), random.standard_normal(12)
+    points = np.stack([end + rates**k @ ways for k in range(6)])
+    gram = random.standard_normal((12, 12))
+    for combine in (gram_kernels.combine, kernel(gram_kernels.combine)):
+        there, slopes = points.copy(), points @ gram + 1.0
+        assert combine(np.empty((5, 6)), there, slopes)
+        # the ridge of 1e-12 and the least eigenvalues of the moves leave some digits
+        np.testing.assert_allclose(there[0], end, atol=1e-4)
+        np.testing.assert_allclose(slopes[0], there[0] @ gram + 1.0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("penalty", [so.L1(0.05), so.Ridged(so.L1(0.05), 0.1), so.Nonnegative(so.L1(0.05))], ids=repr)
+def test_a_little_model_goes_to_its_end_at_once(penalty, dtype):
+    """In one call it reaches the point where the epochs and Newton steps of a large one end."""
+    model, other = (model_of(recovery_problem(4, penalty).loss.restrict(np.arange(120)), dtype) for _ in range(2))
+    form = convex_form(penalty, model.size)
+    linear, tol = model.linear.copy(), 1e-9 * np.abs(model.linear).max()
+    assert model.goes_to_the_end(form, tol)
+    assert np.max(form.subgradient_distance(model.w, model.slope)) <= tol
+    kept = model._gram[: model.size, : model.size].astype(np.float64)
+    np.testing.assert_allclose(model.slope, kept @ model.w + linear, atol=1e-12 * np.abs(linear).max())
+    assert other.minimise(penalty, form, tol, 60)
+    assert model.height(penalty) == pytest.approx(other.height(penalty), rel=1e-9)
+    # without a penalty on some coefficient, or with more features, it leaves the rest to parts
+    assert not model.goes_to_the_end(convex_form(so.Zero(), model.size), tol)
+    assert not model_of(recovery_problem(4, penalty).loss, dtype).goes_to_the_end(convex_form(penalty, 200), tol)
 
 
 def recovery_problem(seed, penalty):
