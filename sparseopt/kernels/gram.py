@@ -133,6 +133,17 @@ def image_into(gram, d, out):
 
 
 @kernel
+def last_of_image(gram, d, out):
+    """The last entries of gram d, as many as `out` has, into it."""
+    first = d.size - out.size
+    for i in range(out.size):
+        total = 0.0
+        for j in range(d.size):
+            total += gram[U(first + i), U(j)] * d[U(j)]
+        out[U(i)] = total
+
+
+@kernel
 def gather(gram, rows, columns, out):
     """gram[rows, columns] into `out`."""
     for a in range(rows.size):
@@ -147,6 +158,18 @@ def fixed_point_distances(penalty, w, slope, curvatures, out):
     for j in range(w.size):
         bend = curvatures[j] if curvatures[j] > 1e-300 else 1.0  # any will do where the loss is flat
         out[j] = bend * abs(w[j] - penalty.prox_at(j, w[j] - slope[j] / bend, 1.0 / bend))
+
+
+@kernel
+def plain_distances(alpha, w, slope, out):
+    """Distance of -slope to the subdifferential of alpha |w| for each coefficient, into `out`."""
+    for i in range(w.size):
+        j = U(i)
+        off = abs(slope[j]) - alpha
+        off = off if off > 0.0 else 0.0
+        if w[j] != 0.0:
+            off = abs(slope[j] + (alpha if w[j] > 0.0 else -alpha))
+        out[j] = off
 
 
 @kernel

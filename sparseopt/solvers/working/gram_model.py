@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.kernels.gram import descend_gram, gather, height, image_into
+from sparseopt.kernels.gram import descend_gram, gather, height, image_into, last_of_image
 from sparseopt.kernels.gram_newton import minimise_on_gram
 from sparseopt.kernels.kicks import kick, settle_gram, shake
 from sparseopt.solvers.working.newton import newton_direction
@@ -14,9 +14,10 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVER
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
 _MEMORY = 5
 # A first allocation, in features: at least so many, and so many times as many as there are; what is not used takes no memory.
-_CAPACITY, _ROOM = 64, 4
-# Features up to which one call of a kernel goes to the minimum, and its epochs: most of the time would go into calls.
-_LITTLE_SET, _ENOUGH = 160, 400
+_CAPACITY, _ROOM, _AT_LEAST = 64, 4, 1024
+# Features, and nonzero coefficients, up to which one call of a kernel goes to the minimum, and its epochs: most of the
+# time would go into calls.
+_LITTLE_SET, _LITTLE_SUPPORT, _ENOUGH = 400, 100, 400
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
 # Curvature, relative to the diagonal, that then is added for Newton steps on a larger one.
@@ -53,7 +54,7 @@ class GramModel(WorkingModel):
 
     def account(self):
         return (
-            f"Gram matrix of {self.size} features in {self._gram.dtype}, {self.epochs} epochs, "
+            f"Gram matrix of {self.size} features in float{8 * self._gram.itemsize}, {self.epochs} epochs, "
             f"{self.newton_steps} Newton steps from {self.system.factorisations} factorisations"
         )
 
@@ -65,7 +66,7 @@ class GramModel(WorkingModel):
 
     def goes_to_the_end(self, form, tol):
         k = self.size
-        if k > _LITTLE_SET or form.can_stick:
+        if k > _LITTLE_SET or np.count_nonzero(self.w) > _LITTLE_SUPPORT or form.can_stick:
             return False
         gram, memory = self._gram[:k, :k].astype(np.float64), np.empty((k + 4, k))
         off, epochs, steps = minimise_on_gram(
@@ -110,13 +111,18 @@ class GramModel(WorkingModel):
             own[~(own > 0.0)] = LITTLE * largest if largest > 0.0 else 1.0
         self.size = size
         self._vectors[0, first:size], self._vectors[1, first:size] = w, slope
-        self.linear[:] = self.slope - self._image(self.w)
+        # where the new ones are zero, those of the others are what they were
+        begin = 0 if w.any() else first
+        image = np.empty(size - begin)
+        last_of_image(self._gram, self.w, image)
+        self.linear[begin:] = self.slope[begin:] - image
 
     def _reserve(self, size):
         old = self._vectors.shape[1]
         if size <= old:
             return
-        capacity = max(2 * old, size if old else _ROOM * size, _CAPACITY)
+        room = max(_ROOM * size, min(2 * _ROOM * size, _AT_LEAST))
+        capacity = max(2 * old, size if old else room, _CAPACITY)
         gram, features, vectors = self._gram, self._features, self._vectors
         self._gram = np.empty((capacity, capacity), dtype=gram.dtype)
         self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))

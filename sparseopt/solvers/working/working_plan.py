@@ -7,7 +7,7 @@ import numpy as np
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.kernels.gram import fixed_point_distances, separable_distances
+from sparseopt.kernels.gram import fixed_point_distances, plain_distances, separable_distances
 from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import Penalty, straightened, strengthened
 
@@ -82,10 +82,8 @@ def distances(penalty, form, w, slopes, curvatures):
     """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
     if isinstance(form, SeparableForm) and form.is_plain and form.a.strides == (0,):
         # what is one in memory is not spread out for a kernel
-        out = np.abs(slopes) - form.a
-        np.maximum(out, 0.0, out=out)
-        on = (w != 0.0).nonzero()[0]
-        out[on] = np.abs(slopes[on] + np.copysign(form.a[on], w[on]))
+        out = np.empty(w.size)
+        plain_distances(float(form.a[0]), w, slopes, out)
         return out
     out = np.empty(w.size)
     if isinstance(form, SeparableForm):
