@@ -20,8 +20,9 @@ from sparseopt.losses.samples import NO_OFFSET, Uniform
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
 # 128 MB), and up to which it may take memory at all (half a gigabyte).
 _WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
-# Features up to which there is nothing to screen: a working set takes them all.
-_FEW = 100
+# Features up to which there is nothing to screen, as all are taken at once; and where their Gram matrix takes no more than
+# so many multiplications: with more of either, plain descent or a working set was sooner done on random designs.
+_FEW, _FEW_OF_LITTLE, _PRODUCTS = 100, 200, 2e7
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
 # Entries of X up to which calls take longer than what they do: those that stay in the nearest memory.
@@ -60,7 +61,12 @@ def is_worth_a_sketch(design):
 
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
-    return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
+    return is_worth_a_sketch(design) and design.n_entries <= _KEPT and not has_few_features(*design.shape)
+
+
+def has_few_features(n, p):
+    """Whether there is nothing to screen in n samples of p features: all are taken at once, with their Gram matrix."""
+    return p <= _FEW or (p <= _FEW_OF_LITTLE and n * p * p <= _PRODUCTS)
 
 
 def quick_look(X, y, *, is_centred):
@@ -72,7 +78,7 @@ def quick_look(X, y, *, is_centred):
         return None
     (n, p), form = X.shape, X.flags
     if not (
-        p > 1 and n > 1 and n == y.size and n * p <= (_KEPT if p <= _FEW else _LITTLE) and X.dtype == _DOUBLE == y.dtype
+        p > 1 and n > 1 and n == y.size and n * p <= (_KEPT if has_few_features(n, p) else _LITTLE) and X.dtype == _DOUBLE == y.dtype
     ):
         return None
     # a kernel is compiled once more for arrays that cannot be written
