@@ -40,7 +40,9 @@ class ConcaveSearch:
     def __init__(self, penalty, curvatures):
         self.penalty = penalty
         bent = curvatures[curvatures > 0.0]
-        curvature = float(np.median(bent)) if bent.size else 1.0
+        half = bent.size // 2
+        # the median, or the larger of two
+        curvature = float(np.partition(bent, half)[half]) if bent.size else 1.0
         self._share = concavity(penalty) / curvature
         #: Part of the curvature that the concavity may take off at present.
         self.share = min(_FIRST, self._share)

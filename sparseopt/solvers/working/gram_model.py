@@ -99,8 +99,10 @@ class GramModel(WorkingModel):
         first, size = self.size, self.size + features.size
         self._reserve(size)
         self._features[first:size] = features
-        self._gram[first:size, :size] = rows
+        # the columns of rows follow one another in memory, and their own block is symmetric
+        self._gram[first:size, first:size] = rows[:, first:].T
         if first:
+            self._gram[first:size, :first] = rows[:, :first]
             self._gram[:first, first:size] = rows[:, :first].T
         diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
         own = diagonal[first:size]
