@@ -14,7 +14,7 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVER
 # Moves that are combined in Anderson's extrapolation; five is what Bertrand and Massias (2021) use.
 _MEMORY = 5
 # A first allocation, in features: at least so many, and so many times as many as there are; what is not used takes no memory.
-_CAPACITY, _ROOM, _AT_LEAST = 64, 4, 1024
+_CAPACITY, _ROOM = 64, 4
 # Features, and nonzero coefficients, up to which one call of a kernel goes to the minimum, and its epochs: most of the
 # time would go into calls.
 _LITTLE_SET, _LITTLE_SUPPORT, _ENOUGH = 400, 100, 400
@@ -123,8 +123,7 @@ class GramModel(WorkingModel):
         old = self._vectors.shape[1]
         if size <= old:
             return
-        room = max(_ROOM * size, min(2 * _ROOM * size, _AT_LEAST))
-        capacity = max(2 * old, size if old else room, _CAPACITY)
+        capacity = max(2 * old, size if old else _ROOM * size, _CAPACITY)
         gram, features, vectors = self._gram, self._features, self._vectors
         self._gram = np.empty((capacity, capacity), dtype=gram.dtype)
         self._features, self._vectors = np.empty(capacity, dtype=np.intp), np.empty((3, capacity))
