@@ -164,12 +164,11 @@ def fixed_point_distances(penalty, w, slope, curvatures, out):
 def plain_distances(alpha, w, slope, out):
     """Distance of -slope to the subdifferential of alpha |w| for each coefficient, into `out`."""
     for i in range(w.size):
-        j = U(i)
-        off = abs(slope[j]) - alpha
+        # without branches it takes several at once
+        x, s = w[U(i)], slope[U(i)]
+        off, on = abs(s) - alpha, abs(s + (alpha if x > 0.0 else -alpha))
         off = off if off > 0.0 else 0.0
-        if w[j] != 0.0:
-            off = abs(slope[j] + (alpha if w[j] > 0.0 else -alpha))
-        out[j] = off
+        out[U(i)] = off if x == 0.0 else on
 
 
 @kernel

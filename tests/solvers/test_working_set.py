@@ -21,7 +21,7 @@ from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened, strengthened
 from sparseopt.solvers import working_set
-from sparseopt.solvers.working import working_plan
+from sparseopt.solvers.working import concave_search, working_plan
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.newton import slide
@@ -510,9 +510,7 @@ def test_compiled_descent_is_plain_descent(penalty):
         w, slope = np.zeros(k), linear.copy()
         system, points, slopes = np.zeros((5, 6)), np.zeros((6, k)), np.zeros((6, k))
         with np.errstate(all="ignore"):
-            move, epochs = descend(
-                penalty, gram, chosen, linear, w, slope, system, points, slopes, 30, 12, 1e-12, 100
-            )
+            move, epochs = descend(penalty, gram, chosen, linear, w, slope, system, points, slopes, 30, 12, 1e-12, 100)
         np.testing.assert_allclose(slope, gram @ w + linear, atol=1e-12)
         ends.append((epochs, move, w, slope))
     assert ends[0][0] == ends[1][0]
@@ -548,9 +546,31 @@ def test_a_little_model_goes_to_its_end_at_once(penalty, dtype):
     np.testing.assert_allclose(model.slope, kept @ model.w + linear, atol=1e-12 * np.abs(linear).max())
     assert other.minimise(penalty, form, tol, 60)
     assert model.height(penalty) == pytest.approx(other.height(penalty), rel=1e-9)
-    # without a penalty on some coefficient, or with more features, it leaves the rest to parts
+    # without a penalty on some coefficient, or with many that are not zero, it leaves the rest to parts
     assert not model.goes_to_the_end(convex_form(so.Zero(), model.size), tol)
-    assert not model_of(recovery_problem(4, penalty).loss, dtype).goes_to_the_end(convex_form(penalty, 200), tol)
+    model.w[:] = 1.0
+    assert not model.goes_to_the_end(form, tol)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), alpha=st.floats(1e-3, 2.0))
+def test_distances_under_one_strength_are_those_of_any_form(seed, alpha):
+    random = np.random.default_rng(seed)
+    w, slope = random.standard_normal((2, 30)) * (random.random((2, 30)) < 0.6)
+    w[0], w[1] = -0.0, 0.0
+    penalty = so.L1(alpha)
+    form = convex_form(penalty, 30)
+    short, plain = np.empty((2, 30))
+    gram_kernels.plain_distances(alpha, w, slope, short)
+    gram_kernels.separable_distances(form.a, form.b, form.lower, form.upper, w, slope, plain)
+    np.testing.assert_allclose(short, plain, atol=4e-16 * (alpha + np.abs(slope).max()))
+    np.testing.assert_array_equal(short, working_plan.distances(penalty, convex_form(penalty, 2000), w, slope, None))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_the_curvature_that_concavity_is_measured_by_is_the_median(size):
+    values = np.random.default_rng(size).random(size)
+    assert concave_search._median(values) == np.median(values)
 
 
 def recovery_problem(seed, penalty):

@@ -74,6 +74,9 @@ def first_strength(penalty, w, slopes):
     if not isinstance(form, SeparableForm):
         alpha = getattr(penalty, "alpha", None)
         return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)
+    if form.a.strides == (0,) and form.a[0] > 0.0 and not w.any():
+        # one strength for all: as below, without arrays of it
+        return max(1.0, float(np.abs(slopes).max(initial=0.0) / form.a[0]))
     held = (form.a > 0.0) & (w == 0.0)
     return max(1.0, float((np.abs(slopes[held]) / form.a[held]).max(initial=0.0)))
 
