@@ -74,8 +74,8 @@ def first_strength(penalty, w, slopes):
     if not isinstance(form, SeparableForm):
         alpha = getattr(penalty, "alpha", None)
         return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)
-    if form.a.strides == (0,) and form.a[0] > 0.0 and not w.any():
-        # one strength for all: as below, without arrays of it
+    if _is_one(form.a) and form.a[0] > 0.0 and not w.any():
+        # as below, without arrays of what is one in memory
         return max(1.0, float(np.abs(slopes).max(initial=0.0) / form.a[0]))
     held = (form.a > 0.0) & (w == 0.0)
     return max(1.0, float((np.abs(slopes[held]) / form.a[held]).max(initial=0.0)))
@@ -83,7 +83,7 @@ def first_strength(penalty, w, slopes):
 
 def distances(penalty, form, w, slopes, curvatures):
     """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
-    if isinstance(form, SeparableForm) and form.is_plain and form.a.strides == (0,):
+    if isinstance(form, SeparableForm) and form.is_plain and _is_one(form.a):
         # what is one in memory is not spread out for a kernel
         out = np.empty(w.size)
         plain_distances(float(form.a[0]), w, slopes, out)
@@ -94,6 +94,11 @@ def distances(penalty, form, w, slopes, curvatures):
     else:
         fixed_point_distances(penalty, w, slopes, curvatures, out)
     return out
+
+
+def _is_one(entries):
+    """Whether all entries are one in memory; there is at least that one."""
+    return entries.strides == (0,) and entries.size > 0
 
 
 def entering_features(is_in, slopes, outside, count):
