@@ -378,6 +378,22 @@ def test_a_model_that_is_thinned_out_is_the_model_of_what_is_left(dtype):
         assert np.array_equal(model.slope, slope[keep])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_columns_that_are_left_after_others_went_are_as_they_were(share):
+    random = np.random.default_rng(7)
+    loss = so.LeastSquares(random.standard_normal((50, 120)), random.standard_normal(50))
+    columns, features = WorkingColumns(loss, single=False), random.permutation(120)[:40]
+    before = columns.extend(features)
+    keep = random.random(40) < share
+    columns.restrict(keep)
+    after = columns.extend(np.arange(120)[~np.isin(np.arange(120), features)][:10])
+    assert after.shape == (10, np.count_nonzero(keep) + 10)
+    everything = np.concatenate([features[keep], np.arange(120)[~np.isin(np.arange(120), features)][:10]])
+    part = loss.X.values[:, everything] / np.sqrt(50)
+    np.testing.assert_allclose(after, part[:, -10:].T @ part, atol=1e-13)
+    assert before.shape == (40, 40)
+
+
 def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypatch):
     """A row of the Gram matrix of tall data costs more than a look, and so few samples a feature have few minima."""
     random = np.random.default_rng(1)
