@@ -13,7 +13,7 @@ from scipy import linalg, sparse
 
 import sparseopt as so
 from sparseopt._jit import kernel
-from sparseopt.conjugates import convex_form
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.designs import CSC, CenteredDense, Dense
 from sparseopt.inputs import as_design
 from sparseopt.kernels import gram as gram_kernels
@@ -587,6 +587,16 @@ def test_distances_under_one_strength_are_those_of_any_form(seed, alpha):
 def test_the_curvature_that_concavity_is_measured_by_is_the_median(size):
     values = np.random.default_rng(size).random(size)
     assert concave_search._median(values) == np.median(values)
+
+
+@pytest.mark.parametrize(
+    "penalty", [so.MCP(0.3), so.MCP(0.0, 2.0), so.Ridged(so.MCP(0.3), 0.2), so.SCAD(0.3)], ids=repr
+)
+def test_the_value_of_a_concave_penalty_is_the_sum_of_its_parts(penalty):
+    """On both sides of where it turns flat."""
+    w = np.append(np.linspace(-2.0, 2.0, 41), [0.0, -0.0, 1e9])
+    parts = sum(penalty.value_at(j, x) for j, x in enumerate(w))
+    assert penalty_value(penalty, w) == pytest.approx(parts, rel=1e-14)
 
 
 def recovery_problem(seed, penalty):
