@@ -35,7 +35,8 @@ class LeastSquares(DesignLoss):
     ----------
     X : array, sparse matrix, data frame or Design of shape (n, p)
         Kept as lent where it is Fortran-ordered float32 or float64, or canonical CSC. Beside a dense float64 X of 10**5 to
-        2**24 entries and more than 100 features a sketch in 16 bits, a quarter of its size, is kept for `WorkingSet`.
+        2**24 entries and more than 100 features, or 200 of few samples, a sketch in 16 bits, a quarter of its size, is kept
+        for `WorkingSet`.
     y : array of shape (n,)
         With several columns, one a response, this is `MultiResponse`.
     sample_weight : array of shape (n,), optional
