@@ -80,7 +80,7 @@ class WorkingModel(ABC):
         return 0
 
     def goes_to_the_end(self, form, tol):
-        """Whether one call has gone to where no coordinate is further than `tol` from stationarity, or part of the way there."""
+        """Go to where no coordinate is further than `tol` from stationarity in one call, where that pays; whether it got there."""
         return False
 
     @abstractmethod
