@@ -23,6 +23,7 @@ from sparseopt.penalties import (
     L0,
     L0L1,
     L1,
+    MCP,
     BlockPenalty,
     Boxed,
     Nonnegative,
@@ -159,6 +160,9 @@ def penalty_value(penalty, w):
             return alpha * np.count_nonzero(w)
         case L0L1(alpha, beta):
             return alpha * np.count_nonzero(w) + beta * float(np.abs(w).sum())
+        case MCP(alpha, gamma):
+            size = np.minimum(np.abs(w), gamma * alpha)
+            return float(np.sum(alpha * size - size * size / (2.0 * gamma)))
         case Ridged(inner, beta):
             return penalty_value(inner, w) + beta * float(w @ w) / 2
     nonzero = np.flatnonzero(w)

@@ -22,6 +22,7 @@ from sparseopt.certificate import (
 from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
+from sparseopt.losses.samples import slope_at_zero
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
 from sparseopt.proofs import priced_ball
@@ -321,7 +322,7 @@ class _Watch:
         if self.is_blind:
             self.goal = tol
             return
-        slope = problem.loss.gradient(np.zeros(problem.n_features))
+        slope = slope_at_zero(problem.loss)
         self.scale = float(np.maximum.reduce(np.abs(slope), initial=0.0))
         self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
         self.at_zero = size_at_zero(problem)

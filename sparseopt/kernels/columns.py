@@ -35,6 +35,28 @@ def square_columns(data, indices, indptr, weights, out):
 
 
 @kernel
+def read_sparse(data, indices, indptr, weights, u, squares, slopes):
+    """sum_i weights_i x_ij**2 and x_j . u of each column of a CSC matrix into `squares` and `slopes`; one look at X.
+
+    One weight stands for that of all samples.
+    """
+    is_one, share = weights.size == 1, weights[0]
+    for j in range(squares.size):
+        square, total = 0.0, 0.0
+        if is_one:
+            for q in range(U(indptr[U(j)]), U(indptr[U(j + 1)])):
+                square += data[q] * data[q]
+                total += u[U(indices[q])] * data[q]
+            square *= share
+        else:
+            for q in range(U(indptr[U(j)]), U(indptr[U(j + 1)])):
+                i, x = U(indices[q]), data[q]
+                square += weights[i] * x * x
+                total += u[i] * x
+        squares[U(j)], slopes[U(j)] = square, total
+
+
+@kernel
 def pull_columns(design, columns, u, out):
     """The products x_j . u of some columns into `out`."""
     for k in range(columns.size):

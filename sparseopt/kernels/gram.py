@@ -47,13 +47,58 @@ def height(penalty, features, linear, w, slope):
     return height_at(penalty, features, linear, w, slope)
 
 
-@kernel
-def descend_gram(penalty, gram, features, w, slope, points, slopes, epochs, tol, patience):
-    """Epochs on the model from w, in place; the last ones leave rows in `points` and `slopes`; returns the last move and epochs.
+def combine(system, points, slopes):
+    """Combine the last points, and their slopes, so that their moves nearly cancel (Anderson, 1965); into the first rows.
 
-    Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs.
+    The weights solve M M' x = 1 up to their sum, M being the moves: `system` has a column more than moves for it.
+    Returns whether there are any.
     """
-    largest, stable = 0.0, 0
+    count, size = U(system.shape[0]), U(points.shape[1])
+    trace, total = 0.0, 0.0
+    for r in range(count):
+        for q in range(r + U(1)):
+            product = 0.0
+            for i in range(size):
+                product += (points[r + U(1), i] - points[r, i]) * (points[q + U(1), i] - points[q, i])
+            system[r, q] = product
+            system[q, r] = product
+        system[r, count] = 1.0
+        trace += system[r, r]
+    # elimination needs no exchange of rows where the matrix is positive definite
+    for r in range(count):
+        system[r, r] += 1e-12 * trace + 2.3e-308
+    for r in range(count):
+        for s in range(r + U(1), count):
+            part = system[s, r] / system[r, r]
+            for q in range(r, count + U(1)):
+                system[s, q] -= part * system[r, q]
+    for k in range(count):
+        r = count - U(1) - U(k)
+        for q in range(r + U(1), count):
+            system[r, count] -= system[r, q] * system[q, count]
+        system[r, count] /= system[r, r]
+        total += system[r, count]
+    if total == 0.0 or not abs(total) < np.inf:
+        return False
+    for i in range(size):
+        point, slope = 0.0, 0.0
+        for r in range(count):
+            point += system[r, count] * points[r + U(1), i]
+            slope += system[r, count] * slopes[r + U(1), i]
+        points[U(0), i] = point / total
+        slopes[U(0), i] = slope / total
+    return True
+
+
+@kernel
+def descend_gram(penalty, gram, features, linear, w, slope, system, points, slopes, epochs, at_once, tol, patience):
+    """Epochs on the model from w, in place, extrapolated after each `at_once`; returns the last move and epochs.
+
+    Ends when no move reaches `tol`, or when the signs have kept still for `patience` epochs. `points` and `slopes` have a
+    row for each of the last epochs, whose number divides `at_once`, and `system` one less; what is in them does not
+    matter. The slope is affine in the point, so that it is combined alike; where this is not lower, it is not gone to.
+    """
+    largest, stable, done = 0.0, 0, 0
     for k in range(epochs):
         largest, changes = sweep(penalty, gram, features, w, slope)
         row = k % len(points)
@@ -61,8 +106,18 @@ def descend_gram(penalty, gram, features, w, slope, points, slopes, epochs, tol,
             points[U(row), U(i)] = w[U(i)]
             slopes[U(row), U(i)] = slope[U(i)]
         stable = stable + 1 if 1000 * changes <= w.size else 0
-        if largest <= tol or (stable >= patience and k > 0):
+        done += 1
+        if largest <= tol or (stable >= patience and done > 1):
             return largest, k + 1
+        if done < at_once or k + 1 == epochs:
+            continue
+        stable, done = 0, 0
+        if not combine(system, points, slopes):
+            continue
+        here = height_at(penalty, features, linear, w, slope)
+        if height_at(penalty, features, linear, points[0], slopes[0]) < here:
+            for i in range(w.size):
+                w[U(i)], slope[U(i)] = points[U(0), U(i)], slopes[U(0), U(i)]
     return largest, epochs
 
 
@@ -75,6 +130,17 @@ def image_into(gram, d, out):
         if d[j] != 0.0:
             for i in range(out.size):
                 out[U(i)] += d[j] * gram[U(j), U(i)]
+
+
+@kernel
+def last_of_image(gram, d, out):
+    """The last entries of gram d, as many as `out` has, into it."""
+    first = d.size - out.size
+    for i in range(out.size):
+        total = 0.0
+        for j in range(d.size):
+            total += gram[U(first + i), U(j)] * d[U(j)]
+        out[U(i)] = total
 
 
 @kernel
@@ -92,6 +158,17 @@ def fixed_point_distances(penalty, w, slope, curvatures, out):
     for j in range(w.size):
         bend = curvatures[j] if curvatures[j] > 1e-300 else 1.0  # any will do where the loss is flat
         out[j] = bend * abs(w[j] - penalty.prox_at(j, w[j] - slope[j] / bend, 1.0 / bend))
+
+
+@kernel
+def plain_distances(alpha, w, slope, out):
+    """Distance of -slope to the subdifferential of alpha |w| for each coefficient, into `out`."""
+    for i in range(w.size):
+        # without branches it takes several at once
+        x, s = w[U(i)], slope[U(i)]
+        off, on = abs(s) - alpha, abs(s + (alpha if x > 0.0 else -alpha))
+        off = off if off > 0.0 else 0.0
+        out[U(i)] = off if x == 0.0 else on
 
 
 @kernel

@@ -13,6 +13,7 @@ import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.inputs import LARGEST, SMALLEST
+from sparseopt.kernels.columns import read_sparse
 from sparseopt.kernels.little import read_little
 from sparseopt.kernels.sketch import read_columns
 from sparseopt.losses.samples import NO_OFFSET, Uniform
@@ -20,8 +21,9 @@ from sparseopt.losses.samples import NO_OFFSET, Uniform
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
 # 128 MB), and up to which it may take memory at all (half a gigabyte).
 _WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
-# Features up to which there is nothing to screen: a working set takes them all.
-_FEW = 100
+# Features up to which there is nothing to screen, as all are taken at once; and where their Gram matrix takes no more than
+# so many multiplications: with more of either, plain descent or a working set was sooner done on random designs.
+_FEW, _FEW_OF_LITTLE, _PRODUCTS = 100, 200, 2e7
 # Mean curvature of a feature, and squares of y, within which products in float32 neither overflow nor vanish.
 _LEAST, _MOST = 1e-20, 1e20
 # Entries of X up to which calls take longer than what they do: those that stay in the nearest memory.
@@ -44,6 +46,8 @@ class FirstLook:
     squares: np.ndarray
     #: Slopes of the loss at w = 0, in all features.
     slopes: np.ndarray
+    #: The loss there.
+    at_zero: float
     #: The columns in integers of 16 bits, each in its own units; None where they or float32 will not do for this data.
     sketch: np.ndarray | None
     units: np.ndarray
@@ -60,7 +64,12 @@ def is_worth_a_sketch(design):
 
 def is_read_at_once(design):
     """Whether the door makes the sketch: where its memory is little, whoever uses it."""
-    return is_worth_a_sketch(design) and design.shape[1] > _FEW and design.n_entries <= _KEPT
+    return is_worth_a_sketch(design) and design.n_entries <= _KEPT and not has_few_features(*design.shape)
+
+
+def has_few_features(n, p):
+    """Whether there is nothing to screen in n samples of p features: all are taken at once, with their Gram matrix."""
+    return p <= _FEW or (p <= _FEW_OF_LITTLE and n * p * p <= _PRODUCTS)
 
 
 def quick_look(X, y, *, is_centred):
@@ -72,7 +81,11 @@ def quick_look(X, y, *, is_centred):
         return None
     (n, p), form = X.shape, X.flags
     if not (
-        p > 1 and n > 1 and n == y.size and n * p <= (_KEPT if p <= _FEW else _LITTLE) and X.dtype == _DOUBLE == y.dtype
+        p > 1
+        and n > 1
+        and n == y.size
+        and n * p <= (_KEPT if has_few_features(n, p) else _LITTLE)
+        and X.dtype == _DOUBLE == y.dtype
     ):
         return None
     # a kernel is compiled once more for arrays that cannot be written
@@ -113,9 +126,18 @@ def first_look(design, weights, target, *, is_centred):
     sketch = np.empty((n, p), dtype=np.int16, order="F")
     means, squares, units, slopes = np.empty((4, p))
     everything = read_columns(design.values, rows, is_centred, pull, sketch, means, squares, units, slopes)
-    is_in_range = _LEAST < everything / (n * p) < _MOST and float((rows * target) @ target) < _MOST
+    total = float(-pull @ target)
+    is_in_range = _LEAST < everything / (n * p) < _MOST and total < _MOST
     is_good = is_in_range and is_faithful(units, pull, slopes)
-    return FirstLook(means, squares, slopes, sketch if is_good else None, units)
+    return FirstLook(means, squares, slopes, total / 2, sketch if is_good else None, units)
+
+
+def sparse_look(design, weights, target):
+    """Curvatures of least squares on a plain CSC matrix in float64, its slopes and its value at w = 0, from one look."""
+    pull = -weights * target
+    curvatures, slopes = np.empty((2, design.shape[1]))
+    read_sparse(design.data, design.indices, design.indptr, np.atleast_1d(weights), pull, curvatures, slopes)
+    return curvatures, slopes, float(-pull @ target) / 2
 
 
 def is_faithful(units, u, slopes):

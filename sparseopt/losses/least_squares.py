@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sparseopt._jit import Term
-from sparseopt.designs import CenteredDense, Design, centered
+from sparseopt.designs import CSC, CenteredDense, Design, centered
 from sparseopt.inputs import as_unread_design, check_dense, feature_names
 from sparseopt.losses.base import DesignLoss, kept, rebuilt
-from sparseopt.losses.first_look import first_look, is_read_at_once, quick_look
+from sparseopt.losses.first_look import first_look, is_read_at_once, quick_look, sparse_look
 from sparseopt.losses.multi_response import MultiResponse
 from sparseopt.losses.samples import fitted, prepare, remember, remembered
 
@@ -35,7 +35,8 @@ class LeastSquares(DesignLoss):
     ----------
     X : array, sparse matrix, data frame or Design of shape (n, p)
         Kept as lent where it is Fortran-ordered float32 or float64, or canonical CSC. Beside a dense float64 X of 10**5 to
-        2**24 entries and more than 100 features a sketch in 16 bits, a quarter of its size, is kept for solvers.
+        2**24 entries and more than 100 features, or 200 of few samples, a sketch in 16 bits, a quarter of its size, is kept
+        for solvers.
     y : array of shape (n,)
         With several columns, one a response, this is `MultiResponse`.
     sample_weight : array of shape (n,), optional
@@ -101,6 +102,11 @@ class LeastSquares(DesignLoss):
     def _read(self, names):
         """Look at what was lent, once: it is checked, and what solvers ask for first is kept."""
         design = self.X
+        if type(design) is CSC and design.dtype == np.float64 and not self.intercept:
+            curvatures, slopes, at_zero = sparse_look(design, self.sample_weight.values, self.target)
+            self.__dict__.update(_curvatures=curvatures, _value_at_zero=at_zero)
+            remember(self, "_gradient", np.zeros(self.n_features), slopes)
+            return
         look = None
         if is_read_at_once(design):
             look = first_look(design, self.sample_weight.values, self.target, is_centred=self.intercept)
@@ -110,7 +116,7 @@ class LeastSquares(DesignLoss):
             return
         if self.intercept:
             object.__setattr__(self, "X", CenteredDense(design.values, look.means))
-        object.__setattr__(self, "_first_look", look)
+        self.__dict__.update(_first_look=look, _value_at_zero=look.at_zero)
         remember(self, "_gradient", np.zeros(self.n_features), look.slopes)
 
     def first_look(self):

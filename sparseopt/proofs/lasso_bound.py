@@ -19,7 +19,8 @@ def examine_lasso(loss, a, w, rounding):
     residual, slope = loss.residual(w), loss.gradient(w)
     squares = residual.squares
     objective = squares / 2 + float(np.add.reduce(a * np.abs(w)))
-    steepest = float(np.maximum.reduce(np.abs(slope) / a, initial=1.0))
+    distance = np.abs(slope)
+    steepest = float(np.maximum.reduce(distance / a, initial=1.0))
     products = residual.mass * loss.target
     pull = float(np.add.reduce(products))
     scale = 1.0 / steepest
@@ -30,6 +31,7 @@ def examine_lasso(loss, a, w, rounding):
     size = curved + scale * float(np.add.reduce(np.abs(products)))
     bound = -curved - scale * pull - rounding * size
     # where w_j is zero, the distance of slope_j to [-a_j, a_j]
-    force = a * np.sign(w)
-    distance = np.abs(slope + force) + (np.abs(force) - a)
+    distance -= a
+    on = w.nonzero()[0]
+    distance[on] = np.abs(slope[on] + np.copysign(a[on], w[on]))
     return objective, slope, bound, float(np.maximum.reduce(distance, initial=0.0))

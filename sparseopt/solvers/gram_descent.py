@@ -11,12 +11,11 @@ from sparseopt.designs import CSC, CenteredDense, Dense, held_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.gram_newton import minimise_on_gram
 from sparseopt.losses import LeastSquares
+from sparseopt.losses.first_look import has_few_features
 from sparseopt.losses.samples import Uniform
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.working_set import WorkingSet
 
-# Features up to which this pays: beyond, most never take part.
-_FEW = WorkingSet.fewest
 # Epochs of one call of the kernel: most are one coordinate and the Newton steps after it.
 _EPOCHS = 1000
 # Part of the largest slope at zero at which moves are over, which Newton steps reach at once; and from one call to the next.
@@ -68,8 +67,8 @@ class GramDescent(Solver):
             return f"it keeps a Gram matrix, which {type(loss).__name__} has not"
         if type(loss.X) not in (Dense, CenteredDense, CSC) or loss.dtype != np.float64:
             return "it needs X in float64, dense, or sparse without an intercept"
-        if loss.X.shape[1] > _FEW:
-            return f"it takes at most {_FEW} features"
+        if not has_few_features(*loss.X.shape):
+            return "it takes at most 100 features, or 200 of so few samples that their products are soon formed"
         if type(loss.X) is CSC and loss.X.n_rows * loss.X.shape[1] > _IN_FULL:
             return f"it makes a sparse X full, and takes at most {_IN_FULL} entries of it, zeros counted"
         term = problem.proximal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -175,7 +176,7 @@ class WorkingSet(Solver):
         penalty, form, local, goal, is_exact = state.unfinished
         model, rounds = state.model, _ROUNDS if is_exact else _SKETCH
         if state.search is None:
-            state.minimising = state.minimising or model.minimising(penalty, local, goal, rounds)
+            state.minimising = state.minimising or model.minimising(penalty, local, goal, rounds, is_last=is_exact)
             is_done = within(state.minimising, time.perf_counter() + _CHUNK)
         else:
             is_done = True
@@ -191,7 +192,8 @@ class WorkingSet(Solver):
             return self._search(problem, state)
         if is_done and is_exact and self._is_rough(state):
             enough = max(goal, min(_FINE * float(np.abs(state.slopes).max(initial=0.0)), 0.3 * tol))
-            is_done = self._refine(problem.loss, state, lambda: model.minimise(penalty, local, goal, rounds), enough)
+            again = partial(model.minimise, penalty, local, goal, rounds, is_last=True)
+            is_done = self._refine(problem.loss, state, again, enough)
         if is_exact and not is_done and model.is_too_coarse:
             # float32 cannot tell the support's matrix from a singular one
             state.unfinished = None

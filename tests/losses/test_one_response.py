@@ -328,3 +328,17 @@ def test_the_objective_of_data_in_single_precision_is_summed_in_double(loss):
     y = (1.01 * np.exp(X.astype(np.float64) @ w)).astype(np.float32)
     single, double = loss(X, y), loss(X.astype(np.float64), y.astype(np.float64))
     assert single.evaluate(w) == pytest.approx(double.evaluate(w), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["uniform", "weighted"])
+@pytest.mark.parametrize("offset", [None, OFFSET], ids=["plain", "offset"])
+def test_one_look_at_a_sparse_x_says_what_its_products_say(weights, offset):
+    thin = X * (np.random.default_rng(5).random(X.shape) < 0.3)
+    thin[:, 2] = 0.0
+    known, other = (so.LeastSquares(kind, Y, weights, offset=offset) for kind in (sparse.csc_array(thin), thin))
+    nothing = np.zeros(P)
+    np.testing.assert_allclose(known.gradient(nothing), other.gradient(nothing), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(known.curvatures(), other.curvatures(), rtol=1e-12)
+    assert known.value_at_zero() == pytest.approx(other.evaluate(nothing), rel=1e-14)
+    # at another point they are asked for again
+    np.testing.assert_allclose(known.gradient(W), other.gradient(W), rtol=1e-12, atol=1e-15)

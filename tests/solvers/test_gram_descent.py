@@ -155,7 +155,8 @@ def test_a_little_sparse_design_is_as_good_as_a_dense_one():
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (so.Problem(so.LeastSquares(np.ones((3, 101)), np.ones(3)), so.L1(0.1)), "at most 100 features"),
+        (so.Problem(so.LeastSquares(np.ones((3, 201)), np.ones(3)), so.L1(0.1)), "or 200 of so few samples"),
+        (so.Problem(so.LeastSquares(np.ones((1000, 150)), np.ones(1000)), so.L1(0.1)), "at most 100 features"),
         (so.Problem(so.LeastSquares(np.ones((3, 2), dtype=np.float32), np.ones(3)), so.L1(0.1)), "float64"),
         (
             so.Problem(so.LeastSquares(sparse.csc_array(np.eye(3)), np.ones(3), intercept=True), so.L1(0.1)),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import linalg, sparse
 
 import sparseopt as so
-from sparseopt.conjugates import convex_form
+from sparseopt._jit import kernel
+from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.designs import CSC, CenteredDense, Dense
 from sparseopt.inputs import as_design
 from sparseopt.kernels import gram as gram_kernels
@@ -20,7 +21,7 @@ from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
 from sparseopt.penalties import concavity, straightened, strengthened
 from sparseopt.solvers import working_set
-from sparseopt.solvers.working import working_plan
+from sparseopt.solvers.working import concave_search, working_plan
 from sparseopt.solvers.working.gram_model import GramModel
 from sparseopt.solvers.working.local_forms import local_form
 from sparseopt.solvers.working.newton import slide
@@ -377,6 +378,22 @@ def test_a_model_that_is_thinned_out_is_the_model_of_what_is_left(dtype):
         assert np.array_equal(model.slope, slope[keep])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_columns_that_are_left_after_others_went_are_as_they_were(share):
+    random = np.random.default_rng(7)
+    loss = so.LeastSquares(random.standard_normal((50, 120)), random.standard_normal(50))
+    columns, features = WorkingColumns(loss, single=False), random.permutation(120)[:40]
+    before = columns.extend(features)
+    keep = random.random(40) < share
+    columns.restrict(keep)
+    after = columns.extend(np.arange(120)[~np.isin(np.arange(120), features)][:10])
+    assert after.shape == (10, np.count_nonzero(keep) + 10)
+    everything = np.concatenate([features[keep], np.arange(120)[~np.isin(np.arange(120), features)][:10]])
+    part = loss.X.values[:, everything] / np.sqrt(50)
+    np.testing.assert_allclose(after, part[:, -10:].T @ part, atol=1e-13)
+    assert before.shape == (40, 40)
+
+
 def test_a_concave_penalty_lets_few_features_in_where_columns_are_long(monkeypatch):
     """A row of the Gram matrix of tall data costs more than a look, and so few samples a feature have few minima."""
     random = np.random.default_rng(1)
@@ -507,15 +524,79 @@ def test_compiled_descent_is_plain_descent(penalty):
     ends = []
     for descend in (gram_kernels.descend_gram, plain_descent):
         w, slope = np.zeros(k), linear.copy()
-        points, slopes = np.zeros((30, k)), np.zeros((30, k))
+        system, points, slopes = np.zeros((5, 6)), np.zeros((6, k)), np.zeros((6, k))
         with np.errstate(all="ignore"):
-            move, epochs = descend(penalty, gram, chosen, w, slope, points, slopes, 30, 1e-12, 100)
+            move, epochs = descend(penalty, gram, chosen, linear, w, slope, system, points, slopes, 30, 12, 1e-12, 100)
         np.testing.assert_allclose(slope, gram @ w + linear, atol=1e-12)
-        ends.append((epochs, move, w, slope, points, slopes))
+        ends.append((epochs, move, w, slope))
     assert ends[0][0] == ends[1][0]
     for compiled, plain in zip(*ends, strict=True):
         # sums in another order
         np.testing.assert_allclose(compiled, plain, atol=1e-12)
+
+
+def test_extrapolation_ends_a_linear_recurrence_of_few_dimensions():
+    """Moves that shrink by as many rates as there are rows of the system combine to none (Anderson, 1965)."""
+    random = np.random.default_rng(3)
+    rates, ways, end = np.array([0.9, 0.8, -0.5, 0.3]), random.standard_normal((4, 12)), random.standard_normal(12)
+    points = np.stack([end + rates**k @ ways for k in range(6)])
+    gram = random.standard_normal((12, 12))
+    for combine in (gram_kernels.combine, kernel(gram_kernels.combine)):
+        there, slopes = points.copy(), points @ gram + 1.0
+        assert combine(np.empty((5, 6)), there, slopes)
+        # the ridge of 1e-12 and the least eigenvalues of the moves leave some digits
+        np.testing.assert_allclose(there[0], end, atol=1e-4)
+        np.testing.assert_allclose(slopes[0], there[0] @ gram + 1.0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("penalty", [so.L1(0.05), so.Ridged(so.L1(0.05), 0.1), so.Nonnegative(so.L1(0.05))], ids=repr)
+def test_a_little_model_goes_to_its_end_at_once(penalty, dtype):
+    """In one call it reaches the point where the epochs and Newton steps of a large one end."""
+    model, other = (model_of(recovery_problem(4, penalty).loss.restrict(np.arange(120)), dtype) for _ in range(2))
+    form = convex_form(penalty, model.size)
+    linear, tol = model.linear.copy(), 1e-9 * np.abs(model.linear).max()
+    assert model.goes_to_the_end(form, tol)
+    assert np.max(form.subgradient_distance(model.w, model.slope)) <= tol
+    kept = model._gram[: model.size, : model.size].astype(np.float64)
+    np.testing.assert_allclose(model.slope, kept @ model.w + linear, atol=1e-12 * np.abs(linear).max())
+    assert other.minimise(penalty, form, tol, 60)
+    assert model.height(penalty) == pytest.approx(other.height(penalty), rel=1e-9)
+    # without a penalty on some coefficient, or with many that are not zero, it leaves the rest to parts
+    assert not model.goes_to_the_end(convex_form(so.Zero(), model.size), tol)
+    model.w[:] = 1.0
+    assert not model.goes_to_the_end(form, tol)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), alpha=st.floats(1e-3, 2.0))
+def test_distances_under_one_strength_are_those_of_any_form(seed, alpha):
+    random = np.random.default_rng(seed)
+    w, slope = random.standard_normal((2, 30)) * (random.random((2, 30)) < 0.6)
+    w[0], w[1] = -0.0, 0.0
+    penalty = so.L1(alpha)
+    form = convex_form(penalty, 30)
+    short, plain = np.empty((2, 30))
+    gram_kernels.plain_distances(alpha, w, slope, short)
+    gram_kernels.separable_distances(form.a, form.b, form.lower, form.upper, w, slope, plain)
+    np.testing.assert_allclose(short, plain, atol=4e-16 * (alpha + np.abs(slope).max()))
+    np.testing.assert_array_equal(short, working_plan.distances(penalty, convex_form(penalty, 2000), w, slope, None))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_the_curvature_that_concavity_is_measured_by_is_the_median(size):
+    values = np.random.default_rng(size).random(size)
+    assert concave_search._median(values) == np.median(values)
+
+
+@pytest.mark.parametrize(
+    "penalty", [so.MCP(0.3), so.MCP(0.0, 2.0), so.Ridged(so.MCP(0.3), 0.2), so.SCAD(0.3)], ids=repr
+)
+def test_the_value_of_a_concave_penalty_is_the_sum_of_its_parts(penalty):
+    """On both sides of where it turns flat."""
+    w = np.append(np.linspace(-2.0, 2.0, 41), [0.0, -0.0, 1e9])
+    parts = sum(penalty.value_at(j, x) for j, x in enumerate(w))
+    assert penalty_value(penalty, w) == pytest.approx(parts, rel=1e-14)
 
 
 def recovery_problem(seed, penalty):

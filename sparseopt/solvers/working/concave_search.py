@@ -34,13 +34,20 @@ _MISSES, _MOST_KICKS, _HOLD, _AT_ONCE = 6, 40, 5, 1e7
 _FALL = 1e-5
 
 
+def _median(values):
+    """The median, as numpy has it, whose own function asks more questions than it sorts."""
+    half, odd = divmod(values.size, 2)
+    middle = np.partition(values, (half + odd - 1, half))
+    return float(middle[half] if odd else (middle[half - 1] + middle[half]) / 2.0)
+
+
 class ConcaveSearch:
     """A penalty, and what it is with less of its concavity or another strength."""
 
     def __init__(self, penalty, curvatures):
         self.penalty = penalty
         bent = curvatures[curvatures > 0.0]
-        curvature = float(np.median(bent)) if bent.size else 1.0
+        curvature = _median(bent) if bent.size else 1.0
         self._share = concavity(penalty) / curvature
         #: Part of the curvature that the concavity may take off at present.
         self.share = min(_FIRST, self._share)

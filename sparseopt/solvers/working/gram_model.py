@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.kernels.gram import descend_gram, gather, height, image_into
+from sparseopt.kernels.gram import descend_gram, gather, height, image_into, last_of_image
+from sparseopt.kernels.gram_newton import minimise_on_gram
 from sparseopt.kernels.kicks import kick, settle_gram, shake
 from sparseopt.solvers.working.newton import newton_direction
 from sparseopt.solvers.working.support_system import SupportSystem
@@ -14,6 +15,9 @@ from sparseopt.solvers.working.working_model import BUDGET, EPOCHS, LITTLE, OVER
 _MEMORY = 5
 # A first allocation, in features: at least so many, and so many times as many as there are; what is not used takes no memory.
 _CAPACITY, _ROOM = 64, 4
+# Features, and nonzero coefficients, up to which one call of a kernel goes to the minimum, and its epochs: most of the
+# time would go into calls.
+_LITTLE_SET, _LITTLE_SUPPORT, _ENOUGH = 400, 100, 400
 # Largest support of which eigenvalues are taken where a factorisation fails.
 _EIGEN = 600
 # Curvature, relative to the diagonal, that then is added for Newton steps on a larger one.
@@ -50,7 +54,7 @@ class GramModel(WorkingModel):
 
     def account(self):
         return (
-            f"Gram matrix of {self.size} features in {self._gram.dtype}, {self.epochs} epochs, "
+            f"Gram matrix of {self.size} features in float{8 * self._gram.itemsize}, {self.epochs} epochs, "
             f"{self.newton_steps} Newton steps from {self.system.factorisations} factorisations"
         )
 
@@ -59,6 +63,21 @@ class GramModel(WorkingModel):
         if not self._descends_far:
             return 0
         return int(OVERHEAD / (_SLOWNESS * max(self.size, 1) * (_VISIT + self.size / 2)))
+
+    def goes_to_the_end(self, form, tol):
+        k = self.size
+        if k > _LITTLE_SET or np.count_nonzero(self.w) > _LITTLE_SUPPORT or form.can_stick:
+            return False
+        gram, memory = self._gram[:k, :k].astype(np.float64), np.empty((k + 4, k))
+        off, epochs, steps = minimise_on_gram(
+            gram, memory[0], 0.0, gram, form.a, form.b, form.lower, form.upper, self.w, self.slope,
+            memory, np.empty(k, dtype=np.uint64), _ENOUGH, tol, 0.0,
+        )  # fmt: skip
+        self._count(epochs)
+        self.newton_steps += steps
+        self.system.factorisations += steps
+        self.work += steps * np.count_nonzero(self.w) ** 3 / 6.0
+        return off <= tol
 
     @property
     def linear(self):
@@ -80,8 +99,10 @@ class GramModel(WorkingModel):
         first, size = self.size, self.size + features.size
         self._reserve(size)
         self._features[first:size] = features
-        self._gram[first:size, :size] = rows
+        # the columns of rows follow one another in memory, and their own block is symmetric
+        self._gram[first:size, first:size] = rows[:, first:].T
         if first:
+            self._gram[first:size, :first] = rows[:, :first]
             self._gram[:first, first:size] = rows[:, :first].T
         diagonal = self._gram.reshape(-1)[:: len(self._gram) + 1]
         own = diagonal[first:size]
@@ -92,7 +113,11 @@ class GramModel(WorkingModel):
             own[~(own > 0.0)] = LITTLE * largest if largest > 0.0 else 1.0
         self.size = size
         self._vectors[0, first:size], self._vectors[1, first:size] = w, slope
-        self.linear[:] = self.slope - self._image(self.w)
+        # where the new ones are zero, those of the others are what they were
+        begin = 0 if w.any() else first
+        image = np.empty(size - begin)
+        last_of_image(self._gram, self.w, image)
+        self.linear[begin:] = self.slope[begin:] - image
 
     def _reserve(self, size):
         old = self._vectors.shape[1]
@@ -138,20 +163,15 @@ class GramModel(WorkingModel):
     def descend(self, penalty, tol, patience):
         k, rows = self.size, _MEMORY + 1
         points, slopes = np.empty((2, rows, k))
-        left = max(1, int(min(EPOCHS if patience < rows else patience, BUDGET / (3 * k * k))))
+        most = max(1, int(min(EPOCHS if patience < rows else patience, BUDGET / (3 * k * k))))
         # where epochs are quicker than an extrapolation, there are several times as many between two
         at_once = rows * max(1, self.spare_epochs // (rows * _MEMORY))
-        while True:
-            move, epochs = descend_gram(
-                penalty, self._gram, self.features, self.w, self.slope,
-                points, slopes, min(left, at_once), tol, patience,
-            )  # fmt: skip
-            self.epochs += epochs
-            self.work += epochs * k * (1.0 + np.count_nonzero(self.w))
-            left -= epochs
-            if epochs < at_once or move <= tol or left <= 0:
-                return move
-            self._extrapolate(penalty, points, slopes)
+        move, epochs = descend_gram(
+            penalty, self._gram, self.features, self.linear, self.w, self.slope,
+            np.empty((_MEMORY, rows)), points, slopes, most, at_once, tol, patience,
+        )  # fmt: skip
+        self._count(epochs)
+        return move
 
     def sweep(self, penalty, tol, epochs):
         """Epochs as they are, until no move reaches `tol`."""
@@ -183,23 +203,6 @@ class GramModel(WorkingModel):
     def _count(self, epochs):
         self.epochs += epochs
         self.work += epochs * self.size * (1.0 + np.count_nonzero(self.w))
-
-    def _extrapolate(self, penalty, points, slopes):
-        """Go to the combination of the last points whose moves nearly cancel, if it is lower (Anderson, 1965).
-
-        The slope is affine in the point, so that it is combined alike.
-        """
-        moves = np.diff(points, axis=0)
-        system = moves @ moves.T
-        system.ravel()[:: _MEMORY + 1] += 1e-12 * system.trace() + np.finfo(np.float64).tiny
-        weights = np.linalg.solve(system, np.ones(_MEMORY))
-        total = np.sum(weights)
-        if total == 0.0 or not np.isfinite(total):
-            return
-        weights /= total
-        w, slope = weights @ points[1:], weights @ slopes[1:]
-        if height(penalty, self.features, self.linear, w, slope) < self.height(penalty):
-            self.w[:], self.slope[:] = w, slope
 
     def direction(self, free, force, ridge):
         if self._is_singular:

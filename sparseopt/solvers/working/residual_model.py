@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from sparseopt.designs import CenteredDense, Dense, held_curvature
+from sparseopt.designs import CSC, CenteredDense, Dense, held_curvature
 from sparseopt.kernels.columns import pull_columns
 from sparseopt.kernels.descent import descend
 from sparseopt.solvers.working.newton import conjugate_gradients
@@ -37,11 +39,11 @@ class ResidualModel(WorkingModel):
         self._running = loss.start(self._w)
         self._active = np.empty(w.size, dtype=np.intp)
         curvatures = loss.curvatures()
-        self._curvatures = np.where(curvatures > 0, curvatures, LITTLE * curvatures.max(initial=1.0))
+        is_curved = curvatures.min(initial=1.0) > 0.0
+        self._curvatures = (
+            curvatures if is_curved else np.where(curvatures > 0, curvatures, LITTLE * curvatures.max(initial=1.0))
+        )
         self._weights = np.asarray(loss.sample_weight.values)
-        # constant columns, whose products with themselves are rounding
-        means = loss.X.means if loss.intercept else np.zeros(w.size)
-        self._is_flat = curvatures <= held_curvature(np.zeros_like(curvatures), means)
 
     @property
     def w(self):
@@ -53,6 +55,9 @@ class ResidualModel(WorkingModel):
 
     def pull(self):
         """Slopes of the loss in all features, as far as what is carried along is exact."""
+        if type(self._loss.X) is CSC:
+            # what is read from end to end needs no list of columns
+            return np.array(self._loss.X.rmatvec(self._running[:-1]), dtype=np.float64)
         return self._pull(np.arange(self._w.size))
 
     def _pull(self, features):
@@ -88,6 +93,13 @@ class ResidualModel(WorkingModel):
         # of as many epochs again, those on G would cost this part
         part = self.size**2 / (_PACE * entries + 1.0)
         return (1.0 - part) * self.work >= price
+
+    @cached_property
+    def _is_flat(self):
+        """Constant columns, whose products with themselves are rounding."""
+        curvatures = self._loss.curvatures()
+        means = self._loss.X.means if self._loss.intercept else np.zeros(curvatures.size)
+        return curvatures <= held_curvature(np.zeros_like(curvatures), means)
 
     def place(self, w, slopes):
         self._w[self.features] = w

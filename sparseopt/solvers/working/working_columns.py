@@ -78,10 +78,12 @@ class WorkingColumns:
 
     def restrict(self, keep):
         """Leave out columns."""
-        size = int(np.count_nonzero(keep))
-        # columns are rows of the transpose, which are copied whole
-        self._matrix.T[:size] = self._matrix.T[: self._size][keep]
-        self._size = size
+        columns, kept = self._matrix.T, keep.nonzero()[0].tolist()
+        # one after another, each to a place before it: there is no second copy of them
+        for place, column in enumerate(kept):
+            if place < column:
+                columns[place] = columns[column]
+        self._size = len(kept)
 
     def screen(self, w):
         """Slopes of the loss in all features, roughly; None without a sketch of X."""

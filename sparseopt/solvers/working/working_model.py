@@ -79,6 +79,10 @@ class WorkingModel(ABC):
         """Epochs of descent that together cost no more than a Newton step: many on a small model."""
         return 0
 
+    def goes_to_the_end(self, form, tol):
+        """Go to where no coordinate is further than `tol` from stationarity in one call, where that pays; whether it got there."""
+        return False
+
     @abstractmethod
     def anchor(self, slopes):
         """Make the slopes of the working set, which are exact, those of the model at its point."""
@@ -106,16 +110,18 @@ class WorkingModel(ABC):
     def apply(self, free, new, image):
         """Set the free coordinates."""
 
-    def minimise(self, penalty, form, tol, rounds, *, is_warm=False):
+    def minimise(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
         """Descend until no move reaches `tol`, with Newton steps where the penalty has a separable form.
 
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
-        the run can be stopped.
+        the run can be stopped. It `is_last` where the tolerance is fine, as nothing but the last digits is to come.
         """
-        return at_once(self.minimising(penalty, form, tol, rounds, is_warm=is_warm))
+        return at_once(self.minimising(penalty, form, tol, rounds, is_warm=is_warm, is_last=is_last))
 
-    def minimising(self, penalty, form, tol, rounds, *, is_warm=False):
+    def minimising(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
         """The same in parts, between which limits are looked at: a generator that returns what `minimise` does."""
+        if is_last and form is not None and self.size and self.goes_to_the_end(form, tol):
+            return True
         end = self.work + BUDGET
         patience = max(_PATIENCE, self.spare_epochs)
         if is_warm and form is not None and self.size and patience < EPOCHS:

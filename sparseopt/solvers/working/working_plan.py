@@ -7,7 +7,7 @@ import numpy as np
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.kernels.gram import fixed_point_distances, separable_distances
+from sparseopt.kernels.gram import fixed_point_distances, plain_distances, separable_distances
 from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import Penalty, straightened, strengthened
 
@@ -74,18 +74,19 @@ def first_strength(penalty, w, slopes):
     if not isinstance(form, SeparableForm):
         alpha = getattr(penalty, "alpha", None)
         return 1.0 if not alpha else max(1.0, float(np.max(np.abs(slopes))) / alpha)
+    if _is_one(form.a) and form.a[0] > 0.0 and not w.any():
+        # as below, without arrays of what is one in memory
+        return max(1.0, float(np.abs(slopes).max(initial=0.0) / form.a[0]))
     held = (form.a > 0.0) & (w == 0.0)
     return max(1.0, float((np.abs(slopes[held]) / form.a[held]).max(initial=0.0)))
 
 
 def distances(penalty, form, w, slopes, curvatures):
     """Distance of each coordinate to stationarity; `curvatures` are only needed where there is no form."""
-    if isinstance(form, SeparableForm) and form.is_plain and form.a.strides == (0,):
+    if isinstance(form, SeparableForm) and form.is_plain and _is_one(form.a):
         # what is one in memory is not spread out for a kernel
-        out = np.abs(slopes) - form.a
-        np.maximum(out, 0.0, out=out)
-        on = (w != 0.0).nonzero()[0]
-        out[on] = np.abs(slopes[on] + np.copysign(form.a[on], w[on]))
+        out = np.empty(w.size)
+        plain_distances(float(form.a[0]), w, slopes, out)
         return out
     out = np.empty(w.size)
     if isinstance(form, SeparableForm):
@@ -93,6 +94,11 @@ def distances(penalty, form, w, slopes, curvatures):
     else:
         fixed_point_distances(penalty, w, slopes, curvatures, out)
     return out
+
+
+def _is_one(entries):
+    """Whether all entries are one in memory; there is at least that one."""
+    return entries.strides == (0,) and entries.size > 0
 
 
 def entering_features(is_in, slopes, outside, count):
