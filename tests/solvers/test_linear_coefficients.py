@@ -70,6 +70,22 @@ def test_where_nothing_is_worth_its_price_the_search_converges(keep_proof):
     assert not solution.w.any()
 
 
+@pytest.mark.parametrize("keep_proof", [False, True])
+@pytest.mark.parametrize("penalty", [so.L0(0.1), so.Ridged(so.L0(1e-3), 0.1), so.L0L1(0.1, 0.2)], ids=repr)
+@pytest.mark.parametrize("Q", [np.zeros((3, 3)), np.eye(3)], ids=["zero", "identity"])
+@pytest.mark.parametrize("constraint", [so.Box(-1.0, 2.0), so.Cardinality(2)], ids=repr)
+def test_where_nothing_gains_at_all_the_search_converges(Q, penalty, constraint, keep_proof):
+    """Of a quadratic without slopes only the price says how large the objective is."""
+    problem = so.Problem(so.Quadratic(Q, np.zeros(3)), penalty, constraint)
+    if isinstance(constraint, so.Cardinality) and not (Q.any() or isinstance(penalty, so.Ridged)):
+        problem = so.Problem(problem.loss, penalty, [constraint, so.Box(-1.0, 2.0)])
+    solution = so.solve(problem, so.BranchAndBound(keep_proof=keep_proof)).require(gap=1e-6)
+    assert solution.status is so.Status.CONVERGED
+    assert not solution.w.any()
+    if keep_proof:
+        solution.certificate.verify(problem)
+
+
 def test_boxes_that_have_nothing_in_common_are_refused_beside_a_price():
     problem = so.Problem(so.Huber(np.eye(2), [1.0, 2.0]), so.L0(0.1), [so.Box(0.0, 0.0), so.Box(0.1, 1.0)])
     with pytest.raises(so.UnsupportedProblem, match="the boxes have nothing in common in entry 0"):
