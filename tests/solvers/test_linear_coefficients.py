@@ -90,3 +90,53 @@ def test_boxes_that_have_nothing_in_common_are_refused_beside_a_price():
     problem = so.Problem(so.Huber(np.eye(2), [1.0, 2.0]), so.L0(0.1), [so.Box(0.0, 0.0), so.Box(0.1, 1.0)])
     with pytest.raises(so.UnsupportedProblem, match="the boxes have nothing in common in entry 0"):
         so.solve(problem)
+
+
+@pytest.mark.parametrize("solver", [None, so.LocalSearch()], ids=repr)
+@pytest.mark.parametrize(
+    ("penalty", "constraint"),
+    [
+        (so.L0(0.1), None),
+        (so.Zero(), so.Cardinality(2)),
+        (so.L0L1(0.1, 0.3), None),
+        (so.L0(0.1), so.Box([-np.inf, -5.0, -np.inf], [5.0, np.inf, np.inf])),
+        (so.Zero(), so.GroupCardinality(1, [0, 0, 1])),
+    ],
+    ids=repr,
+)
+def test_what_falls_without_end_along_a_combination_is_refused_by_name(penalty, constraint, solver):
+    """Two features are one and the same to Q, and c tells them apart; the third has nothing to do with them."""
+    Q = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    quadratic = so.Quadratic(Q, np.array([1.0, -1.0, 0.5]))
+    with pytest.raises(
+        so.UnsupportedProblem, match="falls without end along a combination of features 0, 1; add a ridge"
+    ):
+        so.solve(so.Problem(quadratic, penalty, constraint), solver)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint"),
+    [
+        (so.Zero(), so.Cardinality(1)),
+        (so.Ridged(so.L0(0.1), 0.1), None),
+        (so.L0L1(0.1, 1.5), None),
+        (so.L0(0.1), so.Forbidden(0)),
+        (so.L0(0.1), so.Box([-5.0, -np.inf, -np.inf], [np.inf, np.inf, np.inf])),
+    ],
+    ids=repr,
+)
+def test_where_something_ends_the_fall_the_search_goes_on(penalty, constraint):
+    Q = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    problem = so.Problem(so.Quadratic(Q, np.array([1.0, -1.0, 0.5])), penalty, constraint)
+    assert so.solve(problem, so.LocalSearch()).status is so.Status.CONVERGED
+
+
+def test_least_squares_in_the_words_of_a_quadratic_fall_to_their_end():
+    """Its matrix is singular, but c has no slope along what has no curvature, beyond rounding."""
+    rng = np.random.default_rng(2)
+    for n, p in itertools.product((3, 10), (12, 40)):
+        X = rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-3.0, 3.0, p) + 30.0
+        problem = so.Problem(
+            so.Quadratic(X.T @ X / n, -(X.T @ rng.standard_normal(n)) / n), constraint=so.Cardinality(p)
+        )
+        assert so.LocalSearch().rejects(problem) is None
