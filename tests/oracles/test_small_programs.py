@@ -1,5 +1,7 @@
 """The first cases of ``python -m benchmarks.quadratic_programs.tiny``, which runs ten thousand, and linear ones by HiGHS."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -21,6 +23,15 @@ def test_active_set_and_interior_point_agree(seed):
         if judged == there == "solved":
             objectives = found.certificate.objective, other.certificate.objective
             assert objectives[0] == pytest.approx(objectives[1], rel=1e-6, abs=1e-6), case
+
+
+def test_beside_large_multipliers_a_residual_is_judged_up_to_the_order_of_summation():
+    """Multipliers of 6.7e7 have digits of 1.5e-8: a certificate with 9.97e-9 is as right as another sum with 2.3e-8."""
+    problem, start = program_of(1311652)
+    found = so.solve(problem, so.ActiveSet(), start, tol=TIGHT)
+    assert verdict(problem, found, TIGHT) in ("solved", "open")
+    beyond = replace(found, status=so.Status.CONVERGED, duals=replace(found.duals, rows=found.duals.rows + 1e-6))
+    assert verdict(problem, beyond, TIGHT) == "wrong"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -20,3 +20,15 @@ def test_residuals_are_absolute_however_steep_the_loss_where_a_support_is_chosen
     assert problem.violation(solution.w) <= 1e-6
     best = so.solve(problem, so.BranchAndBound()).certificate.lower_bound
     assert problem.objective(solution.w) >= best - 1e-6 * abs(best)
+
+
+@pytest.mark.parametrize("solver", [so.BranchAndBound(), so.LocalSearch()], ids=repr)
+@pytest.mark.parametrize("scale", [1e-70, 1e70])
+def test_columns_whose_squares_are_out_of_range_are_named(scale, solver):
+    """With an L1 norm the supports are fitted by a quadratic, and an error spoke of a Q that nobody had given."""
+    X = scale * np.eye(4)
+    problem = so.Problem(
+        so.LeastSquares(X, np.ones(4)), so.L0L1(0.01, 0.01), so.LinearConstraint(np.ones((1, 4)), -1.0, 1.0)
+    )
+    with pytest.raises(so.UnsupportedProblem, match="the square of column 0 is out of the range .*; rescale X"):
+        so.solve(problem, solver)
