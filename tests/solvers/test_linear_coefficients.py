@@ -55,7 +55,7 @@ def test_in_a_box_a_direction_without_curvature_is_followed_to_its_end():
     Q, c = np.ones((2, 2)), np.array([-1.0, 1.0])
     problem = so.Problem(so.Quadratic(Q, c), so.L0(0.1), so.Box(-5.0, 4.0))
     corners = [np.array(w) for w in itertools.product((-5.0, 0.0, 4.0), repeat=2)]
-    for solver in (so.BranchAndBound(), so.BranchAndBound(keep_proof=True)):
+    for solver in (so.BranchAndBound(), so.BranchAndBound(keep_proof=True), so.LocalSearch()):
         solution = so.solve(problem, solver)
         assert solution.status is so.Status.CONVERGED
         assert solution.certificate.objective <= min(map(problem.objective, corners)) + 1e-9
