@@ -140,3 +140,9 @@ def test_least_squares_in_the_words_of_a_quadratic_fall_to_their_end():
             so.Quadratic(X.T @ X / n, -(X.T @ rng.standard_normal(n)) / n), constraint=so.Cardinality(p)
         )
         assert so.LocalSearch().rejects(problem) is None
+
+
+def test_a_path_of_sizes_ends_where_one_falls_without_end():
+    problem = so.Problem(so.Quadratic(np.ones((2, 2)), np.array([-1.0, 1.0])))
+    with pytest.raises(so.UnsupportedProblem, match="falls without end along a combination of features 0, 1"):
+        so.path(problem, [so.Cardinality(1), so.Cardinality(2)])
