@@ -96,7 +96,7 @@ class Certificate:
     def relative_gap(self) -> float:
         """gap over the objective at w, or over a millionth of that at zero, if that is larger.
 
-        A `Quadratic` is zero at zero: in place of that stands the most that one coefficient takes off.
+        A `Quadratic` is zero at zero: in place of that stands the most that one coefficient takes off, or else costs.
         """
         return self.gap / self.reference if self.reference > 0 else (0.0 if self.gap <= 0 else np.inf)
 

@@ -29,6 +29,7 @@ from sparseopt.solvers.row_descent import RowDescent
 from sparseopt.solvers.slope_working_set import SlopeWorkingSet
 from sparseopt.solvers.smoothed_minimax import SmoothedMinimax
 from sparseopt.solvers.splitting import Splitting
+from sparseopt.solvers.subsets.endless import endless_features
 from sparseopt.solvers.working_set import WorkingSet
 
 # Entries of X up to which plain descent is quicker than working sets, where these cannot begin with all features:
@@ -126,8 +127,9 @@ def _for_supports(problem):
     if not problem.loss.is_compiled:
         return None
     is_quadratic = isinstance(problem.loss, Quadratic | LeastSquares)
-    # of a quadratic under rows it says itself what it does not take
-    if _SUBSETS.rejects(problem) is None or (is_quadratic and RowSubset.has_rows(problem)):
+    # of a quadratic under rows, or one that falls without end, it says itself what it does not take
+    speaks = is_quadratic and (RowSubset.has_rows(problem) or endless_features(problem) is not None)
+    if speaks or _SUBSETS.rejects(problem) is None:
         return _SUBSETS
     if problem.proximal is None:
         # where none takes it, the one whose reason says most

@@ -43,6 +43,11 @@ class ConstraintRows:
         return np.vstack([np.zeros((0, w.size)), *blocks])
 
 
+def has_rows(problem) -> bool:
+    """Whether w is kept in its set by rows, and by no projection."""
+    return problem.proximal is None and bool(ConstraintRows.of(problem).parts)
+
+
 def bounds_of(problem):
     """The intersection of all boxes of a problem's constraint, a simplex being in one: two vectors, not to be changed."""
     return kept(problem, "_bounds", lambda: _bounds(problem))

@@ -20,6 +20,7 @@ from sparseopt.certificate import (
     needs_multipliers,
 )
 from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
+from sparseopt.constraint_rows import has_rows
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses.samples import slope_at_zero
@@ -159,8 +160,8 @@ def _is_beyond(certificate, tol):
 
     Beside multipliers of 1e8 they depend on the order of summation, and a solver may have summed up more kindly.
     """
-    # problems without rows have no dual residual
-    return not np.isnan(certificate.dual_residual) and max(certificate.violation, certificate.dual_residual) > tol
+    rest = np.fmax(certificate.dual_residual, certificate.complementarity)
+    return not np.isnan(rest) and max(certificate.violation, rest) > tol
 
 
 def _solve_little(problem, solver, tol, max_iter, start):
@@ -316,14 +317,13 @@ class _Watch:
     """
 
     def __init__(self, problem, tol):
-        self.problem, self.tol = problem, tol
-        self.gap = np.inf
-        self.is_blind = needs_multipliers(problem)
+        self.problem, self.tol, self.gap = problem, tol, np.inf
+        # residuals of rows are absolute, also where a support is chosen under them
+        self.is_blind = needs_multipliers(problem) or has_rows(problem)
         if self.is_blind:
             self.goal = tol
             return
-        slope = slope_at_zero(problem.loss)
-        self.scale = float(np.maximum.reduce(np.abs(slope), initial=0.0))
+        self.scale = float(np.maximum.reduce(np.abs(slope_at_zero(problem.loss)), initial=0.0))
         self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
         self.at_zero = size_at_zero(problem)
         self.has_dual = knows_dual(problem)

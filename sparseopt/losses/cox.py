@@ -146,16 +146,20 @@ class Cox(DualLoss):
 
     def _fitted_slopes(self, w):
         slopes = self._at(w).chances - np.where(self.risk.events, self.weights, 0.0)
-        # their sum is zero: what rounding leaves of it, columns far from zero would make a slope of
+        # their sum over a stratum is zero: what rounding leaves of it, columns far from zero would make a slope of
         sizes = np.abs(slopes)
-        slopes -= sizes * (np.sum(slopes) / max(float(np.sum(sizes)), np.finfo(np.float64).tiny))
+        sums, totals = self.risk.over_strata(np.add, slopes), self.risk.over_strata(np.add, sizes)
+        slopes -= sizes * (sums / np.maximum(totals, np.finfo(np.float64).tiny))
         return slopes.astype(fitted(self, w).dtype)
 
     def _at(self, w):
         """The terms at w, computed once."""
-        return remembered(
-            self, "_terms", np.asarray(w), lambda w: RiskTerms(self.risk, np.asarray(fitted(self, w), dtype=np.float64))
-        )
+        return remembered(self, "_terms", np.asarray(w), self._terms_at)
+
+    def _terms_at(self, w):
+        eta = np.asarray(fitted(self, w), dtype=np.float64)
+        # a number added to all of a stratum cancels out, and logarithms of sums lose no digits to it
+        return RiskTerms(self.risk, eta - self.risk.over_strata(np.maximum, eta))
 
     def intercept_at(self, w):
         return 0.0

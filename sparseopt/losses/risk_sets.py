@@ -105,6 +105,13 @@ class RiskSets(Term):
         first = np.flatnonzero(self.opens)
         return [slice(a, b) for a, b in itertools.pairwise(first)]
 
+    def over_strata(self, ufunc, values):
+        """`ufunc` over the samples of a stratum, handed to each of them."""
+        first = self.starts[:-1][self.opens[:-1]]
+        found = np.empty_like(values)
+        found[self.order] = np.repeat(ufunc.reduceat(values[self.order], first), np.diff(first, append=self.order.size))
+        return found
+
     def accumulated(self, ufunc, values, *, later):
         """Running `ufunc` over the groups of each stratum: over a group and all later ones, or all earlier ones."""
         found = np.empty_like(values)

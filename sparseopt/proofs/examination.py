@@ -11,8 +11,8 @@ from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.losses.base import kept
 from sparseopt.losses.samples import remembered
-from sparseopt.penalties import Zero
-from sparseopt.problem import Problem
+from sparseopt.penalties import Ridged, Zero
+from sparseopt.problem import Problem, is_priced
 from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.lasso_bound import examine_lasso
 
@@ -79,12 +79,19 @@ def objective_at_zero(problem):
 
 
 def size_at_zero(problem):
-    """Size of the objective at w = 0; of a quadratic, which is zero there, the most that one coefficient takes off."""
+    """Size of the objective at w = 0; of a quadratic, which is zero there, the most that one coefficient takes off.
+
+    Where none takes off anything by itself, it is the price of a nonzero.
+    """
     if not isinstance(problem.loss, Quadratic):
         return abs(objective_at_zero(problem))
     bends, slopes = problem.loss.curvatures(), problem.loss.c.astype(np.float64)
     gains = np.divide(slopes * slopes, 2.0 * bends, out=np.zeros(slopes.size), where=bends > 0.0)
-    return max(abs(objective_at_zero(problem)), float(np.maximum.reduce(gains, initial=0.0)))
+    most = float(np.maximum.reduce(gains, initial=0.0))
+    if most == 0.0 and is_priced(problem.penalty):
+        priced = problem.penalty.penalty if isinstance(problem.penalty, Ridged) else problem.penalty
+        most = float(priced.alpha)
+    return max(abs(objective_at_zero(problem)), most)
 
 
 def _penalty_at_zero(problem):

@@ -67,7 +67,8 @@ class AugmentedLagrangian(Solver):
 
     Notes
     -----
-    Converged means that stationarity, violation and complementarity are at most `tol`, in your units: that w is
+    Converged means that stationarity, violation and complementarity are at most `tol`, in your units (without rows and
+    functions of yours, that `tol` is met as `solve` has it): that w is
     stationary, which for a problem that is not convex is less than best. `Status.LOCALLY_INFEASIBLE` says that the
     violation is stationary where the run ended; other points may be feasible. Multipliers `Solution.duals.rows` are in the
     order of the parts of the constraint and positive where the upper side pulls, so that at a solution

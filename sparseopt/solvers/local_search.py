@@ -12,6 +12,7 @@ from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.subsets.endless import endless_features
 from sparseopt.solvers.subsets.gram_rows import GramRows
 from sparseopt.solvers.subsets.model_search import ModelState, rejects_search
 from sparseopt.solvers.subsets.sample_start import begin_search
@@ -108,6 +109,11 @@ class LocalSearch(Solver):
             return "groups of features are refitted by a linear system, which knows no bounds and no L1 norm"
         if reading.has_rows and reading.l1:
             return "rows of several responses are refitted by a linear system, which knows no L1 norm"
+        if (features := endless_features(problem)) is not None:
+            return (
+                f"the objective falls without end along a combination of features {_named(features)}; "
+                "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
+            )
         return None
 
     def init(self, problem, w):
@@ -134,6 +140,12 @@ class LocalSearch(Solver):
         if state.found is None or not np.array_equal(best, state.found):
             state.found, state.w = best, _coefficients(problem, state, best)
         return state
+
+
+def _named(features):
+    """The first few of some features, in words."""
+    first = ", ".join(str(j) for j in features[:5].tolist())
+    return first + (" ..." if features.size > 5 else "")
 
 
 def _coefficients(problem, state, best):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.designs import copies_of
+from sparseopt.inputs import LARGEST, SMALLEST
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import SLOPE
 from sparseopt.problem import Problem
@@ -120,7 +121,7 @@ def _enter(loss, state, columns):
         return
     state.columns = np.append(state.columns, columns)
     if state.gram is None or state.columns.size > _LARGEST_GRAM:
-        state.gram = state.design = state.pull = None
+        _forget(state)
         return
     weights = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), loss.y.size)
     s, new = len(state.design), loss.X.columns_as_rows(columns)
@@ -134,4 +135,14 @@ def _enter(loss, state, columns):
     # equal to its transpose, which is the order in memory that a loss takes without a copy
     state.gram = gram.T
     state.pull = np.append(state.pull, new @ (weights * loss.target.astype(np.float64)))
+    # squares of columns that a loss takes may be out of the range in which a matrix is taken
+    sizes = np.append(gram.diagonal(), np.max(np.abs(state.pull)))
+    if np.any((sizes > LARGEST[np.float64]) | ((sizes > 0.0) & (sizes < SMALLEST[np.float64]))):
+        _forget(state)
+        return
     copies_of(loss.X)["slope"] = loss, state.columns, state.design, state.gram, state.pull
+
+
+def _forget(state):
+    """From here on without the Gram matrix."""
+    state.gram = state.design = state.pull = None

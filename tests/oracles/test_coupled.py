@@ -1,6 +1,7 @@
 """Losses of several outputs, and Cox, against CVXPY, scikit-learn and sums written out."""
 
 import itertools
+from dataclasses import replace
 
 import cvxpy
 import numpy as np
@@ -223,3 +224,24 @@ def test_the_bound_of_cox_holds_with_columns_far_from_zero(ties):
         assert abs(loss.gradient(scale * w)[1]) <= 1e-10
     found = so.solve(so.Problem(loss, so.L1(0.01))).certificate
     assert found.gap >= -1e-10 * found.objective
+
+
+@pytest.mark.parametrize("far", [1e4, 1e6])
+@pytest.mark.parametrize("ties", ["breslow", "efron"])
+def test_the_bound_of_cox_holds_with_strata_far_from_each_other(ties, far):
+    """What is added to a stratum cancels out: a column constant in each has no slope, and none has a bound of its rounding."""
+    strata = np.arange(TIMES.size) % 3
+    shifted = X.copy()
+    shifted[:, 0] = far * (1.0 + strata)
+    shifted[:, 1] += far * np.array([-0.6, 0.3, 1.1])[strata]
+    near = X.copy()
+    near[:, 0] = 0.0
+    problem = so.Problem(so.Cox(shifted, TIMES, SEEN, strata=strata, ties=ties), so.L1(1e-3))
+    best = so.solve(replace(problem, loss=so.Cox(near, TIMES, SEEN, strata=strata, ties=ties)), tol=1e-10).certificate
+    found = so.solve(problem, tol=1e-8).certificate
+    assert abs(problem.loss.gradient(found.w)[0]) <= 1e-14 * far
+    # fitted values are as large as the columns, and are rounded
+    rounding = 1e-14 * far * best.objective
+    assert found.objective >= best.lower_bound - rounding
+    assert found.lower_bound <= best.objective + rounding
+    assert found.relative_gap <= 1e-8

@@ -66,3 +66,16 @@ def test_a_path_that_keeps_the_matrix_of_its_columns_ends_where_single_runs_do()
         alone = so.solve(so.Problem(loss, penalty), so.SlopeWorkingSet(), tol=1e-10)
         assert solution.certificate.relative_gap <= 1e-10
         np.testing.assert_allclose(solution.w, alone.w, atol=1e-6)
+
+
+@pytest.mark.parametrize("of_y", [1e-70, 1.0, 1e70])
+@pytest.mark.parametrize("of_x", [1e-70, 1e70])
+def test_columns_whose_squares_are_out_of_range_need_no_matrix(of_x, of_y):
+    """The Gram matrix that they would have is one that no loss takes."""
+    rng = np.random.default_rng(6)
+    X, y = rng.standard_normal((30, 6)), rng.standard_normal(30)
+    alphas = np.linspace(0.2, 0.05, 6)
+    solution = so.solve(so.Problem(so.LeastSquares(X * of_x, y * of_y), so.SLOPE(alphas * of_x * of_y)), tol=1e-10)
+    assert solution.status is so.Status.CONVERGED
+    plain = so.solve(so.Problem(so.LeastSquares(X, y), so.SLOPE(alphas)), tol=1e-10)
+    np.testing.assert_allclose(solution.w * (of_x / of_y), plain.w, atol=1e-5)

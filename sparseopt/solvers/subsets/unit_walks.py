@@ -12,6 +12,9 @@ import numpy as np
 from sparseopt.solvers.subsets.support_fit import best_on_support
 from sparseopt.solvers.subsets.unit_walk import FLAT, UnitWalk, inverse_of
 
+# A slope above this part of the largest is none of rounding.
+_SLOPE = 1e-8
+
 
 class RowWalk(UnitWalk):
     """Features, each with a coefficient for every response: Q and C are shared, gains are summed over responses."""
@@ -192,13 +195,16 @@ class BoundedWalk(UnitWalk):
 
     def _gains(self, c, d):
         is_curved = d > self.floor
-        d = np.where(is_curved, d, 1.0)
+        d = np.where(is_curved, d, 0.0)
         best = np.zeros(c.size)
+        # without curvature a slope beyond rounding is followed to the bound
+        least = np.where(is_curved, 0.0, _SLOPE * np.max(np.abs(self.gram.pull), initial=0.0))
         for slope, most in ((c, self.upper), (-c, -self.lower)):
             pull = np.maximum(slope - self.subset.l1, 0.0)
-            step = np.minimum(pull / d, np.maximum(most, 0.0))
+            room = np.where(is_curved | (np.isfinite(most) & (pull > least)), np.maximum(most, 0.0), 0.0)
+            step = np.minimum(np.divide(pull, d, out=np.full(c.size, np.inf), where=is_curved), room)
             best = np.maximum(best, step * (pull - 0.5 * d * step))
-        return np.where(is_curved, best, 0.0)
+        return best
 
     def _exit_loss(self, i):
         """What the exit of a member costs with the others in their places: free, or held."""

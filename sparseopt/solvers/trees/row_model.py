@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sparseopt.curvature import least_curvature
+from sparseopt.inputs import LARGEST, SMALLEST
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
@@ -66,7 +67,19 @@ def rejects_rows(problem):
             f"the objective falls without end along coefficient {j}, which has no curvature, no bound and no row; "
             "add a ridge, Ridged(penalty, beta), or bounds, Box(-M, M)"
         )
+    if subset.l1 and (j := _beyond_range(problem.loss)) >= 0:
+        return (
+            f"under linear rows and an L1 norm it forms a matrix, in which the square of column {j} is out of the range "
+            f"[{SMALLEST[np.float64]:g}, {LARGEST[np.float64]:g}]; rescale X"
+        )
     return None
+
+
+def _beyond_range(loss):
+    """A column whose square is out of the range in which a matrix is taken; -1 if none is."""
+    squares = np.asarray(loss.curvatures(), dtype=np.float64)
+    beyond = (squares > LARGEST[np.float64]) | ((squares > 0.0) & (squares < SMALLEST[np.float64]))
+    return int(np.argmax(beyond)) if beyond.any() else -1
 
 
 def _endless(loss, subset):
