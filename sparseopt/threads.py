@@ -55,10 +55,7 @@ def _side_by_side(jobs, threads):
         for worker in workers:
             worker.start()
         for _ in jobs:
-            index, result, fault = _next(finished)
-            if fault is not None:
-                raise fault
-            yield index, result
+            yield _next(finished)
         # all jobs are done, and the threads end by themselves
         for worker in workers:
             worker.join()
@@ -111,12 +108,15 @@ class _Worker(threading.Thread):
 
 
 def _next(finished):
-    """The next result; a signal that another thread has caught is seen within a tenth of a second."""
+    """Index and result of the next job, or its fault; a signal that another thread has caught is seen within a tenth of a second."""
     while True:
         try:
-            return finished.get(timeout=_PULSE)
+            index, result, fault = finished.get(timeout=_PULSE)
         except queue.Empty:
             continue
+        if fault is not None:
+            raise fault
+        return index, result
 
 
 class JobProgress:
