@@ -17,7 +17,7 @@ _PULSE = 0.1
 
 
 class _Cancelled(SystemExit):
-    """Raised inside of a thread whose result nobody waits for any more; silent where nobody catches it."""
+    """Raised inside of a thread whose result nobody waits for any more."""
 
 
 def count_threads(threads, jobs):
@@ -49,48 +49,74 @@ def _side_by_side(jobs, threads):
     waiting, finished = queue.SimpleQueue(), queue.SimpleQueue()
     for pair in enumerate(jobs):
         waiting.put(pair)
-
-    def work():
-        try:
-            while True:
-                index, job = waiting.get_nowait()
-                finished.put((index, job(), None))
-        except queue.Empty:
-            return
-        except BaseException as fault:  # noqa: BLE001 (it is raised where the results are awaited)
-            finished.put((None, None, fault))
-
     # each thread starts with the error state of numpy and the other context of the caller
-    workers = [
-        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True) for _ in range(threads)
-    ]
+    workers = [_Worker(contextvars.copy_context(), waiting, finished) for _ in range(threads)]
     try:
         for worker in workers:
             worker.start()
         for _ in jobs:
-            index, result, fault = _next(finished)
-            if fault is not None:
-                raise fault
-            yield index, result
-    finally:
+            yield _next(finished)
+        # all jobs are done, and the threads end by themselves
         for worker in workers:
-            _end(worker)
+            worker.join()
+    except BaseException:
+        for worker in workers:
+            worker.cancel()
+        raise
+
+
+class _Worker(threading.Thread):
+    """Does jobs until none is waiting.
+
+    An exception that is raised from outside before or behind `run` would leave undone what Python does there: a message on
+    stderr, or a thread that counts as alive for ever. So it may be raised only between the first line of `run` and the gate.
+    """
+
+    def __init__(self, context, waiting, finished):
+        super().__init__(daemon=True)
+        self.context, self.waiting, self.finished = context, waiting, finished
+        self.gate, self.is_inside = threading.Lock(), False
+
+    def run(self):
+        try:
+            try:
+                self.is_inside = True
+                while True:
+                    index, job = self.waiting.get_nowait()
+                    self.finished.put((index, self.context.run(job), None))
+            except queue.Empty:
+                pass
+            except BaseException as fault:  # noqa: BLE001 (it is raised where the results are awaited)
+                self.finished.put((None, None, fault))
+            self._leave()
+        except _Cancelled:
+            self._leave()
+
+    def _leave(self):
+        # what was to be raised before is raised where the gate is closed, at the latest
+        with self.gate:
+            self.is_inside = False
+
+    def cancel(self):
+        """Stop at the next line of Python, a tenth of a second away at most, and wait for it."""
+        while self.is_alive():
+            with self.gate:
+                if self.is_inside:
+                    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+                    raise_in(ctypes.c_ulong(self.ident), ctypes.py_object(_Cancelled))
+            self.join(0.2)
 
 
 def _next(finished):
-    """The next result; a signal that another thread has caught is seen within a tenth of a second."""
+    """Index and result of the next job, or its fault; a signal that another thread has caught is seen within a tenth of a second."""
     while True:
         try:
-            return finished.get(timeout=_PULSE)
+            index, result, fault = finished.get(timeout=_PULSE)
         except queue.Empty:
             continue
-
-
-def _end(worker):
-    """Stop a thread at its next line of Python, a tenth of a second away at most, and wait for it."""
-    while worker.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(_Cancelled))
-        worker.join(0.2)
+        if fault is not None:
+            raise fault
+        return index, result
 
 
 class JobProgress:

@@ -476,6 +476,27 @@ def test_a_job_that_fails_ends_the_others():
     assert threading.active_count() == before
 
 
+def test_threads_that_end_late_end_quietly(monkeypatch):
+    faults, before = [], threading.active_count()
+    monkeypatch.setattr(threading, "excepthook", faults.append)
+
+    def dawdle(frame, event, _):
+        # on a busy machine another thread has its turn here
+        if event == "return" and frame.f_code.co_name in ("run", "work", "_delete"):
+            time.sleep(0.002)
+
+    threading.setprofile(dawdle)
+    try:
+        for _ in range(20):
+            assert run_jobs([lambda i=i: i for i in range(3)], 3) == [0, 1, 2]
+            with pytest.raises(ZeroDivisionError):
+                run_jobs([lambda: 1 / 0] * 3, 3)
+    finally:
+        threading.setprofile(None)
+    assert not faults
+    assert threading.active_count() == before
+
+
 def test_jobs_see_the_error_state_of_the_caller():
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
         run_jobs([lambda: np.ones(1) / np.zeros(1)] * 2, 2)

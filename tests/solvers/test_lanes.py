@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
+from sparseopt.solvers import branch_and_bound
 from sparseopt.solvers.trees import lanes
 from sparseopt.testing import poisoned
 
@@ -51,6 +52,44 @@ def test_any_number_of_threads_gives_the_same_digits(seed, early):
     problem = drawn(seed, KINDS[seed % len(KINDS)])
     first, *others = (so.solve(problem, so.BranchAndBound(threads=n), tol=1e-4, max_iter=120) for n in (1, 2, 3))
     assert [digits(other) for other in others] == [digits(first)] * 2
+
+
+# samples, features, most of them that may be in, ridge, correlation: two trees; supports that are gone through, not to the
+# end; no ridge; an interior-point method
+FEW = ((40, 60, 6, 0.02, 0.5), (50, 120, 5, 0.02, 0.5), (220, 180, 6, 0.0, 0.5), (120, 90, 5, 0.0, 30.0))
+
+
+def drawn_few(seed, n, p, k, ridge, correlation):
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n, p)) + correlation * random.standard_normal((n, 1))
+    y = X[:, :k].sum(axis=1) + 2.0 * random.standard_normal(n)
+    penalty = so.Ridged(so.Zero(), ridge) if ridge else so.Zero()
+    return so.Problem(so.LeastSquares(X, y), penalty, so.Cardinality(k))
+
+
+def interrupted(monkeypatch, problem, solver, most):
+    """Digits of a search without a clock, and of one that looks up as often as it can."""
+    found = []
+    for seconds in (np.inf, 0.0):
+        monkeypatch.setattr(branch_and_bound, "_CHUNK", seconds)
+        found.append(digits(so.solve(problem, solver, tol=1e-4, max_iter=most)))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_clock_changes_no_digit(kind, threads, early, monkeypatch):
+    first, other = interrupted(monkeypatch, drawn(5, kind), so.BranchAndBound(threads=threads), 120)
+    assert first == other
+
+
+@pytest.mark.parametrize("shape", FEW)
+@pytest.mark.parametrize("keep_proof", [False, True])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_the_clock_changes_no_digit_of_few_features(shape, keep_proof, seed, monkeypatch):
+    problem = drawn_few(seed, *shape)
+    first, other = interrupted(monkeypatch, problem, so.BranchAndBound(keep_proof=keep_proof), 150)
+    assert first == other
 
 
 @pytest.mark.parametrize("kind", KINDS)

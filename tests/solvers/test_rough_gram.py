@@ -62,6 +62,17 @@ def test_what_is_made_from_x_is_exact(kind, intercept):
     )
 
 
+def test_features_that_others_have_pushed_out_come_back_for_a_residual(monkeypatch):
+    monkeypatch.setattr(gram_models, "_KEPT", 8)
+    X, y = drawn("normal")
+    rough, wide = (model(so.LeastSquares(X, y)) for model in (RoughGram, WideGram))
+    features, values = np.array([3, 40, 41, 200]), np.array([0.5, -1.0, 2.0, 0.1])
+    for others in (features, np.arange(50, 58), np.arange(60, 68)):
+        wide.use(others)
+    assert np.all(wide.place[features] == -1)
+    np.testing.assert_allclose(wide.residual(features, values), rough.residual(features, values), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("tol", [1e-2, 1e-9])
 @pytest.mark.parametrize("kind", ["normal", "flat"])
 def test_the_answer_is_that_of_the_matrix_in_float64(kind, tol, monkeypatch):

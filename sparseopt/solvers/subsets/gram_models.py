@@ -279,7 +279,8 @@ class WideGram(ColumnsGram):
         self.place[self.features] = np.arange(size)
 
     def residual(self, features, w):
-        """What is left of the target, times the roots of the weights, for a w on some features in use."""
+        """What is left of the target, times the roots of the weights, for a w on some features."""
+        self.use(features)  # the value of another support may have pushed them out
         rest = self.target.copy()
         subtract_rows(self._columns, self.place[features], w, rest)
         return rest

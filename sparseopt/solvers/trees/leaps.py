@@ -80,16 +80,13 @@ class Leaps:
         return self._arrays
 
     def relax(self, k, status, start, threshold, until):
-        """What is found of a node, and None; or None, and where it begins: it is to be branched on."""
+        """What is found of a node; None where it is to be branched on: then where it begins, and what is proven of it so far."""
         if isinstance(start, LeapRun):
             run = start
             run.resume(threshold)
         else:
             run = self._begin(k, status, start, threshold)
-        if run is None:
-            return None, start
-        found = run.relax(until)
-        return found, run.start
+        return (None, start, -np.inf) if run is None else (run.relax(until), run.start, run.proven)
 
     def _begin(self, k, status, start, threshold):
         """The run for a node; None where it is not worth a try."""
@@ -112,6 +109,8 @@ class LeapRun:
         self.threshold = threshold
         #: Bounds of supports that were looked at one by one.
         self.least = np.inf
+        #: What was proven of the node after any part of the work, whether or not that was where time was up.
+        self.proven = -np.inf
         room = k - self.into.size
         self.arrays = leaps.scratch(room, self.free.size)
         self.numbers, self.counts = np.array([2.0 * threshold, 0.0]), np.zeros(7, dtype=np.int64)
@@ -160,6 +159,7 @@ class LeapRun:
                 return Relaxed(self.bound, start=self, is_finished=False, support=self._found())
             if counts[kernel.STATUS] == kernel.FAULT:
                 break
+            self.proven = max(self.proven, self.bound)
             if time.perf_counter() >= until:
                 return Relaxed(self.bound, start=self, is_finished=False)
         return None

@@ -36,6 +36,8 @@ class QuadraticNode:
     def __init__(self, relaxation, status, start, threshold):
         self.of, self.work, self.view = relaxation, relaxation.work, relaxation.view
         self.status, self.threshold = status, threshold
+        #: What was fixed where the node began.
+        self.first = status.copy()
         model, start = relaxation.model, self._first() if start is None else start
         self.price = start[2]
         self.view.begin(start, status)

@@ -88,11 +88,14 @@ class QuadraticRelaxation(Relaxation):
     def relax(self, status, start, threshold, until):
         if np.count_nonzero(status == IN) > self.subset.k:
             return Relaxed(np.inf)
+        proven = -np.inf
         if self.leaps is not None and not isinstance(start, QuadraticNode):
-            found, start = self.leaps.relax(self.subset.k, status, start, threshold, until)
+            found, start, proven = self.leaps.relax(self.subset.k, status, start, threshold, until)
             if found is not None:
                 return found
-        return self._relaxed(status, start, threshold, until)
+        found = self._relaxed(status, start, threshold, until)
+        found.bound = max(found.bound, proven)
+        return found
 
     def _relaxed(self, status, start, threshold, until):
         """The node by its perspective relaxation."""
@@ -104,7 +107,6 @@ class QuadraticRelaxation(Relaxation):
             self.is_interior = self.is_small = False
         if isinstance(start, np.ndarray):  # of an interior node
             start = None
-        first = status.copy()
         if isinstance(start, QuadraticNode):
             node = start
             node.resume(status, threshold)
@@ -114,7 +116,7 @@ class QuadraticRelaxation(Relaxation):
             node.advance()
             if self.is_small and node.steps > _STALLED and not node.is_done:
                 self.is_interior = True
-                status[:] = first
+                status[:] = node.first
                 return self._relaxed(status, None, threshold, until)
             if time.perf_counter() >= until and not node.is_done:
                 return node.interrupted()

@@ -47,6 +47,8 @@ class RivalTrees(Forest):
         p = first.relaxation.n_units
         self.cost = max(p * p / _COST, 1.0)
         self.may_begin = True
+        # whose turn it is, and for how many nodes more: a limit of time comes between
+        self._tree, self._left = first, 0
         self.floor = first.floor
 
     @staticmethod
@@ -93,9 +95,11 @@ class RivalTrees(Forest):
         """Visit nodes until the time `until`, at most `most` of them; returns how many."""
         before = self.visited
         while self.visited - before < most and not self.is_finished:
-            tree, burst = self._turn()
-            tree.run(until, min(burst, most - self.visited + before))
-            self.offer(self.objective, self.point)
+            if self._left <= 0 or self._tree.is_finished:
+                self._tree, self._left = self._turn()
+            self._left -= self._tree.run(until, min(self._left, most - self.visited + before))
+            if self._left <= 0 or self._tree.is_finished:
+                self.offer(self.objective, self.point)
             if time.perf_counter() >= until:
                 break
         return self.visited - before

@@ -142,6 +142,8 @@ class Tree:
         self._elsewhere = np.inf
         # the node that was visited last, and its status: the next one is mostly its child
         self._last, self._status = None, status
+        # the status where the work on that node began
+        self._known = status
 
     @property
     def threshold(self):
@@ -230,12 +232,13 @@ class Tree:
 
     def _visit(self, node, until):
         self._dive = node  # open, should the work be interrupted
-        known = self._status_of(node)
-        status = known.copy()
+        if node is not self._last:
+            self._known = self._status = self._status_of(node)
+        # work that was interrupted goes on with what it has fixed, and may still take that back
+        known, status = self._known, self._status.copy()
         found = self.relaxation.relax(status, node.start, self.threshold, until)
         changed = np.flatnonzero(status != known)
-        node.removed = np.concatenate([node.removed, changed[status[changed] == OUT]])
-        node.kept = np.concatenate([node.kept, changed[status[changed] == IN]])
+        node.removed, node.kept = changed[status[changed] == OUT], changed[status[changed] == IN]
         node.bound, node.start = max(node.bound, found.bound), found.start
         self._last, self._status = node, status
         if self.keep_proof:
@@ -274,8 +277,6 @@ class Tree:
             self.push(inner)
 
     def _status_of(self, node):
-        if node is self._last:
-            return self._status
         if node.parent is None or node.parent is not self._last:
             return node.status(self.first)
         status = self._status.copy()
