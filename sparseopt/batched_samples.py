@@ -164,7 +164,8 @@ class BatchedSamples:
             certificate = self._certified(one, look, self._slopes)
             stop = _Stop(one.point, look, _strength(one.form))
             self._trail = [self._trail[1 if passed or not self._tries else 0], stop]
-            if not certificate.relative_gap <= self.tol or certificate.violation > self.tol:
+            # where the steps have left all numbers, what is left of the point may pass, but not be gone on from
+            if not (np.isfinite(look.height) and certificate.relative_gap <= self.tol) or certificate.violation > self.tol:
                 break
             self._tries, passed, widest = 0, passed + 1, max(widest, certificate.relative_gap)
             self.solutions.append(self._solution(one, look, certificate))

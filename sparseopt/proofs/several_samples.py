@@ -68,7 +68,8 @@ class SampleLooks:
             eta, intercept = eta + rest, near + rest
         z = loss.offset.added_to(eta)
         v = np.asarray(loss.slope(self._y, z), dtype=np.float64)
-        height = float(np.add.reduce(self._weights * loss.value(loss.y, z)))
+        # a logarithm of targets in single precision would be no better than these
+        height = float(np.add.reduce(self._weights * loss.value(self._y, z)))
         if not loss.intercept:
             return SampleLook(eta, intercept, height, v, is_settled=True)
         slopes = balanced(v, self._weights)
