@@ -110,6 +110,8 @@ class TunedSolver(BaseSolver):
     sampling_strategy = "tolerance"
     #: Whether it only runs where asked for: a plain variant of ours, or a peer that is slower by far.
     is_extra = False
+    #: Whether it has nothing to compile or start when it is first called, which may be tried in a fork then.
+    is_compiled = False
     #: What it is tuned by, from loose to tight, in its own unit.
     tolerances = decades(2, 16)
     #: CPU seconds of the last run, where it was in a process of the solver's own.
