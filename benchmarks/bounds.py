@@ -51,7 +51,7 @@ def logistic_gaps(X, y, W, alphas):
     found = []
     for w, alpha, z, q, largest in zip(W, alphas, Z.T, Q.T, steepest, strict=True):
         value = float(np.logaddexp(0.0, -z).mean() + alpha * np.abs(w).sum())
-        q = q * min(1.0, over(alpha, largest))
-        bound = -(entropy(q) + entropy(1.0 - q)) / y.size
+        scaled = q * min(1.0, over(alpha, largest))
+        bound = -(entropy(scaled) + entropy(1.0 - scaled)) / y.size
         found.append((value, (value - bound) / value))
     return found
