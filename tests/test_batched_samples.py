@@ -145,6 +145,17 @@ def test_columns_of_zeros_constants_and_copies_are_followed():
         assert_is_the_path(so.Problem(loss), terms, 1e-6)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_large_constants_in_single_precision_have_the_slopes_of_the_data(loss):
+    """An intercept that is settled to single precision leaves a slope in a column of thousands that is not rounding."""
+    kind, y = LOSSES[loss]
+    odd = np.column_stack([X[:, :20], np.full(N, 1e3)]).astype(np.float32)
+    single = kind(odd, y, WEIGHTS, intercept=True)
+    terms = [so.L1(alpha) for alpha in so.alpha_grid(kind(X[:, :20], y, WEIGHTS, intercept=True), 20, 0.1)]
+    for term, solution in zip(terms, so.path(so.Problem(single), terms, tol=1e-3), strict=True):
+        solution.certificate.verify(so.Problem(single, term))
+
+
 def test_a_path_ends_at_its_time_limit_and_where_enough_is_explained():
     problem = so.Problem(so.Logistic(X, LABELS))
     terms = [so.L1(alpha) for alpha in so.alpha_grid(problem.loss, 30, 0.01)]

@@ -18,7 +18,7 @@ from sparseopt.proofs.examination import NEXT_TO_NOTHING, Examination
 from sparseopt.proofs.several_points import counted
 
 # Part of the slopes that may have to be taken off for an intercept that is settled.
-_SETTLED = 1e-9
+_SETTLED = 1e-12
 
 
 class SampleLook(NamedTuple):
