@@ -40,9 +40,18 @@ def entropy(q):
 
 def logistic_gap(X, y, w, alpha):
     """Value and relative gap of logistic regression with y in {-1, 1} and an L1 penalty."""
-    z = y * (X @ w)
-    value = float(np.logaddexp(0.0, -z).mean() + alpha * np.abs(w).sum())
-    q = np.exp(-np.logaddexp(0.0, z))
-    q = q * min(1.0, over(alpha, np.abs(X.T @ (y * q)).max() / y.size))
-    bound = -(entropy(q) + entropy(1.0 - q)) / y.size
-    return value, (value - bound) / value
+    return logistic_gaps(X, y, w[None], [alpha])[0]
+
+
+def logistic_gaps(X, y, W, alphas):
+    """The same for each row of W and its alpha, with two products with X for all."""
+    Z = y[:, None] * (X @ W.T)
+    Q = np.exp(-np.logaddexp(0.0, Z))
+    steepest = np.abs(X.T @ (y[:, None] * Q)).max(axis=0) / y.size
+    found = []
+    for w, alpha, z, q, largest in zip(W, alphas, Z.T, Q.T, steepest, strict=True):
+        value = float(np.logaddexp(0.0, -z).mean() + alpha * np.abs(w).sum())
+        scaled = q * min(1.0, over(alpha, largest))
+        bound = -(entropy(scaled) + entropy(1.0 - scaled)) / y.size
+        found.append((value, (value - bound) / value))
+    return found

@@ -12,7 +12,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 
 from benchmarks.grammar import instances
-from benchmarks.measure import ROOT, find_version
+from benchmarks.measure import ROOT, find_version, is_silent
 
 
 class Host:
@@ -53,7 +53,8 @@ class Host:
 
     def can_try(self, name):
         """Whether its warm-up can be tried in a fork: what compiles or starts a process there is lost."""
-        return name in self.compiled and self.solvers[name].own_seconds is None
+        solver = self.solvers[name]
+        return (name in self.compiled or solver.is_compiled) and solver.own_seconds is None
 
     def run(self, name, tolerance):
         """CPU seconds of a run; a host that replaces one that crashed warms up first."""
@@ -100,7 +101,7 @@ class Elsewhere:
         answered = 0
         # of a question that was interrupted, the answer may still come
         while answered != self.asked:
-            if not self.pipe.poll(self.patience):
+            if is_silent(self.pipe, self.process.pid, self.patience):
                 raise TimeoutError(f"no answer within {self.patience:g} seconds")
             answered, failure, answer = self.pipe.recv()
         if failure is not None:

@@ -88,9 +88,13 @@ class PathObjective(GradedObjective):
     def get_one_result(self):
         return {"w": np.zeros((self.points, self.X.shape[1]))}
 
+    def grades(self, W, alphas):
+        """The grade of each point."""
+        return [self.grade(w, alpha) for w, alpha in zip(W, alphas, strict=True)]
+
     def evaluate_result(self, w):
         w = np.asarray(w, dtype=np.float64)
-        grades = [self.grade(point, alpha) for point, alpha in zip(w, self.alphas, strict=False)]
+        grades = self.grades(w, self.alphas[: len(w)])
         # a path that ended early reaches nothing
         worst = max(measured for _, measured in grades) if len(grades) == self.points else np.inf
         return {"value": grades[-1][0], self.measure: worst, "support_size": int(np.count_nonzero(w[-1]))}
@@ -110,6 +114,8 @@ class TunedSolver(BaseSolver):
     sampling_strategy = "tolerance"
     #: Whether it only runs where asked for: a plain variant of ours, or a peer that is slower by far.
     is_extra = False
+    #: Whether it has nothing to compile or start when it is first called, which may be tried in a fork then.
+    is_compiled = False
     #: What it is tuned by, from loose to tight, in its own unit.
     tolerances = decades(2, 16)
     #: CPU seconds of the last run, where it was in a process of the solver's own.

@@ -161,10 +161,12 @@ class BatchedSamples:
         looks = self._looks.at([one.point for one in batch], [one.level for one in batch])
         for one in batch:
             look, self._slopes = next(looks)
-            certificate = self._certified(one, look, self._slopes)
             stop = _Stop(one.point, look, _strength(one.form))
             self._trail = [self._trail[1 if passed or not self._tries else 0], stop]
-            if not certificate.relative_gap <= self.tol or certificate.violation > self.tol:
+            is_number = np.isfinite(look.height) and np.all(np.isfinite(one.point.values))
+            # steps that have left all numbers prove nothing, and cannot be gone on from
+            certificate = self._certified(one, look, self._slopes) if is_number else None
+            if not is_number or not certificate.relative_gap <= self.tol or certificate.violation > self.tol:
                 break
             self._tries, passed, widest = 0, passed + 1, max(widest, certificate.relative_gap)
             self.solutions.append(self._solution(one, look, certificate))
@@ -176,7 +178,7 @@ class BatchedSamples:
             return
         self._tries = 1 if passed else self._tries + 1
         self._batch = max(1, passed)
-        if not np.isfinite(look.height):
+        if not is_number:
             self._tries = _TRIES + 1
         elif self._missed(one.form)[1] <= _HARMLESS * certificate.stationarity:
             # what was too blunt once is not tried again

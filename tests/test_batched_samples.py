@@ -6,6 +6,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt import batched_samples
+from sparseopt.solvers.working.followed_samples import FollowedSamples
 
 RNG = np.random.default_rng(5)
 N, P = 60, 90
@@ -41,6 +42,8 @@ def assert_is_the_path(problem, terms, tol):
         here = so.Problem(problem.loss, term, problem.constraint)
         assert solution.certificate.relative_gap <= tol
         solution.certificate.verify(here)
+        again = so.certify(here, solution.w)
+        assert solution.certificate.objective == pytest.approx(again.objective, rel=1e-12, abs=1e-14)
         alone = so.solve(here, tol=tol)
         # both objectives are within their gaps of the same minimum
         slack = solution.certificate.gap + alone.certificate.gap + 1e-12
@@ -60,7 +63,7 @@ def test_a_path_in_batches_is_the_path_one_by_one(loss, storage, intercept):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_float32_stays_float32(loss, storage):
     kind, y = LOSSES[loss]
     single = kind(STORAGES[storage].astype(np.float32), y, WEIGHTS, intercept=True)
@@ -104,6 +107,29 @@ def test_a_point_that_resists_is_left_to_solve(monkeypatch):
     assert found.largest_gap <= 1e-10
 
 
+def test_a_point_whose_fitted_values_are_no_numbers_is_left_to_solve(monkeypatch):
+    """Where steps run away, coefficients of zero may remain that are optimal; their intercept is a number all the same."""
+    loss = so.Poisson(X, COUNTS, intercept=True)
+    monkeypatch.setattr(FollowedSamples, "level", property(lambda followed: np.nan))
+    found = assert_is_the_path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 6, 0.5)], 1e-6)
+    assert np.all(np.isfinite(found.intercepts))
+
+
+@pytest.mark.parametrize("beyond", [np.nan, np.inf])
+def test_coefficients_that_are_no_numbers_are_left_to_solve(monkeypatch, beyond):
+    """Steps that run away end in a solution that was found elsewhere, not in an error."""
+    minimise = FollowedSamples.minimise
+
+    def run_away(followed, *arguments):
+        minimise(followed, *arguments)
+        followed.w[:1] = beyond
+
+    monkeypatch.setattr(FollowedSamples, "minimise", run_away)
+    for intercept in (False, True):
+        loss = so.Logistic(THIN, LABELS, intercept=intercept)
+        assert_is_the_path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 6, 0.5)], 1e-6)
+
+
 def test_strengths_may_stay_and_rise():
     loss = so.Logistic(THIN, LABELS)
     largest = so.alpha_max(loss)
@@ -117,6 +143,17 @@ def test_columns_of_zeros_constants_and_copies_are_followed():
         loss = so.Logistic(data, LABELS, intercept=True)
         terms = [so.L1(alpha) for alpha in so.alpha_grid(so.Logistic(X[:, :20], LABELS, intercept=True), 10, 0.1)]
         assert_is_the_path(so.Problem(loss), terms, 1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_large_constants_in_single_precision_have_the_slopes_of_the_data(loss):
+    """An intercept that is settled to single precision leaves a slope in a column of thousands that is not rounding."""
+    kind, y = LOSSES[loss]
+    odd = np.column_stack([X[:, :20], np.full(N, 1e3)]).astype(np.float32)
+    single = kind(odd, y, WEIGHTS, intercept=True)
+    terms = [so.L1(alpha) for alpha in so.alpha_grid(kind(X[:, :20], y, WEIGHTS, intercept=True), 20, 0.1)]
+    for term, solution in zip(terms, so.path(so.Problem(single), terms, tol=1e-3), strict=True):
+        solution.certificate.verify(so.Problem(single, term))
 
 
 def test_a_path_ends_at_its_time_limit_and_where_enough_is_explained():

@@ -1,5 +1,6 @@
 """A path of 100 logistic regressions, mean log(1 + exp(-y X w)) + alpha |w|_1, alpha from alpha_max down, evenly in the logarithm."""
 
+from benchmarks.bounds import logistic_gaps
 from benchmarks.grammar import PathObjective
 from benchmarks.logreg_l1 import objective
 
@@ -15,3 +16,6 @@ class Objective(PathObjective):
     as_target = objective.Objective.as_target
     largest_alpha = objective.Objective.largest_alpha
     grade = objective.Objective.grade
+
+    def grades(self, W, alphas):
+        return logistic_gaps(self.X, self.y, W, alphas)

@@ -18,7 +18,7 @@ from sparseopt.proofs.examination import NEXT_TO_NOTHING, Examination
 from sparseopt.proofs.several_points import counted
 
 # Part of the slopes that may have to be taken off for an intercept that is settled.
-_SETTLED = 1e-9
+_SETTLED = 1e-12
 
 
 class SampleLook(NamedTuple):
@@ -68,7 +68,8 @@ class SampleLooks:
             eta, intercept = eta + rest, near + rest
         z = loss.offset.added_to(eta)
         v = np.asarray(loss.slope(self._y, z), dtype=np.float64)
-        height = float(np.add.reduce(self._weights * loss.value(loss.y, z)))
+        # a logarithm of targets in single precision would be no better than these
+        height = float(np.add.reduce(self._weights * loss.value(self._y, z)))
         if not loss.intercept:
             return SampleLook(eta, intercept, height, v, is_settled=True)
         slopes = balanced(v, self._weights)

@@ -10,6 +10,7 @@ class Solver(TunedSolver):
 
     name = "celer"
     requirements = ["pip::celer"]
+    is_compiled = True
 
     def fit(self, problem, tolerance):
         return celer_path(problem.X, problem.y, "lasso", alphas=problem.alphas, tol=tolerance, max_iter=1000)[1].T

@@ -10,6 +10,7 @@ class Solver(TunedSolver):
 
     name = "python-glmnet"
     requirements = ["pip::python-glmnet"]
+    is_compiled = True
     tolerances = decades(6, 18)
 
     def fit(self, problem, tolerance):

@@ -12,6 +12,7 @@ class Solver(TunedSolver):
 
     name = "scikit-learn LARS"
     requirements = ["pip::scikit-learn"]
+    is_compiled = True
     tolerances = (1.0,)
 
     def rejects(self, problem):

@@ -10,6 +10,7 @@ class Solver(TunedSolver):
 
     name = "scikit-learn"
     requirements = ["pip::scikit-learn"]
+    is_compiled = True
 
     def fit(self, problem, tolerance):
         return lasso_path(problem.X, problem.y, alphas=problem.alphas, tol=tolerance, max_iter=1_000_000)[1].T

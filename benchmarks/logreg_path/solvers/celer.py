@@ -10,6 +10,7 @@ class Solver(TunedSolver):
 
     name = "celer"
     requirements = ["pip::celer"]
+    is_compiled = True
 
     def fit(self, problem, tolerance):
         # its loss is a sum

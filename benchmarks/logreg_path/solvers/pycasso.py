@@ -9,6 +9,7 @@ class Solver(TunedSolver):
 
     name = "pycasso"
     requirements = ["pip::pycasso"]
+    is_compiled = True
     tolerances = TOLERANCES
 
     def rejects(self, problem):

@@ -11,6 +11,7 @@ class Solver(TunedSolver):
 
     name = "scikit-learn"
     requirements = ["pip::scikit-learn"]
+    is_compiled = True
     parameters = {"method": ["liblinear", "saga"]}
     parameter_template = "{method}"
 

@@ -11,6 +11,7 @@ class Solver(TunedSolver):
 
     name = "sortedl1"
     requirements = ["pip::sortedl1"]
+    is_compiled = True
 
     def fit(self, problem, tolerance):
         constant = np.ones(problem.X.shape[1])
