@@ -39,6 +39,7 @@ def penalty_of(name, alpha, p):
         "MCP": so.MCP,
         "SCAD": so.SCAD,
         "Ridged(L1)": lambda alpha: so.Ridged(so.L1(alpha), alpha),
+        "Ridged(L0)": lambda alpha: so.Ridged(so.L0(alpha), alpha),
         "Weighted(L1)": lambda alpha: so.Weighted(so.L1(alpha), np.linspace(1, 2, p)),
         "Nonnegative(L1)": lambda alpha: so.Nonnegative(so.L1(alpha)),
         "GroupLasso": lambda alpha: so.GroupLasso(alpha, GROUP),

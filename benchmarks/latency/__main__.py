@@ -57,10 +57,22 @@ OURS = [
     ("CoordinateDescent", "Huber", "MCP", (DENSE,)),
     ("HardThresholding", "LeastSquares", "Cardinality", (DENSE,)),
     ("HardThresholding", "Logistic", "Cardinality", (DENSE,)),
+    ("LocalSearch", "LeastSquares", "Cardinality", (DENSE, CSC)),
+    ("LocalSearch", "Logistic", "Cardinality", (DENSE,)),
+    ("BranchAndBound", "LeastSquares", "Cardinality", (DENSE,)),
+    ("BranchAndBound", "Logistic", "Ridged(L0)", (DENSE,)),
+    ("ActiveSet", "Quadratic", "rows and box", (DENSE,)),
     ("InteriorPoint", "Quadratic", "rows and box", (DENSE, CSC)),
     ("OperatorSplitting", "Quadratic", "rows and box", (DENSE, CSC)),
     ("ConstrainedWorkingSet", "LeastSquares", "L1, rows", (DENSE, CSC)),
 ]
+BACK_END = (
+    "sparseopt",
+    "InteriorPoint, OperatorSplitting, ActiveSet",
+    "Quadratic",
+    "rows and box",
+    f"{DENSE} and {CSC}",
+)
 CASES = [
     *(("sparseopt", *combination, storage) for *combination, storages in OURS for storage in storages),
     ("skglm", "AndersonCD", "LeastSquares", "L1", DENSE),
@@ -123,6 +135,7 @@ def main():
     tables = {
         "import after numpy, scipy.sparse and numba": imports(options.rounds),
         "slowest of ours": slowest(firsts),
+        "a whole back-end": [first_solves(BACK_END, options.rounds)],
         "first solves": firsts,
     }
     print(markdown(tables["import after numpy, scipy.sparse and numba"]))

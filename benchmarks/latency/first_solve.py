@@ -27,7 +27,23 @@ def data(storage):
     return np.asfortranarray(X.astype(dtype)), score
 
 
-def ours(solver, loss, penalty, storage):
+def ours(solvers, loss, penalty, storages):
+    """Our solvers, one after another on each storage that they take, so that a whole back-end is compiled."""
+    calls = [
+        _ours(solver, loss, penalty, storage)
+        for storage in storages.split(" and ")
+        for solver in solvers.split(", ")
+        if solver != "ActiveSet" or storage.startswith("dense")
+    ]
+
+    def call():
+        for one in calls:
+            one()
+
+    return call
+
+
+def _ours(solver, loss, penalty, storage):
     """One of our solvers; the solver "path" is a path of ten alphas."""
     import sparseopt as so
 
