@@ -67,3 +67,19 @@ def test_a_slope_that_is_no_number_proves_nothing(fault):
     with np.errstate(invalid="ignore"):
         found = examine_samples(loss, convex_form(so.L1(0.1), P), point, look, slope)
     assert found is None or not found.bound > 0.0
+
+
+@pytest.mark.parametrize("loss", [so.Gamma, so.Poisson])
+def test_the_objective_near_a_perfect_fit_of_single_precision_is_that_of_any_examination(loss):
+    """It is the difference of much larger numbers, among them the logarithms of targets."""
+    X = DESIGNS["dense"].astype(np.float32)
+    point = FewNonzeros(P, np.array([7, 8, 30]), np.array([0.25, -0.125, 0.5]))  # numbers of single precision
+    y = (1.01 * np.exp(X.astype(np.float64) @ point.to_array())).astype(np.float32)
+    single = loss(X, y)
+    term = so.L1(0.1 * so.alpha_max(single))
+    ((look, slope),) = SampleLooks(single).at([point], [0.0])
+    exact = examine_once(so.Problem(single, term), point.to_array())
+    assert look.height == pytest.approx(single.evaluate(point.to_array()), rel=1e-12)
+    assert examine_samples(single, convex_form(term, P), point, look, slope).objective == pytest.approx(
+        exact.objective, rel=1e-12
+    )
