@@ -15,7 +15,7 @@ share one D since they share H; so D grows by Newton's method under a falling mu
 (Dong, Chen and Linderoth, "Regularization vs. relaxation", 2015).
 
 At the end each output may get a D of its own, which what it needs alone decides: as many matrices to factorise as there are
-outputs, and bounds that are a sixth higher for layers of a transformer.
+outputs, and higher bounds.
 
 A bound is computed from x and D by the first formula alone: nothing rests on how near they are to the best.
 """
