@@ -25,6 +25,7 @@ from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.examination import examine, examine_once, objective_at_zero, size_at_zero
+from sparseopt.proofs.multiplier_bound import multiplier_bound
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.proofs.row_look import look
@@ -284,17 +285,20 @@ def _certify_in_ball(problem, w, duals, ray):
 
 
 def _certify_first_order(problem, w, duals):
-    """Stationarity, violation and complementarity of w; no bound, for the functions may be anything."""
+    """Stationarity, violation and complementarity of w; a bound where the rows are linear and all else is convex and known."""
     objective = problem.objective(w)
     found = stationary_points.first_order(problem, w, duals)
+    bound = multiplier_bound(problem, w, found.duals, objective)
+    is_proven = bound > -np.inf
+    start = objective_at_zero(problem) if is_proven else 0.0
     return Certificate(
         objective=objective,
-        lower_bound=-np.inf,
+        lower_bound=bound,
         violation=problem.violation(w),
         stationarity=found.stationarity,
         complementarity=found.complementarity,
-        proof="stationarity",
-        reference=abs(objective),
+        proof="duality" if is_proven else "stationarity",
+        reference=max(abs(objective), _FLOOR * abs(start) if np.isfinite(start) else 0.0),
         w=w,
         duals=found.duals,
     )
@@ -333,7 +337,9 @@ def _certify_rows(problem, w, duals, ray, is_brief=False):
         return replace(unproven, remark="the run ended before it was known whether Q is convex")
     if isinstance(problem.loss, Quadratic) and (curvature := least_curvature(problem.loss)) < 0.0:
         return replace(unproven, remark=f"Q has negative curvature {curvature:.2g}")
-    return replace(unproven, lower_bound=found.lower_bound, proof="kkt")
+    return replace(
+        unproven, lower_bound=max(found.lower_bound, multiplier_bound(problem, w, duals_at, objective)), proof="kkt"
+    )
 
 
 def certify_program(problem, w, duals):

@@ -7,15 +7,23 @@ With v_i a slope of phi in the i-th fitted value and t = -X'(s v), every v gives
 provided that t lies in the range of slopes of g and, with an intercept, sum_i s_i v_i = 0.
 The slopes at w are projected and scaled until both hold (Fenchel, 1949; for the lasso Kim et
 al., 2007). All sums are in float64, and the bound is lowered by a margin for rounding.
+
+Under rows lower <= A w <= upper any multipliers y, positive where the upper side pulls, prove
+
+    f + g >= min (f + g + y'A w) - sum_i (upper_i max(y_i, 0) + lower_i min(y_i, 0)),
+
+so that t is less A'y, and v and y are scaled together.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from sparseopt.conjugates import convex_form, has_conjugate, loss_conjugate, sample_slopes, slope_scale
-from sparseopt.losses import DualLoss, LeastSquares, Quadratic
+from sparseopt.losses import DualLoss, LeastSquares, Quadratic, SampleLoss
 from sparseopt.losses.base import kept
 from sparseopt.proofs import kkt
 from sparseopt.proofs.multipliers import recover_duals
@@ -26,6 +34,21 @@ ROUNDING = 1e-14
 _PROJECTION_WORK = 2e9
 # Newton steps that bring slopes of losses which are no sums over samples to zero: a few near an optimum.
 _SETTLING_STEPS = 8
+# Part of its terms that rounding may leave of a sum that has to be zero.
+_LEFT = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class RowPull:
+    """Multipliers y of rows as a bound sees them: A'y, the most that y'A w can be within the rows, and the sum of its parts."""
+
+    slope: np.ndarray
+    cost: float
+    size: float
+
+    def times(self, factor):
+        """That of the multipliers times a factor."""
+        return RowPull(factor * self.slope, factor * self.cost, factor * self.size)
 
 
 def knows_dual(problem):
@@ -45,7 +68,7 @@ def dual_bound(problem, w, slope):
         return -np.inf
     form = convex_form(problem.proximal, w.size)
     if isinstance(problem.loss, Quadratic):
-        bound = _quadratic_bound(problem.loss, form, w, slope)
+        bound = _quadratic_bound(problem.loss.Q, problem.loss.c.astype(np.float64), form, w, slope)
         if bound == -np.inf and kkt.covers(problem):
             # a slope that rounding keeps from zero costs little where there is curvature
             bound = kkt.kkt_residuals(problem, w, recover_duals(problem, w)).lower_bound
@@ -55,45 +78,71 @@ def dual_bound(problem, w, slope):
     return _sample_bound(problem.loss, form, w, slope)
 
 
-def _sample_bound(loss, form, w, slope):
+def bound_under_rows(loss, form, w, slope, pull):
+    """The best lower bound that a convex loss, a form and multipliers of rows give from w and the slope of the loss there.
+
+    -inf where none is known.
+    """
+    if isinstance(loss, Quadratic):
+        c = loss.c.astype(np.float64) + pull.slope
+        bound = _quadratic_bound(loss.Q, c, form, w, slope + pull.slope)
+        return bound - pull.cost - ROUNDING * pull.size
+    if isinstance(loss, DualLoss) or not has_conjugate(loss):
+        return -np.inf
+    return _sample_bound(loss, form, w, slope, pull)
+
+
+def _sample_bound(loss, form, w, slope, pull=None):
     weights = np.asarray(loss.sample_weight.values, dtype=np.float64)
-    v = sample_slopes(loss, w)
-    t = -slope
+    v, t = sample_slopes(loss, w), -slope
+    if pull is not None:
+        t = t - pull.slope
     if loss.intercept and not isinstance(loss, LeastSquares):  # whose columns and targets are centred
         v = balanced(v, weights)
-        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
+        t = _slope_of(loss, weights * v, pull)
     if (basis := form.free_directions()) is not None:
-        v = _orthogonal(loss, v, weights, np.column_stack([loss.X.matvec(direction) for direction in basis.T]))
+        fitted = np.column_stack([loss.X.matvec(direction) for direction in basis.T])
+        v, pull = _orthogonal(loss, w, v, weights, fitted, pull, None if pull is None else -basis.T @ pull.slope)
         if v is None:
             return -np.inf
-        t = -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64)
-    flat = False
+        t = _slope_of(loss, weights * v, pull)
+    flat = np.zeros(w.size, dtype=bool)
     while (stuck := form.stuck(t)) is not None:
-        flat = flat | stuck
-        v = _without_columns(loss, v, weights, np.flatnonzero(flat))
+        flat |= stuck
+        v, pull = _without_columns(loss, w, v, weights, np.flatnonzero(flat), pull)
         if v is None:
             return -np.inf
-        t = np.where(flat, 0.0, -np.asarray(loss.X.rmatvec(weights * v), dtype=np.float64))
+        t = _slope_of(loss, weights * v, pull)
+        t[flat] = 0.0
     scale = form.largest_scale(t)
+    cost = 0.0 if pull is None else pull.cost
     if isinstance(loss, LeastSquares):
         known = loss.residual(w)
         mass, squares = (known.mass, known.squares) if v is known.values else (weights * v, None)
-        scale, value, size = half_squares(loss, v, mass, squares, scale, may_shrink=form.is_homogeneous)
+        scale, value, size = half_squares(loss, v, mass, squares, scale, cost=cost, may_shrink=form.is_homogeneous)
     else:
         terms = np.multiply(weights, loss_conjugate(loss, scale * v), out=np.empty_like(v))
-        value, size = float(terms.sum()), float(np.abs(terms).sum())
+        value, size = float(terms.sum()) + scale * cost, float(np.abs(terms).sum())
+    if pull is not None:
+        size += scale * pull.size
     penalty = form.conjugate_near(scale * t)
     return -value - penalty - ROUNDING * (size + abs(penalty))
 
 
-def half_squares(loss, v, mass, squares, scale, *, may_shrink):
+def _slope_of(loss, mass, pull):
+    """-X'(s v), less the pull of rows."""
+    t = -np.asarray(loss.X.rmatvec(mass), dtype=np.float64)
+    return t if pull is None else t - pull.slope
+
+
+def half_squares(loss, v, mass, squares, scale, *, may_shrink, cost=0.0):
     """The factor of the residual v with the best bound, the sum of conjugates at it, and the size of their parts.
 
-    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k; `mass` is s v, and `squares` its
-    product with v where that is known.
+    The sum of s_i ((k v_i)**2 / 2 + k v_i y_i) is a parabola in the factor k, also with k times the cost of rows;
+    `mass` is s v, and `squares` its product with v where that is known.
     """
     products = mass * loss.target
-    pull = float(np.add.reduce(products))
+    pull = float(np.add.reduce(products)) + cost
     if squares is None:
         squares = float(np.add.reduce(mass * v))
     if may_shrink and squares > 0.0:
@@ -158,36 +207,56 @@ def balanced(v, weights):
     return np.where(v < 0, v * (above / below), v)
 
 
-def _without_columns(loss, v, weights, columns):
-    """v made orthogonal to some columns of X; None where that costs too much."""
+def _without_columns(loss, w, v, weights, columns, pull):
+    """v made orthogonal to some columns of X, and `pull` with it; None where that costs too much."""
     if v.size * columns.size * min(v.size, columns.size) > _PROJECTION_WORK:
-        return None
-    return _orthogonal(loss, v, weights, loss.X.restrict(columns).to_array())
+        return None, pull
+    held = None if pull is None else -pull.slope[columns]
+    return _orthogonal(loss, w, v, weights, loss.X.restrict(columns).to_array(), pull, held)
 
 
-def _orthogonal(loss, v, weights, A):
-    """v made orthogonal to the columns of A and scaled into the range of slopes; None where that costs too much."""
+def _orthogonal(loss, w, v, weights, A, pull, held):
+    """v moved until its products with the columns of A are zero, or what holds against the pull of rows.
+
+    A slope moves as that of phi does at w, not at all where phi is straight (the metric of Newton's step). Both are
+    scaled until v is in the range of slopes; None for v where that costs too much.
+    """
     n = v.size
     if n * A.shape[1] * min(A.shape) > _PROJECTION_WORK:
-        return None
+        return None, pull
+    right = np.zeros(A.shape[1]) if held is None else held
     if loss.intercept:
-        A = np.column_stack([A, np.ones(n)])
-    root = np.sqrt(np.broadcast_to(weights, n))
-    A, rest = root[:, None] * A, root * v
-    for _ in range(2):  # the second time takes off the rounding of the first
-        rest = rest - A @ np.linalg.lstsq(A, rest, rcond=None)[0]
-    projected = np.divide(rest, root, out=np.zeros_like(rest), where=root > 0)
-    return slope_scale(loss, projected) * projected
+        A, right = np.column_stack([A, np.ones(n)]), np.append(right, 0.0)
+    metrics = [np.ones(n)]
+    if isinstance(loss, SampleLoss):
+        metrics.insert(0, loss.curvature(loss.y.astype(np.float64), loss.predict(w)))
+    for bends in metrics:
+        moved = _moved(v, weights, np.sqrt(np.where(weights > 0.0, bends, 0.0)), A, right)
+        scale = 0.0 if moved is None else slope_scale(loss, moved)
+        if scale > 0.0:
+            break
+    else:  # no slope at all holds against no multipliers
+        moved, scale = np.zeros(n), 0.0
+    return scale * moved, None if pull is None else pull.times(scale)
 
 
-def _quadratic_bound(loss, form, w, slope):
+def _moved(v, weights, stretch, A, right):
+    """The nearest v with A'(s v) = right in a metric, where there is one."""
+    moving = (np.sqrt(weights) * stretch)[:, None] * A
+    for _ in range(3):  # the later times take off the rounding of the first
+        move = np.linalg.lstsq(moving.T, right - A.T @ (weights * v), rcond=None)[0]
+        v = v + np.divide(stretch * move, np.sqrt(weights), out=np.zeros(v.size), where=stretch > 0.0)
+    left = np.abs(right - A.T @ (weights * v))
+    return v if np.all(left <= _LEFT * (np.abs(A.T) @ (weights * np.abs(v)) + np.abs(right))) else None
+
+
+def _quadratic_bound(Q, c, form, w, slope):
     """f(x) + f'(x).(w - x) is below f everywhere, so any x bounds the problem by -x'Qx/2 - g*(-f'(x)).
 
     -f'(x) must be a slope of g. From x = w, steps bring it to zero where it has a sign that no
     slope has; then x moves towards the minimiser of f, which scales it by a factor k:
     x = k x - (1 - k) q with Q q = c.
     """
-    Q, c = loss.Q, loss.c.astype(np.float64)
     x, t = w, -slope
     if (basis := form.free_directions()) is not None:
         x = _balanced_along(Q, c, x, basis)

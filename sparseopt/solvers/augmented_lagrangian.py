@@ -21,9 +21,10 @@ from sparseopt.inputs import as_count, as_number
 from sparseopt.proofs.stationary_points import bound_pulls
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, unsmooth
-from sparseopt.solvers.lagrangian.constrained_terms import ConvexTerm, CountedTerm, constrained_term
+from sparseopt.solvers.lagrangian.constrained_terms import ConvexTerm, CountedTerm, WholeTerm, constrained_term
 from sparseopt.solvers.lagrangian.lagrangian_state import LagrangianState, check_start, differentiate, look
 from sparseopt.solvers.lagrangian.lagrangian_steps import move
+from sparseopt.solvers.lagrangian.newton_models import has_newton_model
 from sparseopt.solvers.lagrangian.quasi_newton import QuasiNewton
 from sparseopt.solvers.lagrangian.support_trials import SupportTrials
 
@@ -36,7 +37,7 @@ _LARGEST_RHO = 1e12
 _NEARER = 0.1
 # Steps without an update of the multipliers after which rho grows where the rows are this far, over the residual: the
 # augmented Lagrangian may have no minimum.
-_STEPS, _FAR = 20, 0.01
+_STEPS, _GRADIENT_STEPS, _FAR = 20, 1000, 0.01
 # Searches for a step in vain after which the run has stalled.
 _PATIENCE = 6
 # A violation is stationary where its slope is less than this part of it, for so many updates, and where it is no rounding.
@@ -132,6 +133,7 @@ class AugmentedLagrangian(Solver):
             curvature=QuasiNewton(w.size, theta),
             prox_step=1.0 / theta,
             trials=trials,
+            has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem),
         )
 
     def step(self, problem, state, tol, max_iterations):
@@ -161,7 +163,9 @@ class AugmentedLagrangian(Solver):
             return state
         state.iterations += 1
         state.steps += 1
-        if pull.size and state.steps > _STEPS and distance > max(tol, _FAR * residual):
+        # a proximal gradient step is worth much less than one to the minimiser of a model
+        most = _STEPS if state.has_newton_model or state.term.piece(here.w) is not None else _GRADIENT_STEPS
+        if pull.size and state.steps > most and distance > max(tol, _FAR * residual):
             state.rho, state.steps = min(self.growth * state.rho, _LARGEST_RHO), 0
         elif not move(problem, state, slope, residual):
             self._restart(problem, state, pull, residual, distance, tol)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
+from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.solvers.lagrangian.lagrangian_state import differentiate, look
+from sparseopt.solvers.lagrangian.newton_models import model_minimiser, second_derivative
 
 # Of the fall that the model promises, the part that has to be seen.
 _SUFFICIENT = 1e-4
@@ -24,7 +27,7 @@ def move(problem, state, slope, residual):
     w, term = state.here.w, state.term
     piece = term.piece(w)
     if piece is None:
-        return _move_by_prox(problem, state, slope)
+        return _move_by_model(problem, state, slope, residual) or _move_by_prox(problem, state, slope)
     if term.has_supports:
         z = term.prox(w - state.prox_step * slope, state.prox_step)
         if np.any((z != 0.0) != (w != 0.0)) and _change_support(problem, state, term.piece(z), residual):
@@ -33,6 +36,21 @@ def move(problem, state, slope, residual):
             return False
     d = state.model(piece).minimise(_MODEL * residual)
     promised = float(slope @ d) + _piece_value(piece, w + d) - _piece_value(piece, w)
+    return _search_line(problem, state, d, promised)
+
+
+def _move_by_model(problem, state, slope, residual):
+    """A proximal Newton step (Lee, Sun and Saunders, 2014) on the rows that pull; False where there is no model."""
+    if not state.has_newton_model:
+        return False
+    here = state.here
+    if state.second is None or not isinstance(problem.loss, LeastSquares | Quadratic):
+        state.second = second_derivative(problem.loss, here.w)
+    pulls = state.excess(here.rows) != 0.0
+    rows = here.J[pulls]
+    rows = (rows.toarray() if sparse.issparse(rows) else rows) * np.sqrt(state.penalties[pulls])[:, None]
+    d = model_minimiser(problem, state.second, here.w, slope, rows, _MODEL * residual) - here.w
+    promised = float(slope @ d) + state.term.value(here.w + d) - state.term.value(here.w)
     return _search_line(problem, state, d, promised)
 
 

@@ -1,0 +1,79 @@
+"""Newton models of an augmented Lagrangian whose term ties coefficients together: groups, sorted and fused norms.
+
+    slope.d + d'(f''(w) + sum_i rho_i a_i a_i') d / 2 + g(w + d)
+
+over the rows a_i that pull. The minimiser comes from descent on groups, or from accelerated proximal gradients, on a
+quadratic of as many numbers as there are pairs of coefficients: there is a model where these are few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from sparseopt.designs import uncentered
+from sparseopt.losses import DualLoss, LeastSquares, Quadratic, SampleLoss
+from sparseopt.losses.quadratic import quadratic_model
+from sparseopt.problem import Problem
+from sparseopt.solvers.block_descent import BlockDescent
+from sparseopt.solvers.proximal_gradient import ProximalGradient
+
+# Coefficients, and multiplications of f'' on one core, beyond which a model is no bounded chunk of work.
+_MOST, _WORK = 1500, 2e9
+# Rows of X whose squares are added up at once.
+_ROWS = 2048
+# Epochs, and proximal gradient steps, that a model is worth.
+_EPOCHS, _GRADIENTS = 200, 5000
+# Part of the largest curvature that each coefficient has at least, so that a flat model has a minimum.
+_RIDGE = 1e-10
+
+
+def has_newton_model(problem):
+    """Whether the second derivative of the loss is known as a matrix, and one of a bounded size."""
+    loss, p = problem.loss, problem.n_features
+    if p > _MOST:
+        return False
+    if isinstance(loss, Quadratic):
+        return True
+    is_known = isinstance(loss, LeastSquares | SampleLoss) or (isinstance(loss, DualLoss) and len(problem.shape) == 1)
+    return is_known and loss.n_entries * p <= _WORK
+
+
+def second_derivative(loss, w):
+    """f'' at w as a full float64 matrix."""
+    if isinstance(loss, Quadratic):
+        Q = loss.Q.matrix
+        return (Q.toarray() if sparse.issparse(Q) else Q).astype(np.float64)
+    if isinstance(loss, DualLoss):
+        return loss.hessian(w, np.arange(w.size))
+    X = uncentered(loss.X).matrix
+    n = X.shape[0]
+    bends = np.array(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
+    if isinstance(loss, SampleLoss):
+        bends *= loss.curvature(loss.y.astype(np.float64), loss.predict(w))
+    if sparse.issparse(X):
+        H = (X.T @ sparse.diags_array(bends) @ X).toarray().astype(np.float64)
+    else:
+        H = np.zeros((w.size, w.size))
+        for first in range(0, n, _ROWS):
+            rows = slice(first, first + _ROWS)
+            rooted = np.sqrt(bends[rows])[:, None] * X[rows]
+            H += rooted.T @ rooted
+    if loss.intercept and (total := float(np.sum(bends))) > 0.0:
+        mean = np.asarray(X.T @ bends, dtype=np.float64)
+        H -= np.outer(mean, mean / total)
+    return H
+
+
+def model_minimiser(problem, H, w, slope, rows, tol):
+    """Nearly the minimiser of the model with the slope given and the rows that pull, scaled by the roots of their rho."""
+    matrix = H + rows.T @ rows
+    matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
+    model = Problem(quadratic_model(matrix, slope - matrix @ w), problem.penalty)
+    solver, budget = BlockDescent(), _EPOCHS
+    if solver.rejects(model):
+        solver, budget = ProximalGradient(), _GRADIENTS
+    state = solver.init(model, w.copy())
+    while state.residual > tol and state.iterations < budget and state.status is None:
+        state = solver.step(model, state, tol, budget - state.iterations)
+    return state.w
