@@ -16,10 +16,11 @@ from functools import partial
 
 import numpy as np
 
-from sparseopt.certificate import certify, needs_multipliers
+from sparseopt.certificate import certify
 from sparseopt.constraints import Duals
 from sparseopt.penalties import Zero
 from sparseopt.proofs import kkt, priced_ball
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.solution import Solution, Status, TracePoint
 

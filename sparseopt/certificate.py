@@ -15,16 +15,15 @@ from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import Loss, Quadratic
-from sparseopt.losses.base import kept
 from sparseopt.packed import may_be_packed, packed
-from sparseopt.penalties import ProximalTerm
-from sparseopt.problem import Problem, is_plain_program
+from sparseopt.problem import Problem
 from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.agreement import excess_of_claims
 from sparseopt.proofs.bound_tree import BoundTree
 from sparseopt.proofs.compositions import composed_bound
 from sparseopt.proofs.duality import ROUNDING, dual_bound
 from sparseopt.proofs.examination import examine, examine_once, objective_at_zero, size_at_zero
+from sparseopt.proofs.kinds import is_composed, needs_multipliers
 from sparseopt.proofs.multiplier_bound import multiplier_bound
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
@@ -64,8 +63,8 @@ class Certificate:
     dual_residual : float
         Residual of the dual equations, for problems with linear rows; nan elsewhere.
     complementarity : float
-        Largest min(multiplier, distance to the side it pulls to) of a row, for problems with nonlinear constraints;
-        nan elsewhere.
+        Largest min(multiplier, distance to the side it pulls to) of a row, for nonlinear constraints, and linear ones of
+        losses or penalties that `kkt` does not know; nan elsewhere.
     ray : array or None
         The ray that proves infeasibility or unboundedness.
     remark : str
@@ -107,6 +106,8 @@ class Certificate:
         match self.proof:
             case "stationarity" if not np.isnan(self.complementarity):
                 return f"stationary to {self.stationarity:.1e}, violation {self.violation:.1e}, no bound"
+            case "duality" if not np.isnan(self.complementarity):
+                return f"relative gap {self.relative_gap:.0e} by duality, violation {self.violation:.1e}"
             case "stationarity":
                 reason = f": {self.remark}" if self.remark else ""
                 return f"stationary to {self.stationarity:.1e}, no bound{reason}"
@@ -380,24 +381,3 @@ def _certify_worst(problem, w, lower_bound, duals):
         w=w,
         duals=duals,
     )
-
-
-def needs_multipliers(problem):
-    """Whether a point alone has no simple dual.
-
-    There are rows, functions of the user's, a penalty of a linear map, or several losses.
-    """
-    return kept(problem, "_needs_multipliers", lambda: _has_no_simple_dual(problem))
-
-
-def _has_no_simple_dual(problem):
-    if is_plain_program(problem):
-        return True
-    if is_composed(problem) or not isinstance(problem.loss, Loss) or stationary_points.covers(problem):
-        return True
-    return problem.constraint is not None and problem.proximal is None and not problem.chooses_support
-
-
-def is_composed(problem):
-    """Whether the penalty has no prox of its own: it is one of a linear map of w."""
-    return not isinstance(problem.penalty, ProximalTerm)

@@ -17,7 +17,6 @@ from sparseopt.certificate import (
     certify_once,
     certify_private,
     certify_program,
-    needs_multipliers,
 )
 from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
 from sparseopt.constraint_rows import has_rows
@@ -29,6 +28,7 @@ from sparseopt.problem import Problem
 from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
 from sparseopt.proofs.examination import examine, size_at_zero
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.gram_descent import account_of, descend_from_zero

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseopt.certificate import needs_multipliers
 from sparseopt.constraints import Box, LinearConstraint, Simplex
 from sparseopt.dense_program import dense_program
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import parts_of
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Outcome, Solver, State

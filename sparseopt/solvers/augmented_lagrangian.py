@@ -3,7 +3,7 @@
     f(w) + sum_i rho_i dist(c_i(w) + y_i / rho_i, [lower_i, upper_i])**2 / 2 + g(w)
 
 is lowered by steps to the minimiser of its model (`PenalisedQuadratic`): rows linearised, f'' and the curvature
-of the rows by BFGS, g as it is. When w is as stationary as the rows are met, y becomes the multiplier that the
+of the rows by BFGS, g as it is; for a g that ties coefficients together f'' is computed (`newton_models`). When w is as stationary as the rows are met, y becomes the multiplier that the
 rows pull with, which costs no evaluation; near a solution that is after each step, and the step is that of a
 stabilised sequential quadratic program. rho grows where the rows do not come nearer.
 """
@@ -52,7 +52,9 @@ class AugmentedLagrangian(Solver):
 
     It takes losses given as functions (`Smooth`) and all others, `NonlinearConstraint`, `LinearConstraint`, `Box` and
     `Simplex`, and with them L1, weights and a ridge, concave penalties such as `MCP`, a price (`L0`) or a `Cardinality` of
-    nonzeros. Where nonzeros are counted or priced, it begins without that, and tries other supports at the end.
+    nonzeros. Where nonzeros are counted or priced, it begins without that, and tries other supports at the end. Penalties
+    on groups, sorted and fused norms stand beside rows without a box; up to 1,500 coefficients their steps are proximal
+    Newton steps, with a matrix of p x p numbers, and proximal gradient steps beyond, of which thousands may be needed.
 
     Parameters
     ----------
@@ -79,7 +81,8 @@ class AugmentedLagrangian(Solver):
     ----------
     Conn, Gould, Toint: A globally convergent augmented Lagrangian algorithm. SIAM J. Numer. Anal. 28 (1991).
     Andreani, Birgin, Martinez, Schuverdt: On augmented Lagrangian methods with general lower-level constraints. SIAM J.
-    Optim. 18 (2007). Birgin, Martinez: Practical augmented Lagrangian methods (2014). Wright: Superlinear convergence of
+    Optim. 18 (2007). Lee, Sun, Saunders: Proximal Newton-type methods for minimizing composite functions. SIAM J. Optim. 24
+    (2014). Birgin, Martinez: Practical augmented Lagrangian methods (2014). Wright: Superlinear convergence of
     a stabilized SQP method. Comput. Optim. Appl. 11 (1998). Lu, Zhang: An augmented Lagrangian approach for sparse
     principal component analysis. Math. Program. 135 (2012). De Marchi, Jia, Kanzow, Mehlitz: Constrained composite
     optimization and augmented Lagrangian methods. Math. Program. 201 (2023).

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sparseopt.certificate import needs_multipliers
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Duals, Intersection, LinearConstraint, Simplex
 from sparseopt.forms import SeparableForm
@@ -23,6 +22,7 @@ from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.losses.quadratic import quadratic_model
 from sparseopt.penalties import L1, Weighted
 from sparseopt.problem import Problem, parts_of
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.interior_point import InteriorPoint

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt.certificate import needs_multipliers
 from sparseopt.kernels.splitting import split
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.quadratic.active_sets import ActiveSets, sides

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from sparseopt.certificate import certify, needs_multipliers
+from sparseopt.certificate import certify
 from sparseopt.constraints import (
     Box,
     Cardinality,
@@ -15,6 +15,7 @@ from sparseopt.constraints import (
 from sparseopt.losses import Cox, LeastSquares, Logistic, Multinomial, MultiResponse, Quadratic
 from sparseopt.penalties import L1, MCP, GroupLasso, GroupMCP, Ridged
 from sparseopt.problem import Problem
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solve import solve
 from sparseopt.testing.comparisons import bytes_of

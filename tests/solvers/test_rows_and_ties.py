@@ -73,7 +73,9 @@ def cvxpy_norm(cp, penalty, w):
     raise AssertionError(penalty)
 
 
-@pytest.mark.parametrize("penalty", [PENALTIES[0], PENALTIES[2], PENALTIES[3]], ids=lambda penalty: type(penalty).__name__)
+@pytest.mark.parametrize(
+    "penalty", [PENALTIES[0], PENALTIES[2], PENALTIES[3]], ids=lambda penalty: type(penalty).__name__
+)
 @pytest.mark.parametrize("side", ["equal", "between", "below"])
 def test_it_agrees_with_cvxpy(data, penalty, side):
     cp = pytest.importorskip("cvxpy")
@@ -90,7 +92,9 @@ def test_it_agrees_with_cvxpy(data, penalty, side):
     assert np.max(np.abs(ours.w - w.value)) <= 1e-4
 
 
-@pytest.mark.parametrize("penalty", [*PENALTIES, so.Zero(), so.Ridged(so.L1(0.02), 0.1)], ids=lambda penalty: type(penalty).__name__)
+@pytest.mark.parametrize(
+    "penalty", [*PENALTIES, so.Zero(), so.Ridged(so.L1(0.02), 0.1)], ids=lambda penalty: type(penalty).__name__
+)
 @pytest.mark.parametrize("name", ["least squares", "quadratic", "logistic", "Huber", "Poisson", "squared hinge"])
 def test_any_multipliers_prove_a_true_bound(data, name, penalty):
     """Also those of a wrong sign, at points far from the solution, and for coefficients without a price."""

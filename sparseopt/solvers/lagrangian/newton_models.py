@@ -22,8 +22,8 @@ from sparseopt.solvers.proximal_gradient import ProximalGradient
 _MOST, _WORK = 1500, 2e9
 # Rows of X whose squares are added up at once.
 _ROWS = 2048
-# Epochs, and proximal gradient steps, that a model is worth.
-_EPOCHS, _GRADIENTS = 200, 5000
+# Multiplications of one model, in epochs or in proximal gradient steps, and the fewest and most of these.
+_BUDGET, _FEWEST, _MOST_STEPS = 1e9, 100, 5000
 # Part of the largest curvature that each coefficient has at least, so that a flat model has a minimum.
 _RIDGE = 1e-10
 
@@ -70,9 +70,8 @@ def model_minimiser(problem, H, w, slope, rows, tol):
     matrix = H + rows.T @ rows
     matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
     model = Problem(quadratic_model(matrix, slope - matrix @ w), problem.penalty)
-    solver, budget = BlockDescent(), _EPOCHS
-    if solver.rejects(model):
-        solver, budget = ProximalGradient(), _GRADIENTS
+    solver = ProximalGradient() if BlockDescent().rejects(model) else BlockDescent()
+    budget = int(np.clip(_BUDGET / w.size**2, _FEWEST, _MOST_STEPS))
     state = solver.init(model, w.copy())
     while state.residual > tol and state.iterations < budget and state.status is None:
         state = solver.step(model, state, tol, budget - state.iterations)

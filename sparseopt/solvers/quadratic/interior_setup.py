@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt.certificate import needs_multipliers
 from sparseopt.curvature import curvature_in_pieces
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.linked import linked
 from sparseopt.losses import Quadratic
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Duals, Status, UnsupportedProblem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.quadratic.interior_state import Interior, Sides, memory
