@@ -106,11 +106,13 @@ def short_step(w, slope):
 
 
 def bound_pulls(problem, w, total):
-    """Multipliers of the box: what the penalty leaves of the slope where w is at a bound."""
+    """Multipliers of the box and of the penalty's own bounds: what the penalty leaves of the slope where w is at one."""
     lower, upper = bounds_of(problem)
+    form = convex_form(without_price(problem.penalty), w.size)
+    if isinstance(form, SeparableForm):
+        lower, upper = np.maximum(form.lower, lower), np.minimum(form.upper, upper)
     if not (np.any(np.isfinite(lower)) or np.any(np.isfinite(upper))):
         return np.zeros_like(w)
-    form = convex_form(without_price(problem.penalty), w.size)
     if not isinstance(form, SeparableForm):
         return np.where((w <= lower) | (w >= upper), -total, 0.0)
     rest = -total - form.b * w

@@ -117,3 +117,17 @@ def test_slopes_that_end_in_zero_keep_their_bound(data):
     X, y, _, _ = data
     problem = so.Problem(losses(X, y)["squared hinge"], so.TotalVariation(0.05))
     assert so.solve(problem).require(gap=1e-6).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("name", ["logistic", "Huber", "Poisson", "squared hinge"])
+@pytest.mark.parametrize("penalty", [so.Nonnegative(so.L1(0.03)), so.Nonnegative(so.Zero())], ids=repr)
+def test_bounds_of_the_penalty_have_multipliers(data, name, penalty):
+    """They had none, so that a solution with a proven gap was said to have stalled at a dual residual of 1."""
+    X, y, _, _ = data
+    constraint = so.Intersection(so.LinearConstraint(np.ones((2, 16)), [0.0, -0.5], [1.0, 0.8]), so.Box(-1, 1))
+    problem = so.Problem(losses(X, y)[name], penalty, constraint)
+    solution = so.solve(problem)
+    assert solution.status is so.Status.CONVERGED
+    assert np.any(solution.duals.box < 0.0)
+    solution.require(gap=1e-5, violation=1e-6)
+    solution.certificate.verify(problem)
