@@ -131,3 +131,24 @@ def test_bounds_of_the_penalty_have_multipliers(data, name, penalty):
     assert np.any(solution.duals.box < 0.0)
     solution.require(gap=1e-5, violation=1e-6)
     solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("constraint", [so.L1Ball(1.0), so.Simplex(1.0)], ids=repr)
+def test_models_stay_in_the_set_of_a_projection(data, constraint):
+    X, y, _, _ = data
+    problem = so.Problem(so.Huber(X, y), constraint=constraint)
+    ours, theirs = so.solve(problem, so.AugmentedLagrangian()), so.solve(problem)
+    assert ours.status is so.Status.CONVERGED
+    assert abs(ours.certificate.objective - theirs.certificate.objective) <= 1e-5 * theirs.certificate.objective
+
+
+def test_a_ball_may_stand_beside_rows(data):
+    cp = pytest.importorskip("cvxpy")
+    X, y, A, b = data
+    ours = so.solve(
+        so.Problem(so.Huber(X, y), constraint=so.Intersection(so.L1Ball(2.0), so.LinearConstraint(A, b, np.inf)))
+    )
+    w = cp.Variable(16)
+    objective = cp.sum(cp.huber(X @ w - y, losses(X, y)["Huber"].delta)) / (2 * y.size)
+    cp.Problem(cp.Minimize(objective), [cp.norm1(w) <= 2.0, A @ w >= b]).solve(solver="CLARABEL")
+    assert abs(ours.certificate.objective - objective.value) <= 1e-5 * objective.value

@@ -14,7 +14,16 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraint_rows import bounds_of
-from sparseopt.constraints import Box, Cardinality, L1Ball, LinearConstraint, NonlinearConstraint, Projectable, Simplex
+from sparseopt.constraints import (
+    Box,
+    Cardinality,
+    Constraint,
+    L1Ball,
+    LinearConstraint,
+    NonlinearConstraint,
+    Projectable,
+    Simplex,
+)
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import L0, L0L1, Penalty, ProximalTerm, Ridged, Zero, concavity, straightened
@@ -156,6 +165,8 @@ class WholeTerm(ConstrainedTerm):
 
     term: ProximalTerm
     penalty: ProximalTerm
+    #: The set that the prox projects on, where it is one.
+    constraint: Constraint | None = None
 
     def value(self, w):
         return penalty_value(self.penalty, w)
@@ -179,7 +190,7 @@ def constrained_term(problem):
     if not isinstance(penalty, ProximalTerm):
         return "the penalty has no prox of its own: it is one of a linear map"
     if problem.loss.is_compiled and isinstance(problem.proximal, Projectable):
-        return WholeTerm(problem.proximal.private(p), penalty)
+        return WholeTerm(problem.proximal.private(p), penalty, problem.constraint)
     rows = LinearConstraint | NonlinearConstraint
     others = [part for part in parts_of(problem.constraint) if not isinstance(part, rows)]
     lower, upper = bounds_of(problem)
@@ -191,7 +202,7 @@ def constrained_term(problem):
     if balls:
         if len(others) > 1 or not isinstance(penalty, Zero):
             return "L1Ball has a prox by itself only, without a penalty or a box"
-        return WholeTerm(balls[0].private(p), penalty)
+        return WholeTerm(balls[0].private(p), penalty, balls[0])
     counts = [part.k for part in others if isinstance(part, Cardinality)]
     form = convex_form(without_price(penalty), p)
     if isinstance(form, SeparableForm):

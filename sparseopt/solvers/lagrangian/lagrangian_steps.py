@@ -49,7 +49,7 @@ def _move_by_model(problem, state, slope, residual):
     pulls = state.excess(here.rows) != 0.0
     rows = here.J[pulls]
     rows = (rows.toarray() if sparse.issparse(rows) else rows) * np.sqrt(state.penalties[pulls])[:, None]
-    d = model_minimiser(problem, state.second, here.w, slope, rows, _MODEL * residual) - here.w
+    d = model_minimiser(state.term, state.second, here.w, slope, rows, _MODEL * residual) - here.w
     promised = float(slope @ d) + state.term.value(here.w + d) - state.term.value(here.w)
     return _search_line(problem, state, d, promised)
 

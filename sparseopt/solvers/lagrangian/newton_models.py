@@ -65,11 +65,11 @@ def second_derivative(loss, w):
     return H
 
 
-def model_minimiser(problem, H, w, slope, rows, tol):
-    """Nearly the minimiser of the model with the slope given and the rows that pull, scaled by the roots of their rho."""
+def model_minimiser(term, H, w, slope, rows, tol):
+    """Nearly the minimiser of the model with a `WholeTerm`, the slope given, and the rows that pull times the roots of rho."""
     matrix = H + rows.T @ rows
     matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
-    model = Problem(quadratic_model(matrix, slope - matrix @ w), problem.penalty)
+    model = Problem(quadratic_model(matrix, slope - matrix @ w), term.penalty, term.constraint)
     solver = ProximalGradient() if BlockDescent().rejects(model) else BlockDescent()
     budget = int(np.clip(_BUDGET / w.size**2, _FEWEST, _MOST_STEPS))
     state = solver.init(model, w.copy())
