@@ -38,6 +38,6 @@ def test_counts_hold_every_row_of_a_peer(repeated):
     """An equal error counts as at most the peer's, and what is sure of the samples has a side."""
     gaps = ([0.0] * 10, [0.3, 0.31] * 5, [-0.3, 0.4] * 5)
     rows = [{"peer": "another"} | repeated.difference(np.array(gap), 5) for gap in gaps]
-    (found,) = repeated.counted(rows)
+    (found,) = repeated.counted(rows)["what it says"]
     assert (found["rows"], found["at most its error"], found["higher"]) == (3, 1, 2)
     assert (found["higher by two of the samples"], found["lower by two of the samples"]) == (1, 0)

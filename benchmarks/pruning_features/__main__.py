@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 from benchmarks.pruning_features.neurons import neurons
-from benchmarks.pruning_features.repeated import repeated
+from benchmarks.pruning_features.repeated import REPEATED, counted, repeated
 from benchmarks.pruning_features.selection import forests, held_out, many_tables, proofs, regressions
 from benchmarks.report import RESULTS, kept_rows, markdown, save
 
@@ -55,6 +55,8 @@ def main():
         tables |= made[name]()
     if options.keep:
         tables = merged(options.name, tables)
+    if REPEATED in tables:
+        tables |= counted(tables[REPEATED])
     for title, rows in tables.items():
         print(f"\n## {title}\n\n{markdown(rows)}")
     if options.save:

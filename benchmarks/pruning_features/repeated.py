@@ -17,10 +17,11 @@ from collections import defaultdict
 import numpy as np
 
 FOLDS = 5
+REPEATED = "repeated cross-validation"
 
 
 def repeated(problems, repeats, datasets=None, told=print):
-    """Rows of each data set, number of features and peer, and how many say what of us; of some data sets if named."""
+    """Rows of each data set, number of features and peer; of some data sets if named."""
     from benchmarks.pruning_features.selection import SIZES, peers, tried
 
     rows = []
@@ -44,7 +45,7 @@ def repeated(problems, repeats, datasets=None, told=print):
                 gap = difference(np.subtract(found[ours, k], found[peer, k]), FOLDS)
                 rows.append(about | {"peer": peer, "its": float(np.mean(found[peer, k]))} | gap)
                 told(*rows[-1].values(), flush=True)
-    return {"repeated cross-validation": rows, "what it says": counted(rows)}
+    return {REPEATED: rows}
 
 
 def difference(gaps, folds):
@@ -57,7 +58,7 @@ def difference(gaps, folds):
 
 
 def counted(rows):
-    """For each peer how often the error of ours is lower or equal, higher, and beyond two errors of either kind."""
+    """Table for each peer how often the error of ours is lower or equal, higher, and beyond two errors of either kind."""
     table = []
     for peer in dict.fromkeys(row["peer"] for row in rows):
         of = [row for row in rows if row["peer"] == peer]
@@ -70,4 +71,4 @@ def counted(rows):
             "lower by two of the samples": sum(row["beyond two"] == "lower" for row in of),
             "higher by two of the samples": sum(row["beyond two"] == "higher" for row in of),
         })  # fmt: skip
-    return table
+    return {"what it says": table}
