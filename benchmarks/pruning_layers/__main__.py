@@ -11,6 +11,7 @@ that of no weights at all. One thread, CPU seconds, all in turns within one run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ SPARSITIES = (0.5, 0.7, 0.9)
 DAMPING = 0.01
 # Part of SparseGPT's error that is asked for.
 ASKED = 0.45
+VERDICT = f"at most {ASKED} of SparseGPT"
 
 
 def main():
@@ -69,9 +71,9 @@ def main():
     ]
     if options.bounds:
         rows = with_saved("pruning_layers-relaxed", "bounds", [], "layer") if options.keep else []
-        for layer in chosen:
-            rows = higher(rows, [bounded(layer, sparsity, method, own=options.own) for sparsity in options.sparsity])
-            # A layer may take minutes: what is done stays.
+        for layer, sparsity in itertools.product(chosen, options.sparsity):
+            rows = higher(rows, bounded(layer, sparsity, method, own=options.own))
+            # A row may take minutes: what is done stays.
             if options.save:
                 save("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)})
         finish("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)}, is_saved=False)
@@ -143,9 +145,19 @@ def bounded(layer, sparsity, method, *, own=False):
     row["bound over sparseopt"] = row["bound"] / row["sparseopt error"]
     row["bound over SparseGPT"] = row["bound"] / row["SparseGPT error"]
     row["diagonals"], row["seconds"] = "of each output" if own else "shared", seconds
-    row[f"at most {ASKED} of SparseGPT"] = verdict(row["sparseopt error"], row["bound"], ASKED * row["SparseGPT error"])
     print(*row.values(), flush=True)
     return row
+
+
+def higher(saved, row):
+    """The saved rows and this one, each with a verdict; of two on a layer and sparsity the one whose bound is higher."""
+    found = {}
+    for one in (*saved, row):
+        key = one["layer"], one["sparsity"]
+        if key not in found or one["bound"] >= found[key]["bound"]:
+            found[key] = one | {VERDICT: verdict(one["sparseopt error"], one["bound"], ASKED * one["SparseGPT error"])}
+    # Rows that were saved before a column was there have none.
+    return [{column: found[key].get(column) for column in (*row, VERDICT)} for key in sorted(found)]
 
 
 def verdict(error, bound, asked):
@@ -156,27 +168,13 @@ def verdict(error, bound, asked):
 
 
 def reach(rows):
-    """How many cells of each sparsity and shape meet what is asked for, are proven to have no mask that does, or neither."""
+    """How many rows of each sparsity and shape meet what is asked for, are proven to have no mask that does, or neither."""
     table = []
-    for sparsity in sorted({row["sparsity"] for row in rows}):
-        for shape in sorted({row["shape"] for row in rows}):
-            of = [row for row in rows if (row["sparsity"], row["shape"]) == (sparsity, shape)]
-            found = [verdict(row["sparseopt error"], row["bound"], ASKED * row["SparseGPT error"]) for row in of]
-            counts = {word: found.count(word) for word in ("met", "out of reach", "open")}
-            if of:
-                table.append({"sparsity": sparsity, "inputs x outputs": shape, "layers": len(of)} | counts)
+    for sparsity, shape in sorted({(row["sparsity"], row["shape"]) for row in rows}):
+        found = [row[VERDICT] for row in rows if (row["sparsity"], row["shape"]) == (sparsity, shape)]
+        counts = {word: found.count(word) for word in ("met", "out of reach", "open")}
+        table.append({"sparsity": sparsity, "inputs x outputs": shape, "layers": len(found)} | counts)
     return table
-
-
-def higher(saved, rows):
-    """The saved rows and these: of two on the same layer and sparsity, the one whose bound is higher."""
-    found = {}
-    for row in (*saved, *rows):
-        key = row["layer"], row["sparsity"]
-        if key not in found or row["bound"] >= found[key]["bound"]:
-            found[key] = row
-    columns = dict.fromkeys(key for row in (*rows, *saved) for key in row)
-    return [dict.fromkeys(columns) | found[key] for key in sorted(found)]
 
 
 def posed(layer, sparsity):
