@@ -52,8 +52,6 @@ def peers(k, features):
 
 def held_out(problems, splits, datasets=None, told=print):
     """Tables of errors, of CPU seconds, and of what both say of us; of some data sets if named."""
-    from sklearn.linear_model import LinearRegression
-
     errors, seconds, standing = [], [], []
     for name, X, y in problems:
         if datasets and name not in datasets:
@@ -65,12 +63,8 @@ def held_out(problems, splits, datasets=None, told=print):
             order = np.random.default_rng(seed).permutation(n)
             train, test = order[: 2 * n // 3], order[2 * n // 3 :]
             for k in sizes:
-                for method, selector in peers(k, p).items():
-                    start = time.process_time()
-                    columns = selector.fit(X[train], y[train]).get_support()
-                    spent[method, k].append(time.process_time() - start)
-                    model = LinearRegression().fit(X[np.ix_(train, columns)], y[train])
-                    error = np.mean((model.predict(X[np.ix_(test, columns)]) - y[test]) ** 2)
+                for method, (error, taken) in tried(X, y, train, test, k).items():
+                    spent[method, k].append(taken)
                     found[method, k].append(error / np.var(y[test]))
         methods = list(peers(1, p))
         for k in sizes:
@@ -80,6 +74,20 @@ def held_out(problems, splits, datasets=None, told=print):
         standing.append({"dataset": name, "n": n, "p": p} | _standing(methods, sizes, found, spent))
         told(standing[-1])
     return {"held-out error": errors, "CPU seconds": seconds, "BestSubset beside each peer": standing}
+
+
+def tried(X, y, train, test, k):
+    """Mean square error on the test rows of each method's k columns, chosen and fitted on the others, and CPU seconds."""
+    from sklearn.linear_model import LinearRegression
+
+    found = {}
+    for method, selector in peers(k, X.shape[1]).items():
+        start = time.process_time()
+        columns = selector.fit(X[train], y[train]).get_support()
+        taken = time.process_time() - start
+        model = LinearRegression().fit(X[np.ix_(train, columns)], y[train])
+        found[method] = float(np.mean((model.predict(X[np.ix_(test, columns)]) - y[test]) ** 2)), taken
+    return found
 
 
 def _standing(methods, sizes, found, spent):

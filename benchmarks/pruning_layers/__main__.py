@@ -11,6 +11,7 @@ that of no weights at all. One thread, CPU seconds, all in turns within one run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -28,6 +29,9 @@ from .peers import alps, sparsegpt
 
 SPARSITIES = (0.5, 0.7, 0.9)
 DAMPING = 0.01
+# Part of SparseGPT's error that is asked for.
+ASKED = 0.45
+VERDICT = f"at most {ASKED} of SparseGPT"
 
 
 def main():
@@ -44,7 +48,7 @@ def main():
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
     parser.add_argument("--bounds", action="store_true", help="instead: below which errors no mask can come, proven")
     parser.add_argument(
-        "--own", action="store_true", help="bounds with a diagonal for each output: some minutes a layer"
+        "--own", action="store_true", help="bounds with a diagonal for each output: some minutes a layer and sparsity"
     )
     parser.add_argument("--keep", action="store_true", help="the saved rows of other layers and sparsities stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
@@ -66,9 +70,13 @@ def main():
         if any(part in layer.name for part in options.layer)
     ]
     if options.bounds:
-        rows = [bounded(layer, sparsity, method, own=options.own) for layer in chosen for sparsity in options.sparsity]
-        rows = with_saved("pruning_layers-relaxed", "bounds", rows, "layer") if options.keep else rows
-        finish("pruning_layers-relaxed", {"bounds": rows}, options.save)
+        rows = with_saved("pruning_layers-relaxed", "bounds", [], "layer") if options.keep else []
+        for layer, sparsity in itertools.product(chosen, options.sparsity):
+            rows = higher(rows, bounded(layer, sparsity, method, own=options.own))
+            # A row may take minutes: what is done stays.
+            if options.save:
+                save("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)})
+        finish("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)}, is_saved=False)
         return
     rows = [race(layer, sparsity, method, options.repeats) for layer in chosen for sparsity in options.sparsity]
     rows = with_saved("pruning_layers", "layers", rows, "layer") if options.keep else rows
@@ -139,6 +147,34 @@ def bounded(layer, sparsity, method, *, own=False):
     row["diagonals"], row["seconds"] = "of each output" if own else "shared", seconds
     print(*row.values(), flush=True)
     return row
+
+
+def higher(saved, row):
+    """The saved rows and this one, each with a verdict; of two on a layer and sparsity the one whose bound is higher."""
+    found = {}
+    for one in (*saved, row):
+        key = one["layer"], one["sparsity"]
+        if key not in found or one["bound"] >= found[key]["bound"]:
+            found[key] = one | {VERDICT: verdict(one["sparseopt error"], one["bound"], ASKED * one["SparseGPT error"])}
+    # Rows that were saved before a column was there have none.
+    return [{column: found[key].get(column) for column in (*row, VERDICT)} for key in sorted(found)]
+
+
+def verdict(error, bound, asked):
+    """What is known of an error that is asked for: that it is met, that no mask can meet it, or neither."""
+    if error <= asked:
+        return "met"
+    return "out of reach" if bound > asked else "open"
+
+
+def reach(rows):
+    """How many rows of each sparsity and shape meet what is asked for, are proven to have no mask that does, or neither."""
+    table = []
+    for sparsity, shape in sorted({(row["sparsity"], row["shape"]) for row in rows}):
+        found = [row[VERDICT] for row in rows if (row["sparsity"], row["shape"]) == (sparsity, shape)]
+        counts = {word: found.count(word) for word in ("met", "out of reach", "open")}
+        table.append({"sparsity": sparsity, "inputs x outputs": shape, "layers": len(found)} | counts)
+    return table
 
 
 def posed(layer, sparsity):

@@ -14,8 +14,9 @@ which alternating directions approach. The slope of its value in D_i is w_i^2 / 
 share one D since they share H; so D grows by Newton's method under a falling multiple of log det R
 (Dong, Chen and Linderoth, "Regularization vs. relaxation", 2015).
 
-At the end each output may get a D of its own, which what it needs alone decides: as many matrices to factorise as there are
-outputs, and higher bounds.
+At the end each output may get a D of its own, which what it needs alone decides: first by one step of Newton's method from
+a shared D that is still far from its border, for which one inverse serves all outputs, then by many from the centre. That is as many matrices to factorise as
+there are outputs, or some thirty times as many, and higher bounds.
 
 A bound is computed from x and D by the first formula alone: nothing rests on how near they are to the best.
 """
@@ -35,6 +36,8 @@ ROUNDS, STEPS, FIRST, NEWTON = 14, 30, 60, 4
 CENTRE, SHORTEST = 15, 1e-6
 # Choices of a D of its own for each output, the first barrier over what an input is worth, and its fall.
 OWN_ROUNDS, OWN_BARRIER, OWN_FALLS = 8, 0.3, 0.4
+# The choice of the shared D from which each output takes one step, and inputs beyond which that has to do: more takes hours.
+NEAR, NEAR_INPUTS = 2, 1024
 # Multiples of the identity that are tried as a D to begin with.
 ISOTROPIC = 0.5 ** np.arange(1, 28)
 # Factor of the multiple of log det R from one choice to the next.
@@ -61,7 +64,7 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
     clock : Clock, optional
         The best bound by the time it expires is returned.
     own : bool, default=False
-        Whether each output gets a D of its own in the end.
+        Whether each output gets a D of its own in the end; of more than 1,024 inputs one that is near the shared one.
     """
     clock = clock or Clock()
     best = np.full(counts.size, -np.inf)
@@ -75,7 +78,7 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
         if diagonal is None:
             return best
     # The centre of all D that are allowed.
-    centre = diagonal = raised(relaxation.gram, diagonal, np.ones(diagonal.size), 1.0, CENTRE, clock)
+    centre = near = diagonal = raised(relaxation.gram, diagonal, np.ones(diagonal.size), 1.0, CENTRE, clock)
     inverse = np.linalg.inv(relaxation.gram)
     dense = relaxation.cross @ inverse
     w = dual = dense
@@ -83,6 +86,7 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
     for turn in range(ROUNDS):
         if clock.expired:
             break
+        near = diagonal if turn <= NEAR else near
         steps = STEPS if turn else FIRST
         x, w, dual, slopes = relaxation.directions(inverse, dense, diagonal, w, dual, steps, clock)
         slope = slopes.sum(axis=0)
@@ -98,8 +102,26 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
         barrier, worth = (barrier * FALLS, (worth + now) / 2) if turn else (now.mean(), (now.mean() + now) / 2)
         diagonal = raised(relaxation.gram, diagonal, worth, barrier, NEWTON, clock)
     if own and not clock.expired:
-        best = np.maximum(best, own_bounds(relaxation, inverse, dense, centre, w, dual, clock))
+        best = np.maximum(best, near_bounds(relaxation, inverse, dense, near, w, dual, clock))
+        if diagonal.size <= NEAR_INPUTS and not clock.expired:
+            best = np.maximum(best, own_bounds(relaxation, inverse, dense, centre, w, dual, clock))
     return best
+
+
+def near_bounds(relaxation, inverse, dense, diagonal, w, dual, clock) -> np.ndarray:
+    """The bounds with a D for each output, one step of Newton's method from the shared one: one inverse serves all."""
+    gram = relaxation.gram
+    _, w, dual, slopes = relaxation.directions(inverse, dense, diagonal, w, dual, STEPS, clock)
+    now = slopes * diagonal
+    mean = now.mean(axis=1, keepdims=True)
+    # The barrier that the shared D had, which has not yet been pushed to the border.
+    worths, barriers = (mean + now) / 2, FALLS**NEAR * mean[:, 0]
+    shared, diagonals = _inverse(gram - np.diag(diagonal)), np.tile(diagonal, (len(w), 1))
+    for row, worth, barrier in zip(diagonals, worths, barriers, strict=True):
+        if barrier > 0 and not clock.expired:
+            row[:] = stepped(gram, diagonal, worth, barrier, shared)[0]
+    x, *_ = relaxation.directions(inverse, dense, diagonals, w, dual, STEPS, clock)
+    return relaxation.bounds(x, diagonals)
 
 
 def own_bounds(relaxation, inverse, dense, diagonal, w, dual, clock) -> np.ndarray:
@@ -215,20 +237,26 @@ def raised(gram, diagonal, worth, barrier, steps, clock) -> np.ndarray:
     for _ in range(steps):
         if clock.expired:
             break
-        inverse = _inverse(gram - np.diag(diagonal))
-        curvature = barrier * inverse**2
-        curvature[np.diag_indices(len(gram))] += worth / diagonal**2
-        # By Schur's theorem positive definite like the inverse.
-        _, direction, failed = scipy.linalg.lapack.dposv(curvature, worth / diagonal - barrier * inverse.diagonal())
-        if failed or not np.isfinite(direction).all():
-            return diagonal
-        step = 1.0
-        while not is_split(gram, diagonal + step * direction):
-            step /= 2
-            if step < SHORTEST:
-                return diagonal
-        diagonal = diagonal + (step if step == 1 else 0.9 * step) * direction
+        diagonal, has_moved = stepped(gram, diagonal, worth, barrier, _inverse(gram - np.diag(diagonal)))
+        if not has_moved:
+            break
     return diagonal
+
+
+def stepped(gram, diagonal, worth, barrier, inverse):
+    """D after one step, which `inverse` of H - D gives, and whether it has moved at all."""
+    curvature = barrier * inverse**2
+    curvature[np.diag_indices(len(gram))] += worth / diagonal**2
+    # By Schur's theorem positive definite like the inverse.
+    _, direction, failed = scipy.linalg.lapack.dposv(curvature, worth / diagonal - barrier * inverse.diagonal())
+    if failed or not np.isfinite(direction).all():
+        return diagonal, False
+    step = 1.0
+    while not is_split(gram, diagonal + step * direction):
+        step /= 2
+        if step < SHORTEST:
+            return diagonal, False
+    return diagonal + (step if step == 1 else 0.9 * step) * direction, True
 
 
 def _inverse(square):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparseopt.pruning import AlternatingDirections
+from sparseopt.pruning import AlternatingDirections, layer_relaxation
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_relaxation import LITTLE, is_split, relaxed_bounds
 from sparseopt.pruning.reconstruction import Reconstruction
@@ -119,3 +119,15 @@ def test_diagonals_of_their_own_say_more_of_outputs_that_need_different_inputs()
     gram, cross, energy = moments(inputs, inputs @ weight)
     shared, own = (relaxed_bounds(gram, cross, energy, np.array([30]), own=own)[0] for own in (False, True))
     assert own > 1.02 * shared
+
+
+def test_one_step_from_the_shared_diagonal_says_more_and_stays_below_the_best(monkeypatch):
+    """All that a layer of more than a thousand inputs gets; here such a layer has eight."""
+    monkeypatch.setattr(layer_relaxation, "NEAR_INPUTS", 0)
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((60, 8)) + rng.standard_normal((60, 1))
+    targets = inputs @ (rng.standard_normal((8, 5)) * (rng.random((8, 5)) < 0.5))
+    gram, cross, energy = moments(inputs, targets)
+    best = sum(errors(gram, b, e)[3] for b, e in zip(cross, energy, strict=True))
+    shared, own = (relaxed_bounds(gram, cross, energy, np.full(5, 3), own=own).sum() for own in (False, True))
+    assert shared < own <= best + 1e-9 * energy.sum()
