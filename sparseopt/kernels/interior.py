@@ -56,7 +56,7 @@ _LARGE = 1e3
 # the right-hand side, for a factorisation that needs no refinement to predict.
 _ALLOWED, _ROUGH = 1e-3, 1e-8
 # A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
-_DRIFT, _MET = 1e-3, 1e-6
+_DRIFT, _MET = 1e-4, 1e-6
 # Of a hash of active sets (a linear congruence in whole numbers that a float holds).
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
