@@ -37,9 +37,7 @@ class SparseNewtonSystem(NewtonSystem):
         p, n, m = program.q.size, products.F.height, products.A.height
         size = p + n + m
         blocks = [
-            (below, M.starts, M.rows, M.values)
-            for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
-            if M.values.size
+            (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
         ]
         own = np.empty(size)
         ldl = yield from SparseLDL.in_pieces(*joined(blocks, size))
