@@ -299,7 +299,7 @@ def _give_up(solver, problem, state, tol):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
-    is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
+    is_solved = state.has_rows and min(state.lowest, max(*state.rest, _relative_gap(state))) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, _multipliers(state), problem.n_features)
@@ -308,7 +308,15 @@ def _give_up(solver, problem, state, tol):
 
 def _is_exact(state, tol):
     """Whether all that is missing is a gap as small as the rounding of the objectives that it is the difference of."""
-    return max(state.rest) <= tol and state.gap <= _LAST_DIGITS
+    return max(state.rest) <= tol and _relative_gap(state) <= _LAST_DIGITS
+
+
+def _relative_gap(state):
+    """The gap of the best point in units of the objective."""
+    # relative only where that matters
+    if state.gap <= state.enough or state.point is None:
+        return state.gap
+    return state.gap / max(1.0, abs(state.presolved.objective(state.point)))
 
 
 def _show(problem, state):
@@ -357,9 +365,6 @@ def _keep_if_better(state, problem, *, is_polished=False, enough=0.0):
     worth = _EXACT if state.is_exact and not is_polished and residual > state.tolerance else 1.0
     if residual < worth * state.lowest or residual <= enough:
         state.is_exact = is_polished
-        # relative to the objective only where that matters
-        size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
-        state.rest, state.gap = (violation, stationarity), gap / size
-        state.relative = max(violation, stationarity, state.gap)
+        state.rest, state.gap, state.enough, state.point = (violation, stationarity), gap, enough, w
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

@@ -19,7 +19,7 @@ from sparseopt.designs.csc import compressed_columns
 from sparseopt.kernels import parallel_rows
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
-from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
+from sparseopt.solvers.quadratic.quadratic_measure import curve_at, measure, settled, slope_at
 from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
@@ -218,7 +218,9 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
 
 def _rest(program, products, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides, and its products where those of all are known."""
-    taken = program.curve(values)[kept] if values.any() else 0.0
+    taken = 0.0
+    if values.any():
+        taken = (program.curve(values) if products is None else curve_at(program, products, values))[kept]
     matrix, factor, A, of_rest = program.matrix, program.factor, program.A, products
     has_all, ridge = kept.size == values.size, program.ridge[kept]
     if products is not None:
