@@ -19,6 +19,7 @@ from sparseopt.kernels.conditions import (
     diagonals,
     expand,
     first_side,
+    is_finite,
     largest,
     missing,
     net,
@@ -91,8 +92,8 @@ def left_over(system, sides, V, W, R, rho, delta, right, found, less):
     system.image(dw, R[IMAGE])
     system.pull(R[ROWS], W[PULLED])
     size = missing(sides, V[WEIGHT, first:], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less)
-    # a maximum passes over NaN, a sum does not
-    return size if math.isfinite(largest(found)) else math.inf
+    # a maximum passes over NaN
+    return size if is_finite(found) else math.inf
 
 
 def direction(system, sides, V, W, R, S, refinements, allowed):
@@ -112,7 +113,7 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
             for i in range(found.size):
                 better[i] += found[i]
         if is_trusted:
-            size = 0.0 if math.isfinite(largest(better)) else math.inf
+            size = 0.0 if is_finite(better) else math.inf
             break
         there = left_over(system, sides, V, W, R, rho, delta, right, better, error)
         if rounds == 0:
