@@ -208,8 +208,8 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
     order = prints.argsort(kind="stable")
     if not parallel_rows.may_meet(prints, order):
         return None, None
-    owners = np.tile(np.arange(count.size), (2, 1))
-    factors = np.ones((2, count.size))
+    owners, factors = np.empty((2, count.size), dtype=np.int64), np.ones((2, count.size))
+    owners[:] = np.arange(count.size)
     merged = parallel_rows.merge(
         *by_rows, taken, left[order], prints[order], row_lower, row_upper, count, owners, factors
     )
