@@ -262,7 +262,7 @@ def _multipliers(state):
 def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
     V, W, R, ridge = state.V, state.W, state.R, np.empty(state.columns.size)
-    polishing.start(state.sides, V, W, R, state.system.products, state.system.ridge, ridge)
+    polishing.start(state.sides, V, W, R, state.system.curvatures, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, alike, kernel
+from sparseopt._jit import Term, alike, brief_kernel, kernel
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -189,6 +189,20 @@ class Products(Term):
             return np.flatnonzero(np.count_nonzero(full, axis=1) > (full.diagonal() != 0))
         rows, columns, _ = self.P.entries()
         return np.unique(columns[rows != columns])
+
+
+@brief_kernel
+def own_curvatures(products, out):
+    """Diagonal of P but for F, into `out`."""
+    P = products.P
+    for j in range(out.size):
+        out[j] = products.ridge[j]
+        if P.is_sparse:
+            for k in range(P.starts[j], P.starts[j + 1]):
+                if P.rows[k] == j:
+                    out[j] += P.values[k]
+        else:
+            out[j] += P.full[j, j]
 
 
 def scaled_products(products, scales, ridge):

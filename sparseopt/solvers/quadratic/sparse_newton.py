@@ -81,6 +81,11 @@ class SparseNewtonSystem(NewtonSystem):
             nu[i] = x[self.place[first + i]]
 
     @property
+    def curvatures(self):
+        """Diagonal of P in scaled units."""
+        return self.own[: self.products.ridge.size]
+
+    @property
     def entries(self):
         """Numbers that one solution and its residual pass over."""
         return self.products.entries + self.factor.values.size
