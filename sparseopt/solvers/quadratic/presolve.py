@@ -164,12 +164,13 @@ def presolve(program) -> Presolved:
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
+    growth, forced_by, queue, log = np.zeros(p), np.empty(p, np.int64), np.empty(m, np.int64), np.empty((m + p, 5), np.int64)
+    forced_by.fill(-1)
     state = np.zeros(kernels.NUMBERS, dtype=np.int64)
     state[kernels.ROW] = state[kernels.COLUMN] = -1
     is_open = kernels.reduce(
         *by_columns, *by_rows, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by,
-        not program.alpha.any(), _ROUNDS, queue, queued, log, state,
+        not np.logical_or.reduce(program.alpha != 0), _ROUNDS, queue, queued, log, state,
     )  # fmt: skip
     owners, factors = _merged(by_rows, taken, count, row_lower, row_upper) if is_open else (None, None)
     if is_open and not state[kernels.IS_LESS] and owners is None:
@@ -219,7 +220,7 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
 def _rest(program, products, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides, and its products where those of all are known."""
     taken = 0.0
-    if values.any():
+    if np.logical_or.reduce(values != 0):
         taken = (program.curve(values) if products is None else curve_at(program, products, values))[kept]
     matrix, factor, A, of_rest = program.matrix, program.factor, program.A, products
     has_all, ridge = kept.size == values.size, program.ridge[kept]

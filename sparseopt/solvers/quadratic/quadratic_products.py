@@ -179,8 +179,9 @@ class Products(Term):
     @property
     def entries(self):
         """Stored entries of the matrices, and what the vectors of a method amount to beside them."""
-        stored = sum(M.values.size + M.full.size for M in (self.P, self.F, self.A))
-        return stored + _VECTORS * (self.A.width + self.A.height + self.F.height)
+        P, F, A = self.P, self.F, self.A
+        stored = P.values.size + P.full.size + F.values.size + F.full.size + A.values.size + A.full.size
+        return stored + _VECTORS * (A.width + A.height + F.height)
 
     def coupled(self):
         """Coefficients in whose row the matrix has entries off the diagonal."""

@@ -252,7 +252,8 @@ def fill_reducing(indptr, indices):
 def _memory_of_order(indptr, indices):
     """What `analyse` takes after the matrix, up to its results."""
     n = indptr.size - 1
-    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.full((ordering.TALL, n + 1), -1)
+    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.empty((ordering.TALL, n + 1), dtype=np.int64)
+    ends.fill(-1)
     lists, spare = np.empty((2, indices.size + 2 * n + 8), dtype=np.int64)
     dense = max(16, int(10 * math.sqrt(n)))
     return dense, _ROUND, space, ends, lists, spare, np.zeros(ordering.NUMBERS, dtype=np.int64)
