@@ -164,7 +164,12 @@ def presolve(program) -> Presolved:
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    growth, forced_by, queue, log = np.zeros(p), np.empty(p, np.int64), np.empty(m, np.int64), np.empty((m + p, 5), np.int64)
+    growth, forced_by, queue, log = (
+        np.zeros(p),
+        np.empty(p, np.int64),
+        np.empty(m, np.int64),
+        np.empty((m + p, 5), np.int64),
+    )
     forced_by.fill(-1)
     state = np.zeros(kernels.NUMBERS, dtype=np.int64)
     state[kernels.ROW] = state[kernels.COLUMN] = -1
