@@ -48,9 +48,9 @@ class SparseLDL:
     def analyse(self, indptr, indices, data, in_rows):
         """Order, analyse and allocate, in pieces."""
         n = self.size = indptr.size - 1
-        numbers, values, sizes = np.empty((3, n + 1), dtype=np.int64), np.empty(indices.size // 2), np.empty(2)
-        starts, tops, parent, rows = *numbers[:2], numbers[2, :n], np.empty(values.size, dtype=np.int64)
-        counts = np.empty(n, dtype=np.int64)
+        rows, values, sizes = np.empty(indices.size // 2, dtype=np.int64), np.empty(indices.size // 2), np.empty(2)
+        starts, tops = np.empty((2, n + 1), dtype=np.int64)
+        parent, counts = np.empty((2, n), dtype=np.int64)
         memory = _memory_of_order(indptr, indices)
         while analysis.analyse(indptr, indices, data, *memory, starts, rows, values, parent, counts, tops, sizes):
             yield
