@@ -59,8 +59,8 @@ _SHOWN = 0.05
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
-# What the minimiser on an active set may leave of its conditions, in scaled units, for the set to be one. Of a set whose
-# conditions contradict each other neither the point nor the next guess from it is of use.
+# What the minimiser on an active set may leave of its conditions, in scaled units, for another guess from there: of a set
+# that contradicts itself it is further off each time.
 _CONSISTENT = 1e-5
 # By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
 _EXACT = 0.5
@@ -276,10 +276,11 @@ def _polish(state, problem, tol, rounds=4):
             polishing.hold(V, W, R, ridge)
             if not (yield from factorised_in_pieces(state.system, W[kernels.DIAGONAL], R[kernels.LOOSE])):
                 return
-        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored) <= _CONSISTENT:
+        left = polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored)
+        if not left < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol:
+        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol or left > _CONSISTENT:
             return
 
 

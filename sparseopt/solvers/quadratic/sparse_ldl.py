@@ -54,8 +54,7 @@ class SparseLDL:
         memory = _memory_of_order(indptr, indices)
         while analysis.analyse(indptr, indices, data, *memory, starts, rows, values, parent, counts, tops, sizes):
             yield
-        space, ends = memory[2:4]
-        self.place, marks = ends[-1, :n], space[0]
+        self.place, marks = memory[3][-1, :n], np.empty(n, dtype=np.int64)
         yield
         self.entries, self.operations = int(sizes[0]), float(sizes[1])
         self.factor: RowFactor | FrontFactor
