@@ -98,10 +98,10 @@ def _shift(scale, dtype):
 def _negative_curvature(Q):
     matrix, is_sparse = Q.matrix, sparse.issparse(Q.matrix)
     kind, diagonal, margins = symmetry_of(Q) if is_sparse else (0, matrix.diagonal(), None)
+    if kind == _DIAGONAL:
+        return float(np.minimum.reduce(diagonal, initial=0.0))
     shift = _shift(np.maximum.reduce(np.abs(diagonal), initial=0.0), matrix.dtype)
     if is_sparse:
-        if kind == _DIAGONAL:
-            return float(np.minimum.reduce(diagonal, initial=0.0))
         # no eigenvalue is below the least margin (Gershgorin, 1931)
         if kind and np.minimum.reduce(margins, initial=0.0) >= -shift:
             return 0.0

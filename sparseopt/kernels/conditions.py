@@ -32,18 +32,25 @@ def first_side(sides):
     return sides.kind.size + sides.sloped.size
 
 
+def is_finite(v):
+    """Whether all entries are finite numbers."""
+    total = 0.0
+    for i in range(v.size):
+        total += v[i]
+    return math.isfinite(total)
+
+
 def largest(v):
     """Largest size of an entry; infinite where one is no number."""
-    a, b, c, d, total = 0.0, 0.0, 0.0, 0.0, 0.0
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = v.size - v.size % 4
     # one maximum waits for the one before: four of them wait a quarter of the time
     for i in range(0, whole, 4):
         a, b, c, d = max(a, abs(v[i])), max(b, abs(v[i + 1])), max(c, abs(v[i + 2])), max(d, abs(v[i + 3]))
-        total += v[i] + v[i + 1] + v[i + 2] + v[i + 3]
     for i in range(whole, v.size):
         a = max(a, abs(v[i]))
-        total += v[i]
-    return max(a, b, c, d) if math.isfinite(total) else math.inf
+    # a maximum passes over NaN, a sum, which takes vectors by themselves, does not
+    return max(a, b, c, d) if is_finite(v) else math.inf
 
 
 def springs(sides, s, z, delta, weight):

@@ -43,6 +43,8 @@ def scaled_round(products, factor_squares, columns, rows, squares, size, row_siz
     for j in range(p):
         size[j] = _positive(size[j])
         distance = max(distance, abs(size[j] - 1.0))
+    # apart from the maximum, this loop takes vectors
+    for j in range(p):
         columns[j] /= math.sqrt(math.sqrt(size[j]))
     for i in range(m):
         rows[i] = math.sqrt(rows[i]) / math.sqrt(math.sqrt(row_size[i]))

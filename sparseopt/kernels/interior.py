@@ -19,6 +19,7 @@ from sparseopt.kernels.conditions import (
     diagonals,
     expand,
     first_side,
+    is_finite,
     largest,
     missing,
     net,
@@ -56,7 +57,7 @@ _LARGE = 1e3
 # the right-hand side, for a factorisation that needs no refinement to predict.
 _ALLOWED, _ROUGH = 1e-3, 1e-8
 # A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
-_DRIFT, _MET = 1e-3, 1e-6
+_DRIFT, _MET = 1e-4, 1e-6
 # Of a hash of active sets (a linear congruence in whole numbers that a float holds).
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
@@ -91,8 +92,8 @@ def left_over(system, sides, V, W, R, rho, delta, right, found, less):
     system.image(dw, R[IMAGE])
     system.pull(R[ROWS], W[PULLED])
     size = missing(sides, V[WEIGHT, first:], rho, delta, right, found, W[CURVED], W[PULLED], W[BOUNDS], R[IMAGE], less)
-    # a maximum passes over NaN, a sum does not
-    return size if math.isfinite(largest(found)) else math.inf
+    # a maximum passes over NaN
+    return size if is_finite(found) else math.inf
 
 
 def direction(system, sides, V, W, R, S, refinements, allowed):
@@ -112,7 +113,7 @@ def direction(system, sides, V, W, R, S, refinements, allowed):
             for i in range(found.size):
                 better[i] += found[i]
         if is_trusted:
-            size = 0.0 if math.isfinite(largest(better)) else math.inf
+            size = 0.0 if is_finite(better) else math.inf
             break
         there = left_over(system, sides, V, W, R, rho, delta, right, better, error)
         if rounds == 0:

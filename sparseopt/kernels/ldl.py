@@ -12,8 +12,7 @@ from sparseopt._jit import kernel
 U = np.uint64
 
 
-@kernel
-def elimination_tree(indptr, indices, parent, counts, seen):
+def tree(indptr, indices, parent, counts, seen):
     """Parent of each column, and the entries of each column of L, into `parent` and `counts`."""
     for k in range(parent.size):
         parent[k], counts[k], seen[k] = -1, 0, k
@@ -26,6 +25,12 @@ def elimination_tree(indptr, indices, parent, counts, seen):
                 counts[i] += 1
                 seen[i] = k
                 i = U(parent[i])
+
+
+@kernel
+def elimination_tree(indptr, indices, parent, counts, seen):
+    """`tree`, by itself."""
+    tree(indptr, indices, parent, counts, seen)
 
 
 def find_rows(indptr, indices, parent, starts, rows, columns, ends, filled, path, seen):

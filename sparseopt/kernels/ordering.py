@@ -12,8 +12,6 @@ is merged or eliminated, and negative while it is being joined; `mark` is -1 for
 
 import numpy as np
 
-from sparseopt._jit import brief_kernel
-
 # Unsigned indices spare numba the test for negative ones.
 U = np.uint64
 # Places in `state`: where lists end, the least degree, the number of variables done, the stamp of marks, the size of
@@ -272,8 +270,7 @@ def _finish(owner, place, bucket, full):
             bucket[root] += 1
 
 
-@brief_kernel
-def order(indptr, indices, dense, most, space, ends, lists, spare, state):
+def ordered(indptr, indices, dense, most, space, ends, lists, spare, state):
     """Go on with an order of a symmetric pattern without its diagonal for up to `most` variables, in place.
 
     Returns how many are left. Once none is, the position of each variable is in the last row of `ends`.

@@ -11,7 +11,6 @@ from sparseopt._jit import brief_kernel
 U = np.uint64
 
 
-@brief_kernel
 def count_block(indptr, indices, below, counts):
     """Add the entries of a block that stands `below` rows under the diagonal block to the counts of columns.
 
@@ -28,7 +27,6 @@ def count_block(indptr, indices, below, counts):
             counts[j] += others
 
 
-@brief_kernel
 def place_block(indptr, indices, data, below, ends, joined, values):
     """Put the entries of a block at the ends of its columns and rows, which move on."""
     for j in range(indptr.size - 1):
@@ -46,6 +44,27 @@ def place_block(indptr, indices, data, below, ends, joined, values):
 
 
 @brief_kernel
+def join(size, below_second, below_third, first_starts, first_rows, first_values, second_starts, second_rows,
+         second_values, third_starts, third_rows, third_values, ends, starts, joined, values):  # fmt: skip
+    """Both halves of a symmetric matrix of three blocks, the first on its diagonal, by columns, into the last three.
+
+    The others stand so many rows under it. `ends` is work space.
+    """
+    for k in range(size):
+        ends[k] = 0
+    count_block(first_starts, first_rows, 0, ends)
+    count_block(second_starts, second_rows, below_second, ends)
+    count_block(third_starts, third_rows, below_third, ends)
+    starts[0] = 0
+    for k in range(size):
+        starts[k + 1] = starts[k] + ends[k]
+        ends[k] = starts[k]
+    place_block(first_starts, first_rows, first_values, 0, ends, joined, values)
+    place_block(second_starts, second_rows, second_values, below_second, ends, joined, values)
+    place_block(third_starts, third_rows, third_values, below_third, ends, joined, values)
+
+
+@brief_kernel
 def add_up(counts, starts):
     """Starts of columns with these counts; the counts become the starts as well."""
     starts[0] = 0
@@ -54,8 +73,7 @@ def add_up(counts, starts):
         counts[k] = starts[k]
 
 
-@brief_kernel
-def triangle(indptr, indices, data, place, sign, starts, rows, values):
+def split(indptr, indices, data, place, sign, starts, rows, values):
     """The entries above (sign 1) or below (-1) the diagonal once row and column k stand at place[k], by columns."""
     n = place.size
     for k in range(n + 1):
@@ -74,6 +92,12 @@ def triangle(indptr, indices, data, place, sign, starts, rows, values):
             if sign * i < own:
                 rows[to], values[to] = i, data[t]
                 to += U(1)
+
+
+@brief_kernel
+def triangle(indptr, indices, data, place, sign, starts, rows, values):
+    """`split`, by itself."""
+    split(indptr, indices, data, place, sign, starts, rows, values)
 
 
 @brief_kernel

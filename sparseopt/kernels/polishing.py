@@ -109,26 +109,18 @@ def gap_of_held(system, sides, x, y, held, sign, W, R):
 
 
 @brief_kernel
-def start(sides, V, W, R, products, most, ridge):
+def start(sides, V, W, R, curvatures, most, ridge):
     """Begin at the point: its coefficients into V[BETTER], its multipliers of rows into R[ROWS], in place.
 
     What regularises the systems of active sets goes into `ridge`: relative to what curvature there is, so that little
-    of it is not lost. The products are those in scaled units; of F nothing counts.
+    of it is not lost.
     """
     x, _, y, z = parts(sides, V[POINT])
     for j in range(x.size):
         V[BETTER, j] = x[j]
     net(sides, z, y, R[ROWS], W[BOUNDS])
-    P, p = products.P, ridge.size
-    for j in range(p):
-        curvature = products.ridge[j]
-        if P.is_sparse:
-            for k in range(P.starts[j], P.starts[j + 1]):
-                if P.rows[k] == j:
-                    curvature += P.values[k]
-        else:
-            curvature += P.full[j, j]
-        ridge[j] = most * (min(curvature, 1.0) if curvature > 0.0 else 1.0)
+    for j in range(ridge.size):
+        ridge[j] = most * (min(curvatures[j], 1.0) if curvatures[j] > 0.0 else 1.0)
 
 
 @brief_kernel

@@ -59,6 +59,9 @@ _SHOWN = 0.05
 _LAST_DIGITS = 8 * np.finfo(np.float64).eps
 # Steps of refinement for the system of an active set.
 _STEPS = 15
+# What the minimiser on an active set may leave of its conditions, in scaled units, for another guess from there: of a set
+# that contradicts itself it is further off each time.
+_CONSISTENT = 1e-5
 # By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
 _EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -259,7 +262,7 @@ def _multipliers(state):
 def _polish(state, problem, tol, rounds=4):
     """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
     V, W, R, ridge = state.V, state.W, state.R, np.empty(state.columns.size)
-    polishing.start(state.sides, V, W, R, state.system.products, state.system.ridge, ridge)
+    polishing.start(state.sides, V, W, R, state.system.curvatures, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over
@@ -273,10 +276,11 @@ def _polish(state, problem, tol, rounds=4):
             polishing.hold(V, W, R, ridge)
             if not (yield from factorised_in_pieces(state.system, W[kernels.DIAGONAL], R[kernels.LOOSE])):
                 return
-        if not polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored) < np.inf:
+        left = polishing.polish(state.link, state.sides, V, W, R, ridge, _STEPS, is_factored)
+        if not left < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol:
+        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol or left > _CONSISTENT:
             return
 
 
@@ -296,7 +300,7 @@ def _give_up(solver, problem, state, tol):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
-    is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
+    is_solved = state.has_rows and min(state.lowest, max(*state.rest, _relative_gap(state))) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, _multipliers(state), problem.n_features)
@@ -305,7 +309,15 @@ def _give_up(solver, problem, state, tol):
 
 def _is_exact(state, tol):
     """Whether all that is missing is a gap as small as the rounding of the objectives that it is the difference of."""
-    return max(state.rest) <= tol and state.gap <= _LAST_DIGITS
+    return max(state.rest) <= tol and _relative_gap(state) <= _LAST_DIGITS
+
+
+def _relative_gap(state):
+    """The gap of the best point in units of the objective."""
+    # relative only where that matters
+    if state.gap <= state.enough or state.point is None:
+        return state.gap
+    return state.gap / max(1.0, abs(state.presolved.objective(state.point)))
 
 
 def _show(problem, state):
@@ -354,9 +366,6 @@ def _keep_if_better(state, problem, *, is_polished=False, enough=0.0):
     worth = _EXACT if state.is_exact and not is_polished and residual > state.tolerance else 1.0
     if residual < worth * state.lowest or residual <= enough:
         state.is_exact = is_polished
-        # relative to the objective only where that matters
-        size = 1.0 if gap <= enough else max(1.0, abs(state.presolved.objective(w)))
-        state.rest, state.gap = (violation, stationarity), gap / size
-        state.relative = max(violation, stationarity, state.gap)
+        state.rest, state.gap, state.enough, state.point = (violation, stationarity), gap, enough, w
         state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(residual)
     return residual

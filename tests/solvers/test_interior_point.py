@@ -8,9 +8,11 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 import sparseopt as so
+from sparseopt.kernels import polishing
 from sparseopt.kernels.optimality import largest_terms, products_at
+from sparseopt.solvers import interior_point
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
-from sparseopt.solvers.quadratic.quadratic_measure import measure
+from sparseopt.solvers.quadratic.quadratic_measure import curve_at, measure
 from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products
 from sparseopt.solvers.quadratic.quadratic_program import quadratic_program
 
@@ -196,3 +198,55 @@ def test_an_absolute_gap_is_reached_where_the_objective_is_far_larger(seed):
     assert solution.status is so.Status.CONVERGED
     assert max(found[:3]) <= 1e-6
     assert solution.w == pytest.approx(w, rel=1e-9)
+
+
+def chain(p):
+    """A sparse program that the sparse set-up takes: a chain of differences within sides, with a box."""
+    rng = np.random.default_rng(0)
+    A = sparse.diags_array([np.ones(p), -np.ones(p - 1)], offsets=[0, 1], format="csc")
+    sides = so.LinearConstraint(A, np.full(p, -0.5), np.full(p, 0.5))
+    Q = sparse.csc_array(sparse.diags_array(np.ones(p)))
+    return so.Problem(so.Quadratic(Q, rng.standard_normal(p)), constraint=so.Intersection(sides, so.Box(-1.0, 1.0)))
+
+
+@pytest.mark.parametrize("left", [1e-2, np.inf, np.nan])
+def test_from_a_set_that_contradicts_itself_no_further_guess_is_made(monkeypatch, left):
+    """A polish ends at a point that leaves much of the conditions of its own active set, and the point inside stays."""
+    starts, calls, rng, start = [], [], np.random.default_rng(0), polishing.start
+
+    def polish(_system, _sides, V, *_):
+        calls.append(left)
+        V[polishing.BETTER] = rng.standard_normal(V.shape[1])  # from here another set would be guessed
+        return left
+
+    monkeypatch.setattr(polishing, "polish", polish)
+    monkeypatch.setattr(polishing, "start", lambda *given: starts.append(start(*given)))
+    solution = so.solve(chain(400), so.InteriorPoint(), tol=1e-6)
+    assert 1 <= len(calls) <= len(starts)
+    assert solution.status is so.Status.CONVERGED
+    assert solution.certificate.violation <= 1e-6
+    assert solution.certificate.dual_residual <= 1e-6
+
+
+def test_a_relative_gap_is_asked_of_the_best_point():
+    """The objective, by which a gap is divided, is that of the point whose gap it is."""
+    problem = chain(400)
+    solver = so.InteriorPoint()
+    state = solver.init(problem, np.zeros(400))
+    assert interior_point._relative_gap(state) == np.inf  # nothing is known yet
+    while state.status is None:
+        state = solver.step(problem, state, 1e-9, 100)
+    state.gap, state.enough = 3.0, 0.0
+    assert interior_point._relative_gap(state) == pytest.approx(3.0 / max(1.0, abs(problem.objective(state.w))))
+    state.enough = 4.0  # it is small enough as it is
+    assert interior_point._relative_gap(state) == 3.0
+
+
+def test_a_product_that_presolve_takes_out_is_that_of_scipy_to_the_last_digit():
+    rng = np.random.default_rng(5)
+    M = sparse.random_array((400, 400), density=0.005, rng=rng, data_sampler=rng.standard_normal)
+    problem = so.Problem(so.Quadratic(sparse.csc_array(M @ M.T), np.ones(400)), constraint=chain(400).constraint)
+    program = quadratic_program(problem)
+    assert program.is_sparse
+    w = rng.standard_normal(400)
+    assert np.array_equal(curve_at(program, Products.of(program), w), program.curve(w))

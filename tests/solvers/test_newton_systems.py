@@ -103,6 +103,13 @@ def test_products_by_address_are_those_of_the_system(kind):
     assert pulled == pytest.approx(y @ scaled.A)
 
 
+@pytest.mark.parametrize("kind", ["rows", "coefficients", "sparse"])
+def test_a_system_knows_the_curvatures_of_the_scaled_program(kind):
+    program, scales, system = system_of(kind, np.random.default_rng(2))
+    scaled = program.scaled(*scales)
+    assert system.curvatures == pytest.approx(scaled.matrix.diagonal() + scaled.ridge)
+
+
 def test_the_iterations_are_compiled_once_for_all_systems():
     """A version for each kind of system was most of the time of a first solve."""
     if not is_compiled():

@@ -83,6 +83,45 @@ def test_an_order_is_a_permutation(seed):
     assert np.array_equal(np.sort(place), np.arange(n))
 
 
+def test_an_order_in_several_calls_is_the_one_of_one_call():
+    P, A, _ = quasi_definite(np.random.default_rng(1), 90, 40, 0.1)
+    whole = factor_of(P, A)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse_ldl, "_ROUND", 7)
+        parts = factor_of(P, A)
+    assert np.array_equal(parts.place, whole.place)
+    assert (parts.entries, parts.operations) == (whole.entries, whole.operations)
+    assert np.array_equal(parts.factor.matrix_values, whole.factor.matrix_values)
+
+
+def test_a_factor_knows_its_entries_and_operations():
+    P, A, diagonal = quasi_definite(np.random.default_rng(2), 30, 12, 0.3)
+    ldl = factor_of(P, A, in_rows=True)
+    counts = np.diff(ldl.factor.starts)
+    assert ldl.factorise(diagonal)
+    assert ldl.entries == ldl.factor.values.size == counts.sum()
+    assert ldl.operations == counts @ counts
+
+
+@pytest.mark.parametrize("stands", [(0, 20), (0,), (20,), (0, 20, 25)])
+def test_blocks_are_joined_where_they_stand(stands):
+    """One block on the diagonal, or none, and up to two under it."""
+    rng = np.random.default_rng(4)
+    P, A, _ = quasi_definite(rng, 20, 5, 0.3)
+    blocks = [(below, sparse.csc_array(P if below == 0 else A * (1 + below))) for below in stands]
+    size = 20 + sum(5 for below in stands if below)
+    K = np.zeros((30, 30))
+    for below, M in blocks:
+        K[below : below + M.shape[0], :20] += M.toarray()
+        if below:
+            K[:20, below : below + 5] += M.toarray().T
+    given = [(below, M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data) for below, M in blocks]
+    starts, indices, data = joined(given, max(size, max(stands) + 5))
+    found = sparse.csc_array((data, indices, starts), shape=(starts.size - 1,) * 2).toarray()
+    np.fill_diagonal(K, 0.0)
+    assert np.array_equal(found, K[: starts.size - 1, : starts.size - 1])
+
+
 def test_a_tree_has_no_fill():
     """A tree is eliminated from its leaves without new entries, which the order has to find."""
     rng = np.random.default_rng(0)

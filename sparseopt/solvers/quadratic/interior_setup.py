@@ -67,8 +67,9 @@ def _set_up(problem, whole, w, duals, regularisation):
     columns, rows, cost = scales = yield from equilibrated(program, products)
     yield
     sides, ridge = Sides.of(program, *scales)
-    equal = np.flatnonzero(sides.kind[: rows.size] & EQUAL)
-    system = yield from newton_system_in_pieces(program, products, scales, ridge, equal)
+    system = yield from newton_system_in_pieces(
+        program, products, scales, ridge, lambda: np.flatnonzero(sides.kind[: rows.size] & EQUAL)
+    )
     V, W, R, S = memory(sides, regularisation)
     if curvature < 0.0:
         # P + rho is definite, and a proximal method ends at a point that satisfies the conditions

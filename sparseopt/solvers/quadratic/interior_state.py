@@ -103,13 +103,13 @@ class Interior(State):
     is_final: bool = False
     #: Whether the best point lies on the sides that hold it.
     is_exact: bool = False
-    #: Residual of the best point in the user's units.
+    #: Residual of the best point in the user's units; inf while unknown.
     lowest: float = np.inf
-    #: The same with the gap in units of the objective; both are inf while unknown.
-    relative: float = np.inf
-    #: Its violation and stationarity, and its gap in units of the objective.
+    #: Its violation and stationarity, its gap, the gap that is small enough, and its coefficients in the whole program.
     rest: tuple = (np.inf, np.inf)
     gap: float = np.inf
+    enough: float = 0.0
+    point: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def x(self):

@@ -15,11 +15,11 @@ _ADVANTAGE, _LARGEST_DENSE = 1 / 4, 8000
 
 def newton_system(program, products, scales, ridge, equal) -> NewtonSystem:
     """The cheapest Newton system for a program in scaled units, whose products in the user's are given."""
-    return at_once(newton_system_in_pieces(program, products, scales, ridge, equal))
+    return at_once(newton_system_in_pieces(program, products, scales, ridge, lambda: equal))
 
 
-def newton_system_in_pieces(program, products, scales, ridge, equal):
-    """`newton_system`, in pieces."""
+def newton_system_in_pieces(program, products, scales, ridge, find_equal):
+    """`newton_system`, in pieces; which rows are equalities is asked where that matters."""
     if program.is_sparse:
         if program.matrix is None or not fills_up(program.matrix):
             system = yield from SparseNewtonSystem.in_pieces(program, scales, scaled_products(products, scales, ridge))
@@ -30,7 +30,7 @@ def newton_system_in_pieces(program, products, scales, ridge, equal):
         yield
     scaled = scaled_products(products, scales, ridge)
     yield
-    return dense_system(program, scales, scaled, equal)
+    return dense_system(program, scales, scaled, find_equal())
 
 
 def active_system(scaled) -> linear_systems.System:

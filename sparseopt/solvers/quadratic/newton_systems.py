@@ -23,7 +23,7 @@ from sparseopt.kernels.lapack import (
     solve_indefinite,
     solve_lower_columns,
 )
-from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products
+from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products, own_curvatures
 
 # Up to this size a sparse matrix may be made full for a factorisation with pivoting.
 LARGEST_INDEFINITE = 2000
@@ -66,6 +66,13 @@ class NewtonSystem(Term):
     def entries(self):
         """Numbers that one solution and its residual pass over."""
         return self.products.entries
+
+    @property
+    def curvatures(self):
+        """Diagonal of P in scaled units; of F nothing counts."""
+        found = np.empty(self.products.ridge.size)
+        own_curvatures(self.products, found)
+        return found
 
     @property
     def ridge(self):

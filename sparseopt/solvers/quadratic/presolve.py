@@ -19,7 +19,7 @@ from sparseopt.designs.csc import compressed_columns
 from sparseopt.kernels import parallel_rows
 from sparseopt.kernels import presolve as kernels
 from sparseopt.solvers.quadratic.gap_closing import with_less_gap
-from sparseopt.solvers.quadratic.quadratic_measure import measure, settled, slope_at
+from sparseopt.solvers.quadratic.quadratic_measure import curve_at, measure, settled, slope_at
 from sparseopt.solvers.quadratic.quadratic_products import Matrix, Products, compressed
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram
 from sparseopt.solvers.quadratic.rays import separating_ray
@@ -164,12 +164,18 @@ def presolve(program) -> Presolved:
     by_rows = np.zeros(m + 1, np.int64), np.empty_like(by_columns[1]), np.empty_like(by_columns[2])
     scale, count = np.empty(m), np.zeros(m, np.int64)
     taken, queued = np.zeros(p, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    growth, forced_by, queue, log = np.zeros(p), np.full(p, -1), np.empty(m, dtype=np.int64), np.empty((m + p, 5), int)
+    growth, forced_by, queue, log = (
+        np.zeros(p),
+        np.empty(p, np.int64),
+        np.empty(m, np.int64),
+        np.empty((m + p, 5), np.int64),
+    )
+    forced_by.fill(-1)
     state = np.zeros(kernels.NUMBERS, dtype=np.int64)
     state[kernels.ROW] = state[kernels.COLUMN] = -1
     is_open = kernels.reduce(
         *by_columns, *by_rows, scale, lower, upper, row_lower, row_upper, count, taken, growth, forced_by,
-        not program.alpha.any(), _ROUNDS, queue, queued, log, state,
+        not np.logical_or.reduce(program.alpha != 0), _ROUNDS, queue, queued, log, state,
     )  # fmt: skip
     owners, factors = _merged(by_rows, taken, count, row_lower, row_upper) if is_open else (None, None)
     if is_open and not state[kernels.IS_LESS] and owners is None:
@@ -208,8 +214,8 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
     order = prints.argsort(kind="stable")
     if not parallel_rows.may_meet(prints, order):
         return None, None
-    owners = np.tile(np.arange(count.size), (2, 1))
-    factors = np.ones((2, count.size))
+    owners, factors = np.empty((2, count.size), dtype=np.int64), np.ones((2, count.size))
+    owners[:] = np.arange(count.size)
     merged = parallel_rows.merge(
         *by_rows, taken, left[order], prints[order], row_lower, row_upper, count, owners, factors
     )
@@ -218,7 +224,9 @@ def _merged(by_rows, taken, count, row_lower, row_upper):
 
 def _rest(program, products, kept, rows, values, row_lower, row_upper, lower, upper):
     """The program on the coefficients and rows that are kept, with these sides, and its products where those of all are known."""
-    taken = program.curve(values)[kept] if values.any() else 0.0
+    taken = 0.0
+    if np.logical_or.reduce(values != 0):
+        taken = (program.curve(values) if products is None else curve_at(program, products, values))[kept]
     matrix, factor, A, of_rest = program.matrix, program.factor, program.A, products
     has_all, ridge = kept.size == values.size, program.ridge[kept]
     if products is not None:

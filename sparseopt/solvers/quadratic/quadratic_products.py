@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparseopt._jit import Term, alike, kernel
+from sparseopt._jit import Term, alike, brief_kernel, kernel
 from sparseopt.kernels.compression import compress
 from sparseopt.kernels.lapack import multiply
 
@@ -179,8 +179,9 @@ class Products(Term):
     @property
     def entries(self):
         """Stored entries of the matrices, and what the vectors of a method amount to beside them."""
-        stored = sum(M.values.size + M.full.size for M in (self.P, self.F, self.A))
-        return stored + _VECTORS * (self.A.width + self.A.height + self.F.height)
+        P, F, A = self.P, self.F, self.A
+        stored = P.values.size + P.full.size + F.values.size + F.full.size + A.values.size + A.full.size
+        return stored + _VECTORS * (A.width + A.height + F.height)
 
     def coupled(self):
         """Coefficients in whose row the matrix has entries off the diagonal."""
@@ -189,6 +190,20 @@ class Products(Term):
             return np.flatnonzero(np.count_nonzero(full, axis=1) > (full.diagonal() != 0))
         rows, columns, _ = self.P.entries()
         return np.unique(columns[rows != columns])
+
+
+@brief_kernel
+def own_curvatures(products, out):
+    """Diagonal of P but for F, into `out`."""
+    P = products.P
+    for j in range(out.size):
+        out[j] = products.ridge[j]
+        if P.is_sparse:
+            for k in range(P.starts[j], P.starts[j + 1]):
+                if P.rows[k] == j:
+                    out[j] += P.values[k]
+        else:
+            out[j] += P.full[j, j]
 
 
 def scaled_products(products, scales, ridge):

@@ -3,13 +3,14 @@
 Where the factor stays thin it is made row by row, else from dense fronts.
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sparseopt._jit import Term, alike, kernel
-from sparseopt.kernels import fronts, ldl, ordering, patterns
+from sparseopt.kernels import analysis, fronts, ldl, ordering, patterns
 from sparseopt.kernels.fronts import factorise_nodes, solve_nodes
 from sparseopt.kernels.ldl import factorise_rows, find_rows, solve_in_place
 from sparseopt.parts import at_once
@@ -46,20 +47,19 @@ class SparseLDL:
 
     def analyse(self, indptr, indices, data, in_rows):
         """Order, analyse and allocate, in pieces."""
-        self.size = indptr.size - 1
-        self.place = yield from _ordered(indptr, indices)
-        rows, values = np.empty(indices.size // 2, dtype=np.int64), np.empty(indices.size // 2)
-        starts = np.empty_like(indptr)
-        patterns.triangle(indptr, indices, data, self.place, 1, starts, rows, values)
-        parent, counts, marks = (np.empty(self.size, dtype=np.int64) for _ in range(3))
+        n = self.size = indptr.size - 1
+        rows, values, sizes = np.empty(indices.size // 2, dtype=np.int64), np.empty(indices.size // 2), np.empty(2)
+        starts, tops = np.empty((2, n + 1), dtype=np.int64)
+        parent, counts = np.empty((2, n), dtype=np.int64)
+        memory = _memory_of_order(indptr, indices)
+        while analysis.analyse(indptr, indices, data, *memory, starts, rows, values, parent, counts, tops, sizes):
+            yield
+        self.place, marks = memory[3][-1, :n], np.empty(n, dtype=np.int64)
         yield
-        ldl.elimination_tree(starts, rows, parent, counts, marks)
-        yield
-        self.entries = int(counts.sum())
-        self.operations = float(counts @ counts.astype(np.float64))
+        self.entries, self.operations = int(sizes[0]), float(sizes[1])
         self.factor: RowFactor | FrontFactor
         if in_rows or not self._is_thick(parent, counts):
-            self.factor = RowFactor.of(starts, rows, values, parent, counts, marks)
+            self.factor = RowFactor.of(starts, rows, values, parent, tops, marks)
             return self
         order, child, sibling = (np.empty(self.size, dtype=np.int64) for _ in range(3))
         fronts.postorder(parent, child, sibling, order)
@@ -132,11 +132,9 @@ class RowFactor(LDLFactor):
     marks: np.ndarray = field(repr=False, metadata=_MEMORY)
 
     @classmethod
-    def of(cls, matrix_starts, matrix_rows, matrix_values, parent, counts, marks):
-        """The factor of a matrix that has been analysed, given by its upper triangle."""
-        size, starts = parent.size, np.empty(parent.size + 1, dtype=np.int64)
-        patterns.add_up(counts, starts)
-        entries = int(starts[-1])
+    def of(cls, matrix_starts, matrix_rows, matrix_values, parent, starts, marks):
+        """The factor of a matrix that has been analysed, given by its upper triangle, whose columns start there."""
+        size, entries = parent.size, int(starts[-1])
         filled, path, ends = np.empty((3, size), dtype=np.int64)
         rows, columns = np.empty((2, entries), dtype=np.int64)
         row, pivots = np.empty((2, size))
@@ -228,30 +226,33 @@ def solve_with(factor, x):
     factor.solve(x)
 
 
+# A block without entries, the number of rows it stands under the first, and its CSC arrays.
+_NOTHING = 0, np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)
+
+
 def joined(blocks, size):
-    """Both halves of a symmetric matrix of blocks: the number of rows each stands under the first, and its CSC arrays."""
-    counts, starts = np.zeros(size, dtype=np.int64), np.empty(size + 1, dtype=np.int64)
-    for below, indptr, indices, _ in blocks:
-        patterns.count_block(indptr, indices, below, counts)
-    patterns.add_up(counts, starts)
-    indices, data = np.empty(starts[-1], dtype=np.int64), np.empty(starts[-1])
-    for below, indptr, rows, values in blocks:
-        patterns.place_block(indptr, rows, values, below, counts, indices, data)
-    return starts, indices, data
+    """Both halves of a symmetric matrix of up to three blocks: the number of rows each stands under the first, and its CSC arrays."""
+    # what stands on the diagonal comes first
+    given = [_NOTHING, *blocks] if blocks[0][0] > 0 else blocks
+    first, second, third = (*given, _NOTHING, _NOTHING)[:3]
+    most = 2 * sum(block[2].size for block in blocks)
+    ends, starts = np.empty((2, size + 1), dtype=np.int64)
+    indices, data = np.empty(most, dtype=np.int64), np.empty(most)
+    patterns.join(size, second[0], third[0], *first[1:], *second[1:], *third[1:], ends, starts, indices, data)
+    count = starts[-1]
+    return starts, indices[:count], data[:count]
 
 
 def fill_reducing(indptr, indices):
     """Where minimum degree puts each row and column of a symmetric pattern, so that L stays sparse."""
-    return at_once(_ordered(indptr, indices))
+    return SparseLDL(indptr, indices, np.ones(indices.size), in_rows=True).place
 
 
-def _ordered(indptr, indices):
-    """`fill_reducing`, in pieces."""
+def _memory_of_order(indptr, indices):
+    """What `analyse` takes after the matrix, up to its results."""
     n = indptr.size - 1
-    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.full((ordering.TALL, n + 1), -1)
-    lists = np.empty(indices.size + 2 * n + 8, dtype=np.int64)
-    spare, state = np.empty_like(lists), np.zeros(ordering.NUMBERS, dtype=np.int64)
-    dense = max(16, int(10 * np.sqrt(n)))
-    while ordering.order(indptr, indices, dense, _ROUND, space, ends, lists, spare, state):
-        yield
-    return ends[-1, :n]
+    space, ends = np.empty((ordering.WIDE, n), dtype=np.int64), np.empty((ordering.TALL, n + 1), dtype=np.int64)
+    ends.fill(-1)
+    lists, spare = np.empty((2, indices.size + 2 * n + 8), dtype=np.int64)
+    dense = max(16, int(10 * math.sqrt(n)))
+    return dense, _ROUND, space, ends, lists, spare, np.zeros(ordering.NUMBERS, dtype=np.int64)

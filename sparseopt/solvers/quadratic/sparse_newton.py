@@ -37,9 +37,7 @@ class SparseNewtonSystem(NewtonSystem):
         p, n, m = program.q.size, products.F.height, products.A.height
         size = p + n + m
         blocks = [
-            (below, M.starts, M.rows, M.values)
-            for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
-            if M.values.size
+            (below, M.starts, M.rows, M.values) for below, M in ((0, products.P), (p, products.F), (p + n, products.A))
         ]
         own = np.empty(size)
         ldl = yield from SparseLDL.in_pieces(*joined(blocks, size))
@@ -81,6 +79,11 @@ class SparseNewtonSystem(NewtonSystem):
             w[j] = x[self.place[j]]
         for i in range(t.size):
             nu[i] = x[self.place[first + i]]
+
+    @property
+    def curvatures(self):
+        """Diagonal of P in scaled units."""
+        return self.own[: self.products.ridge.size]
 
     @property
     def entries(self):
