@@ -213,16 +213,19 @@ def certify_little_lasso(problem, w):
     objective, bound, distance = look_at_lasso(
         values, means, target, problem.penalty.alpha, w, at_zero, ROUNDING, np.empty_like(target)
     )
-    is_proven = bound > -np.inf
-    return Certificate(
-        objective=objective,
-        lower_bound=bound if is_proven else -np.inf,
-        violation=0.0,
-        stationarity=distance,
-        proof="duality" if is_proven else "stationarity",
-        reference=max(abs(objective), _FLOOR * at_zero),
-        w=w,
-    )
+    return _proven(w, objective, bound, distance, _FLOOR * at_zero)
+
+
+def certify_rows(problem, W, looks):
+    """The same for points without a constraint in the rows of W, one after another, from the looks at all of them."""
+    least, known = _FLOOR * size_at_zero(problem), (looks.objective, looks.bound, looks.distance)
+    return [_proven(w, *here, least) for w, *here in zip(W, *(column.tolist() for column in known), strict=True)]
+
+
+def _proven(w, objective, bound, distance, least):
+    """Of a point that no constraint can reject."""
+    proof, bound = ("duality", bound) if bound > -np.inf else ("stationarity", -np.inf)
+    return Certificate(objective, bound, 0.0, distance, proof, max(abs(objective), least), w=w)
 
 
 def _certified(problem, w, here, lower_bound, tree):

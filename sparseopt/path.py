@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparseopt import batched_path, batched_samples, subset_path
+from sparseopt import batched_path, batched_samples, little_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
@@ -228,6 +228,8 @@ def path(
     end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
     if subset_path.takes(problem, terms, solver):
         found = subset_path.in_one_run(problem, terms, solver, end)
+    elif little := little_path.begun(problem, terms, solver, tol):
+        found = _little(little, max_iter, end)
     elif batched_path.takes(problem, terms, solver):
         found = _in_batches(batched_path.BatchedPath(problem, terms, solver, tol), problem, solver, max_iter, end)
     elif batched_samples.takes(problem, terms, solver):
@@ -238,7 +240,8 @@ def path(
     null = problem.loss.evaluate(np.zeros(problem.n_features))
     for here, solution in found:
         solutions.append(solution)
-        fit = solution.certificate.objective - _price(here.penalty, solution)
+        # little paths bring the fit along
+        fit = here if isinstance(here, float) else solution.certificate.objective - _price(here.penalty, solution)
         shares.append(1.0 - fit / null if null > 0.0 else 0.0)
         if progress:
             _show(len(solutions), len(terms), solution)
@@ -269,6 +272,24 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
             solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
             w = solution.w
             yield problem, solution
+
+
+def _little(run, max_iter, end):
+    """A generator of the fit, which is the objective without the penalty, and the solution."""
+    given, problem = 0, run.problem
+    while given < len(run.terms):
+        remaining = max(end - time.perf_counter(), 0.0)
+        if given and remaining == 0.0:
+            return
+        if run.needs_help:
+            here = _under(problem, run.terms[given])
+            w = run.solutions[-1].w if given else None
+            solution = solve(here, w0=w, tol=run.tol, max_iter=max_iter, time_limit=remaining)
+            run.accept(solution, solution.certificate.objective - _price(here.penalty, solution))
+        else:
+            run.advance()
+        yield from zip(run.fits[given:], run.solutions[given:], strict=True)
+        given = len(run.solutions)
 
 
 def _in_batches(run, problem, solver, max_iter, end):
