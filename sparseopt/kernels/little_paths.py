@@ -79,7 +79,7 @@ def newton_on_gram(gram, form, w, slope, free, work):
     """A Newton step on the nonzero coordinates, in place, as far as the objective falls; what it has cost."""
     p = w.size
     force, direction, moves, image = work[p], work[p + 1], work[p + 2], work[p + 3]
-    a, b, lower, upper = form
+    a, b, lower, upper = form[0], form[1], form[2], form[3]
     count = gather_free(a, b, lower, upper, w, slope, free, force)
     factorise(gram, b, free[:count], work)
     moved, is_flat = solve_free(a, free[:count], force, work, direction)
@@ -102,14 +102,14 @@ def follow_on_gram(gram, linear, height, forms, strengths, points, state, free, 
     The rows of `state` are w, the point before, and a slope; `work` has four rows more than G. The last point counts as
     done only where its gap is less than `tol`, in parts of the objective.
     """
-    w, last, slope = state
+    w, last, slope = state[0], state[1], state[2]
     p, largest, spent, epochs, steps = w.size, 0.0, 0.0, 0, 0
     for j in range(U(p)):
         largest = max(largest, gram[U(j), U(j)])
     least = _LITTLE * largest if largest > 0.0 else 1.0
     for k in range(begin, len(points)):
         form = forms[k]
-        a, b, lower, upper = form
+        a, b, lower, upper = form[0], form[1], form[2], form[3]
         place_on_line(gram, linear, part_ahead(strengths, k), w, last, slope)
         done, since, cost = 0, 0.0, 0.0
         gap, objective = gap_on_gram(height, linear, form, w, slope)
@@ -201,8 +201,8 @@ def follow_samples(loss, one, bends, has_intercept, forms, strengths, points, le
     `levels` gets the mean fitted value of each point.
     """
     design = loss.X
-    w, last, slope, squares, sums = state
-    eta, fitted, v, u = images
+    w, last, slope, squares, sums = state[0], state[1], state[2], state[3], state[4]
+    eta, fitted, v, u = images[0], images[1], images[2], images[3]
     features, order, active = orders
     steps, epochs, spent = 0, 0, 0.0
     for k in range(begin, len(points)):
