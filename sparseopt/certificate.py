@@ -216,10 +216,15 @@ def certify_little_lasso(problem, w):
     return _proven(w, objective, bound, distance, _FLOOR * at_zero)
 
 
-def certify_rows(problem, W, looks):
-    """The same for points without a constraint in the rows of W, one after another, from the looks at all of them."""
-    least, known = _FLOOR * size_at_zero(problem), (looks.objective, looks.bound, looks.distance)
-    return [_proven(w, *here, least) for w, *here in zip(W, *(column.tolist() for column in known), strict=True)]
+def certify_row(problem, w, looks, row):
+    """The same for a point without a constraint, that is one row of several that were looked at together."""
+    here = (float(column[row]) for column in (looks.objective, looks.bound, looks.distance))
+    return _proven(w, *here, _FLOOR * size_at_zero(problem))
+
+
+def relative_gaps(problem, looks):
+    """The relative gap in each row, as their certificates will have it."""
+    return (looks.objective - looks.bound) / np.maximum(np.abs(looks.objective), _FLOOR * size_at_zero(problem))
 
 
 def _proven(w, objective, bound, distance, least):

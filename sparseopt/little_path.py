@@ -7,10 +7,11 @@ the tolerance are final; the first that is not is left to `solve`, and the path 
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 
 import numpy as np
 
-from sparseopt.certificate import certify_rows
+from sparseopt.certificate import certify_row, relative_gaps
 from sparseopt.conjugates import ridged_norms
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import Gamma, LeastSquares, Logistic, Poisson
@@ -23,7 +24,7 @@ from sparseopt.solvers.working.little_followers import GramFollower, SampleFollo
 _ENTRIES, _FEATURES, _FINEST = 1 << 17, 400, 1e-11
 # Fitted values and coefficients that are looked at together.
 _TOGETHER = 1 << 17
-# The part of the strength before below which a point of a loss on samples may be too far away for whole Newton steps.
+# Other losses, whose conjugates take many points at once.
 _SMOOTH = (Logistic, Poisson, Gamma)
 
 
@@ -41,54 +42,63 @@ def begun(problem, terms, solver, tol):
 
 
 class LittlePath:
-    """A path in the making."""
+    """A path in the making: what is known of its points, of which solutions are made when they are asked for."""
 
     def __init__(self, problem, terms, forms, tol):
         self.problem, self.terms, self.tol, self._forms = problem, terms, tol, forms
-        loss = problem.loss
+        loss, count = problem.loss, len(terms)
         steepest = float(np.maximum.reduce(np.abs(slope_at_zero(loss)), initial=0.0))
         strengths = np.concatenate([[steepest, steepest], forms[:, 0].max(axis=1)])
         kind = GramFollower if type(loss) is LeastSquares else SampleFollower
         self._follower = kind(loss, forms, strengths, tol)
         self._most = max(1, _TOGETHER // sum(loss.X.shape))
-        self.solutions, self.fits, self.needs_help = [], [], False
+        #: Points so far, their coefficients, and the loss at each.
+        self.count, self.W, self.fits = 0, np.empty((count, loss.n_features)), np.empty(count)
+        self._looks, self._begins, self._others = [], [], {}
+        self.needs_help = False
 
     def advance(self):
         """Solve some points, and keep those that pass; a bounded piece of work."""
-        start, follower, begin = time.perf_counter(), self._follower, len(self.solutions)
+        start, follower, begin = time.perf_counter(), self._follower, self.count
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # far out nothing passes
-            end, steps, epochs = follower.follow(begin, min(begin + self._most, len(self.terms)))
+            end, *work = follower.follow(begin, min(begin + self._most, len(self.terms)))
             if end > begin:
-                self._look_at(slice(begin, end), start, f"{steps} Newton steps and {epochs} epochs for {end - begin} points")
-        self.needs_help = len(self.solutions) < max(end, begin + 1)
+                self._look_at(begin, end, start, work)
+        self.needs_help = self.count < max(end, begin + 1)
 
     def accept(self, solution, fit):
         """Go on from a solution that was found elsewhere."""
-        self.solutions.append(solution)
-        self.fits.append(fit)
-        self._follower.begin_at(solution.w)
-        self.needs_help = False
+        place = self.count
+        self.W[place], self.fits[place], self._others[place] = solution.w, fit, solution
+        self._follower.begin_at(self.W[place])
+        self.count, self.needs_help = place + 1, False
 
-    def _look_at(self, these, start, account):
-        loss, follower, forms = self.problem.loss, self._follower, self._forms[these]
-        W = follower.points[these] + 0.0  # a negative zero becomes a zero
-        looks = look_at_many(loss, forms[:, 0], forms[:, 1], W, follower.levels[these])
-        seconds = (time.perf_counter() - start) / len(W)
-        certificates = certify_rows(self.problem, W, looks)
-        for w, fit, intercept, certificate in zip(W, looks.fit.tolist(), looks.intercept.tolist(), certificates, strict=True):
-            if not abs(certificate.relative_gap) <= self.tol:
-                return
-            self.fits.append(fit)
-            self.solutions.append(
-                Solution(
-                    w=w.copy(),
-                    intercept=intercept,
-                    status=Status.CONVERGED,
-                    certificate=certificate,
-                    iterations=1,
-                    seconds=seconds,
-                    solver=follower.name,
-                    feature_names=loss.feature_names,
-                    account=account,
-                )
-            )
+    def _look_at(self, begin, end, start, work):
+        loss, follower, forms = self.problem.loss, self._follower, self._forms[begin:end]
+        W = np.add(follower.points[begin:end], 0.0, out=self.W[begin:end])  # a negative zero becomes a zero
+        looks = look_at_many(loss, forms[:, 0], forms[:, 1], W, follower.levels[begin:end])
+        has_failed = np.logical_not(relative_gaps(self.problem, looks) <= self.tol)
+        self.fits[begin:end] = looks.fit
+        self.count = begin + int(np.argmax(has_failed)) if has_failed.any() else end
+        account = f"{work[0]} Newton steps and {work[1]} epochs for {end - begin} points"
+        self._begins.append(begin)
+        self._looks.append((looks, (time.perf_counter() - start) / len(W), account))
+
+    def solution(self, place):
+        """The solution at a place, a new one."""
+        if place in self._others:
+            return self._others[place]
+        batch = bisect_right(self._begins, place) - 1
+        looks, seconds, account = self._looks[batch]
+        w, row = self.W[place].copy(), place - self._begins[batch]
+        return Solution(
+            w=w,
+            intercept=float(looks.intercept[row]),
+            status=Status.CONVERGED,
+            certificate=certify_row(self.problem, w.copy(), looks, row),
+            iterations=1,
+            seconds=seconds,
+            solver=self._follower.name,
+            feature_names=self.problem.loss.feature_names,
+            account=account,
+        )
