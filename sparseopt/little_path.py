@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,9 +22,11 @@ from sparseopt.solution import Solution, Status
 from sparseopt.solvers.working.little_followers import GramFollower, SampleFollower
 
 # Entries of X, and features, up to which this is quicker than batches, and the tolerance below which sums are rounding.
-_ENTRIES, _FEATURES, _FINEST = 1 << 17, 400, 1e-11
+_ENTRIES, _FEATURES, _FINEST = 1 << 17, 500, 1e-11
 # Fitted values and coefficients that are looked at together.
 _TOGETHER = 1 << 17
+# Newton steps that a point may take.
+_STEPS = 60
 # Other losses, whose conjugates take many points at once.
 _SMOOTH = (Logistic, Poisson, Gamma)
 
@@ -39,6 +42,16 @@ def begun(problem, terms, solver, tol):
         return None
     forms = ridged_norms(terms, loss.n_features)
     return None if forms is None else LittlePath(problem, terms, forms, tol)
+
+
+def solved(problem, tol, max_iter):
+    """The solution of a problem with a loss on little data, which is not least squares, or None; and where else to begin, or None."""
+    if type(problem.loss) not in _SMOOTH or (max_iter is not None and max_iter < _STEPS):
+        return None, None
+    if (run := begun(problem, (problem.penalty,), None, tol)) is None:
+        return None, None
+    run.advance(1)
+    return (None, run.near()) if run.needs_help else (run.solution(0), None)
 
 
 class LittlePath:
@@ -57,14 +70,21 @@ class LittlePath:
         self._looks, self._begins, self._others = [], [], {}
         self.needs_help = False
 
-    def advance(self):
-        """Solve some points, and keep those that pass; a bounded piece of work."""
+    def advance(self, most):
+        """Solve at most so many points, and keep those that pass; a bounded piece of work."""
         start, follower, begin = time.perf_counter(), self._follower, self.count
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # far out nothing passes
-            end, *work = follower.follow(begin, min(begin + self._most, len(self.terms)))
+            end, *work = follower.follow(begin, min(begin + min(most, self._most), len(self.terms)))
             if end > begin:
                 self._look_at(begin, end, start, work)
         self.needs_help = self.count < max(end, begin + 1)
+
+    def near(self):
+        """Where to begin with the point that needs help: where the kernel has left it, if that is lower than the one before."""
+        here = replace(self.problem, penalty=self.terms[self.count])
+        before = self.W[self.count - 1] if self.count else np.zeros(self.problem.n_features)
+        w = self._follower.w.copy()
+        return w if np.isfinite(w).all() and here.objective(w) < here.objective(before) else before
 
     def accept(self, solution, fit):
         """Go on from a solution that was found elsewhere."""
@@ -96,7 +116,7 @@ class LittlePath:
             intercept=float(looks.intercept[row]),
             status=Status.CONVERGED,
             certificate=certify_row(self.problem, w.copy(), looks, row),
-            iterations=1,
+            iterations=int(self._follower.taken[place]),
             seconds=seconds,
             solver=self._follower.name,
             feature_names=self.problem.loss.feature_names,

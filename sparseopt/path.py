@@ -310,11 +310,12 @@ def _follow_little(run, max_iter, end, enough, watch):
         if given and remaining == 0.0:
             break
         if run.needs_help:
-            here, w = _under(run.problem, run.terms[given]), run.W[given - 1] if given else None
-            solution = solve(here, w0=w, tol=run.tol, max_iter=max_iter, time_limit=remaining)
+            here = _under(run.problem, run.terms[given])
+            solution = solve(here, w0=run.near(), tol=run.tol, max_iter=max_iter, time_limit=remaining)
             run.accept(solution, solution.certificate.objective - _price(here.penalty, solution))
         else:
-            run.advance()
+            # the first is solved however little time there is
+            run.advance(most=1 if remaining == 0.0 else len(run.terms))
         if null > 0.0:
             shares[given : run.count] = 1.0 - run.fits[given : run.count] / null
         if enough < 1.0 and (reached := np.flatnonzero(shares[given : run.count] >= enough)).size:

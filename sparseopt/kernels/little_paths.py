@@ -18,7 +18,7 @@ _EPOCHS, _BUDGET = 100, 1e7
 # The part of the last way that a point may be looked for beyond it.
 _FURTHEST = 2.0
 # Newton steps and epochs for a point of a loss on samples, and the part of its first move that a step is minimised to.
-_STEPS, _SWEEPS, _DEPTH = 20, 200, 0.1
+_STEPS, _SWEEPS, _DEPTH = 60, 1000, 0.1
 # Least curvature of a sample, as a part of the largest; the sum of slopes that an intercept leaves, in parts of their sizes.
 _LEAST, _EVEN = 1e-7, 1e-10
 # Part of the slope that is allowed by a gap at which moves are over.
@@ -95,12 +95,12 @@ def newton_on_gram(gram, form, w, slope, free, work):
 
 
 @kernel
-def follow_on_gram(gram, linear, height, forms, strengths, points, state, free, work, begin, tol):
+def follow_on_gram(gram, linear, height, forms, strengths, points, taken, state, free, work, begin, tol):
     """Minimise w'Gw / 2 + linear.w + penalty from the point `begin` on; the points that are done, epochs and Newton steps.
 
     `forms` holds a, b, lower and upper of each point, `strengths` the size of a, after those of the two points before.
-    The rows of `state` are w, the point before, and a slope; `work` has four rows more than G. The last point counts as
-    done only where its gap is less than `tol`, in parts of the objective.
+    The rows of `state` are w, the point before, and a slope; `work` has four rows more than G. `taken` gets the
+    epochs of each point, whose gap is less than `tol`, in parts of the objective.
     """
     w, last, slope = state[0], state[1], state[2]
     p, largest, spent, epochs, steps = w.size, 0.0, 0.0, 0, 0
@@ -125,6 +125,7 @@ def follow_on_gram(gram, linear, height, forms, strengths, points, state, free, 
             steps, spent = steps + 1, spent + cost
             gap, objective = gap_on_gram(height, linear, form, w, slope)
         spent += (done + 1) * p * p
+        taken[k] = done
         for j in range(U(p)):
             points[k, U(j)] = w[j]
         if spent > _BUDGET:
@@ -192,48 +193,55 @@ def choose(design, bends, total, form, w, slope, order, squares, sums, u):
     return count
 
 
+def come_near(loss, bends, has_intercept, form, w, rows, images, orders, tol):
+    """Newton steps from w and the fitted values, in place, until the gap is small; Newton steps, epochs, and whether it is."""
+    design, slope, squares, sums = loss.X, rows[2], rows[3], rows[4]
+    eta, v, u = images[0], images[2], images[3]
+    features, order, active = orders
+    swept = 0
+    for step in range(_STEPS + 1):
+        total = level_out(loss, eta, v, bends, has_intercept)
+        gap, price, norm = gap_of_samples(design, form, w, v, bends, slope)
+        height = height_of(loss, eta)
+        if gap <= tol * (height + price):
+            return step, swept, True
+        if step == _STEPS or swept >= _SWEEPS or not gap < math.inf:
+            break
+        total = total if has_intercept else 0.0
+        count = choose(design, bends, total, form, w, slope, order, squares, sums, u)
+        for i in range(eta.size):
+            u[U(i)] = v[U(i)]
+        goal = _FINE * tol * height / norm if norm > 0.0 else 0.0
+        _, shift, more = settle(
+            design, features, (order[:count], active), bends, total, form, w, squares, sums, u, 0.0, goal, _DEPTH,
+            _SWEEPS - swept,
+        )  # fmt: skip
+        swept += more
+        for i in range(eta.size):
+            if bends.values[U(i)] > 0.0:
+                eta[U(i)] += (u[U(i)] - v[U(i)]) / bends.values[U(i)] - shift
+    return _STEPS, swept, False
+
+
 @kernel
-def follow_samples(loss, one, bends, has_intercept, forms, strengths, points, levels, state, images, orders, begin, tol):
+def follow_samples(
+    loss, one, bends, has_intercept, forms, strengths, points, taken, levels, state, images, orders, begin, tol
+):
     """Minimise a loss on samples and a penalty from the point `begin` on; the points that are done, Newton steps and epochs.
 
     `forms`, `strengths` and `tol` are as in `follow_on_gram`. The rows of `state` are w, the point before, slopes, and two
     for curvatures; those of `images` fitted values with their intercept, those before, slopes of samples and scratch.
-    `levels` gets the mean fitted value of each point.
+    `taken` gets the Newton steps of each point, and `levels` its mean fitted value.
     """
-    design = loss.X
-    w, last, slope, squares, sums = state[0], state[1], state[2], state[3], state[4]
-    eta, fitted, v, u = images[0], images[1], images[2], images[3]
-    features, order, active = orders
+    w, last, eta, fitted = state[0], state[1], images[0], images[1]
     steps, epochs, spent = 0, 0, 0.0
     for k in range(begin, len(points)):
-        form = forms[k]
-        extrapolate(design, one, features, w, last, eta, fitted, part_ahead(strengths, k))
-        done, swept, height, is_met = 0, 0, -1.0, False
-        while not is_met:
-            total = level_out(loss, eta, v, bends, has_intercept)
-            gap, price, norm = gap_of_samples(design, form, w, v, bends, slope)
-            height = height_of(loss, eta) if height < 0.0 else height
-            spent += w.size * eta.size
-            if gap <= tol * (height + price):
-                is_met = True
-            elif done == _STEPS or swept >= _SWEEPS or not gap < math.inf:
-                return k, steps, epochs
-            else:
-                total = total if has_intercept else 0.0
-                count = choose(design, bends, total, form, w, slope, order, squares, sums, u)
-                for i in range(eta.size):
-                    u[U(i)] = v[U(i)]
-                goal = _FINE * tol * height / norm if norm > 0.0 else 0.0
-                _, shift, more = settle(
-                    design, features, (order[:count], active), bends, total, form, w, squares, sums, u, 0.0, goal,
-                    _DEPTH, _SWEEPS - swept,
-                )  # fmt: skip
-                for i in range(eta.size):
-                    if bends.values[U(i)] > 0.0:
-                        eta[U(i)] += (u[U(i)] - v[U(i)]) / bends.values[U(i)] - shift
-                done, swept, height = done + 1, swept + more, -1.0
-                spent += 2.0 * count * eta.size * more
-        steps, epochs, levels[k] = steps + done, epochs + swept, 0.0
+        extrapolate(loss.X, one, orders[0], w, last, eta, fitted, part_ahead(strengths, k))
+        taken[k], swept, is_near = come_near(loss, bends, has_intercept, forms[k], w, state, images, orders, tol)
+        steps, epochs, spent = steps + taken[k], epochs + swept, spent + (taken[k] + swept + 1.0) * w.size * eta.size
+        if not is_near:
+            return k, steps, epochs
+        levels[k] = 0.0
         for i in range(eta.size):
             levels[k] += eta[U(i)] / eta.size
         for j in range(U(w.size)):

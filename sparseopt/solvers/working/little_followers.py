@@ -25,14 +25,20 @@ class GramFollower:
         self._height, self._forms, self._strengths, self._tol = loss.value_at_zero(), forms, strengths, _CLOSER * tol
         self._free, self._work = np.empty(p, dtype=np.uint64), np.empty((p + 4, p))
         self._state, self.points, self.levels = np.zeros((3, p)), np.empty((len(forms), p)), np.zeros(len(forms))
+        self.taken = np.zeros(len(forms), dtype=np.intp)
 
     def follow(self, begin, end):
         """The points that are done from `begin` on, no further than to `end`; steps and epochs."""
         done, epochs, steps = follow_on_gram(
-            self._gram, self._linear, self._height, self._forms, self._strengths, self.points[:end], self._state,
+            self._gram, self._linear, self._height, self._forms, self._strengths, self.points[:end], self.taken, self._state,
             self._free, self._work, begin, self._tol,
         )  # fmt: skip
         return done, steps, epochs
+
+    @property
+    def w(self):
+        """Where the kernel has ended."""
+        return self._state[0]
 
     def begin_at(self, w):
         """Go on from any point."""
@@ -50,14 +56,20 @@ class SampleFollower:
         self._bends, self._images = Bends(np.empty(n)), np.zeros((4, n))
         self._orders = np.arange(p), np.empty(p, dtype=np.intp), np.empty(p, dtype=np.intp)
         self._state, self.points, self.levels = np.zeros((5, p)), np.empty((len(forms), p)), np.zeros(len(forms))
+        self.taken = np.zeros(len(forms), dtype=np.intp)
         self.begin_at(np.zeros(p))
 
     def follow(self, begin, end):
         """The points that are done from `begin` on, no further than to `end`; steps and epochs."""
         return follow_samples(
             self._loss, _ONE, self._bends, self._loss.intercept, self._forms, self._strengths, self.points[:end],
-            self.levels, self._state, self._images, self._orders, begin, self._tol,
+            self.taken, self.levels, self._state, self._images, self._orders, begin, self._tol,
         )  # fmt: skip
+
+    @property
+    def w(self):
+        """Where the kernel has ended."""
+        return self._state[0]
 
     def begin_at(self, w):
         """Go on from any point."""
