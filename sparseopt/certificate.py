@@ -218,13 +218,7 @@ def certify_little_lasso(problem, w):
 
 def certify_row(problem, w, looks, row):
     """The same for a point without a constraint, that is one row of several that were looked at together."""
-    here = (float(column[row]) for column in (looks.objective, looks.bound, looks.distance))
-    return _proven(w, *here, _FLOOR * size_at_zero(problem))
-
-
-def relative_gaps(problem, looks):
-    """The relative gap in each row, as their certificates will have it."""
-    return (looks.objective - looks.bound) / np.maximum(np.abs(looks.objective), _FLOOR * size_at_zero(problem))
+    return _proven(w, *(float(column[row]) for column in looks[:3]), _FLOOR * size_at_zero(problem))
 
 
 def _proven(w, objective, bound, distance, least):

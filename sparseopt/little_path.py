@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparseopt.certificate import certify_row, relative_gaps
+from sparseopt.certificate import certify_row
 from sparseopt.conjugates import ridged_norms
 from sparseopt.designs import CenteredDense, Dense
 from sparseopt.losses import Gamma, LeastSquares, Logistic, Poisson
@@ -46,7 +46,8 @@ def begun(problem, terms, solver, tol):
 
 def solved(problem, tol, max_iter):
     """The solution of a problem with a loss on little data, which is not least squares, or None; and where else to begin, or None."""
-    if type(problem.loss) not in _SMOOTH or (max_iter is not None and max_iter < _STEPS):
+    is_enough = max_iter is None or (type(max_iter) is int and max_iter >= _STEPS)
+    if type(problem.loss) not in _SMOOTH or not is_enough:
         return None, None
     if (run := begun(problem, (problem.penalty,), None, tol)) is None:
         return None, None
@@ -97,9 +98,10 @@ class LittlePath:
         loss, follower, forms = self.problem.loss, self._follower, self._forms[begin:end]
         W = np.add(follower.points[begin:end], 0.0, out=self.W[begin:end])  # a negative zero becomes a zero
         looks = look_at_many(loss, forms[:, 0], forms[:, 1], W, follower.levels[begin:end])
-        has_failed = np.logical_not(relative_gaps(self.problem, looks) <= self.tol)
+        # over the objective alone, these are no smaller than the gaps of certificates
+        has_passed = looks.objective - looks.bound <= self.tol * np.abs(looks.objective)
         self.fits[begin:end] = looks.fit
-        self.count = begin + int(np.argmax(has_failed)) if has_failed.any() else end
+        self.count = end if has_passed.all() else begin + int(np.argmin(has_passed))
         account = f"{work[0]} Newton steps and {work[1]} epochs for {end - begin} points"
         self._begins.append(begin)
         self._looks.append((looks, (time.perf_counter() - start) / len(W), account))

@@ -276,12 +276,10 @@ class _Limits:
 
 def _run(problem, solver, w, limits, start, callback, trace, progress):
     """The one loop: steps until the tolerance or a limit; returns state, status and trace."""
-    points = []
-    first = w.copy()
+    points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch = _Watch(problem, limits.tol)
-    shown = _Progress(solver) if progress else None
+    watch, shown = _Watch(problem, limits.tol), _Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:

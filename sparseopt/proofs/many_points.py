@@ -22,11 +22,11 @@ class ManyLooks(NamedTuple):
     """What is known of each point; nothing is proven where the bound is -inf."""
 
     objective: np.ndarray
-    #: The part of the objective that is the loss.
-    fit: np.ndarray
     bound: np.ndarray
     #: Distance to stationarity.
     distance: np.ndarray
+    #: The part of the objective that is the loss.
+    fit: np.ndarray
     intercept: np.ndarray
 
 
@@ -57,7 +57,7 @@ def look_at_many(loss, a, b, W, levels):
     bound = -value - ROUNDING * size
     # a bound that is no number is none
     bound[np.isnan(bound)] = -np.inf
-    return ManyLooks(fit + price, fit, bound, np.maximum.reduce(off, axis=1, initial=0.0), intercept)
+    return ManyLooks(fit + price, bound, np.maximum.reduce(off, axis=1, initial=0.0), fit, intercept)
 
 
 def _pulled(loss, mass):
@@ -101,7 +101,7 @@ def _samples(loss, image, levels):
     if loss.intercept:
         v, is_even = _balanced(v, weights)
 
-    def bound_with(scale, *, may_shrink):
+    def bound_with(scale, *, may_shrink):  # noqa: ARG001 (of least squares alone, the best factor has a formula)
         terms = weights * loss_conjugate(loss, scale[:, None] * v)
         value = np.where(is_even, np.add.reduce(terms, axis=1), np.inf)
         return value, np.add.reduce(np.abs(terms), axis=1), scale
