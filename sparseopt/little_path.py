@@ -66,8 +66,8 @@ class LittlePath:
         kind = GramFollower if type(loss) is LeastSquares else SampleFollower
         self._follower = kind(loss, forms, strengths, tol)
         self._most = max(1, _TOGETHER // sum(loss.X.shape))
-        #: Points so far, their coefficients, and the loss at each.
-        self.count, self.W, self.fits = 0, np.empty((count, loss.n_features)), np.empty(count)
+        #: Points so far, their coefficients and intercepts, and the loss at each.
+        self.count, self.W, self.intercepts, self.fits = 0, np.empty((count, loss.n_features)), *np.empty((2, count))
         self._looks, self._begins, self._others = [], [], {}
         self.needs_help = False
 
@@ -91,6 +91,7 @@ class LittlePath:
         """Go on from a solution that was found elsewhere."""
         place = self.count
         self.W[place], self.fits[place], self._others[place] = solution.w, fit, solution
+        self.intercepts[place] = solution.intercept
         self._follower.begin_at(self.W[place])
         self.count, self.needs_help = place + 1, False
 
@@ -100,7 +101,7 @@ class LittlePath:
         looks = look_at_many(loss, forms[:, 0], forms[:, 1], W, follower.levels[begin:end])
         # over the objective alone, these are no smaller than the gaps of certificates
         has_passed = looks.objective - looks.bound <= self.tol * np.abs(looks.objective)
-        self.fits[begin:end] = looks.fit
+        self.fits[begin:end], self.intercepts[begin:end] = looks.fit, looks.intercept
         self.count = end if has_passed.all() else begin + int(np.argmin(has_passed))
         account = f"{work[0]} Newton steps and {work[1]} epochs for {end - begin} points"
         self._begins.append(begin)
@@ -115,7 +116,7 @@ class LittlePath:
         w, row = self.W[place].copy(), place - self._begins[batch]
         return Solution(
             w=w,
-            intercept=float(looks.intercept[row]),
+            intercept=float(self.intercepts[place]),
             status=Status.CONVERGED,
             certificate=certify_row(self.problem, w.copy(), looks, row),
             iterations=int(self._follower.taken[place]),

@@ -53,6 +53,8 @@ class Path(Sequence):
     @property
     def intercepts(self):
         """One intercept a solution."""
+        if "solutions" not in self.__dict__:
+            return self._run.intercepts[: len(self)].copy()
         return np.array([solution.intercept for solution in self.solutions])
 
     @property

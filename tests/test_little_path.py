@@ -117,7 +117,7 @@ def test_what_does_not_pass_is_no_solution(loss, monkeypatch):
     problem = so.Problem(loss_of(loss))
     terms = grid_of(problem.loss, so.L1, 5)
     honest = little_path.LittlePath(problem, terms, ridged_norms(terms, P), 1e-7)
-    kind = type(honest._follower)  # noqa: SLF001 (what is to be broken)
+    kind = type(honest._follower)
 
     def follow(run, begin, end):
         run.points[begin:end], run.taken[begin:end] = 0.5, 1
