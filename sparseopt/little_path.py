@@ -67,7 +67,8 @@ class LittlePath:
         self._follower = kind(loss, forms, strengths, tol)
         self._most = max(1, _TOGETHER // sum(loss.X.shape))
         #: Points so far, their coefficients and intercepts, and the loss at each.
-        self.count, self.W, self.intercepts, self.fits = 0, np.empty((count, loss.n_features)), *np.empty((2, count))
+        self.count, self.W = 0, np.empty((count, loss.n_features))
+        self.intercepts, self.fits = np.empty(count), np.empty(count)
         self._looks, self._begins, self._others = [], [], {}
         self.needs_help = False
 

@@ -207,7 +207,8 @@ def path(
 
     Least squares and smooth losses on samples under convex penalties on single coefficients are solved in
     batches, with few looks at X for several penalties, and their solutions take memory for nonzeros
-    alone until `w` is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
+    alone until `w` is asked for. On little dense data, L1 and elastic net paths are solved many points at a time where no
+    solver is named. Best subsets of several sizes are found in one run of `LocalSearch`.
 
     Parameters
     ----------
