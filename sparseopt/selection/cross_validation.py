@@ -19,7 +19,6 @@ from sparseopt.path import Path, path
 from sparseopt.selection.rows import check_rows, dealt, on_rows, row_errors, row_weights
 from sparseopt.threads import JobProgress, count_threads, run_jobs
 
-
 # Fitted values of all solutions of a fold that are looked at together: calls take most of the time there.
 _TOGETHER = 1 << 18
 
