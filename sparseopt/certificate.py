@@ -215,16 +215,18 @@ def certify_little_lasso(problem, w):
     objective, bound, distance = look_at_lasso(
         values, means, target, problem.penalty.alpha, w, at_zero, ROUNDING, np.empty_like(target)
     )
-    is_proven = bound > -np.inf
-    return Certificate(
-        objective=objective,
-        lower_bound=bound if is_proven else -np.inf,
-        violation=0.0,
-        stationarity=distance,
-        proof="duality" if is_proven else "stationarity",
-        reference=max(abs(objective), _FLOOR * at_zero),
-        w=w,
-    )
+    return _proven(w, objective, bound, distance, _FLOOR * at_zero)
+
+
+def certify_row(problem, w, looks, row):
+    """The same for a point without a constraint, that is one row of several that were looked at together."""
+    return _proven(w, *(float(column[row]) for column in looks[:3]), _FLOOR * size_at_zero(problem))
+
+
+def _proven(w, objective, bound, distance, least):
+    """Of a point that no constraint can reject."""
+    proof, bound = ("duality", bound) if bound > -np.inf else ("stationarity", -np.inf)
+    return Certificate(objective, bound, 0.0, distance, proof, max(abs(objective), least), w=w)
 
 
 def _certified(problem, w, here, lower_bound, tree):

@@ -104,6 +104,30 @@ def _convex_form(penalty, p):
     return penalty.convex_form(p) if isinstance(penalty, ProximalTerm) else None
 
 
+def ridged_norms(penalties, p):
+    """The forms of several penalties in one array, a, b, lower and upper of each; None where one is more than a norm and a ridge.
+
+    Every coefficient has a norm, a > 0, and no bounds.
+    """
+    forms = np.empty((len(penalties), 4, p))
+    forms[:, 1], forms[:, 2], forms[:, 3] = 0.0, -np.inf, np.inf
+    a, b = forms[:, 0], forms[:, 1]
+    if all(type(penalty) is L1 for penalty in penalties):
+        a[:] = np.array([penalty.alpha for penalty in penalties])[:, None]
+        return forms if a.min(initial=np.inf) > 0.0 else None
+    for k, penalty in enumerate(penalties):
+        if type(penalty) is Ridged and type(penalty.penalty) is L1:
+            a[k], b[k] = penalty.penalty.alpha, penalty.beta
+            continue
+        form = convex_form(penalty, p) if isinstance(penalty, Penalty) else None
+        if not isinstance(form, SeparableForm):
+            return None
+        if form.lower.max(initial=-np.inf) > -np.inf or form.upper.min(initial=np.inf) < np.inf:
+            return None
+        a[k], b[k] = form.a, form.b
+    return forms if a.min(initial=np.inf) > 0.0 else None
+
+
 def _form(p, alpha):
     arrays = l1_arrays(p, alpha) if p <= _FEW else [_equal(p, value) for value in (alpha, 0.0, -np.inf, np.inf)]
     form = SeparableForm(*arrays)
@@ -191,7 +215,7 @@ def _phi_conjugate(loss, v):
             return np.where(np.abs(v) <= loss.delta * (1 + 1e-15), v * v / 2 + v * loss.y, np.inf)
         case Logistic():
             q = -loss.y * v
-            if np.minimum.reduce(q, initial=1.0) > 0.0 and np.maximum.reduce(q, initial=0.0) < 1.0:
+            if np.minimum.reduce(q, None, initial=1.0) > 0.0 and np.maximum.reduce(q, None, initial=0.0) < 1.0:
                 return q * np.log(q) + (1.0 - q) * np.log1p(-q)
             with np.errstate(divide="ignore", invalid="ignore"):
                 entropy = np.where(q > 0, q * np.log(q), 0.0) + np.where(q < 1, (1 - q) * np.log1p(-q), 0.0)

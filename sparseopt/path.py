@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from sparseopt import batched_path, batched_samples, subset_path
+from sparseopt import batched_path, batched_samples, little_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
@@ -37,16 +38,23 @@ class Path(Sequence):
         return self.solutions[index]
 
     def __len__(self):
-        return len(self.solutions)
+        return len(self.terms)
+
+    def __getstate__(self):
+        return {"solutions": self.solutions, "terms": self.terms, "explained": self.explained}
 
     @property
     def w(self):
         """Coefficients, shape (len(path), p)."""
+        if "solutions" not in self.__dict__:
+            return self._run.W[: len(self)].copy()
         return stacked(self.solutions)
 
     @property
     def intercepts(self):
         """One intercept a solution."""
+        if "solutions" not in self.__dict__:
+            return self._run.intercepts[: len(self)].copy()
         return np.array([solution.intercept for solution in self.solutions])
 
     @property
@@ -67,6 +75,19 @@ class Path(Sequence):
     def __repr__(self):
         sizes = self.support_sizes
         return f"Path({len(self)} solutions, support {sizes[0]} to {sizes[-1]}, largest relative gap {self.largest_gap:.0e})"
+
+
+class _Solutions:
+    """The solutions of a little path, made when they are first asked for. What is found in a path itself goes before this."""
+
+    def __get__(self, path, kind):
+        if path is None or (run := path.__dict__.get("_run")) is None:
+            raise AttributeError("solutions")
+        # of several threads that ask at once, all get the same
+        return path.__dict__.setdefault("solutions", tuple(map(run.solution, range(run.count))))
+
+
+Path.solutions = _Solutions()  # type: ignore[assignment]
 
 
 def _strength(term):
@@ -186,7 +207,8 @@ def path(
 
     Least squares and smooth losses on samples under convex penalties on single coefficients are solved in
     batches, with few looks at X for several penalties, and their solutions take memory for nonzeros
-    alone until `w` is asked for; best subsets of several sizes are found in one run of `LocalSearch`.
+    alone until `w` is asked for. On little dense data, L1 and elastic net paths are solved many points at a time where no
+    solver is named. Best subsets of several sizes are found in one run of `LocalSearch`.
 
     Parameters
     ----------
@@ -226,6 +248,11 @@ def path(
     enough = as_number(explained, "explained", least=0.0)
     tol = as_number(tol, "tol", least=0.0)
     end = time.perf_counter() + as_number(time_limit, "time_limit", least=0.0, finite=False)
+    watch = None
+    if progress or callback is not None:
+        watch = partial(_watch, total=len(terms), callback=callback, progress=progress)
+    if little := little_path.begun(problem, terms, solver, tol):
+        return _follow_little(little, max_iter, end, enough, watch)
     if subset_path.takes(problem, terms, solver):
         found = subset_path.in_one_run(problem, terms, solver, end)
     elif batched_path.takes(problem, terms, solver):
@@ -240,14 +267,19 @@ def path(
         solutions.append(solution)
         fit = solution.certificate.objective - _price(here.penalty, solution)
         shares.append(1.0 - fit / null if null > 0.0 else 0.0)
-        if progress:
-            _show(len(solutions), len(terms), solution)
-        if callback is not None and callback(len(solutions) - 1, solution) is True:
+        if watch is not None and watch(solution, len(solutions)):
             break
         # 1.0 asks for the whole path, also where rounding says that all is explained
         if enough < 1.0 and shares[-1] >= enough:
             break
     return Path(tuple(solutions), terms[: len(solutions)], np.array(shares))
+
+
+def _watch(solution, count, total, callback, progress):
+    """Show a solution, and say whether the callback ends the path with it."""
+    if progress:
+        _show(count, total, solution)
+    return callback is not None and callback(count - 1, solution) is True
 
 
 def _price(penalty, solution):
@@ -269,6 +301,37 @@ def _one_by_one(problem, terms, solver, tol, max_iter, end):
             solution = solve(problem, solver, w, tol=tol, max_iter=max_iter, time_limit=remaining)
             w = solution.w
             yield problem, solution
+
+
+def _follow_little(run, max_iter, end, enough, watch):
+    """A little path, whose solutions are made when they are asked for; `watch` takes each of them, and may end the path."""
+    null, made, is_over = run.problem.loss.value_at_zero(), [], False
+    shares = np.zeros(len(run.terms))
+    while run.count < len(run.terms) and not is_over:
+        given = run.count
+        remaining = max(end - time.perf_counter(), 0.0)
+        if given and remaining == 0.0:
+            break
+        if run.needs_help:
+            here = _under(run.problem, run.terms[given])
+            solution = solve(here, w0=run.near(), tol=run.tol, max_iter=max_iter, time_limit=remaining)
+            run.accept(solution, solution.certificate.objective - _price(here.penalty, solution))
+        else:
+            # the first is solved however little time there is
+            run.advance(most=1 if remaining == 0.0 else len(run.terms))
+        if null > 0.0:
+            shares[given : run.count] = 1.0 - run.fits[given : run.count] / null
+        if enough < 1.0 and (reached := np.flatnonzero(shares[given : run.count] >= enough)).size:
+            run.count, is_over = given + int(reached[0]) + 1, True
+        while watch is not None and len(made) < run.count:
+            made.append(run.solution(len(made)))
+            if watch(made[-1], len(made)):
+                run.count, is_over = len(made), True
+    found = Path(tuple(made), run.terms[: run.count], shares[: run.count])
+    if watch is None:
+        del found.__dict__["solutions"]
+        found.__dict__["_run"] = run
+    return found
 
 
 def _in_batches(run, problem, solver, max_iter, end):

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from sparseopt import little_path
 from sparseopt._jit import CompilationError
 from sparseopt.ball_search import USUAL_LIMIT, solve_in_ball
 from sparseopt.certificate import (
@@ -116,6 +117,10 @@ def solve(
     is_from_zero = w0 is None and not (callback or trace or progress) and time_limit > 0.0
     if is_from_zero and (found := _solve_little(problem, solver, tol, max_iter, start)):
         return found
+    if is_from_zero and solver is None:
+        found, w0 = little_path.solved(problem, tol, max_iter)
+        if found is not None:
+            return found
     is_little = solver is None and _is_little_lasso(problem)
     if solver is None:
         solver = default_solver(problem)
@@ -126,13 +131,10 @@ def solve(
     if solver is not FEW and (reason := solver.rejects(problem)):
         raise UnsupportedProblem(f"{type(solver).__name__}: {reason}.")
     max_iter = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
-    if solver is FEW and is_from_zero and not is_little:
-        found = _solve_at_once(problem, tol, max_iter, start)
-        if found is not None:
-            return found
-    p, dtype = problem.n_features, problem.dtype
-    w = np.zeros(p, dtype=dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
-    limits = _Limits(tol=tol, iterations=max_iter, seconds=time_limit)
+    if solver is FEW and is_from_zero and not is_little and (found := _solve_at_once(problem, tol, max_iter, start)):
+        return found
+    limits, dtype = _Limits(tol=tol, iterations=max_iter, seconds=time_limit), problem.dtype
+    w = np.zeros(problem.n_features, dtype) if w0 is None else as_coefficients(w0, problem.shape, dtype)
     try:
         state, status, points = _run(problem, solver, w, limits, start, callback, trace, progress)
     except CompilationError as fault:
@@ -274,12 +276,10 @@ class _Limits:
 
 def _run(problem, solver, w, limits, start, callback, trace, progress):
     """The one loop: steps until the tolerance or a limit; returns state, status and trace."""
-    points = []
-    first = w.copy()
+    points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch = _Watch(problem, limits.tol)
-    shown = _Progress(solver) if progress else None
+    watch, shown = _Watch(problem, limits.tol), _Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:

@@ -18,6 +18,8 @@ PENALTIES = {
     "adaptive": lambda alpha: so.Weighted(so.L1(alpha), WEIGHTS),
     "nonnegative": lambda alpha: so.Nonnegative(so.L1(alpha)),
 }
+# named, so that little data goes in batches as well
+WORKING = so.WorkingSet()
 STORAGES = {
     "dense": np.asfortranarray(X),
     "csc": sparse.csc_array(np.where(np.abs(X) > 1.2, X, 0.0)),
@@ -32,8 +34,8 @@ def test_a_path_in_batches_is_the_path_one_by_one(penalty, storage, intercept):
     tol = 1e-5 if storage == "float32" else 1e-8
     loss = so.LeastSquares(STORAGES[storage], Y, RNG.uniform(0.5, 1.5, Y.size), intercept=intercept)
     terms = [PENALTIES[penalty](alpha) for alpha in so.alpha_grid(loss, 12, 0.05)]
-    assert batched_path.takes(so.Problem(loss), terms, None)
-    found = so.path(so.Problem(loss), terms, tol=tol)
+    assert batched_path.takes(so.Problem(loss), terms, WORKING)
+    found = so.path(so.Problem(loss), terms, WORKING, tol=tol)
     assert len(found) == len(terms)
     for term, solution in zip(terms, found, strict=True):
         problem = so.Problem(loss, term)
@@ -57,9 +59,9 @@ def test_a_point_that_resists_is_left_to_solve(monkeypatch):
     """With no tries allowed, every second point goes through `solve`; nothing else changes."""
     loss = so.LeastSquares(X, Y)
     terms = [so.L1(a) for a in so.alpha_grid(loss, 8)]
-    expected = so.path(so.Problem(loss), terms, tol=1e-10)
+    expected = so.path(so.Problem(loss), terms, WORKING, tol=1e-10)
     monkeypatch.setattr(batched_path, "_TRIES", -1)
-    found = so.path(so.Problem(loss), terms, tol=1e-10)
+    found = so.path(so.Problem(loss), terms, WORKING, tol=1e-10)
     np.testing.assert_allclose(found.w, expected.w, atol=1e-5)
     assert found.largest_gap <= 1e-10
 
@@ -67,10 +69,10 @@ def test_a_point_that_resists_is_left_to_solve(monkeypatch):
 def test_the_deviance_explained_grows_and_ends_the_path():
     loss = so.LeastSquares(X, Y, intercept=True)
     terms = [so.L1(a) for a in so.alpha_grid(loss, 20)]
-    whole = so.path(so.Problem(loss), terms)
+    whole = so.path(so.Problem(loss), terms, WORKING)
     assert whole.explained[0] == pytest.approx(0.0, abs=1e-6)
     assert np.all(np.diff(whole.explained) > -1e-9)
-    short = so.path(so.Problem(loss), terms, explained=0.5)
+    short = so.path(so.Problem(loss), terms, WORKING, explained=0.5)
     assert short.explained[-1] >= 0.5
     assert short.explained[-2] < 0.5
 
@@ -83,7 +85,7 @@ def test_a_callback_sees_each_solution_and_may_end_the_path():
         seen.append((position, solution.support.size))
         return position == 4
 
-    found = so.path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 9)], callback=stop)
+    found = so.path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 9)], WORKING, callback=stop)
     assert len(found) == 5
     assert [position for position, _ in seen] == [0, 1, 2, 3, 4]
 
@@ -107,7 +109,7 @@ def test_a_path_whose_columns_cost_more_than_their_gram_matrix_goes_on_with_that
     rng = np.random.default_rng(5)
     tall = sparse.random_array((6000, 150), density=0.1, rng=rng, format="csc")
     loss = so.LeastSquares(tall, tall @ rng.standard_normal(150) + rng.standard_normal(6000))
-    found = so.path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 40, 1e-3)], tol=1e-8)
+    found = so.path(so.Problem(loss), [so.L1(a) for a in so.alpha_grid(loss, 40, 1e-3)], WORKING, tol=1e-8)
     assert found[0].account.startswith("residuals")
     assert found[-1].account.startswith("Gram matrix")
     assert found.largest_gap <= 1e-8

@@ -30,13 +30,15 @@ PENALTIES = {
     "adaptive": lambda alpha: so.Weighted(so.L1(alpha), FACTORS),
     "nonnegative": lambda alpha: so.Nonnegative(so.L1(alpha)),
 }
+# named, so that little data goes in batches as well
+NEWTON = so.ProxNewton()
 STORAGES = {"dense": np.asfortranarray(X), "csc": THIN}
 
 
 def assert_is_the_path(problem, terms, tol):
     """Each point is within its tolerance, by a certificate that holds, and as low as the solution of its own problem."""
-    assert batched_samples.takes(problem, terms, None)
-    found = so.path(problem, terms, tol=tol)
+    assert batched_samples.takes(problem, terms, NEWTON)
+    found = so.path(problem, terms, NEWTON, tol=tol)
     assert len(found) == len(terms)
     for term, solution in zip(terms, found, strict=True):
         here = so.Problem(problem.loss, term, problem.constraint)
@@ -89,7 +91,9 @@ def test_a_box_holds_along_the_path():
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-9])
 def test_dense_and_sparse_storage_give_the_same_path(tol):
     terms = [so.L1(alpha) for alpha in so.alpha_grid(so.Logistic(THIN, LABELS), 20, 0.05)]
-    thin, full = (so.path(so.Problem(so.Logistic(data, LABELS)), terms, tol=tol) for data in (THIN, THIN.toarray()))
+    thin, full = (
+        so.path(so.Problem(so.Logistic(data, LABELS)), terms, NEWTON, tol=tol) for data in (THIN, THIN.toarray())
+    )
     for a, b in zip(thin, full, strict=True):
         slack = a.certificate.gap + b.certificate.gap + 1e-13
         assert abs(a.certificate.objective - b.certificate.objective) <= slack
@@ -100,9 +104,9 @@ def test_a_point_that_resists_is_left_to_solve(monkeypatch):
     """With no tries allowed, all points go through `solve`; nothing else changes."""
     loss = so.Logistic(X, LABELS, intercept=True)
     terms = [so.L1(a) for a in so.alpha_grid(loss, 8, 0.1)]
-    expected = so.path(so.Problem(loss), terms, tol=1e-10)
+    expected = so.path(so.Problem(loss), terms, NEWTON, tol=1e-10)
     monkeypatch.setattr(batched_samples, "_TRIES", -1)
-    found = so.path(so.Problem(loss), terms, tol=1e-10)
+    found = so.path(so.Problem(loss), terms, NEWTON, tol=1e-10)
     np.testing.assert_allclose(found.w, expected.w, atol=1e-4)
     assert found.largest_gap <= 1e-10
 
@@ -159,8 +163,8 @@ def test_large_constants_in_single_precision_have_the_slopes_of_the_data(loss):
 def test_a_path_ends_at_its_time_limit_and_where_enough_is_explained():
     problem = so.Problem(so.Logistic(X, LABELS))
     terms = [so.L1(alpha) for alpha in so.alpha_grid(problem.loss, 30, 0.01)]
-    assert len(so.path(problem, terms, time_limit=0.0)) < len(terms)
-    short = so.path(problem, terms, explained=0.3)
+    assert len(so.path(problem, terms, NEWTON, time_limit=0.0)) < len(terms)
+    short = so.path(problem, terms, NEWTON, explained=0.3)
     assert short.explained[-1] >= 0.3 > short.explained[-2]
 
 
