@@ -222,7 +222,7 @@ def _look(solver, problem, state, tol, event):
     elif event == kernels.POLISH:
         yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
-        _look_for_rays(state, _multipliers(state), problem.n_features)
+        _look_for_rays(state, problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
@@ -248,11 +248,10 @@ def _firm(S):
     S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
 
-def _multipliers(state):
-    """Multipliers of rows at the point."""
-    sides, z, m = state.sides, state.z, state.rows.size
-    size, p = sides.kind.size, state.columns.size
-    y = state.V[kernels.POINT, p + sides.sloped.size :][:m]
+def _multipliers(state, of):
+    """Multipliers of rows at the point, or their changes by a step."""
+    sides, m, size = state.sides, state.rows.size, state.sides.kind.size
+    y, z = state.V[of, state.columns.size + sides.sloped.size :][:m], state.V[of, -sides.active.size :]
     return np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
 
 
@@ -299,7 +298,7 @@ def _give_up(solver, problem, state, tol):
     is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
-        _look_for_rays(state, _multipliers(state), problem.n_features)
+        _look_for_rays(state, problem.n_features)
         state.status = state.status or Status.STALLED
 
 
@@ -317,19 +316,26 @@ def _show(problem, state):
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
-def _look_for_rays(state, rows, p):
-    """Set the status where the iterates point along a proof that there is no solution."""
-    m, m_all = rows.size, state.presolved.whole.row_lower.size
-    if largest(rows) > _LARGE or largest(state.z) > _LARGE:
-        ray = separating_ray(state.program, state.rows * rows) if m else None
-        if ray is not None:
-            state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
-            return
+def _look_for_rays(state, p):
+    """Set the status where the iterates point along a proof that there is no solution, or the last step does.
+
+    Points carry along where they began, of which steps know nothing.
+    """
+    rows, m_all = _multipliers(state, kernels.POINT), state.presolved.whole.row_lower.size
+    m = rows.size
+    if m and (largest(rows) > _LARGE or largest(state.z) > _LARGE):
+        for y in (rows, _multipliers(state, kernels.FOUND)):
+            ray = separating_ray(state.program, state.rows * y)
+            if ray is not None:
+                state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
+                return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
     if largest(state.x) > _LARGE and excess(state.program, state.columns * state.x) <= _MET:
-        ray = descent_ray(state.program, state.columns * state.x)
-        if ray is not None:
-            state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
+        for x in (state.x, state.V[kernels.FOUND, : state.columns.size]):
+            ray = descent_ray(state.program, state.columns * x)
+            if ray is not None:
+                state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
+                return
 
 
 def _taken_out(state, *, is_polished=False):
