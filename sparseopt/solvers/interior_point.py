@@ -126,7 +126,7 @@ class InteriorPoint(Solver):
         if type(self) is not InteriorPoint:  # a subclass may step in another way
             return None
         program = full_program(problem)
-        if program is None or not is_little(program) or program.alpha.any():
+        if program is None or not is_little(program) or np.logical_or.reduce(program.alpha):
             return None
         return solved_at_once(program, tol, max_iterations, self)
 
