@@ -37,9 +37,8 @@ from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.least_multipliers import lessened
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
-from sparseopt.solvers.quadratic.quadratic_measure import excess
 from sparseopt.solvers.quadratic.quadratic_program import unfit
-from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
+from sparseopt.solvers.quadratic.rays import descent_ray, is_met_beside, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
@@ -330,10 +329,11 @@ def _look_for_rays(state, p):
                 state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
                 return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if largest(state.x) > _LARGE and excess(state.program, state.columns * state.x) <= _MET:
-        for x in (state.x, state.V[kernels.FOUND, : state.columns.size]):
-            ray = descent_ray(state.program, state.columns * x)
-            if ray is not None:
+    if largest(state.x) > _LARGE:
+        w, step = state.columns * state.x, state.columns * state.V[kernels.FOUND, : state.columns.size]
+        for d in (w, step):
+            ray = descent_ray(state.program, d)
+            if ray is not None and is_met_beside(state.program, w, ray, _MET):
                 state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
                 return
 

@@ -18,6 +18,8 @@ _TRIFLE = 1e-7
 _LARGEST_PROJECTION = 2_000_000
 # Regularisation of a sparse projection, for rows of norm 1, and the steps that take it out.
 _SOFT, _STEPS = 1e-9, 4
+# How often a point is moved to the rows that it misses.
+_TURNS = 5
 
 
 def separating_ray(program, y):
@@ -74,30 +76,50 @@ def _obstacle(program, d):
     return max(_size(program.curve(d)), _size(blocked), _size(d - _between(d, program.lower, program.upper))) / -fall
 
 
-def _projected(matrix, vector):
-    """The nearest vector that the matrix maps to zero; the vector itself where that would cost too much."""
+def is_met_beside(program, w, d, allowed):
+    """Whether a point satisfies the constraints, each row up to `allowed` of its size, on the way back from w along d or near it.
+
+    Far out along a ray the rows are no longer met, since rounding is as large as the point is.
+    """
+    w, held = w - max(float(w @ d) / float(d @ d), 0.0) * d, program.row_lower == program.row_upper
+    for _ in range(_TURNS):
+        w = np.clip(w, program.lower, program.upper)
+        rows = program.A @ w
+        to = np.clip(rows, program.row_lower, program.row_upper)
+        if np.max(np.abs(rows - to) / (1 + np.abs(rows)), initial=0.0) <= allowed:
+            return True
+        held = held | (rows != to)
+        free = np.flatnonzero((program.lower < w) & (w < program.upper))
+        part = program.A[np.flatnonzero(held)][:, free]
+        w[free] = _projected(part, w[free], (to - rows)[held] + part @ w[free])
+    return False
+
+
+def _projected(matrix, vector, image=0.0):
+    """The nearest vector that the matrix maps to an image; the vector itself where that would cost too much."""
     if 0 in matrix.shape:
         return vector
     if sparse.issparse(matrix):
-        return _projected_sparse(sparse.csc_array(matrix), vector)
+        return _projected_sparse(sparse.csc_array(matrix), vector, image)
     if matrix.shape[0] * matrix.shape[1] > _LARGEST_PROJECTION:
         return vector
     for _ in range(2):  # the second pass removes the rounding of the first
-        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
+        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector - image, cond=1e-10, lapack_driver="gelsy")[0]
     return vector
 
 
-def _projected_sparse(matrix, vector):
+def _projected_sparse(matrix, vector, image):
     """The same by [I M'; M -delta], with a method of multipliers that takes out delta again, whatever the rank of M."""
     m, p = matrix.shape
     scale = sparse.linalg.norm(matrix, axis=1)
-    matrix = sparse.csc_array(sparse.diags_array(1.0 / np.where(scale > 0, scale, 1.0)) @ matrix)
+    scale = 1.0 / np.where(scale > 0, scale, 1.0)
+    matrix, image = sparse.csc_array(sparse.diags_array(scale) @ matrix), scale * image
     block = (p, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
     ldl = SparseLDL(*joined([block], p + m))
     if not ldl.factorise(np.append(np.ones(p), np.full(m, -_SOFT))):
         return vector
     for _ in range(_STEPS):
-        vector = vector + ldl.solve(np.append(np.zeros(p), -(matrix @ vector)))[:p]
+        vector = vector + ldl.solve(np.append(np.zeros(p), image - matrix @ vector))[:p]
     return vector
 
 
