@@ -146,10 +146,9 @@ def scales(Q, ridge):
 
 @brief_kernel
 def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, is_convex, space, H):
-    """Objective, violation, dual residual and lower bound of w with multipliers y and v; the last digit of the terms
-    of the dual residual; whether the loss is convex, and all finite.
+    """Objective, violation, dual residual and lower bound of w with multipliers y and v; a digit; whether all is proven.
 
-    `space` has two vectors of coefficients, H a matrix of them.
+    The digit is the last one of the terms of the dual residual; proven is what is finite, of a convex loss. `space` has two vectors of coefficients, H a matrix of them.
     """
     slope, rest, last_digit = space[0], space[1], 0.0
     slope_of(Q, c, w, slope, rest)

@@ -82,17 +82,29 @@ def is_met_beside(program, w, d, allowed):
     Far out along a ray the rows are no longer met, since rounding is as large as the point is.
     """
     w, held = w - max(float(w @ d) / float(d @ d), 0.0) * d, program.row_lower == program.row_upper
+    speed = np.append(program.A @ d, d)
+    speed[np.abs(speed) <= _TRIFLE * _size(d)] = 0.0
     for _ in range(_TURNS):
-        w = np.clip(w, program.lower, program.upper)
+        missing = np.append(
+            _missing(program.A @ w, program.row_lower, program.row_upper), _missing(w, program.lower, program.upper)
+        )
+        # some of that is on the way along d
+        ahead = missing * speed > 0
+        w = np.clip(w + np.max(missing[ahead] / speed[ahead], initial=0.0) * d, program.lower, program.upper)
         rows = program.A @ w
-        to = np.clip(rows, program.row_lower, program.row_upper)
-        if np.max(np.abs(rows - to) / (1 + np.abs(rows)), initial=0.0) <= allowed:
+        missing = _missing(rows, program.row_lower, program.row_upper)
+        if np.max(np.abs(missing) / (1 + np.abs(rows)), initial=0.0) <= allowed:
             return True
-        held = held | (rows != to)
+        held = held | (missing != 0)
         free = np.flatnonzero((program.lower < w) & (w < program.upper))
         part = program.A[np.flatnonzero(held)][:, free]
-        w[free] = _projected(part, w[free], (to - rows)[held] + part @ w[free])
+        w[free] = _projected(part, w[free], missing[held] + part @ w[free])
     return False
+
+
+def _missing(values, lower, upper):
+    """What values lack of being between sides."""
+    return np.clip(values, lower, upper) - values
 
 
 def _projected(matrix, vector, image=0.0):
