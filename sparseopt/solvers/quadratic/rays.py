@@ -77,28 +77,31 @@ def _obstacle(program, d):
 
 
 def is_met_beside(program, w, d, allowed):
-    """Whether a point satisfies the constraints, each row up to `allowed` of its size, on the way back from w along d or near it.
+    """Whether w satisfies the constraints, each row up to `allowed` of its size, or a point does on the way back along d or near that.
 
     Far out along a ray the rows are no longer met, since rounding is as large as the point is.
     """
-    w, held = w - max(float(w @ d) / float(d @ d), 0.0) * d, program.row_lower == program.row_upper
+    held = program.row_lower == program.row_upper
     speed = np.append(program.A @ d, d)
     speed[np.abs(speed) <= _TRIFLE * _size(d)] = 0.0
-    for _ in range(_TURNS):
-        missing = np.append(
-            _missing(program.A @ w, program.row_lower, program.row_upper), _missing(w, program.lower, program.upper)
-        )
-        # some of that is on the way along d
-        ahead = missing * speed > 0
-        w = np.clip(w + np.max(missing[ahead] / speed[ahead], initial=0.0) * d, program.lower, program.upper)
+    for turn in range(_TURNS):
+        w = np.clip(w, program.lower, program.upper)
         rows = program.A @ w
         missing = _missing(rows, program.row_lower, program.row_upper)
         if np.max(np.abs(missing) / (1 + np.abs(rows)), initial=0.0) <= allowed:
             return True
-        held = held | (missing != 0)
-        free = np.flatnonzero((program.lower < w) & (w < program.upper))
-        part = program.A[np.flatnonzero(held)][:, free]
-        w[free] = _projected(part, w[free], missing[held] + part @ w[free])
+        if turn == 0:
+            w = w - max(float(w @ d) / float(d @ d), 0.0) * d
+        else:
+            held = held | (missing != 0)
+            free = np.flatnonzero((program.lower < w) & (w < program.upper))
+            part = program.A[np.flatnonzero(held)][:, free]
+            w[free] = _projected(part, w[free], missing[held] + part @ w[free])
+        # some of what is missing then is on the way along d
+        lower, upper = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
+        missing = _missing(np.append(program.A @ w, w), lower, upper)
+        ahead = missing * speed > 0
+        w = w + np.max(missing[ahead] / speed[ahead], initial=0.0) * d
     return False
 
 
