@@ -31,6 +31,7 @@ from sparseopt.kernels.linked import linked
 from sparseopt.kernels.taking_out import take_out
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
+from sparseopt.solvers.quadratic.constraints_alone import judge_by_constraints
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry, slight_curvature
 from sparseopt.solvers.quadratic.interior_state import largest
@@ -280,7 +281,7 @@ def _polish(state, problem, tol, rounds=4):
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    V = state.V
+    V, ray = state.V, _falls_along(state)
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
@@ -298,6 +299,8 @@ def _give_up(solver, problem, state, tol):
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
         _look_for_rays(state, problem.n_features)
+        if state.status is None and ray is not None:
+            yield from judge_by_constraints(solver, state, ray, _MET, problem.n_features)
         state.status = state.status or Status.STALLED
 
 
@@ -329,13 +332,19 @@ def _look_for_rays(state, p):
                 state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
                 return
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if largest(state.x) > _LARGE:
-        w, step = state.columns * state.x, state.columns * state.V[kernels.FOUND, : state.columns.size]
-        for d in (w, step):
-            ray = descent_ray(state.program, d)
-            if ray is not None and is_met_beside(state.program, w, ray, _MET):
-                state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
-                return
+    ray = _falls_along(state)
+    if ray is not None and is_met_beside(state.program, state.columns * state.x, ray, _MET):
+        state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
+
+
+def _falls_along(state):
+    """A direction, of the point or of the last step, along which the objective falls for ever and no side is in the way; or None."""
+    if not largest(state.x) > _LARGE:
+        return None
+    ray = descent_ray(state.program, state.columns * state.x)
+    if ray is None:
+        ray = descent_ray(state.program, state.columns * state.V[kernels.FOUND, : state.columns.size])
+    return ray
 
 
 def _taken_out(state, *, is_polished=False):

@@ -37,6 +37,12 @@ def test_a_step_is_a_ray_where_points_carry_along_too_much_of_where_they_began(s
     assert found.iterations < 50
 
 
+@pytest.mark.parametrize("seed", [1617277, 1630015])
+def test_constraints_alone_are_asked_where_iterates_follow_an_objective_that_falls_for_ever(seed):
+    found = so.solve(program_of(seed)[0], so.InteriorPoint(), tol=TIGHT)
+    assert verdict(program_of(seed)[0], found, TIGHT) == "infeasible"
+
+
 @pytest.mark.parametrize("seed", [1311652, 1637865])
 def test_nothing_is_claimed_that_another_order_of_summation_denies(seed):
     """Multipliers of 8e7 are optimal, and the last digit of their pulls exceeds the tolerance."""
