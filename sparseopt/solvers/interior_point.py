@@ -281,7 +281,7 @@ def _polish(state, problem, tol, rounds=4):
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    V, ray = state.V, _falls_along(state)
+    V, y, d = state.V, _pulls_apart(state), _falls_along(state)
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
@@ -298,9 +298,9 @@ def _give_up(solver, problem, state, tol):
     is_solved = state.has_rows and min(state.lowest, state.relative) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
-        _look_for_rays(state, problem.n_features)
-        if state.status is None and ray is not None:
-            yield from judge_by_constraints(solver, state, ray, _MET, problem.n_features)
+        _take_ray(state, y, problem.n_features)
+        if state.status is None and d is not None:
+            yield from judge_by_constraints(solver, state, d, _MET, problem.n_features)
         state.status = state.status or Status.STALLED
 
 
@@ -323,18 +323,29 @@ def _look_for_rays(state, p):
 
     Points carry along where they began, of which steps know nothing.
     """
-    rows, m_all = _multipliers(state, kernels.POINT), state.presolved.whole.row_lower.size
-    m = rows.size
-    if m and (largest(rows) > _LARGE or largest(state.z) > _LARGE):
-        for y in (rows, _multipliers(state, kernels.FOUND)):
-            ray = separating_ray(state.program, state.rows * y)
-            if ray is not None:
-                state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
-                return
+    _take_ray(state, _pulls_apart(state), p)
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    ray = _falls_along(state)
-    if ray is not None and is_met_beside(state.program, state.columns * state.x, ray, _MET):
-        state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
+    d = _falls_along(state) if state.status is None else None
+    if d is not None and is_met_beside(state.program, state.columns * state.x, d, _MET):
+        state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(d)[:p]
+
+
+def _take_ray(state, ray, p):
+    """Set the status by a proof that nothing satisfies the constraints, where there is one."""
+    if ray is not None:
+        m, m_all = state.rows.size, state.presolved.whole.row_lower.size
+        state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
+
+
+def _pulls_apart(state):
+    """Multipliers, of the point or of the last step, that prove that nothing satisfies the constraints, with those of bounds; or None."""
+    rows = _multipliers(state, kernels.POINT)
+    if not rows.size or not max(largest(rows), largest(state.z)) > _LARGE:
+        return None
+    ray = separating_ray(state.program, state.rows * rows)
+    if ray is None:
+        ray = separating_ray(state.program, state.rows * _multipliers(state, kernels.FOUND))
+    return ray
 
 
 def _falls_along(state):
