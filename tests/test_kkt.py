@@ -1,5 +1,7 @@
 """Residuals, bounds and rays of constrained problems, against an interior point method."""
 
+from fractions import Fraction
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -355,3 +357,30 @@ def test_several_sets_of_rows_prove_what_one_of_them_all_does():
     found = [certify(Problem(loss, constraint=rows), np.zeros(9), duals=Duals(y, np.zeros(9))) for rows in (one, some)]
     assert found[0].lower_bound == pytest.approx(found[1].lower_bound)
     assert found[0].dual_residual == pytest.approx(found[1].dual_residual)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_dual_residual_is_no_less_than_in_rationals_nor_than_in_another_order(seed):
+    """Beside large multipliers the sums of doubles are off by their last digits."""
+    random = np.random.default_rng(seed)
+    Q, A, w = random.standard_normal((4, 4)), random.standard_normal((3, 4)), random.standard_normal(4)
+    Q, y = Q @ Q.T, 1e8 * random.standard_normal(3)
+    c = -(Q @ w + A.T @ y)
+    constraint = LinearConstraint(A, A @ w, A @ w)
+    problem, duals = Problem(Quadratic(Q, c), constraint=constraint), Duals(y, np.zeros(4))
+    found = certify(problem, w, duals=duals).dual_residual
+    exact = max(
+        abs(
+            float(
+                sum(
+                    (Fraction(a) * Fraction(b) for a, b in zip([*Q[j], *A[:, j]], [*w, *y], strict=True)),
+                    Fraction(c[j]),
+                )
+            )
+        )
+        for j in range(4)
+    )
+    assert found >= kkt_residuals(problem, w, duals).dual
+    # sums of a machine without longer numbers than doubles are off by the last digits
+    assert found >= exact - float(np.finfo(np.longdouble).eps) * 1e9
+    assert found <= exact + 16 * np.finfo(float).eps * 1e9

@@ -58,6 +58,8 @@ _LARGE = 1e3
 _ALLOWED, _ROUGH = 1e-3, 1e-8
 # A drift further than this from a proof is not worth a look, nor is a point that exceeds a row by so much of it.
 _DRIFT, _MET = 1e-4, 1e-6
+# Part of the largest coefficient that rows may lose to rounding.
+_DIGITS = 1e-14
 # Of a hash of active sets (a linear congruence in whole numbers that a float holds).
 _FACTOR, _MASK = 1103515245, (1 << 52) - 1
 
@@ -225,15 +227,15 @@ def separates(sides, W, R):
 
 
 def descends(sides, x, W, R):
-    """How far the point is from a direction in which the objective falls for ever, where it satisfies the rows."""
+    """How far the point is from a direction in which the objective falls for ever, where it satisfies the rows or rounding hides that."""
     kind, low, high, units = sides.kind, sides.low, sides.high, sides.units
-    m, fall, rest = R[IMAGE].size, 0.0, 0.0
+    m, fall, rest, hidden = R[IMAGE].size, 0.0, 0.0, _DIGITS * largest(x)
     for j in range(x.size):
         fall += sides.q[j] * x[j] + sides.alpha[j] * abs(x[j])
         rest = max(rest, abs(W[CURVED, j]) / units[m + j])
     for i in range(kind.size):
         at = R[IMAGE, i] if i < m else x[i - m]
-        if i < m and max(at - high[i], low[i] - at) * units[i] > _MET * (1.0 + abs(at) * units[i]):
+        if i < m and (max(at - high[i], low[i] - at) - hidden) * units[i] > _MET * (1.0 + abs(at) * units[i]):
             return math.inf
         if (at > 0.0 and kind[i] & (UPPER | EQUAL)) or (at < 0.0 and kind[i] & (LOWER | EQUAL)):
             rest = max(rest, abs(at) * units[i] * sides.cost)

@@ -88,15 +88,17 @@ def cost_of_unpaid(Q, ridge, rest, shift, H):
     return total
 
 
-def slope_of(Q, c, w, slope):
-    """Q w + c into `slope`."""
+def slope_of(Q, c, w, slope, size):
+    """Q w + c into `slope`, and the sizes of its terms into `size`."""
     p = U(w.size)
     for j in range(p):
-        slope[j] = c[j]
+        slope[j], size[j] = c[j], abs(c[j])
     for j in range(p):
         if w[j] != 0.0:
             for i in range(p):
-                slope[i] += w[j] * Q[j, i]
+                term = w[j] * Q[j, i]
+                slope[i] += term
+                size[i] += abs(term)
 
 
 def look_at_sides(A, row_lower, row_upper, lower, upper, w, y, v):
@@ -119,14 +121,17 @@ def look_at_sides(A, row_lower, row_upper, lower, upper, w, y, v):
 
 
 def unbalanced(A, row_lower, row_upper, lower, upper, alpha, slope, y, v, j):
-    """What no allowed multiplier balances of the slope in w_j."""
-    left = slope
+    """What no allowed multiplier balances of the slope in w_j, and the size of the terms of all of them."""
+    left, size = slope, 0.0
     for i in range(U(y.size)):
         if is_pulling(y[i], row_lower[i], row_upper[i]):
-            left += y[i] * A[j, i]
+            term = y[i] * A[j, i]
+            left += term
+            size += abs(term)
     if is_pulling(v[j], lower[j], upper[j]):
         left += v[j]
-    return left - min(max(left, -alpha[j]), alpha[j])
+        size += abs(v[j])
+    return left - min(max(left, -alpha[j]), alpha[j]), size
 
 
 def scales(Q, ridge):
@@ -141,12 +146,12 @@ def scales(Q, ridge):
 
 @brief_kernel
 def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v, is_convex, space, H):
-    """Objective, violation, dual residual and lower bound of w with multipliers y and v; whether the loss is convex, and all finite.
+    """Objective, violation, dual residual and lower bound of w with multipliers y and v; a digit; whether all is proven.
 
-    `space` has two vectors of coefficients, H a matrix of them.
+    The digit is the last one of the terms of the dual residual; proven is what is finite, of a convex loss. `space` has two vectors of coefficients, H a matrix of them.
     """
-    slope, rest = space[0], space[1]
-    slope_of(Q, c, w, slope)
+    slope, rest, last_digit = space[0], space[1], 0.0
+    slope_of(Q, c, w, slope, rest)
     violation, support, size = look_at_sides(A, row_lower, row_upper, lower, upper, w, y, v)
     value, pull, curved, slopes, most, total, paid, is_unpaid = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False
     for j in range(U(w.size)):
@@ -156,7 +161,8 @@ def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y
         slopes += alpha[j] * abs(w[j])
         size += abs(slope[j] * w[j]) + abs(w[j] * (slope[j] + c[j]))
         at = slope[j] + ridge[j] * w[j]
-        left, rest[j] = unbalanced(A, row_lower, row_upper, lower, upper, alpha, at, y, v, j), 0.0
+        left, terms = unbalanced(A, row_lower, row_upper, lower, upper, alpha, at, y, v, j)
+        last_digit, rest[j] = max(last_digit, _EPS * (terms + rest[j] + abs(ridge[j] * w[j]))), 0.0
         most = max(most, abs(left))
         if left != 0.0:
             # what is left times w_j is no less than at the side that it pulls to
@@ -181,4 +187,4 @@ def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y
     bound = dual_objective + total - 8 * _EPS * (size + abs(objective) + curved + paid)
     # multipliers that are no numbers prove nothing
     is_proven = is_convex and abs(dual_objective) < math.inf and most < math.inf
-    return objective, violation, most, min(bound, objective), is_proven
+    return objective, violation, most, min(bound, objective), last_digit, is_proven

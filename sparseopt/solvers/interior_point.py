@@ -31,15 +31,15 @@ from sparseopt.kernels.linked import linked
 from sparseopt.kernels.taking_out import take_out
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
+from sparseopt.solvers.quadratic.constraints_alone import judge_by_constraints
 from sparseopt.solvers.quadratic.interior_at_once import is_little, solved_at_once
 from sparseopt.solvers.quadratic.interior_setup import SettingUp, entry, slight_curvature
 from sparseopt.solvers.quadratic.interior_state import largest
 from sparseopt.solvers.quadratic.least_multipliers import lessened
 from sparseopt.solvers.quadratic.long_factorisation import factorised, factorised_in_pieces, is_long
 from sparseopt.solvers.quadratic.pieces import Pieces
-from sparseopt.solvers.quadratic.quadratic_measure import excess
 from sparseopt.solvers.quadratic.quadratic_program import unfit
-from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
+from sparseopt.solvers.quadratic.rays import descent_ray, is_met_beside, separating_ray
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
@@ -129,7 +129,7 @@ class InteriorPoint(Solver):
         if type(self) is not InteriorPoint:  # a subclass may step in another way
             return None
         program = full_program(problem)
-        if program is None or not is_little(program) or program.alpha.any():
+        if program is None or not is_little(program) or np.logical_or.reduce(program.alpha):
             return None
         return solved_at_once(program, tol, max_iterations, self)
 
@@ -225,7 +225,7 @@ def _look(solver, problem, state, tol, event):
     elif event == kernels.POLISH:
         yield from _polish(state, problem, tol)
     elif event == kernels.RAY:
-        _look_for_rays(state, _multipliers(state), problem.n_features)
+        _look_for_rays(state, problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
@@ -251,11 +251,10 @@ def _firm(S):
     S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
 
-def _multipliers(state):
-    """Multipliers of rows at the point."""
-    sides, z, m = state.sides, state.z, state.rows.size
-    size, p = sides.kind.size, state.columns.size
-    y = state.V[kernels.POINT, p + sides.sloped.size :][:m]
+def _multipliers(state, of):
+    """Multipliers of rows at the point, or their changes by a step."""
+    sides, m, size = state.sides, state.rows.size, state.sides.kind.size
+    y, z = state.V[of, state.columns.size + sides.sloped.size :][:m], state.V[of, -sides.active.size :]
     return np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
 
 
@@ -286,7 +285,7 @@ def _polish(state, problem, tol, rounds=4):
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    V = state.V
+    V, y, d = state.V, _pulls_apart(state), _falls_along(state)
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
@@ -303,7 +302,9 @@ def _give_up(solver, problem, state, tol):
     is_solved = state.has_rows and min(state.lowest, max(*state.rest, _relative_gap(state))) <= tol
     state.status = Status.CONVERGED if is_solved else None
     if not is_solved:
-        _look_for_rays(state, _multipliers(state), problem.n_features)
+        _take_ray(state, y, problem.n_features)
+        if state.status is None and d is not None:
+            yield from judge_by_constraints(solver, state, d, _MET, problem.n_features)
         state.status = state.status or Status.STALLED
 
 
@@ -329,19 +330,44 @@ def _show(problem, state):
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
-def _look_for_rays(state, rows, p):
-    """Set the status where the iterates point along a proof that there is no solution."""
-    m, m_all = rows.size, state.presolved.whole.row_lower.size
-    if largest(rows) > _LARGE or largest(state.z) > _LARGE:
-        ray = separating_ray(state.program, state.rows * rows) if m else None
-        if ray is not None:
-            state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
-            return
+def _look_for_rays(state, p):
+    """Set the status where the iterates point along a proof that there is no solution, or the last step does.
+
+    Points carry along where they began, of which steps know nothing.
+    """
+    _take_ray(state, _pulls_apart(state), p)
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if largest(state.x) > _LARGE and excess(state.program, state.columns * state.x) <= _MET:
-        ray = descent_ray(state.program, state.columns * state.x)
-        if ray is not None:
-            state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(ray)[:p]
+    d = _falls_along(state) if state.status is None else None
+    if d is not None and is_met_beside(state.program, state.columns * state.x, d, _MET):
+        state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(d)[:p]
+
+
+def _take_ray(state, ray, p):
+    """Set the status by a proof that nothing satisfies the constraints, where there is one."""
+    if ray is not None:
+        m, m_all = state.rows.size, state.presolved.whole.row_lower.size
+        state.status, state.ray = Status.INFEASIBLE, state.presolved.separating(ray[:m], ray[m:])[: m_all + p]
+
+
+def _pulls_apart(state):
+    """Multipliers, of the point or of the last step, that prove that nothing satisfies the constraints, with those of bounds; or None."""
+    rows = _multipliers(state, kernels.POINT)
+    if not rows.size or not max(largest(rows), largest(state.z)) > _LARGE:
+        return None
+    ray = separating_ray(state.program, state.rows * rows)
+    if ray is None:
+        ray = separating_ray(state.program, state.rows * _multipliers(state, kernels.FOUND))
+    return ray
+
+
+def _falls_along(state):
+    """A direction, of the point or of the last step, along which the objective falls for ever and no side is in the way; or None."""
+    if not largest(state.x) > _LARGE:
+        return None
+    ray = descent_ray(state.program, state.columns * state.x)
+    if ray is None:
+        ray = descent_ray(state.program, state.columns * state.V[kernels.FOUND, : state.columns.size])
+    return ray
 
 
 def _taken_out(state, *, is_polished=False):

@@ -20,9 +20,9 @@ from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.quadratic.active_sets import ActiveSets, sides
 from sparseopt.solvers.quadratic.linear_systems import Factor, System, linear_system
-from sparseopt.solvers.quadratic.quadratic_measure import excess, measure_by_products
+from sparseopt.solvers.quadratic.quadratic_measure import measure_by_products
 from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram, equilibrate, quadratic_program, unfit
-from sparseopt.solvers.quadratic.rays import descent_ray, separating_ray
+from sparseopt.solvers.quadratic.rays import descent_ray, is_met_beside, separating_ray
 
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-4
@@ -255,12 +255,9 @@ def _look_for_rays(state, dx, dy, p):
     if ray is not None:
         state.status, state.ray = Status.INFEASIBLE, ray[: m + p]
         return
-    w = np.clip(state.columns * state.x, program.lower, program.upper)
-    # a problem that nothing satisfies is not unbounded, whatever its objective does
-    if excess(program, w) > _MET:
-        return
     ray = descent_ray(program, state.columns * dx)
-    if ray is not None:
+    # a problem that nothing satisfies is not unbounded, whatever its objective does
+    if ray is not None and is_met_beside(program, state.columns * state.x, ray, _MET):
         state.status, state.ray = Status.UNBOUNDED, ray[:p]
 
 

@@ -23,6 +23,34 @@ def test_active_set_and_interior_point_agree(seed):
             assert objectives[0] == pytest.approx(objectives[1], rel=1e-6, abs=1e-6), case
 
 
+@pytest.mark.parametrize("seed", [1600536, 1601159, 1602985])
+def test_a_ray_of_descent_is_found_though_rounding_hides_far_out_that_rows_are_met(seed):
+    found = so.solve(program_of(seed)[0], so.InteriorPoint(), tol=TIGHT)
+    assert verdict(program_of(seed)[0], found, TIGHT) == "unbounded"
+    assert found.iterations < 50
+
+
+@pytest.mark.parametrize("seed", [1615795, 1621452])
+def test_a_step_is_a_ray_where_points_carry_along_too_much_of_where_they_began(seed):
+    found = so.solve(program_of(seed)[0], so.InteriorPoint(), tol=TIGHT)
+    assert verdict(program_of(seed)[0], found, TIGHT) == "infeasible"
+    assert found.iterations < 50
+
+
+@pytest.mark.parametrize("seed", [1617277, 1630015])
+def test_constraints_alone_are_asked_where_iterates_follow_an_objective_that_falls_for_ever(seed):
+    found = so.solve(program_of(seed)[0], so.InteriorPoint(), tol=TIGHT)
+    assert verdict(program_of(seed)[0], found, TIGHT) == "infeasible"
+
+
+@pytest.mark.parametrize("seed", [1311652, 1637865])
+def test_nothing_is_claimed_that_another_order_of_summation_denies(seed):
+    """Multipliers of 8e7 are optimal, and the last digit of their pulls exceeds the tolerance."""
+    problem, start = program_of(seed)
+    for solver in (so.ActiveSet(), so.InteriorPoint(), None):
+        assert verdict(problem, so.solve(problem, solver, start, tol=TIGHT), TIGHT) != "wrong"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_linear_programs_end_as_highs_says(seed):
     """Proximal points follow the multipliers to a corner, however degenerate, or to a ray."""

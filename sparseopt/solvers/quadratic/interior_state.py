@@ -133,7 +133,7 @@ class Interior(State):
 
 def account(name, S):
     """The factorisation in use, and where its weights stand."""
-    mu, rho, delta = S[kernels.MU], S[kernels.RHO], S[kernels.DELTA]
+    mu, rho, delta = S.item(kernels.MU), S.item(kernels.RHO), S.item(kernels.DELTA)
     return f"{name}, mu {mu:.0e}, rho {rho:.0e}, delta {delta:.0e}"
 
 

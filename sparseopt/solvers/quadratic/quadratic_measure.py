@@ -74,10 +74,3 @@ def _products(program, products, w, y):
         products.P, program.ridge, products.A, program.row_lower, program.row_upper, w, y, curved, image, pulled
     )
     return program.curve(w) if products.F.height else curved, image, pulled
-
-
-def excess(program, w):
-    """Largest excess of w over a side of a row, relative to the row's value where that exceeds 1."""
-    rows = program.A @ w
-    over = np.maximum(rows - program.row_upper, program.row_lower - rows)
-    return float(np.max(over / (1 + np.abs(rows)), initial=0.0))

@@ -18,6 +18,8 @@ _TRIFLE = 1e-7
 _LARGEST_PROJECTION = 2_000_000
 # Regularisation of a sparse projection, for rows of norm 1, and the steps that take it out.
 _SOFT, _STEPS = 1e-9, 4
+# How often a point is moved to the rows that it misses.
+_TURNS = 5
 
 
 def separating_ray(program, y):
@@ -74,30 +76,65 @@ def _obstacle(program, d):
     return max(_size(program.curve(d)), _size(blocked), _size(d - _between(d, program.lower, program.upper))) / -fall
 
 
-def _projected(matrix, vector):
-    """The nearest vector that the matrix maps to zero; the vector itself where that would cost too much."""
+def is_met_beside(program, w, d, allowed):
+    """Whether w satisfies the constraints, each row up to `allowed` of its size, or a point does on the way back along d or near that.
+
+    Far out along a ray the rows are no longer met, since rounding is as large as the point is.
+    """
+    held = program.row_lower == program.row_upper
+    speed = np.append(program.A @ d, d)
+    speed[np.abs(speed) <= _TRIFLE * _size(d)] = 0.0
+    for turn in range(_TURNS):
+        w = np.clip(w, program.lower, program.upper)
+        rows = program.A @ w
+        missing = _missing(rows, program.row_lower, program.row_upper)
+        if np.max(np.abs(missing) / (1 + np.abs(rows)), initial=0.0) <= allowed:
+            return True
+        if turn == 0:
+            w = w - max(float(w @ d) / float(d @ d), 0.0) * d
+        else:
+            held = held | (missing != 0)
+            free = np.flatnonzero((program.lower < w) & (w < program.upper))
+            part = program.A[np.flatnonzero(held)][:, free]
+            w[free] = _projected(part, w[free], missing[held] + part @ w[free])
+        # some of what is missing then is on the way along d
+        lower, upper = np.append(program.row_lower, program.lower), np.append(program.row_upper, program.upper)
+        missing = _missing(np.append(program.A @ w, w), lower, upper)
+        ahead = missing * speed > 0
+        w = w + np.max(missing[ahead] / speed[ahead], initial=0.0) * d
+    return False
+
+
+def _missing(values, lower, upper):
+    """What values lack of being between sides."""
+    return np.clip(values, lower, upper) - values
+
+
+def _projected(matrix, vector, image=0.0):
+    """The nearest vector that the matrix maps to an image; the vector itself where that would cost too much."""
     if 0 in matrix.shape:
         return vector
     if sparse.issparse(matrix):
-        return _projected_sparse(sparse.csc_array(matrix), vector)
+        return _projected_sparse(sparse.csc_array(matrix), vector, image)
     if matrix.shape[0] * matrix.shape[1] > _LARGEST_PROJECTION:
         return vector
     for _ in range(2):  # the second pass removes the rounding of the first
-        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector, cond=1e-10, lapack_driver="gelsy")[0]
+        vector = vector - scipy.linalg.lstsq(matrix, matrix @ vector - image, cond=1e-10, lapack_driver="gelsy")[0]
     return vector
 
 
-def _projected_sparse(matrix, vector):
+def _projected_sparse(matrix, vector, image):
     """The same by [I M'; M -delta], with a method of multipliers that takes out delta again, whatever the rank of M."""
     m, p = matrix.shape
     scale = sparse.linalg.norm(matrix, axis=1)
-    matrix = sparse.csc_array(sparse.diags_array(1.0 / np.where(scale > 0, scale, 1.0)) @ matrix)
+    scale = 1.0 / np.where(scale > 0, scale, 1.0)
+    matrix, image = sparse.csc_array(sparse.diags_array(scale) @ matrix), scale * image
     block = (p, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
     ldl = SparseLDL(*joined([block], p + m))
     if not ldl.factorise(np.append(np.ones(p), np.full(m, -_SOFT))):
         return vector
     for _ in range(_STEPS):
-        vector = vector + ldl.solve(np.append(np.zeros(p), -(matrix @ vector)))[:p]
+        vector = vector + ldl.solve(np.append(np.zeros(p), image - matrix @ vector))[:p]
     return vector
 
 
