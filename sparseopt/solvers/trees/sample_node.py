@@ -36,6 +36,7 @@ class SampleNode:
             np.count_nonzero(status == IN),
             0,
         )
+        self.is_root = start is relaxation.first_start
         #: How many were in when all of them became members.
         self.inside = -1
         numbers[kernels.UNKNOWN], numbers[kernels.DEPTH], numbers[kernels.NEAR] = np.inf, _DEPTH, _NEAR
@@ -49,6 +50,10 @@ class SampleNode:
         if start is not None:
             features, values, work.intercept, work.numbers[kernels.PRICE] = start[:4]
             work.w[features] = values
+            if start is self.of.branched[0]:
+                # with what is known of its fitted values, which open nodes do not keep
+                work.drop(features[self.status[features] == OUT], self.of.branched[1])
+                return
         work.w[self.status == OUT] = 0.0
         if self.of.subset.has_bounds:
             np.clip(work.w, work.lower, work.upper, out=work.w)
@@ -132,6 +137,8 @@ class SampleNode:
         if not self.is_closed:
             self._branch()
         self.start = self._sparse()
+        if self.unit >= 0:
+            self.of.branched = self.start, self.work.point.eta
         return Relaxed(self.bound, self.unit, self.start, self.support, self.likely, points=self._points())
 
     def _sparse(self):
