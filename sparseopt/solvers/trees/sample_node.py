@@ -92,7 +92,7 @@ class SampleNode:
             numbers[kernels.NEAR] = max(_NEARER * numbers[kernels.NEAR], _NEAREST)
             work.renew(self.status)
         if reason == JOIN:
-            work.join(work.joining[: counts[kernels.JOINING]].copy(), self.status)
+            work.admit(work.joining[: counts[kernels.JOINING]].copy(), self.status)
         if reason != STEP:
             work.call(self.status, False)
         if not work.step(self.status):

@@ -91,6 +91,14 @@ class SampleWork:
         """Take the curvature of the present point; of the members only those stay that may be of use."""
         self._begin_with(self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL), status)
 
+    def admit(self, features, status):
+        """Make features members; where they are many beside those there are, under the curvature of the present point."""
+        old = self.members[: self.counts[kernels.MEMBERS]]
+        if 2 * features.size < old.size:
+            self.join(features, status)
+        else:
+            self._begin_with(np.concatenate([self._useful(old, status, _USEFUL), features]), status)
+
     def look_ahead(self, status):
         """The same with all features that are nearly of use, which is most of what children will ask for one by one."""
         self._begin_with(self._useful(self.live[: self.counts[kernels.LIVE]], status, _LIKELY), status)
