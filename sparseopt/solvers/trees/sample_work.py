@@ -20,9 +20,8 @@ _ROOM, _MOST_ROOM = 64, 4096
 _HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 # Least curvature of a sample, as a part of the largest, where steps succeed; its first value where one does not; growth.
 _LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
-# Part of its price that a member is worth, or it is forgotten with the old curvature; that a feature is worth at the root
-# for children to begin with it.
-_USEFUL, _LIKELY = 0.9, 0.7
+# Part of its price that a member is worth, or it is forgotten with the old curvature.
+_USEFUL = 0.9
 # Entries of X that are scaled at once.
 _AT_ONCE = 1 << 13
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -100,8 +99,9 @@ class SampleWork:
             self._begin_with(np.concatenate([self._useful(old, status, _USEFUL), features]), status)
 
     def look_ahead(self, status):
-        """The same with all features that are nearly of use, which is most of what children will ask for one by one."""
-        self._begin_with(self._useful(self.live[: self.counts[kernels.LIVE]], status, _LIKELY), status)
+        """The same with as many others that gain most, for which children would ask one by one."""
+        held = self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL)
+        self._begin_with(np.union1d(held, self.worthy(2 * held.size)), status)
 
     def _useful(self, among, status, part):
         """Those of some features that are in, not zero, or gain so much of the price."""
