@@ -92,15 +92,15 @@ class SampleWork:
 
     def admit(self, features, status):
         """Make features members; where they are many beside those there are, under the curvature of the present point."""
-        old = self.members[: self.counts[kernels.MEMBERS]]
-        if 2 * features.size < old.size:
+        if 2 * features.size < self.counts[kernels.MEMBERS]:
             self.join(features, status)
         else:
-            self._begin_with(np.concatenate([self._useful(old, status, _USEFUL), features]), status)
+            self.look_ahead(status, features)
 
-    def look_ahead(self, status):
-        """The same with as many others that gain most, for which children would ask one by one."""
-        held = self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL)
+    def look_ahead(self, status, features=_NOTHING):
+        """Renew, with some new members and as many others that gain most, for which later rounds would ask one by one."""
+        old = self.members[: self.counts[kernels.MEMBERS]]
+        held = np.concatenate([self._useful(old, status, _USEFUL), features])
         self._begin_with(np.union1d(held, self.worthy(2 * held.size)), status)
 
     def _useful(self, among, status, part):
