@@ -22,7 +22,8 @@ _HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 _LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
 # Part of its price that a member is worth, or it is forgotten with the old curvature.
 _USEFUL = 0.9
-# Entries of X that are scaled at once.
+# Sizes of columns up to this, and from its inverse, go into float32 as they are; entries that are scaled at once.
+_TAME = 1e12
 _AT_ONCE = 1 << 13
 _NOTHING = np.empty(0, dtype=np.intp)
 
@@ -38,8 +39,10 @@ class SampleWork:
         self.live, self.heap = np.empty(p, dtype=np.int64), np.empty(min(subset.k, p) + 1)
         self.numbers, self.counts = np.zeros(17), np.zeros(10, dtype=np.int64)
         self.slots, self.joining = np.full(p, -1), np.empty(p, dtype=np.int64)
-        # columns of one size, so that float32 holds the model whatever the units
-        self.scales = 1.0 / np.where(view.norms > 0.0, view.norms, 1.0)
+        # columns of one size where units are far apart, so that float32 holds the model
+        sizes = np.where(view.norms > 0.0, view.norms, 1.0)
+        self.is_tame = bool(np.min(sizes, initial=1.0) >= 1.0 / _TAME and np.max(sizes, initial=1.0) <= _TAME)
+        self.scales = 1.0 / sizes
         #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
         self.damping, self.spread = _LEAST, 0.0
         self.move_to(view.point(np.full(n, intercept)))
@@ -117,7 +120,7 @@ class SampleWork:
         self.total = float(np.sum(self.bends))
         # in units of the largest, so that float32 holds it
         self.unit = float(np.max(self.bends)) or 1.0
-        self.root = np.sqrt(self.bends / self.unit)
+        self.root = np.sqrt(self.bends / self.unit).astype(np.float32)
         if features.size:
             self.join(features, status)
 
@@ -134,7 +137,7 @@ class SampleWork:
                 self._make_room(2 * features.size)
             self._begin_with(_NOTHING)
             first, count = 0, features.size
-        scales, slots = self.scales[features], slice(first, count)
+        slots = slice(first, count)
         means = self.table[kernels.CENTRES, slots]
         means[:] = 0.0
         is_centred = self.view.loss.intercept and self.total > 0.0
@@ -147,20 +150,28 @@ class SampleWork:
             if is_centred:
                 means[part] = rows @ self.bends / self.total
                 rows -= means[part, None]
-            rows *= np.multiply.outer(scales[part], self.root)
+            if not self.is_tame:
+                rows *= self.scales[features[part], None]
             scaled[part] = rows
+        scaled *= self.root
         self.slots[features], self.members[slots] = np.arange(first, count), features
         # the same array twice: BLAS does half of the work
-        own = np.multiply(scaled @ scaled.T, self.unit / np.multiply.outer(scales, scales), out=self.gram[slots, slots])
+        own = np.multiply(scaled @ scaled.T, self._units(features, features), out=self.gram[slots, slots])
         if first:
             # few columns take BLAS less time than few rows
-            sizes = self.unit / np.multiply.outer(self.scales[self.members[:first]], scales)
-            beside = np.multiply(self.scaled[:first] @ scaled.T, sizes, out=self.gram[:first, slots])
+            units = self._units(self.members[:first], features)
+            beside = np.multiply(self.scaled[:first] @ scaled.T, units, out=self.gram[:first, slots])
             self.gram[slots, :first] = beside.T
         if is_centred:
             bends = np.einsum("ii->i", own)
             bends[:] = held_curvature(bends, means, self.total)
         self.counts[kernels.MEMBERS] = count
+
+    def _units(self, some, others):
+        """What products of scaled columns are in units of."""
+        if self.is_tame:
+            return self.unit
+        return self.unit / np.multiply.outer(self.scales[some], self.scales[others])
 
     def worthy(self, count):
         """So many features that gain most at the present point, if there are so many."""
