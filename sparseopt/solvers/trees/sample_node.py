@@ -36,7 +36,6 @@ class SampleNode:
             np.count_nonzero(status == IN),
             0,
         )
-        self.is_root = start is relaxation.first_start
         #: How many were in when all of them became members.
         self.inside = -1
         numbers[kernels.UNKNOWN], numbers[kernels.DEPTH], numbers[kernels.NEAR] = np.inf, _DEPTH, _NEAR

@@ -111,10 +111,7 @@ class SampleRelaxation(Relaxation):
             run.advance()
             if time.perf_counter() >= until and not run.is_done:
                 return run.interrupted()
-        found = run.result()
-        if run.is_root and found.unit >= 0:
-            self.work.look_ahead(status)
-        return found
+        return run.result()
 
     def look(self, height):
         """The support that the relaxation at the root leads to, known roughly; `height` is an objective that is attained.

@@ -94,16 +94,14 @@ class SampleWork:
         self._begin_with(self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL), status)
 
     def admit(self, features, status):
-        """Make features members; where they are many beside those there are, under the curvature of the present point."""
+        """Make features members; where they are many beside those there are, with the curvature of the present point.
+
+        Then as many others join that gain most, for which later rounds would ask one by one.
+        """
         if 2 * features.size < self.counts[kernels.MEMBERS]:
             self.join(features, status)
-        else:
-            self.look_ahead(status, features)
-
-    def look_ahead(self, status, features=_NOTHING):
-        """Renew, with some new members and as many others that gain most, for which later rounds would ask one by one."""
-        old = self.members[: self.counts[kernels.MEMBERS]]
-        held = np.concatenate([self._useful(old, status, _USEFUL), features])
+            return
+        held = np.concatenate([self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL), features])
         self._begin_with(np.union1d(held, self.worthy(2 * held.size)), status)
 
     def _useful(self, among, status, part):
