@@ -279,7 +279,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch, shown = _Watch(problem, limits.tol), _Progress(solver) if progress else None
+    watch, shown = _Watch(problem, solver, limits.tol), _Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:
@@ -316,10 +316,10 @@ class _Watch:
     proportion to the gap that is still missing before the next.
     """
 
-    def __init__(self, problem, tol):
+    def __init__(self, problem, solver, tol):
         self.problem, self.tol, self.gap = problem, tol, np.inf
         # residuals of rows are absolute, also where a support is chosen under them
-        self.is_blind = needs_multipliers(problem) or has_rows(problem)
+        self.is_blind = solver.judges_itself or needs_multipliers(problem) or has_rows(problem)
         if self.is_blind:
             self.goal = tol
             return

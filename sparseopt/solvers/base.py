@@ -77,6 +77,8 @@ class Solver(metaclass=Kind):
 
     #: Iterations that `solve` allows where no other limit is given: signs of a run that will not converge.
     usual_limit: ClassVar[int] = 10_000
+    #: Whether it ends every run by a status of its own, and leaves `residual` alone: nothing else is measured then.
+    judges_itself: ClassVar[bool] = False
 
     @abstractmethod
     def rejects(self, problem) -> str | None:

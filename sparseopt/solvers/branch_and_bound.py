@@ -105,6 +105,7 @@ class BranchAndBound(Solver):
     """
 
     usual_limit: ClassVar[int] = 2**62
+    judges_itself: ClassVar[bool] = True
     keep_proof: bool = False
     threads: int = 1
 

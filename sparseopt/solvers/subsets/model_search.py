@@ -110,11 +110,15 @@ class ModelSearch:
         self._set_pool(np.union1d(pool, self.fit.support))
         return self._improve(_TRIALS)
 
-    def begin_at(self, support):
-        """Go to a support, with what is required and without what may not be in, if it is not too large; the present fit."""
+    def begin_at(self, support, w=None, intercept=None):
+        """Go to a support, with what is required and without what may not be in, if it is not too large; the present fit.
+
+        Its coefficients are near those of w, where that is given with an intercept.
+        """
         support = np.unique(np.concatenate([self.subset.required, support[self.is_open[support]]]).astype(np.intp))
         if support.size <= self.k:
-            self._take(self._refit(support, np.zeros(support.size), self.origin))
+            x, start = (np.zeros(support.size), self.origin) if w is None else (w[support], intercept)
+            self._take(self._refit(support, x, start))
         return self.fit
 
     def _grow(self):

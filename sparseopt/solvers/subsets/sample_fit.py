@@ -51,8 +51,9 @@ class _Newton:
         return point.height + self.subset.ridge * float(x @ x) / 2 + self.subset.l1 * float(np.abs(x).sum())
 
     def run(self):
-        is_minimal = False
-        for _ in range(_STEPS):
+        # of nothing there is nothing to find
+        is_minimal = not self.support.size and not self.view.loss.intercept
+        for _ in range(0 if is_minimal else _STEPS):
             if not self._step():
                 is_minimal = True
                 break

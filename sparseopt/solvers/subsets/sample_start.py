@@ -54,5 +54,5 @@ def relaxed(search):
 def begun(search, relaxation):
     """Go to the support that a relaxation leads to, and exchange among what gains most there: a generator."""
     support = yield from relaxation.look(search.fit.objective)
-    search.begin_at(support)
+    search.begin_at(support, relaxation.work.w, relaxation.work.intercept)
     yield from search.exchanged(relaxation.work.worthy(_POOL))

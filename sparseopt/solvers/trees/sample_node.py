@@ -49,6 +49,10 @@ class SampleNode:
         if start is not None:
             features, values, work.intercept, work.numbers[kernels.PRICE] = start[:4]
             work.w[features] = values
+            if start is self.of.branched[0]:
+                # with what is known of its fitted values, which open nodes do not keep
+                work.drop(features[self.status[features] == OUT], self.of.branched[1])
+                return
         work.w[self.status == OUT] = 0.0
         if self.of.subset.has_bounds:
             np.clip(work.w, work.lower, work.upper, out=work.w)
@@ -87,7 +91,7 @@ class SampleNode:
             numbers[kernels.NEAR] = max(_NEARER * numbers[kernels.NEAR], _NEAREST)
             work.renew(self.status)
         if reason == JOIN:
-            work.join(work.joining[: counts[kernels.JOINING]].copy(), self.status)
+            work.admit(work.joining[: counts[kernels.JOINING]].copy(), self.status)
         if reason != STEP:
             work.call(self.status, False)
         if not work.step(self.status):
@@ -132,6 +136,8 @@ class SampleNode:
         if not self.is_closed:
             self._branch()
         self.start = self._sparse()
+        if self.unit >= 0:
+            self.of.branched = self.start, self.work.point.eta
         return Relaxed(self.bound, self.unit, self.start, self.support, self.likely, points=self._points())
 
     def _sparse(self):

@@ -57,6 +57,8 @@ class SampleRelaxation(Relaxation):
         self.moved = None
         #: The run of the last node, whose child is mostly the next, and the supports that were worth an evaluation.
         self.last, self.seen = None, set()
+        #: Where children of the node that was branched on last begin, and the fitted values there.
+        self.branched = None, None
         zero = np.zeros(self.view.y.size)
         self.intercept = self.view.settled(zero) if loss.intercept else 0.0
         self.begin()
@@ -67,7 +69,7 @@ class SampleRelaxation(Relaxation):
 
     def twin(self):
         twin = copy(self)
-        twin.last, twin.seen = None, copy(self.seen)
+        twin.last, twin.seen, twin.branched = None, copy(self.seen), (None, None)
         twin.begin()
         return twin
 
@@ -146,7 +148,7 @@ def prepare_samples(loss, subset, *, keep_points):
     rounded = None
     if not search.fit.support.size and not subset.has_bounds:
         support = yield from relaxation.look(search.fit.objective)
-        rounded = search.begin_at(support)
+        rounded = search.begin_at(support, relaxation.work.w, relaxation.work.intercept)
         for _ in search.exchanged(relaxation.work.worthy(_POOL)):
             yield lambda: _coefficients(search.best, subset.n_features)
     if search.best is not rounded:

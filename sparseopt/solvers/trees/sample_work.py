@@ -22,6 +22,9 @@ _HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 _LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
 # Part of its price that a member is worth, or it is forgotten with the old curvature.
 _USEFUL = 0.9
+# Sizes of columns up to this, and from its inverse, go into float32 as they are; entries that are scaled at once.
+_TAME = 1e12
+_AT_ONCE = 1 << 13
 _NOTHING = np.empty(0, dtype=np.intp)
 
 
@@ -36,8 +39,10 @@ class SampleWork:
         self.live, self.heap = np.empty(p, dtype=np.int64), np.empty(min(subset.k, p) + 1)
         self.numbers, self.counts = np.zeros(17), np.zeros(10, dtype=np.int64)
         self.slots, self.joining = np.full(p, -1), np.empty(p, dtype=np.int64)
-        # columns of one size, so that float32 holds the model whatever the units
-        self.scales = 1.0 / np.where(view.norms > 0.0, view.norms, 1.0)
+        # columns of one size where units are far apart, so that float32 holds the model
+        sizes = np.where(view.norms > 0.0, view.norms, 1.0)
+        self.is_tame = bool(np.min(sizes, initial=1.0) >= 1.0 / _TAME and np.max(sizes, initial=1.0) <= _TAME)
+        self.scales = 1.0 / sizes
         #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
         self.damping, self.spread = _LEAST, 0.0
         self.move_to(view.point(np.full(n, intercept)))
@@ -47,6 +52,7 @@ class SampleWork:
         numbers[kernels.PRICE], numbers[kernels.ALPHA], numbers[kernels.L1] = -1.0, alpha, subset.l1
         self.counts[kernels.MOST], self.counts[kernels.CENTRED] = subset.k, view.loss.intercept
         self._make_room(_ROOM)
+        self._begin_with(_NOTHING)
 
     def move_to(self, point):
         """Take a point at which the samples stand."""
@@ -62,65 +68,108 @@ class SampleWork:
         """Make the point of the coefficients."""
         self.move_to(self.view.point(self.view.fitted(self.w, self.intercept)))
 
-    def drop(self, gone):
-        """Take features out of the coefficients, in place."""
-        eta = self.point.eta - self.w[gone] @ self.view.rows[gone]
+    def drop(self, gone, eta=None):
+        """Take features out of the coefficients, in place, whose fitted values are those of the point where none are given."""
+        eta = (self.point.eta if eta is None else eta) - self.w[gone] @ self.view.rows[gone]
         self.w[gone] = 0.0
         self.move_to(self.view.point(eta))
 
     def _make_room(self, size):
-        """Room for so many members, of which there are none then."""
+        """Room for so many members."""
         self.members, self.states = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int8)
         self.gram, self.table = np.empty((size, size)), np.empty((9, size))
         self.scaled = np.empty((size, self.image.size), dtype=np.float32)
-        self.renew()
 
-    def renew(self, status=None):
+    def _grow(self, size):
+        """Room for so many members, beside those there are."""
+        m, members, gram, table, scaled = (
+            int(self.counts[kernels.MEMBERS]), self.members, self.gram, self.table, self.scaled
+        )  # fmt: skip
+        self._make_room(size)
+        self.members[:m], self.gram[:m, :m], self.scaled[:m] = members[:m], gram[:m, :m], scaled[:m]
+        self.table[kernels.CENTRES, :m] = table[kernels.CENTRES, :m]
+
+    def renew(self, status):
         """Take the curvature of the present point; of the members only those stay that may be of use."""
-        old = self.members[: self.counts[kernels.MEMBERS]] if status is not None else _NOTHING
-        if old.size:
-            bar = _USEFUL * (self.numbers[kernels.PRICE] - self.numbers[kernels.ALPHA])
-            states = status[old]
-            is_held = (states == IN) | (self.w[old] != 0.0)
-            old = old[is_held | ((states == FREE) & (self.gains[old] > bar))]
+        self._begin_with(self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL), status)
+
+    def admit(self, features, status):
+        """Make features members; where they are many beside those there are, with the curvature of the present point.
+
+        Then as many others join that gain most, for which later rounds would ask one by one.
+        """
+        if 2 * features.size < self.counts[kernels.MEMBERS]:
+            self.join(features, status)
+            return
+        held = np.concatenate([self._useful(self.members[: self.counts[kernels.MEMBERS]], status, _USEFUL), features])
+        self._begin_with(np.union1d(held, self.worthy(2 * held.size)), status)
+
+    def _useful(self, among, status, part):
+        """Those of some features that are in, not zero, or gain so much of the price."""
+        bar, states = part * (self.numbers[kernels.PRICE] - self.numbers[kernels.ALPHA]), status[among]
+        is_held = (states == IN) | (self.w[among] != 0.0)
+        return among[is_held | ((states == FREE) & (self.gains[among] > bar))]
+
+    def _begin_with(self, features, status=None):
+        """Take the curvature of the present point, with these features as members."""
         self.slots.fill(-1)
         self.counts[kernels.MEMBERS] = 0
         self.bends = self.view.bends(self.point, self.damping, self.spread)
         self.total = float(np.sum(self.bends))
         # in units of the largest, so that float32 holds it
         self.unit = float(np.max(self.bends)) or 1.0
-        self.root = np.sqrt(self.bends / self.unit)
-        if old.size:
-            self.join(old, status)
+        self.root = np.sqrt(self.bends / self.unit).astype(np.float32)
+        if features.size:
+            self.join(features, status)
 
     def join(self, features, status):
         """Make features members: their columns under the curvature, and the products with the other members."""
         first = int(self.counts[kernels.MEMBERS])
         count, size = first + features.size, self.members.size
-        if count > size:
-            # with room for them all, or without those of old nodes
-            held = np.flatnonzero((status == IN) | (self.w != 0.0))
-            features = np.union1d(features, self.members[:first] if count <= _MOST_ROOM else held)
-            self._make_room(max(2 * size, 2 * features.size) if size < max(_MOST_ROOM, 2 * features.size) else size)
+        if size < count <= _MOST_ROOM:
+            self._grow(count + count // 4)
+        elif count > size:
+            # without those of old nodes
+            features = np.union1d(features, np.flatnonzero((status == IN) | (self.w != 0.0)))
+            if size < 2 * features.size:
+                self._make_room(2 * features.size)
+            self._begin_with(_NOTHING)
             first, count = 0, features.size
-        rows, scales, slots = self.view.rows[features], self.scales[features], slice(first, count)
+        slots = slice(first, count)
+        means = self.table[kernels.CENTRES, slots]
+        means[:] = 0.0
         is_centred = self.view.loss.intercept and self.total > 0.0
-        if is_centred:
-            means = rows @ self.bends / self.total
-            rows -= means[:, None]
-        scaled = np.multiply(rows, np.multiply.outer(scales, self.root), out=self.scaled[slots], casting="same_kind")
+        scaled = self.scaled[slots]
+        # a few at a time, which take no new memory
+        few = max(1, _AT_ONCE // self.root.size)
+        for low in range(0, features.size, few):
+            part = slice(low, low + few)
+            rows = self.view.rows[features[part]]
+            if is_centred:
+                means[part] = rows @ self.bends / self.total
+                rows -= means[part, None]
+            if not self.is_tame:
+                rows *= self.scales[features[part], None]
+            scaled[part] = rows
+        scaled *= self.root
         self.slots[features], self.members[slots] = np.arange(first, count), features
         # the same array twice: BLAS does half of the work
-        products = scaled @ scaled.T if first == 0 else scaled @ self.scaled[:count].T
-        sizes = self.unit / np.multiply.outer(scales, self.scales[self.members[:count]])
-        block = np.multiply(products, sizes, out=self.gram[slots, :count])
+        own = np.multiply(scaled @ scaled.T, self._units(features, features), out=self.gram[slots, slots])
         if first:
-            self.gram[:first, slots] = block[:, :first].T
-        self.table[kernels.CENTRES, slots] = means if is_centred else 0.0
+            # few columns take BLAS less time than few rows
+            units = self._units(self.members[:first], features)
+            beside = np.multiply(self.scaled[:first] @ scaled.T, units, out=self.gram[:first, slots])
+            self.gram[slots, :first] = beside.T
         if is_centred:
-            own = np.einsum("ii->i", block[:, slots])
-            own[:] = held_curvature(own, means, self.total)
+            bends = np.einsum("ii->i", own)
+            bends[:] = held_curvature(bends, means, self.total)
         self.counts[kernels.MEMBERS] = count
+
+    def _units(self, some, others):
+        """What products of scaled columns are in units of."""
+        if self.is_tame:
+            return self.unit
+        return self.unit / np.multiply.outer(self.scales[some], self.scales[others])
 
     def worthy(self, count):
         """So many features that gain most at the present point, if there are so many."""
