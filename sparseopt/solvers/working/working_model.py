@@ -43,6 +43,8 @@ class WorkingModel(ABC):
     eagerness: ClassVar[int] = 1
     #: Another model of the same set would have cost less.
     is_dear = False
+    #: Epochs in which signs keep still before Newton steps to a point that is not the last.
+    rough_patience: ClassVar[int] = _PATIENCE
     #: Epochs cost next to nothing beside a look at all of X.
     is_quick = False
 
@@ -110,20 +112,21 @@ class WorkingModel(ABC):
     def apply(self, free, new, image):
         """Set the free coordinates."""
 
-    def minimise(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
+    def minimise(self, penalty, form, tol, rounds, *, is_warm=False, is_last=None):
         """Descend until no move reaches `tol`, with Newton steps where the penalty has a separable form.
 
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
-        the run can be stopped. It `is_last` where the tolerance is fine, as nothing but the last digits is to come.
+        the run can be stopped. It `is_last` where the tolerance is fine, as nothing but the last digits is to come, and is
+        known not to be where features are still missing: signs will not stay what they are.
         """
         return at_once(self.minimising(penalty, form, tol, rounds, is_warm=is_warm, is_last=is_last))
 
-    def minimising(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
+    def minimising(self, penalty, form, tol, rounds, *, is_warm=False, is_last=None):
         """The same in parts, between which limits are looked at: a generator that returns what `minimise` does."""
         if is_last and form is not None and self.size and self.goes_to_the_end(form, tol):
             return True
         end = self.work + BUDGET
-        patience = max(_PATIENCE, self.spare_epochs)
+        patience = max(self.rough_patience if is_last is False and form is not None else _PATIENCE, self.spare_epochs)
         if is_warm and form is not None and self.size and patience < EPOCHS:
             # the signs of a neighbour on a path are mostly right
             self._newton(form)
