@@ -254,7 +254,7 @@ class WorkingSet(Solver):
                 stronger = strengthened(full, before)
                 missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
                 outside = np.where(state.is_in, 0.0, missing)
-            most = self._most(state, support, outside if is_ahead and is_convex else None)
+            most = self._most(state, support, outside if is_convex and self._is_rough(state) else None)
             new = entering_features(state.is_in, state.slopes, outside, most)
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self.start(problem, state, single=False, has_gram=False)

@@ -439,8 +439,8 @@ def test_newton_steps_wait_where_features_are_missing():
     gram, slopes = design.T @ design / 200, -design.T @ (design[:, ::3] @ np.ones(50)) / 200
     steps, penalty = [], so.L1(0.1)
     for is_last in (None, False):
-        model = GramModel(np.float64, descends_far=False)
-        model.extend(np.arange(150), gram, np.zeros(150), slopes)
+        model = GramModel(np.float32, descends_far=False)
+        model.extend(np.arange(150), gram.astype(np.float32), np.zeros(150), slopes)
         assert model.minimise(penalty, convex_form(penalty, 150), 0.02, 10, is_last=is_last)
         steps.append(model.newton_steps)
     assert steps[1] == 0 < steps[0]
@@ -451,8 +451,8 @@ def test_the_last_minimum_is_descended_to_where_a_newton_step_costs_more():
     random = np.random.default_rng(0)
     design = random.standard_normal((1500, 450))
     gram, slopes = design.T @ design / 1500, -design.T @ (design[:, ::2] @ np.ones(225)) / 1500
-    penalty, model = so.L1(0.1), GramModel(np.float64)
-    model.extend(np.arange(450), gram, np.zeros(450), slopes)
+    penalty, model = so.L1(0.1), GramModel(np.float32)
+    model.extend(np.arange(450), gram.astype(np.float32), np.zeros(450), slopes)
     assert model.minimise(penalty, convex_form(penalty, 450), 1e-5, 10, is_last=True)
     assert model.newton_steps == 0
 

@@ -34,12 +34,9 @@ class GramModel(WorkingModel):
     float64 always. A small model that `descends_far` takes as many epochs as cost a Newton step before one.
     """
 
-    # to be near to that point, factorisations take longer than epochs
-    rough_patience = EPOCHS
-
     def __init__(self, dtype, *, descends_far=True):
         super().__init__()
-        self._descends_far = descends_far
+        self._descends_far, self.has_quick_epochs = descends_far, dtype == np.float32
         self.system = SupportSystem(dtype)
         # rounding of a sum of products, relative to the diagonal
         self._unit = float(np.finfo(dtype).eps)

@@ -46,8 +46,8 @@ class WorkingModel(ABC):
     eagerness: ClassVar[int] = 1
     #: Another model of the same set would have cost less.
     is_dear = False
-    #: Epochs in which signs keep still before Newton steps to a point that is not the last.
-    rough_patience: ClassVar[int] = _PATIENCE
+    #: Epochs are quick beside factorisations, so that descent goes on for longer before Newton steps.
+    has_quick_epochs = False
     #: Epochs cost next to nothing beside a look at all of X.
     is_quick = False
 
@@ -130,8 +130,8 @@ class WorkingModel(ABC):
             return True
         end = self.work + BUDGET
         patience = max(_PATIENCE, self.spare_epochs)
-        if is_last is not None and form is not None:
-            patience = max(patience, _LAST * self.spare_epochs if is_last else self.rough_patience)
+        if self.has_quick_epochs and is_last is not None and form is not None:
+            patience = max(patience, _LAST * self.spare_epochs if is_last else EPOCHS)
         if is_warm and form is not None and self.size and patience < EPOCHS:
             # the signs of a neighbour on a path are mostly right
             self._newton(form)
