@@ -64,6 +64,27 @@ def pull_columns(design, columns, u, out):
 
 
 @kernel
+def pull_dense(values, columns, u, out):
+    """The products x_j . u of some columns of a dense matrix into `out`.
+
+    Four columns are read together: memory answers to several streams sooner than to one.
+    """
+    last = columns.size - 1
+    for q in range((columns.size + 3) // 4):
+        # what is left at the end is filled up with the last column
+        k, r, s, t = U(4 * q), U(min(4 * q + 1, last)), U(min(4 * q + 2, last)), U(min(4 * q + 3, last))
+        one, two, three, four = U(columns[k]), U(columns[r]), U(columns[s]), U(columns[t])
+        a, b, c, d = 0.0, 0.0, 0.0, 0.0
+        for i in range(u.size):
+            entry = u[U(i)]
+            a += values[U(i), one] * entry
+            b += values[U(i), two] * entry
+            c += values[U(i), three] * entry
+            d += values[U(i), four] * entry
+        out[k], out[r], out[s], out[t] = a, b, c, d
+
+
+@kernel
 def combine_dense(values, columns, factors, out):
     """The sum of some columns of a dense matrix, each times its factor, into `out`; their number is a multiple of four.
 
@@ -110,17 +131,27 @@ def penalty_on(penalty, columns, w):
 
 @kernel
 def cast_columns(values, means, root, columns, out):
-    """root_i (x_ij - mean_j) of some columns into `out`, in its precision; returns the least and largest sum of squares."""
-    least, most = np.inf, 0.0
-    for k in range(columns.size):
-        j = U(columns[U(k)])
-        mean, square = means[j], 0.0
+    """root_i (x_ij - mean_j) of some columns into `out`, in its precision; returns the least and largest sum of squares.
+
+    Four columns are read together, as by `pull_dense`.
+    """
+    least, most, last = np.inf, 0.0, columns.size - 1
+    for q in range((columns.size + 3) // 4):
+        k, r, s, t = U(4 * q), U(min(4 * q + 1, last)), U(min(4 * q + 2, last)), U(min(4 * q + 3, last))
+        one, two, three, four = U(columns[k]), U(columns[r]), U(columns[s]), U(columns[t])
+        a, b, c, d = means[one], means[two], means[three], means[four]
+        aa, bb, cc, dd = 0.0, 0.0, 0.0, 0.0
         for i in range(values.shape[0]):
-            entry = root[U(i)] * (values[U(i), j] - mean)
-            out[U(i), U(k)] = entry
-            square += entry * entry
-        least = min(least, square) if square > 0.0 else least
-        most = max(most, square)
+            e, f = root[U(i)] * (values[U(i), one] - a), root[U(i)] * (values[U(i), two] - b)
+            g, h = root[U(i)] * (values[U(i), three] - c), root[U(i)] * (values[U(i), four] - d)
+            out[U(i), k], out[U(i), r], out[U(i), s], out[U(i), t] = e, f, g, h
+            aa += e * e
+            bb += f * f
+            cc += g * g
+            dd += h * h
+        for square in (aa, bb, cc, dd):
+            least = min(least, square) if square > 0.0 else least
+            most = max(most, square)
     return least, most
 
 

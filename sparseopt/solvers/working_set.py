@@ -60,8 +60,9 @@ _REFINEMENTS = 2
 _EPOCHS = 100
 # Multiplications for a Gram matrix of all features that take less time than choosing some of them for a search.
 _PRODUCTS = 6e7
-# Part of the usual number of features that enter at once where minima are searched for afterwards.
-_LEAN = 0.4
+# Part of the usual number of features that enter at once where minima are searched for afterwards; and how many may
+# enter with those that are missing, where each costs a row of a Gram matrix.
+_LEAN, _SPARE = 0.4, 10
 # Looks at all of X before a concave penalty is minimised finely, if features keep entering.
 _SKETCHES = 4
 
@@ -217,6 +218,9 @@ class WorkingSet(Solver):
             state.unfinished = None
             self.start(problem, state, single=False, has_gram=True)
         if state.unfinished is None and state.minima is None:
+            if state.slope is not None:
+                # where the problem is float32, so is the point that was looked at
+                state.model.place(state.w[state.model.features], state.slopes[state.model.features])
             self._plan(problem, state, tol)
         state.residual, state.slope = np.inf, None
 
@@ -250,7 +254,8 @@ class WorkingSet(Solver):
                 stronger = strengthened(full, before)
                 missing = self._distances(loss, stronger, convex_form(stronger, state.w.size), state)
                 outside = np.where(state.is_in, 0.0, missing)
-            new = entering_features(state.is_in, state.slopes, outside, self._most(state, support))
+            most = self._most(state, support, outside if is_convex and self._is_rough(state) else None)
+            new = entering_features(state.is_in, state.slopes, outside, most)
         if model.size + new.size > _LARGEST_GRAM and isinstance(model, GramModel):
             self.start(problem, state, single=False, has_gram=False)
             model, new = state.model, new[~state.is_in[new]]
@@ -283,10 +288,11 @@ class WorkingSet(Solver):
         state.minima = state.search.minima(state.model, scale)
         return False
 
-    def _most(self, state, support):
-        """Features that may enter at once."""
+    def _most(self, state, support, missing):
+        """Features that may enter at once, but for a few no more than are `missing`, where that is not None."""
         share = _LEAN if state.search is not None or state.searches else 1.0
-        return state.model.eagerness * max(1, int(share * self.fewest), int(self.growth * support))
+        most = state.model.eagerness * max(1, int(share * self.fewest), int(self.growth * support))
+        return most if missing is None else min(most, np.count_nonzero(missing) + _SPARE)
 
     def _is_rough(self, state):
         """Whether the model is in float32, and exact slopes of its set are cheaper than a look at all of X."""
@@ -297,6 +303,8 @@ class WorkingSet(Solver):
         model = state.model
         end = model.work + _SEARCH
         for _ in range(_REFINEMENTS):
+            if model.drift <= tol:
+                return True
             before = model.slope.copy()
             self._anchor(loss, state)
             if np.max(np.abs(model.slope - before), initial=0.0) <= tol:
@@ -309,7 +317,7 @@ class WorkingSet(Solver):
 
     def _anchor(self, loss, state):
         """Give the model exact slopes at its point."""
-        state.model.anchor(state.columns.exact_slopes(state.model.features, self._rest(loss, state.w)))
+        state.model.anchor(state.columns.exact_slopes(state.model.features, loss.residual(state.w).mass))
 
     def _search(self, problem, state):
         """Minima of the model under the concave penalty, for a bounded time, and then a look."""
@@ -345,10 +353,6 @@ class WorkingSet(Solver):
         curvatures = None if isinstance(form, SeparableForm) else np.asarray(loss.curvatures(), dtype=np.float64)
         return distances(penalty, form, state.w.astype(np.float64), state.slopes, curvatures)
 
-    def _rest(self, loss, w):
-        """Slope of the loss in each fitted value."""
-        return loss.residual(w).mass
-
     def extend(self, state, new):
         """Let features into the working set."""
         if new.size == 0:
@@ -374,8 +378,6 @@ class WorkingSet(Solver):
         slopes = None if is_exact or isinstance(model, ResidualModel) else state.columns.screen(model.w)
         if slopes is None:
             state.slopes = state.slope = np.array(problem.loss.gradient(state.w), dtype=np.float64)
-            # where the problem is float32, so is the point that is looked at
-            model.place(state.w[model.features], state.slopes[model.features])
         else:
             slopes[model.features] = model.slope
             state.slopes, state.slope = slopes, None

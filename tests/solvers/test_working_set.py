@@ -16,6 +16,7 @@ from sparseopt._jit import kernel
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.designs import CSC, CenteredDense, Dense
 from sparseopt.inputs import as_design
+from sparseopt.kernels import columns as column_kernels
 from sparseopt.kernels import gram as gram_kernels
 from sparseopt.kernels.sketch import pull_sketch
 from sparseopt.losses import first_look
@@ -190,6 +191,21 @@ def test_a_sketch_is_multiplied_whatever_the_number_of_its_columns():
         assert np.all(np.abs(out - units * (sketch.T.astype(np.float64) @ u)) <= 30 * np.finfo(np.float32).eps * size)
 
 
+def test_some_columns_are_read_whatever_their_number():
+    """Four columns are read together, of which the last may be read several times."""
+    values, u, root = np.asfortranarray(RNG.standard_normal((30, 12))), RNG.standard_normal(30), RNG.random(30)
+    means = RNG.standard_normal(12)
+    for count in range(10):
+        columns, products, cast = RNG.permutation(12)[:count], np.empty(count), np.empty((30, count), order="F")
+        column_kernels.pull_dense(values, columns, u, products)
+        np.testing.assert_allclose(products, values[:, columns].T @ u, rtol=1e-12, atol=1e-12)
+        least, most = column_kernels.cast_columns(values, means, root, columns, cast)
+        expected = root[:, None] * (values - means)[:, columns]
+        np.testing.assert_allclose(cast, expected, rtol=1e-12)
+        squares = np.sum(expected**2, axis=0)
+        np.testing.assert_allclose([least, most], [squares.min(initial=np.inf), squares.max(initial=0.0)], rtol=1e-12)
+
+
 @pytest.mark.parametrize("means", [None, np.arange(7.0)], ids=["plain", "centred"])
 def test_a_dense_design_is_multiplied_by_several_vectors_as_by_each(means):
     """Whatever the order of the vectors in memory."""
@@ -223,6 +239,39 @@ def test_few_features_enter_in_vain_where_each_is_a_row_of_a_gram_matrix():
     solution.require(gap=1e-6)
     size = int(solution.account.split()[3])
     assert solution.support.size <= size <= 2 * solution.support.size
+
+
+def test_no_more_features_enter_than_are_missing_but_for_a_few(monkeypatch):
+    """Each is a row of a Gram matrix, and others would violate nothing."""
+    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    random = np.random.default_rng(0)
+    wide = random.standard_normal((200, 1000))
+    loss = so.LeastSquares(wide, wide[:, :20] @ np.ones(20) + random.standard_normal(200))
+    problem = so.Problem(loss, so.L1(so.alpha_max(loss) / 10))
+    entered, plain = [], working_set.entering_features
+
+    def record(is_in, slopes, outside, count):
+        new = plain(is_in, slopes, outside, count)
+        entered.append(new.size - np.count_nonzero(outside))
+        return new
+
+    monkeypatch.setattr(working_set, "entering_features", record)
+    so.solve(problem, so.WorkingSet()).require(gap=1e-6)
+    assert max(entered) <= working_set._SPARE
+
+
+@pytest.mark.parametrize(("drift", "count"), [(0.0, 1), (np.inf, 2)])
+def test_slopes_of_the_set_are_made_exact_again_where_rounding_may_show(drift, count, monkeypatch):
+    """After a last small move, a look at them would find what the model has."""
+    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(GramModel, "drift", drift)
+    looks, plain = [], WorkingColumns.exact_slopes
+    monkeypatch.setattr(WorkingColumns, "exact_slopes", lambda *args: looks.append(1) or plain(*args))
+    random = np.random.default_rng(0)
+    wide = random.standard_normal((200, 1000))
+    loss = so.LeastSquares(wide, wide[:, :20] @ np.ones(20) + random.standard_normal(200))
+    so.solve(so.Problem(loss, so.L1(so.alpha_max(loss) / 10)), so.WorkingSet()).require(gap=1e-6)
+    assert len(looks) == count
 
 
 def test_columns_far_from_zero_are_not_sketched(monkeypatch):
@@ -360,6 +409,52 @@ def test_the_slope_of_a_model_is_its_gradient_after_any_operations(seed, dtype):
             error = np.abs(model.slope - kept @ model.w - model.linear)
             # slopes are sums of at most some thousand float64 terms, whatever the precision of the matrix
             assert np.all(error <= 1e-11 * scale.max() + 1e-300)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_rounding_does_to_slopes_is_foreseen(seed):
+    """An entry of G is off by half a unit of its size at most, the diagonal by eight more, which keep it definite."""
+    random = np.random.default_rng(seed)
+    design = random.standard_normal((300, 40))
+    gram = design.T @ design
+    model, penalty = GramModel(np.float32), so.L1(20.0)
+    slopes = -design.T @ (design[:, :5] @ np.ones(5))
+    model.extend(np.arange(40), gram.astype(np.float32), np.zeros(40), slopes)
+    assert model.drift == np.inf
+    model.anchor(slopes)
+    assert model.drift == 0.0
+    model.minimise(penalty, convex_form(penalty, 40), 1e-6, 10)
+    error = np.max(np.abs(model.slope - slopes - gram @ model.w))
+    assert 0.0 < error <= 9.0 * model.drift
+    model.restrict(model.w != 0.0)
+    assert model.drift == np.inf
+
+
+def test_newton_steps_wait_where_features_are_missing():
+    """Signs of neighbours keep still before descent has settled, and descent settles soon enough."""
+    random = np.random.default_rng(0)
+    design = random.standard_normal((200, 150))
+    for j in range(1, 150):
+        design[:, j] = 0.9 * design[:, j - 1] + np.sqrt(1 - 0.9**2) * design[:, j]
+    gram, slopes = design.T @ design / 200, -design.T @ (design[:, ::3] @ np.ones(50)) / 200
+    steps, penalty = [], so.L1(0.1)
+    for is_last in (None, False):
+        model = GramModel(np.float32, descends_far=False)
+        model.extend(np.arange(150), gram.astype(np.float32), np.zeros(150), slopes)
+        assert model.minimise(penalty, convex_form(penalty, 150), 0.02, 10, is_last=is_last)
+        steps.append(model.newton_steps)
+    assert steps[1] == 0 < steps[0]
+
+
+def test_the_last_minimum_is_descended_to_where_a_newton_step_costs_more():
+    """Columns that are nearly orthogonal are settled in a dozen epochs, a third of what factorising their matrix costs."""
+    random = np.random.default_rng(0)
+    design = random.standard_normal((1500, 450))
+    gram, slopes = design.T @ design / 1500, -design.T @ (design[:, ::2] @ np.ones(225)) / 1500
+    penalty, model = so.L1(0.1), GramModel(np.float32)
+    model.extend(np.arange(450), gram.astype(np.float32), np.zeros(450), slopes)
+    assert model.minimise(penalty, convex_form(penalty, 450), 1e-5, 10, is_last=True)
+    assert model.newton_steps == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -36,11 +36,14 @@ class GramModel(WorkingModel):
 
     def __init__(self, dtype, *, descends_far=True):
         super().__init__()
-        self._descends_far = descends_far
+        self._descends_far, self.has_quick_epochs = descends_far, dtype == np.float32
         self.system = SupportSystem(dtype)
         # rounding of a sum of products, relative to the diagonal
-        self._ridge = 8.0 * float(np.finfo(dtype).eps)
+        self._unit = float(np.finfo(dtype).eps)
+        self._ridge = 8.0 * self._unit
         self._gram, self._vectors = np.empty((0, 0), dtype=dtype), np.empty((3, 0))
+        #: The point at which slopes were exact.
+        self._anchor = np.empty(0)
         #: A large support has had columns that are combinations of others.
         self._is_singular = False
 
@@ -91,7 +94,7 @@ class GramModel(WorkingModel):
         # in place: entries move up and to the left, past none that is still to be read
         gather(self._gram, kept, kept, self._gram)
         self._features[:size], self._vectors[:, :size] = self.features[keep], self._vectors[:, : self.size][:, keep]
-        self.size = size
+        self.size, self._anchor = size, np.empty(0)
         self.system.forget()
 
     def extend(self, features, rows, w, slope):
@@ -138,6 +141,16 @@ class GramModel(WorkingModel):
     def anchor(self, slopes):
         self.slope[:] = slopes
         self.linear[:] = slopes - self._image(self.w)
+        self._anchor = self.w.copy()
+
+    @property
+    def drift(self):
+        """About how far slopes are off since they were exact, by the rounding of G; infinite where it has grown since."""
+        k = self.size
+        if self._anchor.size != k:
+            return np.inf
+        largest = float(np.max(self._gram.diagonal()[:k], initial=0.0))
+        return self._unit * largest * float(np.sum(np.abs(self.w - self._anchor)))
 
     def _image(self, d):
         out = np.empty(d.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparseopt.designs import CenteredDense, Dense, held_curvature
-from sparseopt.kernels.columns import cast_columns, pull_columns
+from sparseopt.kernels.columns import cast_columns, pull_columns, pull_dense
 from sparseopt.kernels.sketch import pull_sketch
 
 # Columns that are promised memory at once.
@@ -70,7 +70,10 @@ class WorkingColumns:
         """Products of some columns with a vector of one entry a sample, in float64."""
         if isinstance(self._design, Dense | CenteredDense):
             slopes = np.empty(features.size)
-            pull_columns(self._design, features, rest, slopes)
+            if isinstance(self._design, Dense):
+                pull_dense(self._design.values, features, rest, slopes)
+            else:
+                pull_columns(self._design, features, rest, slopes)
             return slopes
         width = max(1, _AT_ONCE // rest.size)
         blocks = (features[start : start + width] for start in range(0, features.size, width))

@@ -21,6 +21,9 @@ from sparseopt.solvers.working.newton import slide
 EPOCHS, BUDGET = 50, 3e8
 # Epochs in which the signs keep still before Newton steps.
 _PATIENCE = 2
+# And so many times as many as are spare where the last digits are to come: descent often gets there before it has cost
+# as much as a factorisation, and on 1000 x 5000 one took as long as 35 epochs where 9 were spare.
+_LAST = 4
 # Newton steps in a row, at first and at most: a sign pattern that is hard to find takes many.
 _STEPS, _MOST_STEPS = 4, 128
 # Steps that are tried along a direction without curvature.
@@ -43,6 +46,8 @@ class WorkingModel(ABC):
     eagerness: ClassVar[int] = 1
     #: Another model of the same set would have cost less.
     is_dear = False
+    #: Epochs are quick beside factorisations, so that descent goes on for longer before Newton steps.
+    has_quick_epochs = False
     #: Epochs cost next to nothing beside a look at all of X.
     is_quick = False
 
@@ -110,20 +115,23 @@ class WorkingModel(ABC):
     def apply(self, free, new, image):
         """Set the free coordinates."""
 
-    def minimise(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
+    def minimise(self, penalty, form, tol, rounds, *, is_warm=False, is_last=None):
         """Descend until no move reaches `tol`, with Newton steps where the penalty has a separable form.
 
         Returns whether that was reached within so many rounds; a call is cut short after some work, so that
-        the run can be stopped. It `is_last` where the tolerance is fine, as nothing but the last digits is to come.
+        the run can be stopped. It `is_last` where the tolerance is fine, as nothing but the last digits is to come, and is
+        known not to be where features are still missing: signs will not stay what they are.
         """
         return at_once(self.minimising(penalty, form, tol, rounds, is_warm=is_warm, is_last=is_last))
 
-    def minimising(self, penalty, form, tol, rounds, *, is_warm=False, is_last=False):
+    def minimising(self, penalty, form, tol, rounds, *, is_warm=False, is_last=None):
         """The same in parts, between which limits are looked at: a generator that returns what `minimise` does."""
         if is_last and form is not None and self.size and self.goes_to_the_end(form, tol):
             return True
         end = self.work + BUDGET
         patience = max(_PATIENCE, self.spare_epochs)
+        if self.has_quick_epochs and is_last is not None and form is not None:
+            patience = max(patience, _LAST * self.spare_epochs if is_last else EPOCHS)
         if is_warm and form is not None and self.size and patience < EPOCHS:
             # the signs of a neighbour on a path are mostly right
             self._newton(form)
