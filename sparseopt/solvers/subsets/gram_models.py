@@ -16,6 +16,7 @@ from scipy.linalg import blas
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
+from sparseopt.solvers.subsets.pull_sketch import PullSketch
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
@@ -35,7 +36,7 @@ _FLAT = 1e-13
 
 
 class GramModel(ABC):
-    """The quadratic, with the part of G that belongs to the features in use.
+    """The quadratic, with parts of G.
 
     Attributes
     ----------
@@ -50,16 +51,10 @@ class GramModel(ABC):
         Relative error of such products.
     is_flat : array of shape (p,)
         Features that the quadratic does not depend on, but for rounding: their entries are zeros.
-    features : array
-        Those in use, in the order of `gram`.
-    place : array of shape (p,)
-        Where a feature stands among them; -1 where it is not in use.
-    gram : array
-        Their part of G, less the `moved` part of the diagonal.
     moved : array of shape (p,)
         Part of the diagonal that is accounted for elsewhere.
     roughness : float
-        Error of entries of `gram`, relative to the sizes of both features, beyond `rounding`.
+        Error of entries of `products`, relative to the sizes of both features, beyond `rounding`.
     """
 
     linear: np.ndarray
@@ -68,8 +63,6 @@ class GramModel(ABC):
     constant: float
     rounding: float
     is_flat: np.ndarray
-    features: np.ndarray
-    place: np.ndarray
     moved: np.ndarray
     roughness: float = 0.0
 
@@ -77,37 +70,23 @@ class GramModel(ABC):
     def n_features(self):
         return self.linear.size
 
-    @property
     @abstractmethod
-    def gram(self):
-        """Rows and columns of the features in use; a view."""
-
-    @abstractmethod
-    def use(self, features):
-        """Take features into use, if they are not yet."""
+    def products(self, features, others):
+        """The part of G between some features and others, less the `moved` part of the diagonal, as a new matrix."""
 
     def block(self, features):
         """The part of G that belongs to some features, as a new matrix."""
-        self.use(features)
-        places = self.place[features]
-        block = np.empty((features.size, features.size))
-        gather(self.gram, places, places, block)
+        block = self.products(features, features)
         block[np.diag_indices(features.size)] += self.moved[features]
         return block
 
     def twin(self):
-        """The same quadratic, whose features in use are its own: itself, where all are."""
+        """The same quadratic, with scratch of its own where it has any."""
         return self
-
-    def move_diagonal(self, d):
-        """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
-        self.moved = d
-        self.gram[np.diag_indices(self.features.size)] -= d
-        self.bends = self.bends - d
 
 
 class WholeGram(GramModel):
-    """G in memory."""
+    """G in memory: `gram`, less the `moved` part of the diagonal."""
 
     def __init__(self, gram, linear, constant, sizes, rounding, most_rank):
         #: The rank of G is no larger.
@@ -116,16 +95,19 @@ class WholeGram(GramModel):
         self.is_flat = is_flat(gram.diagonal(), sizes)
         if self.is_flat.any():
             gram[self.is_flat], gram[:, self.is_flat], linear[self.is_flat] = 0.0, 0.0, 0.0
-        self._gram, self.bends = gram, gram.diagonal().copy()
-        self.features = self.place = np.arange(linear.size)
+        self.gram, self.bends = gram, gram.diagonal().copy()
         self.moved = np.zeros(linear.size)
 
-    @property
-    def gram(self):
-        return self._gram
+    def products(self, features, others):
+        products = np.empty((features.size, others.size))
+        gather(self.gram, features, others, products)
+        return products
 
-    def use(self, features):
-        """All are."""
+    def move_diagonal(self, d):
+        """Take d off the diagonals of `gram` and of `bends`; what it was, `block` still knows."""
+        self.moved = d
+        self.gram[np.diag_indices(self.n_features)] -= d
+        self.bends = self.bends - d
 
 
 class ColumnsGram(GramModel):
@@ -174,7 +156,6 @@ class RoughGram(ColumnsGram):
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
-        self.features = self.place = np.arange(p)
         gram = np.zeros((p, p), dtype=np.float32, order="F")
         columns = _weighted(self.design, slice(None), self.root, np.float32)
         columns[self.is_flat] = 0.0
@@ -184,7 +165,7 @@ class RoughGram(ColumnsGram):
         for _ in _mirror(gram):
             pass
         gram[np.diag_indices(p)] = self.bends
-        self._gram = gram.T
+        self.gram = gram.T
         # of a sum of products in any order, and of such sums, where each factor is rounded three times
         self.roughness = (_BRIEF + n / _BRIEF + 9) * float(np.finfo(np.float32).eps) / 2.0
 
@@ -203,12 +184,8 @@ class RoughGram(ColumnsGram):
         is_tame &= np.square(sizes) <= _NEAR * bends
         return bool(np.all(is_tame | is_flat(bends, sizes)))
 
-    @property
-    def gram(self):
-        return self._gram
-
-    def use(self, features):
-        """All are."""
+    def products(self, features, others):
+        return self.gram[np.ix_(features, others)]
 
     def block(self, features):
         columns = self.columns(features)
@@ -229,26 +206,29 @@ class RoughGram(ColumnsGram):
 
 
 class WideGram(ColumnsGram):
-    """G of a wide X, of which only the features in use are kept."""
+    """G of a wide X, of which columns in use are kept, and parts are made when they are asked for."""
 
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
         self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
-        self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
+        self._columns = np.empty((64, n))
+        self._sketch = PullSketch.of(loss, self.sizes, self.is_flat)
 
     def twin(self):
         """The same with copies of what is changed; it begins with the same features in use."""
         twin, held = copy(self), self.features.size
-        rest = {"_columns": self._columns[:held].copy(), "_gram": self.gram.copy(), "_spread": self._spread.copy()}
-        vars(twin).update(place=self.place.copy(), **rest)
+        vars(twin).update(
+            place=self.place.copy(), _columns=self._columns[:held].copy(), _spread=self._spread.copy()
+        )
         return twin
 
-    @property
-    def gram(self):
-        return self._gram[: self.features.size, : self.features.size]
+    def products(self, features, others):
+        self.use(others)
+        return self._columns[self.place[features]] @ self._columns[self.place[others]].T
 
     def use(self, features):
+        """Take features into use, if they are not yet."""
         fresh = features[self.place[features] < 0]
         if fresh.size == 0:
             return
@@ -257,15 +237,11 @@ class WideGram(ColumnsGram):
             old = self.place[features]
             self._forget(np.union1d(lately, old[old >= 0]))
         held, size = self.features.size, self.features.size + fresh.size
-        if size > len(self._gram):
-            room = max(size, 2 * len(self._gram))
-            columns, gram = np.empty((room, self._columns.shape[1])), np.empty((room, room))
-            columns[:held], gram[:held, :held] = self._columns[:held], self.gram
-            self._columns, self._gram = columns, gram
+        if size > len(self._columns):
+            columns = np.empty((max(size, 2 * len(self._columns)), self._columns.shape[1]))
+            columns[:held] = self._columns[:held]
+            self._columns = columns
         self._columns[held:size] = self.columns(fresh)
-        products = self._columns[held:size] @ self._columns[:size].T
-        self._gram[held:size, :size] = products
-        self._gram[:held, held:size] = products[:, :held].T
         self.place[fresh] = np.arange(held, size)
         self.features = np.concatenate([self.features, fresh])
 
@@ -273,10 +249,14 @@ class WideGram(ColumnsGram):
         """Of the features in use, keep those at some places only."""
         size = keep.size
         self._columns[:size] = self._columns[keep]
-        self._gram[:size, :size] = self._gram[np.ix_(keep, keep)]
         self.place[self.features] = -1
         self.features = self.features[keep]
         self.place[self.features] = np.arange(size)
+
+    def rough_pulls(self, rest):
+        """Products of columns with a residual, and how far they may be off in sizes of columns; from a copy of X where that is quick."""
+        rough = None if self._sketch is None else self._sketch.pulls(self.root * rest)
+        return (self.pulls(rest), 0.0) if rough is None else rough
 
     def residual(self, features, w):
         """What is left of the target, times the roots of the weights, for a w on some features."""
