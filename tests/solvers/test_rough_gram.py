@@ -101,7 +101,7 @@ def test_bounds_hold_whatever_the_error_of_the_matrix(roughness, monkeypatch):
         make(self, loss)
         noise = np.random.default_rng(2).uniform(-1.0, 1.0, self.gram.shape)
         noise = np.triu(noise) + np.triu(noise, 1).T
-        self._gram += (roughness * noise * np.outer(self.sizes, self.sizes)).astype(np.float32)
+        self.gram += (roughness * noise * np.outer(self.sizes, self.sizes)).astype(np.float32)
         self.roughness += roughness
 
     monkeypatch.setattr(RoughGram, "__init__", spoiled)
