@@ -1,7 +1,7 @@
 """A convex quadratic for solvers that fix features: constant - q'w + w'Gw / 2, with G at hand in parts.
 
-G is formed at once where it is no larger than X; otherwise only the part that belongs to features
-in use is, and the pull q - Gw of all others is a product with X. All in float64.
+G is formed at once where it is no larger than X; otherwise parts of it are when they are asked for,
+and the pull q - Gw of all other features is a product with X. All in float64, but for `RoughGram`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ _PRODUCTS = 1 << 29
 # Rows of a block, at least, and columns of which the upper half is filled at once.
 _SHORTEST, _WIDTH = 256, 128
 # Up to this many features, G is formed at once also where it is larger than X.
-_FEW = 1500
+FEW = 1500
 # Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
 # how many times their squares may be larger before centring.
 LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
-# Features of which parts of G are kept, before those that came first are forgotten.
-_KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
@@ -54,7 +52,7 @@ class GramModel(ABC):
     moved : array of shape (p,)
         Part of the diagonal that is accounted for elsewhere.
     roughness : float
-        Error of entries of `products`, relative to the sizes of both features, beyond `rounding`.
+        Error of entries of a `gram`, relative to the sizes of both features, beyond `rounding`.
     """
 
     linear: np.ndarray
@@ -71,14 +69,8 @@ class GramModel(ABC):
         return self.linear.size
 
     @abstractmethod
-    def products(self, features, others):
-        """The part of G between some features and others, less the `moved` part of the diagonal, as a new matrix."""
-
     def block(self, features):
         """The part of G that belongs to some features, as a new matrix."""
-        block = self.products(features, features)
-        block[np.diag_indices(features.size)] += self.moved[features]
-        return block
 
     def twin(self):
         """The same quadratic, with scratch of its own where it has any."""
@@ -98,10 +90,11 @@ class WholeGram(GramModel):
         self.gram, self.bends = gram, gram.diagonal().copy()
         self.moved = np.zeros(linear.size)
 
-    def products(self, features, others):
-        products = np.empty((features.size, others.size))
-        gather(self.gram, features, others, products)
-        return products
+    def block(self, features):
+        block = np.empty((features.size, features.size))
+        gather(self.gram, features, features, block)
+        block[np.diag_indices(features.size)] += self.moved[features]
+        return block
 
     def move_diagonal(self, d):
         """Take d off the diagonals of `gram` and of `bends`; what it was, `block` still knows."""
@@ -135,6 +128,27 @@ class ColumnsGram(GramModel):
         columns = self.design.columns_as_rows(features) * self.root
         columns[self.is_flat[features]] = 0.0
         return columns
+
+    def block(self, features):
+        columns = self.columns(features)
+        return columns @ columns.T
+
+    def residual(self, features, w):
+        """What is left of the target, times the roots of the weights, for a w on some features."""
+        if sparse.issparse(self.design.matrix):
+            full = np.zeros(self.n_features)
+            full[features] = w
+            return self.target - self.root * self.design.matvec(full)
+        image = np.zeros(self.target.size)
+        subtract_rows(self.design.matrix.T, features, -w, image)
+        if (means := getattr(self.design, "means", None)) is not None:
+            image -= w @ means[features].astype(np.float64)
+        return self.target - self.root * image
+
+    def twin(self):
+        twin = copy(self)
+        vars(twin).update(_spread=self._spread.copy())
+        return twin
 
     def pulls(self, rest, features=None):
         """Products of columns with a residual: of all, or of some features."""
@@ -175,7 +189,7 @@ class RoughGram(ColumnsGram):
         if not isinstance(loss, LeastSquares) or sparse.issparse(loss.X.matrix) or loss.dtype != np.float64:
             return False
         n, p = loss.X.shape
-        if not max(n, LEAST) < p <= _FEW:
+        if not max(n, LEAST) < p <= FEW:
             return False
         bends = np.asarray(loss.curvatures())
         sizes = sizes_of(loss.X, bends)
@@ -184,86 +198,17 @@ class RoughGram(ColumnsGram):
         is_tame &= np.square(sizes) <= _NEAR * bends
         return bool(np.all(is_tame | is_flat(bends, sizes)))
 
-    def products(self, features, others):
-        return self.gram[np.ix_(features, others)]
-
-    def block(self, features):
-        columns = self.columns(features)
-        return columns @ columns.T
-
-    def residual(self, features, w):
-        """What is left of the target, times the roots of the weights, for a w on some features."""
-        image = np.zeros(self.target.size)
-        subtract_rows(self.design.matrix.T, features, -w, image)
-        if (means := getattr(self.design, "means", None)) is not None:
-            image -= w @ means[features]
-        return self.target - self.root * image
-
-    def twin(self):
-        twin = copy(self)
-        vars(twin).update(_spread=self._spread.copy())
-        return twin
-
 
 class WideGram(ColumnsGram):
-    """G of a wide X, of which columns in use are kept, and parts are made when they are asked for."""
+    """G of a wide X, of which nothing is kept."""
 
     def __init__(self, loss):
         self._read(loss)
-        n, p = self.design.shape
-        self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
-        self._columns = np.empty((64, n))
         self._sketch = PullSketch.of(loss, self.sizes, self.is_flat)
-
-    def twin(self):
-        """The same with copies of what is changed; it begins with the same features in use."""
-        twin, held = copy(self), self.features.size
-        vars(twin).update(
-            place=self.place.copy(), _columns=self._columns[:held].copy(), _spread=self._spread.copy()
-        )
-        return twin
-
-    def products(self, features, others):
-        self.use(others)
-        return self._columns[self.place[features]] @ self._columns[self.place[others]].T
-
-    def use(self, features):
-        """Take features into use, if they are not yet."""
-        fresh = features[self.place[features] < 0]
-        if fresh.size == 0:
-            return
-        if self.features.size + fresh.size > max(_KEPT, 2 * features.size):
-            lately = np.arange(self.features.size)[-_KEPT // 2 :]
-            old = self.place[features]
-            self._forget(np.union1d(lately, old[old >= 0]))
-        held, size = self.features.size, self.features.size + fresh.size
-        if size > len(self._columns):
-            columns = np.empty((max(size, 2 * len(self._columns)), self._columns.shape[1]))
-            columns[:held] = self._columns[:held]
-            self._columns = columns
-        self._columns[held:size] = self.columns(fresh)
-        self.place[fresh] = np.arange(held, size)
-        self.features = np.concatenate([self.features, fresh])
-
-    def _forget(self, keep):
-        """Of the features in use, keep those at some places only."""
-        size = keep.size
-        self._columns[:size] = self._columns[keep]
-        self.place[self.features] = -1
-        self.features = self.features[keep]
-        self.place[self.features] = np.arange(size)
 
     def rough_pulls(self, rest):
         """Products of columns with a residual, and how far they may be off in sizes of columns; from a copy of X where that is quick."""
-        rough = None if self._sketch is None else self._sketch.pulls(self.root * rest)
-        return (self.pulls(rest), 0.0) if rough is None else rough
-
-    def residual(self, features, w):
-        """What is left of the target, times the roots of the weights, for a w on some features."""
-        self.use(features)  # the value of another support may have pushed them out
-        rest = self.target.copy()
-        subtract_rows(self._columns, self.place[features], w, rest)
-        return rest
+        return (self.pulls(rest), 0.0) if self._sketch is None else self._sketch.pulls(self.root * rest)
 
 
 def takes_long(loss):
@@ -271,14 +216,14 @@ def takes_long(loss):
     if not isinstance(loss, LeastSquares):
         return False
     n, p = loss.X.shape
-    return p <= max(n, _FEW) and n * p * p > _PRODUCTS
+    return p <= max(n, FEW) and n * p * p > _PRODUCTS
 
 
 def gram_model(loss):
     """The model of least squares or of a `Quadratic`, in parts: a generator that returns it."""
     if isinstance(loss, LeastSquares):
         n, p = loss.X.shape
-        return (yield from whole_gram(loss)) if p <= max(n, _FEW) else WideGram(loss)
+        return (yield from whole_gram(loss)) if p <= max(n, FEW) else WideGram(loss)
     gram = loss.Q.to_array()
     sizes = np.sqrt(gram.diagonal())
     linear = -np.asarray(loss.c, dtype=np.float64)

@@ -135,6 +135,8 @@ class Part:
     def __init__(self, model):
         self.model = model
         self.features, self.block = np.empty(0, dtype=np.intp), np.empty((64, 64))
+        #: Of a model without G, the columns of the features, of which products are made.
+        self.columns = None if isinstance(model, WholeGram) else np.empty((64, model.target.size))
         self.is_in = np.zeros(model.n_features, dtype=bool)
 
     def _keep(self, needed):
@@ -145,6 +147,8 @@ class Part:
         kept = np.flatnonzero(is_needed[self.features])
         # places rise, so that no entry is read after it was written
         gather(self.block, kept, kept, self.block)
+        if self.columns is not None:
+            self.columns[: kept.size] = self.columns[kept]
         self.features = self.features[kept]
 
     def cover(self, needed):
@@ -162,7 +166,15 @@ class Part:
             block = np.empty((room, room))
             block[:held, :held] = self.block[:held, :held]
             self.block = block
-        self.block[held:size, :size] = self.model.products(fresh, self.features)
+            if self.columns is not None:
+                columns = np.empty((room, self.columns.shape[1]))
+                columns[:held] = self.columns[:held]
+                self.columns = columns
+        if self.columns is None:
+            gather(self.model.gram, fresh, self.features, self.block[held:size])
+        else:
+            self.columns[held:size] = self.model.columns(fresh)
+            self.block[held:size, :size] = self.columns[held:size] @ self.columns[:size].T
         self.block[:held, held:size] = self.block[held:size, :held].T
         return self.features, self.block
 
