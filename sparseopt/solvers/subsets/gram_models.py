@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
+from sparseopt.designs import Dense
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
@@ -242,9 +243,12 @@ def whole_gram(loss):
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
     elif n * p <= _BLOCK and n * p * p <= 2 * _PRODUCTS:
-        # the same array twice: BLAS does half of the work
-        block = _weighted(design, slice(None), np.sqrt(weights))
-        gram, linear = block @ block.T, block @ (np.sqrt(weights) * target)
+        # the same array twice: BLAS does half of the work; samples of one weight need no copy of X
+        is_plain = type(design) is Dense and design.dtype == np.float64 and loss.sample_weight.values.ndim == 0
+        block = design.matrix.T if is_plain else _weighted(design, slice(None), np.sqrt(weights))
+        gram, linear = block @ block.T, block @ ((weights if is_plain else np.sqrt(weights)) * target)
+        if is_plain:
+            gram *= loss.sample_weight.values
         yield
     else:
         gram, linear, root = np.zeros((p, p), order="F"), np.zeros(p), np.sqrt(weights)

@@ -53,7 +53,7 @@ def inverse_diagonal(factor):
             first, last = below.start - block.start, below.stop - block.start
             columns[first:last] = -inverse @ (factor[below, block.start : below.start] @ columns[:first])
             yield
-        diagonal[block] = np.einsum("ij,ij->j", columns, columns)
+        diagonal[block] = np.vecdot(columns.T, columns.T)
         yield
     return diagonal
 
