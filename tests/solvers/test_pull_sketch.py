@@ -9,6 +9,7 @@ from sparseopt.losses import first_look
 from sparseopt.solvers.subsets import gram_models
 from sparseopt.solvers.subsets.gram_models import WideGram
 from sparseopt.solvers.subsets.pull_sketch import PullSketch
+from sparseopt.solvers.trees.pull_views import WideView
 
 
 @pytest.fixture(autouse=True)
@@ -98,4 +99,24 @@ def test_bounds_hold_whatever_the_error_of_a_sketch(error, monkeypatch):
     assert calls
     assert found.certificate.lower_bound <= known.certificate.objective * (1.0 + 1e-12)
     assert found.certificate.objective >= known.certificate.lower_bound * (1.0 - 1e-12)
+    found.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("is_sketched", [True, False])
+def test_the_first_look_refers_to_nothing_before_it(is_sketched, monkeypatch):
+    """Also where most features are members from the start."""
+    if not is_sketched:
+        monkeypatch.setattr(PullSketch, "of", lambda *_: None)
+    made = WideView._prepare
+
+    def poisoned(self, p):
+        made(self, p)
+        self.reference[:], self.found[:] = np.nan, -(2**40)
+
+    monkeypatch.setattr(WideView, "_prepare", poisoned)
+    X, y = drawn("normal", n=20, p=24)
+    chosen = so.Intersection(so.Cardinality(23), so.Required(range(22)))
+    problem = so.Problem(so.LeastSquares(X, y), so.Ridged(so.Zero(), 0.1), chosen)
+    found = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=1e-9)
+    assert found.status is so.Status.CONVERGED
     found.certificate.verify(problem)

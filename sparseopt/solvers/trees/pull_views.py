@@ -276,7 +276,7 @@ class WideView(MembersView):
         if self.rest is not None:
             self.distance = self.blur + float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
             count = self._doubtful(status)
-        if count > most:
+        if self.rest is None or count > most:
             self._refer(rest, *model.rough_pulls(rest))
             count = self._doubtful(status)
             if count > most and self.blur > 0.0:
