@@ -1,6 +1,6 @@
 """Random small problems against brute force, with work buffers full of NaN.
 
-Run it by ``python -m benchmarks.soundness [--cases N] [--first SEED] [--seconds LIMIT] [--rules] [--large]``. A local search may not be
+Run it by ``python -m benchmarks.soundness [--cases N] [--first SEED] [--seconds LIMIT] [--rules] [--large] [--wide]``. A local search may not be
 better than the optimum, nor claim a bound above it; a branch and bound has to close the gap at the optimum, and
 its proof to be accepted. Every fault is printed with its seed, which ``--first SEED --cases 1`` draws again.
 """
@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import sparseopt as so
+from sparseopt.losses import first_look
 from sparseopt.solvers import branch_and_bound
 from sparseopt.solvers.subsets import gram_models
 from sparseopt.solvers.trees import lanes, quadratic_relaxation
@@ -34,6 +35,14 @@ SOLVERS = {
 }
 
 
+def treat_as_larger(options):
+    """Take little problems the ways of larger ones."""
+    if options.large:
+        gram_models.LEAST = branch_and_bound.SMALL = quadratic_relaxation.SMALL = 0
+    if options.wide:
+        gram_models.FEW = first_look.WORTH_A_SKETCH = 0
+
+
 def main():
     """Draw, solve, judge and print; exit with 1 where there was a fault."""
     parser = argparse.ArgumentParser(
@@ -45,6 +54,7 @@ def main():
     parser.add_argument("--solver", nargs="*", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--rules", action="store_true", help="only problems with groups, rows and hierarchies")
     parser.add_argument("--large", action="store_true", help="treat problems as if they had more than 200 features")
+    parser.add_argument("--wide", action="store_true", help="treat problems as if X were too wide for a Gram matrix")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     parser.add_argument("--threads", type=int, help="also nodes in lanes from the first on, by so many threads")
     options = parser.parse_args()
@@ -52,8 +62,7 @@ def main():
         lanes.BEFORE = lanes.Before(0, 0)
         SOLVERS["BranchAndBound in lanes"] = so.BranchAndBound(keep_proof=True, threads=options.threads)
         options.solver.append("BranchAndBound in lanes")
-    if options.large:
-        gram_models.LEAST = branch_and_bound.SMALL = quadratic_relaxation.SMALL = 0
+    treat_as_larger(options)
     faulthandler.enable()
     start = time.perf_counter()
     outcomes, faults, refusals = defaultdict(Counter), [], Counter()

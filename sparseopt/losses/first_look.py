@@ -20,7 +20,7 @@ from sparseopt.losses.samples import NO_OFFSET, Uniform
 
 # Entries of X from which a sketch saves time, up to which it is made at the door and stays with the loss (a quarter of
 # 128 MB), and up to which it may take memory at all (half a gigabyte).
-_WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
+WORTH_A_SKETCH, _KEPT, _TOO_LARGE = 1e5, 2**24, 2**28
 # Features up to which there is nothing to screen, as all are taken at once; and where their Gram matrix takes no more than
 # so many multiplications: with more of either, plain descent or a working set was sooner done on random designs.
 _FEW, _FEW_OF_LITTLE, _PRODUCTS = 100, 200, 2e7
@@ -58,7 +58,7 @@ def is_worth_a_sketch(design):
     return (
         isinstance(design, Dense | CenteredDense)
         and design.dtype == np.float64
-        and _WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
+        and WORTH_A_SKETCH <= design.n_entries <= _TOO_LARGE
     )
 
 

@@ -9,6 +9,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt.designs import CenteredDense, Dense
+from sparseopt.losses import first_look
 from sparseopt.solvers import branch_and_bound
 from sparseopt.solvers.subsets.gram_models import RoughGram, WideGram, gram_model
 from sparseopt.solvers.subsets.support_fit import best_on_support
@@ -81,14 +82,15 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("view", ["every", "narrow", "whole", "wide", "rough"])
+@pytest.mark.parametrize("view", ["every", "narrow", "whole", "wide", "sketch", "rough"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_best_of_all_supports_is_found_and_proven(name, view, monkeypatch):
     """Whichever features are in use at once: all, all but those that are out, or those that a node needs."""
     problem = PROBLEMS[name]
     monkeypatch.setattr(pull_views, "_EVERY", 0 if view == "whole" else 2000)
     monkeypatch.setattr(pull_views, "_NARROW", np.inf if view == "narrow" else 0.5)
-    if view in ("wide", "rough"):
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 0 if view == "sketch" else np.inf)
+    if view in ("wide", "sketch", "rough"):
         if not isinstance(problem.loss, so.LeastSquares) or name == "no ridge":
             pytest.skip("these have their Gram matrix in memory")
 
@@ -96,7 +98,7 @@ def test_the_best_of_all_supports_is_found_and_proven(name, view, monkeypatch):
             yield
             return WideGram(loss)
 
-        if view == "wide":
+        if view != "rough":
             monkeypatch.setattr("sparseopt.solvers.branch_and_bound.gram_model", wide)
         else:
             is_dense = isinstance(problem.loss.X, Dense | CenteredDense)

@@ -51,26 +51,14 @@ def test_no_entry_is_more_wrong_than_it_is_said_to_be(kind, intercept):
 def test_what_is_made_from_x_is_exact(kind, intercept):
     X, y = drawn(kind)
     loss = so.LeastSquares(X, y, intercept=intercept)
-    rough, wide = RoughGram(loss), WideGram(loss)
+    columns = (X - X.mean(axis=0) if intercept else X) / np.sqrt(len(y))
     features, values = np.array([3, 40, 41, 200]), np.array([0.5, -1.0, 2.0, 0.1])
-    wide.use(features)
-    length = wide.rounding * (np.sqrt(2.0 * rough.constant) + np.abs(values) @ rough.sizes[features])
-    apart = rough.residual(features, values) - wide.residual(features, values)
-    assert np.linalg.norm(apart) <= length
-    assert np.all(
-        np.abs(rough.block(features) - wide.block(features)) <= 1e-13 * np.outer(*[rough.sizes[features]] * 2)
-    )
-
-
-def test_features_that_others_have_pushed_out_come_back_for_a_residual(monkeypatch):
-    monkeypatch.setattr(gram_models, "_KEPT", 8)
-    X, y = drawn("normal")
-    rough, wide = (model(so.LeastSquares(X, y)) for model in (RoughGram, WideGram))
-    features, values = np.array([3, 40, 41, 200]), np.array([0.5, -1.0, 2.0, 0.1])
-    for others in (features, np.arange(50, 58), np.arange(60, 68)):
-        wide.use(others)
-    assert np.all(wide.place[features] == -1)
-    np.testing.assert_allclose(wide.residual(features, values), rough.residual(features, values), rtol=0, atol=1e-12)
+    target = (y - y.mean() if intercept else y) / np.sqrt(len(y))
+    rest, block = target - columns[:, features] @ values, columns[:, features].T @ columns[:, features]
+    for model in (RoughGram(loss), WideGram(loss)):
+        length = model.rounding * (np.sqrt(2.0 * model.constant) + np.abs(values) @ model.sizes[features])
+        assert np.linalg.norm(model.residual(features, values) - rest) <= length
+        assert np.all(np.abs(model.block(features) - block) <= 1e-13 * np.outer(*[model.sizes[features]] * 2))
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-9])
@@ -101,7 +89,7 @@ def test_bounds_hold_whatever_the_error_of_the_matrix(roughness, monkeypatch):
         make(self, loss)
         noise = np.random.default_rng(2).uniform(-1.0, 1.0, self.gram.shape)
         noise = np.triu(noise) + np.triu(noise, 1).T
-        self._gram += (roughness * noise * np.outer(self.sizes, self.sizes)).astype(np.float32)
+        self.gram += (roughness * noise * np.outer(self.sizes, self.sizes)).astype(np.float32)
         self.roughness += roughness
 
     monkeypatch.setattr(RoughGram, "__init__", spoiled)
@@ -156,3 +144,18 @@ def test_what_is_fixed_at_the_root_is_proven_after_a_look(seed):
         so.LeastSquares(X, y), so.Ridged(so.Zero(), random.choice([0.01, 0.1, 0.5])), so.Cardinality(k)
     )
     so.solve(problem, so.BranchAndBound(keep_proof=True), max_iter=300).certificate.verify(problem)
+
+
+def test_a_second_look_fixes_no_more_than_the_first_has_left_room_for():
+    """Of this problem a node fixes its last features in by pulls that are then made anew."""
+    random = np.random.default_rng(2)
+    X, places = np.empty((200, 500)), np.arange(8) * 62
+    X[:, 0] = random.standard_normal(200)
+    for j in range(1, 500):
+        X[:, j] = 0.5 * X[:, j - 1] + np.sqrt(0.75) * random.standard_normal(200)
+    variance = np.sum(0.5 ** np.abs(np.subtract.outer(places, places)))
+    y = X[:, places].sum(axis=1) + np.sqrt(variance / 3.0) * random.standard_normal(200)
+    X -= X.mean(axis=0)
+    X /= np.sqrt(np.mean(X * X, axis=0))
+    problem = so.Problem(so.LeastSquares(X, y - y.mean()), so.Ridged(so.Zero(), 0.06), so.Cardinality(8))
+    assert so.solve(problem, so.BranchAndBound(), tol=1e-4).status is so.Status.CONVERGED

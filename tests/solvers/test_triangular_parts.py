@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparseopt.solvers.trees import triangular_parts
-from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
+from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenpair
 
 
 def drained(parts):
@@ -44,14 +44,18 @@ def test_a_matrix_that_is_not_definite_has_no_factor(matrix):
     assert not drained(cholesky(indefinite))
 
 
-def test_the_largest_eigenvalue_is_close_and_not_exceeded():
+def test_the_largest_eigenpair_is_close_and_not_exceeded():
     A = np.random.default_rng(1).standard_normal((300, 200))
     matrix = A.T @ A
     largest = np.linalg.eigvalsh(matrix)[-1]
-    found = drained(largest_eigenvalue(lambda v: matrix @ v, 200, 1e-3))
+    found, vector = drained(largest_eigenpair(lambda v: matrix @ v, 200, 1e-3))
     assert (1 - 1e-3) * largest <= found <= largest * (1 + 1e-12)
+    assert vector @ vector == pytest.approx(1.0)
+    assert vector @ matrix @ vector == pytest.approx(found)
 
 
 def test_the_eigenvalue_of_a_matrix_of_rank_one_takes_one_step():
     v = np.ones(7)
-    assert drained(largest_eigenvalue(lambda x: v * (v @ x), 7, 1e-3)) == pytest.approx(7.0)
+    value, vector = drained(largest_eigenpair(lambda x: v * (v @ x), 7, 1e-3))
+    assert value == pytest.approx(7.0)
+    assert np.abs(vector) == pytest.approx(1.0 / np.sqrt(7.0))

@@ -142,7 +142,7 @@ def test_one_sample_and_one_feature(intercept):
 @pytest.mark.parametrize("penalty", PENALTIES[:6], ids=lambda penalty: f"{penalty!r:.30}")
 def test_a_copy_in_float32_changes_nothing_beyond_the_tolerance(penalty, intercept, monkeypatch):
     """The copy screens and makes a model; what is proven comes from X."""
-    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     problem = so.Problem(so.LeastSquares(X, Y, intercept=intercept), penalty)
     with_copy, without = (
         so.solve(problem, so.WorkingSet(single_precision=single), tol=1e-10) for single in (True, False)
@@ -276,7 +276,7 @@ def test_slopes_of_the_set_are_made_exact_again_where_rounding_may_show(drift, c
 
 def test_columns_far_from_zero_are_not_sketched(monkeypatch):
     """In units of their length they are nearly the same, so that a sketch lets in any feature but the right ones."""
-    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     rng = np.random.default_rng(0)
     wide = rng.standard_normal((60, 400))
     target = wide[:, :5] @ np.ones(5) + rng.standard_normal(60)
@@ -337,7 +337,7 @@ def test_squares_of_sparse_columns_are_those_of_dense_ones(kind, is_weighted):
 
 @pytest.mark.parametrize("scale", [1e-60, 1e-25, 1e25, 1e60])
 def test_scales_beyond_float32_are_solved_without_a_copy(scale, monkeypatch):
-    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     for loss in (so.LeastSquares(scale * X, Y), so.LeastSquares(X, scale * Y, intercept=True)):
         so.solve(so.Problem(loss, so.L1(0.1 * so.alpha_max(loss))), so.WorkingSet()).require(gap=1e-6)
 
@@ -840,7 +840,7 @@ FOLDED = [
 def test_minima_of_concave_penalties_are_stationary_and_seldom_above_descents_from_zero(penalty, single, monkeypatch):
     """That they are seldom higher is experience, not theory; that they are stationary is promised."""
     if single:
-        monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+        monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     ratios = []
     for seed in range(4):
         problem = recovery_problem(seed, penalty)

@@ -1,7 +1,7 @@
 """A convex quadratic for solvers that fix features: constant - q'w + w'Gw / 2, with G at hand in parts.
 
-G is formed at once where it is no larger than X; otherwise only the part that belongs to features
-in use is, and the pull q - Gw of all others is a product with X. All in float64.
+G is formed at once where it is no larger than X; otherwise parts of it are when they are asked for,
+and the pull q - Gw of all other features is a product with X. All in float64, but for `RoughGram`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
+from sparseopt.designs import Dense
 from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
+from sparseopt.solvers.subsets.pull_sketch import PullSketch
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
@@ -24,18 +26,16 @@ _PRODUCTS = 1 << 29
 # Rows of a block, at least, and columns of which the upper half is filled at once.
 _SHORTEST, _WIDTH = 256, 128
 # Up to this many features, G is formed at once also where it is larger than X.
-_FEW = 1500
+FEW = 1500
 # Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
 # how many times their squares may be larger before centring.
 LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
-# Features of which parts of G are kept, before those that came first are forgotten.
-_KEPT = 3000
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
 
 class GramModel(ABC):
-    """The quadratic, with the part of G that belongs to the features in use.
+    """The quadratic, with parts of G.
 
     Attributes
     ----------
@@ -50,16 +50,10 @@ class GramModel(ABC):
         Relative error of such products.
     is_flat : array of shape (p,)
         Features that the quadratic does not depend on, but for rounding: their entries are zeros.
-    features : array
-        Those in use, in the order of `gram`.
-    place : array of shape (p,)
-        Where a feature stands among them; -1 where it is not in use.
-    gram : array
-        Their part of G, less the `moved` part of the diagonal.
     moved : array of shape (p,)
         Part of the diagonal that is accounted for elsewhere.
     roughness : float
-        Error of entries of `gram`, relative to the sizes of both features, beyond `rounding`.
+        Error of entries of a `gram`, relative to the sizes of both features, beyond `rounding`.
     """
 
     linear: np.ndarray
@@ -68,8 +62,6 @@ class GramModel(ABC):
     constant: float
     rounding: float
     is_flat: np.ndarray
-    features: np.ndarray
-    place: np.ndarray
     moved: np.ndarray
     roughness: float = 0.0
 
@@ -77,37 +69,17 @@ class GramModel(ABC):
     def n_features(self):
         return self.linear.size
 
-    @property
     @abstractmethod
-    def gram(self):
-        """Rows and columns of the features in use; a view."""
-
-    @abstractmethod
-    def use(self, features):
-        """Take features into use, if they are not yet."""
-
     def block(self, features):
         """The part of G that belongs to some features, as a new matrix."""
-        self.use(features)
-        places = self.place[features]
-        block = np.empty((features.size, features.size))
-        gather(self.gram, places, places, block)
-        block[np.diag_indices(features.size)] += self.moved[features]
-        return block
 
     def twin(self):
-        """The same quadratic, whose features in use are its own: itself, where all are."""
+        """The same quadratic, with scratch of its own where it has any."""
         return self
-
-    def move_diagonal(self, d):
-        """Take d off the diagonal of `gram` and of `bends`; what it was, `block` still knows."""
-        self.moved = d
-        self.gram[np.diag_indices(self.features.size)] -= d
-        self.bends = self.bends - d
 
 
 class WholeGram(GramModel):
-    """G in memory."""
+    """G in memory: `gram`, less the `moved` part of the diagonal."""
 
     def __init__(self, gram, linear, constant, sizes, rounding, most_rank):
         #: The rank of G is no larger.
@@ -116,16 +88,20 @@ class WholeGram(GramModel):
         self.is_flat = is_flat(gram.diagonal(), sizes)
         if self.is_flat.any():
             gram[self.is_flat], gram[:, self.is_flat], linear[self.is_flat] = 0.0, 0.0, 0.0
-        self._gram, self.bends = gram, gram.diagonal().copy()
-        self.features = self.place = np.arange(linear.size)
+        self.gram, self.bends = gram, gram.diagonal().copy()
         self.moved = np.zeros(linear.size)
 
-    @property
-    def gram(self):
-        return self._gram
+    def block(self, features):
+        block = np.empty((features.size, features.size))
+        gather(self.gram, features, features, block)
+        block[np.diag_indices(features.size)] += self.moved[features]
+        return block
 
-    def use(self, features):
-        """All are."""
+    def move_diagonal(self, d):
+        """Take d off the diagonals of `gram` and of `bends`; what it was, `block` still knows."""
+        self.moved = d
+        self.gram[np.diag_indices(self.n_features)] -= d
+        self.bends = self.bends - d
 
 
 class ColumnsGram(GramModel):
@@ -154,6 +130,27 @@ class ColumnsGram(GramModel):
         columns[self.is_flat[features]] = 0.0
         return columns
 
+    def block(self, features):
+        columns = self.columns(features)
+        return columns @ columns.T
+
+    def residual(self, features, w):
+        """What is left of the target, times the roots of the weights, for a w on some features."""
+        if sparse.issparse(self.design.matrix):
+            full = np.zeros(self.n_features)
+            full[features] = w
+            return self.target - self.root * self.design.matvec(full)
+        image = np.zeros(self.target.size)
+        subtract_rows(self.design.matrix.T, features, -w, image)
+        if (means := getattr(self.design, "means", None)) is not None:
+            image -= w @ means[features].astype(np.float64)
+        return self.target - self.root * image
+
+    def twin(self):
+        twin = copy(self)
+        vars(twin).update(_spread=self._spread.copy())
+        return twin
+
     def pulls(self, rest, features=None):
         """Products of columns with a residual: of all, or of some features."""
         if features is None:
@@ -174,7 +171,6 @@ class RoughGram(ColumnsGram):
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
-        self.features = self.place = np.arange(p)
         gram = np.zeros((p, p), dtype=np.float32, order="F")
         columns = _weighted(self.design, slice(None), self.root, np.float32)
         columns[self.is_flat] = 0.0
@@ -184,7 +180,7 @@ class RoughGram(ColumnsGram):
         for _ in _mirror(gram):
             pass
         gram[np.diag_indices(p)] = self.bends
-        self._gram = gram.T
+        self.gram = gram.T
         # of a sum of products in any order, and of such sums, where each factor is rounded three times
         self.roughness = (_BRIEF + n / _BRIEF + 9) * float(np.finfo(np.float32).eps) / 2.0
 
@@ -194,7 +190,7 @@ class RoughGram(ColumnsGram):
         if not isinstance(loss, LeastSquares) or sparse.issparse(loss.X.matrix) or loss.dtype != np.float64:
             return False
         n, p = loss.X.shape
-        if not max(n, LEAST) < p <= _FEW:
+        if not max(n, LEAST) < p <= FEW:
             return False
         bends = np.asarray(loss.curvatures())
         sizes = sizes_of(loss.X, bends)
@@ -203,87 +199,17 @@ class RoughGram(ColumnsGram):
         is_tame &= np.square(sizes) <= _NEAR * bends
         return bool(np.all(is_tame | is_flat(bends, sizes)))
 
-    @property
-    def gram(self):
-        return self._gram
-
-    def use(self, features):
-        """All are."""
-
-    def block(self, features):
-        columns = self.columns(features)
-        return columns @ columns.T
-
-    def residual(self, features, w):
-        """What is left of the target, times the roots of the weights, for a w on some features."""
-        image = np.zeros(self.target.size)
-        subtract_rows(self.design.matrix.T, features, -w, image)
-        if (means := getattr(self.design, "means", None)) is not None:
-            image -= w @ means[features]
-        return self.target - self.root * image
-
-    def twin(self):
-        twin = copy(self)
-        vars(twin).update(_spread=self._spread.copy())
-        return twin
-
 
 class WideGram(ColumnsGram):
-    """G of a wide X, of which only the features in use are kept."""
+    """G of a wide X, of which nothing is kept."""
 
     def __init__(self, loss):
         self._read(loss)
-        n, p = self.design.shape
-        self.place, self.features = np.full(p, -1, dtype=np.intp), np.empty(0, dtype=np.intp)
-        self._columns, self._gram = np.empty((64, n)), np.empty((64, 64))
+        self._sketch = PullSketch.of(loss, self.sizes, self.is_flat)
 
-    def twin(self):
-        """The same with copies of what is changed; it begins with the same features in use."""
-        twin, held = copy(self), self.features.size
-        rest = {"_columns": self._columns[:held].copy(), "_gram": self.gram.copy(), "_spread": self._spread.copy()}
-        vars(twin).update(place=self.place.copy(), **rest)
-        return twin
-
-    @property
-    def gram(self):
-        return self._gram[: self.features.size, : self.features.size]
-
-    def use(self, features):
-        fresh = features[self.place[features] < 0]
-        if fresh.size == 0:
-            return
-        if self.features.size + fresh.size > max(_KEPT, 2 * features.size):
-            lately = np.arange(self.features.size)[-_KEPT // 2 :]
-            old = self.place[features]
-            self._forget(np.union1d(lately, old[old >= 0]))
-        held, size = self.features.size, self.features.size + fresh.size
-        if size > len(self._gram):
-            room = max(size, 2 * len(self._gram))
-            columns, gram = np.empty((room, self._columns.shape[1])), np.empty((room, room))
-            columns[:held], gram[:held, :held] = self._columns[:held], self.gram
-            self._columns, self._gram = columns, gram
-        self._columns[held:size] = self.columns(fresh)
-        products = self._columns[held:size] @ self._columns[:size].T
-        self._gram[held:size, :size] = products
-        self._gram[:held, held:size] = products[:, :held].T
-        self.place[fresh] = np.arange(held, size)
-        self.features = np.concatenate([self.features, fresh])
-
-    def _forget(self, keep):
-        """Of the features in use, keep those at some places only."""
-        size = keep.size
-        self._columns[:size] = self._columns[keep]
-        self._gram[:size, :size] = self._gram[np.ix_(keep, keep)]
-        self.place[self.features] = -1
-        self.features = self.features[keep]
-        self.place[self.features] = np.arange(size)
-
-    def residual(self, features, w):
-        """What is left of the target, times the roots of the weights, for a w on some features."""
-        self.use(features)  # the value of another support may have pushed them out
-        rest = self.target.copy()
-        subtract_rows(self._columns, self.place[features], w, rest)
-        return rest
+    def rough_pulls(self, rest):
+        """Products of columns with a residual, and how far they may be off in sizes of columns; from a copy of X where that is quick."""
+        return (self.pulls(rest), 0.0) if self._sketch is None else self._sketch.pulls(self.root * rest)
 
 
 def takes_long(loss):
@@ -291,14 +217,14 @@ def takes_long(loss):
     if not isinstance(loss, LeastSquares):
         return False
     n, p = loss.X.shape
-    return p <= max(n, _FEW) and n * p * p > _PRODUCTS
+    return p <= max(n, FEW) and n * p * p > _PRODUCTS
 
 
 def gram_model(loss):
     """The model of least squares or of a `Quadratic`, in parts: a generator that returns it."""
     if isinstance(loss, LeastSquares):
         n, p = loss.X.shape
-        return (yield from whole_gram(loss)) if p <= max(n, _FEW) else WideGram(loss)
+        return (yield from whole_gram(loss)) if p <= max(n, FEW) else WideGram(loss)
     gram = loss.Q.to_array()
     sizes = np.sqrt(gram.diagonal())
     linear = -np.asarray(loss.c, dtype=np.float64)
@@ -317,9 +243,12 @@ def whole_gram(loss):
         gram = (matrix.T @ (matrix.multiply(weights[:, None]))).toarray() - np.outer(means, means)
         linear = np.asarray(design.rmatvec(weights * target), dtype=np.float64)
     elif n * p <= _BLOCK and n * p * p <= 2 * _PRODUCTS:
-        # the same array twice: BLAS does half of the work
-        block = _weighted(design, slice(None), np.sqrt(weights))
-        gram, linear = block @ block.T, block @ (np.sqrt(weights) * target)
+        # the same array twice: BLAS does half of the work; samples of one weight need no copy of X
+        is_plain = type(design) is Dense and design.dtype == np.float64 and loss.sample_weight.values.ndim == 0
+        block = design.matrix.T if is_plain else _weighted(design, slice(None), np.sqrt(weights))
+        gram, linear = block @ block.T, block @ ((weights if is_plain else np.sqrt(weights)) * target)
+        if is_plain:
+            gram *= loss.sample_weight.values
         yield
     else:
         gram, linear, root = np.zeros((p, p), order="F"), np.zeros(p), np.sqrt(weights)

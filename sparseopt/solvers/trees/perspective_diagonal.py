@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenvalue
+from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenpair
 
 # Parts of what could be taken off at once that are taken off one after another; the ridge at which the rest is inverted.
 _PARTS, _RIDGE = (0.999, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), 1e-6
 
 # Up to so many features one call of LAPACK each is quick enough; relative error of the largest eigenvalue beyond.
 _FEW, _CLOSE = 150, 1e-3
+# What stands against more is spread over the features where it would be as large in so large a part of them.
+_SPREAD = 0.1
 
 
 def largest_diagonal(model):
@@ -31,8 +33,9 @@ def largest_diagonal(model):
     d = np.zeros(used.size)
     for part in _PARTS:
         ridge = _RIDGE * gram.diagonal() if d.any() else 0.0
+        is_spread = False
         if used.size > _FEW:
-            step = yield from _step_in_parts(gram, ridge - d)
+            step, is_spread = yield from _step_in_parts(gram, ridge - d)
             is_proven = step is not None and (yield from _is_semidefinite_in_parts(gram, d + part * step, slack))
         else:
             rest = gram.copy()
@@ -43,6 +46,9 @@ def largest_diagonal(model):
         if not is_proven:
             break
         d += part * step
+        # then what one feature could have more, another one would have less
+        if is_spread:
+            break
         yield
     if not d.any():
         return None
@@ -66,11 +72,11 @@ def _step(rest):
 
 
 def _step_in_parts(gram, more):
-    """As `_step` of the Gram matrix with `more` on its diagonal, in parts."""
+    """As `_step` of the Gram matrix with `more` on its diagonal, in parts, and whether what bounds it is spread over the features."""
     rest = yield from copied(gram)
     rest[np.diag_indices(len(rest))] += more
     if not (yield from cholesky(rest)):
-        return None
+        return None, False
     root = 1.0 / np.sqrt((yield from inverse_diagonal(rest)))
 
     def apply(x):
@@ -78,8 +84,9 @@ def _step_in_parts(gram, more):
         return root * lapack.dtrtrs(rest, half, lower=1, trans=1)[0]
 
     # from below, but for very little; what is taken off is proven in any case
-    largest = yield from largest_eigenvalue(apply, root.size, _CLOSE)
-    return root * root / ((1.0 + _CLOSE) * largest)
+    largest, vector = yield from largest_eigenpair(apply, root.size, _CLOSE)
+    is_spread = bool(_SPREAD * root.size * np.sum(vector**4) < np.sum(vector**2) ** 2)
+    return root * root / ((1.0 + _CLOSE) * largest), is_spread
 
 
 def _is_semidefinite_in_parts(gram, d, slack):

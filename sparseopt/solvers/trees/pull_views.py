@@ -17,6 +17,8 @@ from sparseopt.solvers.trees.tree import FREE, IN, OUT
 _EVERY, _NARROW = 2000, 0.5
 # Rounding of pulls in float64 after a few thousand steps, relative to all that they are made of.
 _ROUNDED = 1e-11
+# Features of which one is doubtful, where others are looked at anew.
+_DOUBTFUL = 8
 # So many new members come at once, at least.
 _FEWEST = 32
 
@@ -133,6 +135,8 @@ class Part:
     def __init__(self, model):
         self.model = model
         self.features, self.block = np.empty(0, dtype=np.intp), np.empty((64, 64))
+        #: Of a model without G, the columns of the features, of which products are made.
+        self.columns = None if isinstance(model, WholeGram) else np.empty((64, model.target.size))
         self.is_in = np.zeros(model.n_features, dtype=bool)
 
     def _keep(self, needed):
@@ -143,6 +147,8 @@ class Part:
         kept = np.flatnonzero(is_needed[self.features])
         # places rise, so that no entry is read after it was written
         gather(self.block, kept, kept, self.block)
+        if self.columns is not None:
+            self.columns[: kept.size] = self.columns[kept]
         self.features = self.features[kept]
 
     def cover(self, needed):
@@ -155,14 +161,20 @@ class Part:
         held, size = self.features.size, self.features.size + fresh.size
         self.features = np.concatenate([self.features, fresh])
         self.is_in[fresh] = True
-        self.model.use(self.features)
         if size > len(self.block):
             room = size + size // 2
             block = np.empty((room, room))
             block[:held, :held] = self.block[:held, :held]
             self.block = block
-        places = self.model.place[self.features]
-        gather(self.model.gram, places[held:], places, self.block[held:size])
+            if self.columns is not None:
+                columns = np.empty((room, self.columns.shape[1]))
+                columns[:held] = self.columns[:held]
+                self.columns = columns
+        if self.columns is None:
+            gather(self.model.gram, fresh, self.features, self.block[held:size])
+        else:
+            self.columns[held:size] = self.model.columns(fresh)
+            self.block[held:size, :size] = self.columns[held:size] @ self.columns[:size].T
         self.block[:held, held:size] = self.block[held:size, :held].T
         return self.features, self.block
 
@@ -253,24 +265,34 @@ class WideView(MembersView):
 
     def _prepare(self, p):
         self.reference, self.rest, self.distance, self.level = np.empty(p), None, 0.0, 0.0
+        #: How far the pulls at the other point may be off.
+        self.blur = 0.0
         self.found, self.is_known = np.empty(p, dtype=np.intp), np.zeros(p, dtype=bool)
 
     def look(self, status, level):
         of, model, features = self.of, self.model, self.on
         rest = model.residual(*self.work.point())
-        self.level, count = level, of.n_units
+        self.level, count, most = level, of.n_units, of.n_units // _DOUBTFUL + features.size
         if self.rest is not None:
-            self.distance = float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
+            self.distance = self.blur + float(np.linalg.norm(rest - self.rest)) * (1.0 + 1e-9) + 1e-14 * of.length
             count = self._doubtful(status)
-        if self.rest is None or count > of.n_units // 8 + features.size:
-            self.reference, self.rest, self.distance = model.pulls(rest), rest, 1e-14 * of.length
+        if self.rest is None or count > most:
+            self._refer(rest, *model.rough_pulls(rest))
             count = self._doubtful(status)
+            if count > most and self.blur > 0.0:
+                self._refer(rest, model.pulls(rest), 0.0)
+                count = self._doubtful(status)
         self.is_known[features] = True
         doubtful = self.found[:count]
         doubtful = doubtful[~self.is_known[doubtful]]
         self.is_known[features] = False
         self.work.pull[doubtful] = model.pulls(rest, doubtful)
         return np.concatenate([features, doubtful])
+
+    def _refer(self, rest, pulls, blur):
+        """Refer to the pulls at another point, from which they may be that far off."""
+        self.reference, self.rest, self.blur = pulls, rest, blur
+        self.distance = blur + 1e-14 * self.of.length
 
     def _doubtful(self, status):
         of = self.of

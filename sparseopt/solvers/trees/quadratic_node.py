@@ -72,7 +72,8 @@ class QuadraticNode:
         extra = self.price - of.subset.alpha
         known = self._look(room, extra)
         if self.bound < self.threshold and self._is_blurred(self._missing()):
-            known = self._look(room, extra)
+            # the first look may have fixed some in
+            known = self._look(self._room(), extra)
         if self.bound >= self.threshold:
             self.is_done = True
             return

@@ -11,8 +11,8 @@ from scipy.linalg import blas, eigh_tridiagonal, lapack
 
 # Multiplications that are made at once, and the fewest columns of a block.
 _PRODUCTS, _NARROWEST = 1 << 28, 64
-# Steps of Lanczos' method at most.
-_STEPS = 60
+# Steps of Lanczos' method at most, and those after which it is asked what they have found.
+_STEPS, _OFTEN = 60, 4
 
 
 def copied(matrix):
@@ -53,16 +53,16 @@ def inverse_diagonal(factor):
             first, last = below.start - block.start, below.stop - block.start
             columns[first:last] = -inverse @ (factor[below, block.start : below.start] @ columns[:first])
             yield
-        diagonal[block] = np.einsum("ij,ij->j", columns, columns)
+        diagonal[block] = np.vecdot(columns.T, columns.T)
         yield
     return diagonal
 
 
-def largest_eigenvalue(apply, size, tolerance):
-    """The largest eigenvalue of a positive semidefinite matrix, nearly, by Lanczos' method from equal entries."""
+def largest_eigenpair(apply, size, tolerance):
+    """The largest eigenvalue of a positive semidefinite matrix, nearly, and its vector, by Lanczos' method from equal entries."""
     basis = np.zeros((_STEPS + 1, size))
     basis[0] = 1.0 / np.sqrt(size)
-    diagonal, beside, value = [], [], 0.0
+    diagonal, beside = [], []
     for step in range(_STEPS):
         image = apply(basis[step])
         yield
@@ -71,13 +71,15 @@ def largest_eigenvalue(apply, size, tolerance):
         for _ in range(2):
             image -= (basis[: step + 1] @ image) @ basis[: step + 1]
         rest = float(np.linalg.norm(image))
-        values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside))
-        value, error = float(values[-1]), rest * abs(float(vectors[-1, -1]))
-        if error <= tolerance * value or not rest > 0.0:
-            break
+        is_over = not rest > tolerance * max(diagonal) or step + 1 == _STEPS
+        if is_over or step % _OFTEN == _OFTEN - 1:
+            values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside))
+            value, error = float(values[-1]), rest * abs(float(vectors[-1, -1]))
+            if is_over or error <= tolerance * value:
+                break
         beside.append(rest)
         basis[step + 1] = image / rest
-    return value
+    return value, vectors[:, -1] @ basis[: step + 1]
 
 
 def _blocks(size):
