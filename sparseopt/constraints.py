@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from sparseopt._jit import Term
 from sparseopt.designs import CSC
@@ -282,6 +283,14 @@ class Intersection(Constraint):
 
 def as_constraint(given):
     """Our constraint for one of SciPy's, or for a list of both kinds; anything else as it is."""
+    # none of SciPy's is there before their module is, which takes long to import
+    optimize = sys.modules.get("scipy.optimize")
+    if isinstance(given, list | tuple):
+        return Intersection(*given)
+    return given if optimize is None else _of_scipy(given, optimize)
+
+
+def _of_scipy(given, optimize):
     match given:
         case optimize.NonlinearConstraint():
             if not (callable(given.jac) or given.jac in SCHEMES):
@@ -293,8 +302,6 @@ def as_constraint(given):
             return LinearConstraint(given.A, _number(given.lb), _number(given.ub))
         case optimize.Bounds():
             return Box(_number(given.lb), _number(given.ub))
-        case list() | tuple():
-            return Intersection(*given)
     return given
 
 

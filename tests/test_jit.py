@@ -283,6 +283,11 @@ def test_a_second_process_compiles_nothing_whatever_its_hash_seed(run):
     assert run(SCRIPT + SHOW, PYTHONHASHSEED="3") == "2.0 0 1"
 
 
+def test_an_import_leaves_out_what_only_some_solvers_need(run):
+    """All of SciPy's optimisers take as long to import as this package."""
+    assert run("import sys, sparseopt; print('scipy.optimize' in sys.modules)") == "False"
+
+
 def test_a_solve_in_a_second_process_compiles_nothing(run):
     script = "import numpy as np, sparseopt as so\nfrom sparseopt._jit import compilations\n"
     script += "so.solve(so.Problem(so.LeastSquares(np.eye(3), np.ones(3), intercept=True), so.Ridged(so.L1(0.1), 0.1)))\nprint(*compilations())\n"

@@ -33,8 +33,13 @@ def strict_kernel(function):
 def _compiled(function, flags):
     if not is_compiled():
         return function
-    compiled = numba.njit(**flags)(linked(function))
-    compiled._cache = Store(function, flags)
+    compiled = numba.njit(**flags)(function)
+
+    def link():
+        # at the first compilation, since code that is found on disk has no need of what it was made of
+        compiled._compiler.py_func = linked(function)
+
+    compiled._cache = Store(function, flags, link)
     KERNELS.append(compiled)
     return compiled
 

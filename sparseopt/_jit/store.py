@@ -23,8 +23,8 @@ class Store(_Cache):
     Any fault of the disk or of a file is a miss: it costs a compilation, never a failure.
     """
 
-    def __init__(self, function, flags):
-        self._function, self._flags = function, flags
+    def __init__(self, function, flags, before_compilation):
+        self._function, self._flags, self._before_compilation = function, flags, before_compilation
         self._digest = None
 
     @property
@@ -54,6 +54,7 @@ class Store(_Cache):
             parts = read(directory / self._file_name(signature, processor))
             if parts is not None:
                 return compiler.CompileResult._rebuild(target_context, *parts)
+        self._before_compilation()
         return None
 
     def save_overload(self, signature, compiled):

@@ -6,7 +6,7 @@ Slopes are cut to their range, in which every number will do, so that a conjugat
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, xlog1py, xlogy
+import scipy
 
 from sparseopt.losses import Gamma, Huber, Logistic, Poisson, Quantile, SampleLoss, SquaredHinge
 
@@ -18,7 +18,7 @@ def slopes(loss: SampleLoss, z):
         case Huber():
             return np.clip(z - y, -loss.delta, loss.delta)
         case Logistic():
-            return -y * expit(-y * z)
+            return -y * scipy.special.expit(-y * z)
         case SquaredHinge():
             return -y * np.maximum(1.0 - y * z, 0.0)
         case Poisson():
@@ -37,7 +37,7 @@ def slope_errors(loss: SampleLoss, z, sizes):
         case Huber():
             return np.where(np.abs(z - loss.y) < loss.delta, sizes + y, 0.0)
         case Logistic():
-            return expit(-loss.y * z) * (1.0 + sizes)
+            return scipy.special.expit(-loss.y * z) * (1.0 + sizes)
         case SquaredHinge():
             return np.where(loss.y * z < 1.0, 1.0 + sizes, 0.0)
         case Poisson():
@@ -58,15 +58,15 @@ def conjugate(loss: SampleLoss, v):
         case Logistic():
             # z with -y / (1 + exp(y z)) = v, where q = -y v is the probability of the other label
             q = -y * v
-            return xlogy(q, q) + xlog1py(1.0 - q, -q)
+            return scipy.special.xlogy(q, q) + scipy.special.xlog1py(1.0 - q, -q)
         case SquaredHinge():
             return v * v / 2 + y * v
         case Poisson():
             # phi = exp(z) - y z + a constant: the best z is log(y + v)
-            return xlogy(y + v, y + v) - (y + v) - (xlogy(y, y) - y)
+            return scipy.special.xlogy(y + v, y + v) - (y + v) - (scipy.special.xlogy(y, y) - y)
         case Gamma():
             # phi = y exp(-z) + z - log y - 1: the best z is log(y / (1 - v))
-            return xlogy(1.0 - v, 1.0 - v) + v + v * np.log(y)
+            return scipy.special.xlogy(1.0 - v, 1.0 - v) + v + v * np.log(y)
         case Quantile():
             return loss.smoothing * v * v / 2 + y * v
     return np.asarray(loss.conjugate(v), dtype=np.float64) if loss.has_conjugate else None

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 from sparseopt.pruning.networks import Link
 
@@ -44,11 +44,11 @@ def seeds(link, outputs, passes=PASSES) -> Iterator[np.ndarray]:
     match link:
         case Link.SOFTMAX:
             # diag(p) - pp' = RR' with R = diag(sqrt p) - p sqrt(p)'
-            p = softmax(outputs, axis=1)
+            p = scipy.special.softmax(outputs, axis=1)
             root = np.sqrt(p)
             found = (root * sign - p * np.sum(root * sign, axis=1, keepdims=True) for sign in signs)
         case Link.LOGISTIC:
-            p = expit(outputs)
+            p = scipy.special.expit(outputs)
             root = np.sqrt(p * (1 - p))
             found = (root * sign for sign in signs)
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock

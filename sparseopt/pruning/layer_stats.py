@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 from sparseopt.pruning.networks import Layer, Link, Network
 from sparseopt.pruning.objectives import Objective
@@ -65,11 +65,11 @@ class _Passes:
         rng = np.random.default_rng(self.samples.seed)
         match self.network.link:
             case Link.SOFTMAX:
-                seeds = softmax(outputs, axis=1)
+                seeds = scipy.special.softmax(outputs, axis=1)
                 drawn = np.argmax(seeds.cumsum(axis=1) > rng.random((len(seeds), 1)), axis=1)
                 seeds[np.arange(len(seeds)), drawn] -= 1
             case Link.LOGISTIC:
-                seeds = expit(outputs)
+                seeds = scipy.special.expit(outputs)
                 seeds -= rng.random(seeds.shape) < seeds
             case _:
                 seeds = 2.0 * rng.integers(0, 2, outputs.shape) - 1.0

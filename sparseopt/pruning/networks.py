@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.special
+import scipy
 from scipy import sparse
 
 from sparseopt.pruning.connections import Connection

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp, xlogy
+import scipy
 
 from sparseopt.pruning.networks import Link
 
@@ -180,9 +180,9 @@ def _codes(y, classes):
 def _predictions(link, outputs):
     match link:
         case Link.SOFTMAX:
-            return np.exp(outputs - logsumexp(outputs, axis=1, keepdims=True))
+            return np.exp(outputs - scipy.special.logsumexp(outputs, axis=1, keepdims=True))
         case Link.LOGISTIC:
-            return expit(outputs)
+            return scipy.special.expit(outputs)
     return outputs
 
 
@@ -190,11 +190,11 @@ def _loss_and_slope(link, outputs, targets):
     n = len(outputs)
     match link:
         case Link.SOFTMAX:
-            log_p = outputs - logsumexp(outputs, axis=1, keepdims=True)
+            log_p = outputs - scipy.special.logsumexp(outputs, axis=1, keepdims=True)
             value, slope = -np.sum(targets * log_p, dtype=np.float64), np.exp(log_p) - targets
         case Link.LOGISTIC:
             value = np.sum(np.logaddexp(0, outputs) - targets * outputs, dtype=np.float64)
-            slope = expit(outputs) - targets
+            slope = scipy.special.expit(outputs) - targets
         case _:
             slope = outputs - targets
             value = 0.5 * np.sum(np.square(slope, dtype=np.float64))
@@ -204,9 +204,9 @@ def _loss_and_slope(link, outputs, targets):
 def _entropy(link, targets):
     match link:
         case Link.SOFTMAX:
-            return -float(np.sum(xlogy(targets, targets), dtype=np.float64)) / len(targets)
+            return -float(np.sum(scipy.special.xlogy(targets, targets), dtype=np.float64)) / len(targets)
         case Link.LOGISTIC:
-            both = xlogy(targets, targets) + xlogy(1 - targets, 1 - targets)
+            both = scipy.special.xlogy(targets, targets) + scipy.special.xlogy(1 - targets, 1 - targets)
             return -float(np.sum(both, dtype=np.float64)) / len(targets)
     return 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 from sparseopt.inputs import as_count, as_number
 from sparseopt.losses import LeastSquares, SampleLoss
@@ -113,7 +113,9 @@ def information_criteria(path, loss, *, noise_variance=None, gamma=1.0, n_featur
         with np.errstate(divide="ignore"):  # a perfect fit has an infinite likelihood
             deviance = n * np.log(2.0 * values)
         is_saturated = size + loss.intercept >= n
-    ways = gammaln(p + 1) - gammaln(size + 1) - gammaln(p - size + 1)  # logarithm of the number of such supports
+    ways = (
+        scipy.special.gammaln(p + 1) - scipy.special.gammaln(size + 1) - scipy.special.gammaln(p - size + 1)
+    )  # logarithm of the number of such supports
 
     def priced(price):
         return np.where(is_saturated, np.inf, deviance + price)

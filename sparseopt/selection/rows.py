@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from sparseopt.losses import LeastSquares, Logistic, Multinomial, MultiResponse, OutputsLoss, SampleLoss, SquaredHinge
 from sparseopt.problem import Problem
@@ -66,7 +66,7 @@ def row_errors(loss, z):
         case MultiResponse():
             return np.sum((loss.y.astype(np.float64) - z) ** 2, axis=1) / 2
         case Multinomial():
-            return logsumexp(z, axis=1) - np.sum(loss.targets * z, axis=1)
+            return scipy.special.logsumexp(z, axis=1) - np.sum(loss.targets * z, axis=1)
     return loss.value(loss.y.astype(np.float64), z)
 
 

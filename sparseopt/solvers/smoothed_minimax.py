@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import softmax
+import scipy
 
 from sparseopt.certificate import certify_private
 from sparseopt.constraints import Duals
@@ -125,7 +125,7 @@ class SmoothedMinimax(Solver):
         height = top + smoothing * float(np.log(np.sum(np.exp((values - top) / smoothing))))
         if only_height:
             return height
-        weights = softmax((values - top) / smoothing)
+        weights = scipy.special.softmax((values - top) / smoothing)
         stack = loss.stack
         mass = stack.weights * slopes * np.repeat(weights, np.diff(stack.starts))
         return height, A.T @ mass, weights

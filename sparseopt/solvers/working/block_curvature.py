@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy
-from scipy.sparse.linalg import aslinearoperator
 
 from sparseopt.solvers.working.curved_samples import curvature_operator, curvatures_of
 
@@ -53,7 +52,7 @@ class BlockCurvature:
         for d, alike in self._unknown(groups):
             if d > _LARGEST_BLOCK:
                 for g in alike:
-                    part = aslinearoperator(model.columns_of(g))
+                    part = scipy.sparse.linalg.aslinearoperator(model.columns_of(g))
                     self._bound(g, _largest_eigenvalue(part.T @ part))
                 continue
             # what float32 cannot tell from zero is bounded from above
