@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sparseopt.constraint_rows import ConstraintRows
+from sparseopt.constraint_rows import ConstraintRows, has_rows
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_count, as_number
+from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.proofs.stationary_points import bound_pulls
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, unsmooth
@@ -136,6 +137,7 @@ class AugmentedLagrangian(Solver):
             curvature=QuasiNewton(w.size, theta),
             prox_step=1.0 / theta,
             trials=trials,
+            ends_itself=trials is not None or needs_multipliers(problem) or has_rows(problem),
             has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem),
         )
 
@@ -155,7 +157,7 @@ class AugmentedLagrangian(Solver):
             if max(residual, distance) <= max(tol, _ROUGH) or state.iterations >= _ROUGH_STEPS:
                 self._count(problem, state)
                 return state
-        elif max(residual, distance) <= tol:
+        elif max(residual, distance) <= tol and state.ends_itself:
             self._finish(problem, state, pull, slope)
             return state
         elif trials is not None and trials.best is not None and state.iterations >= trials.began + _TRIAL_STEPS:

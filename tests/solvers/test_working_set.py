@@ -243,7 +243,7 @@ def test_few_features_enter_in_vain_where_each_is_a_row_of_a_gram_matrix():
 
 def test_no_more_features_enter_than_are_missing_but_for_a_few(monkeypatch):
     """Each is a row of a Gram matrix, and others would violate nothing."""
-    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     random = np.random.default_rng(0)
     wide = random.standard_normal((200, 1000))
     loss = so.LeastSquares(wide, wide[:, :20] @ np.ones(20) + random.standard_normal(200))
@@ -263,7 +263,7 @@ def test_no_more_features_enter_than_are_missing_but_for_a_few(monkeypatch):
 @pytest.mark.parametrize(("drift", "count"), [(0.0, 1), (np.inf, 2)])
 def test_slopes_of_the_set_are_made_exact_again_where_rounding_may_show(drift, count, monkeypatch):
     """After a last small move, a look at them would find what the model has."""
-    monkeypatch.setattr(first_look, "_WORTH_A_SKETCH", 1)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 1)
     monkeypatch.setattr(GramModel, "drift", drift)
     looks, plain = [], WorkingColumns.exact_slopes
     monkeypatch.setattr(WorkingColumns, "exact_slopes", lambda *args: looks.append(1) or plain(*args))

@@ -61,6 +61,8 @@ class LagrangianState(State):
     #: Heights of late, for steps that may rise a little.
     heights: list = field(default_factory=list)
     trials: SupportTrials | None = None
+    #: Whether residuals of `tol` are the end; where there are no rows, `solve` looks at the gap.
+    ends_itself: bool = True
     #: Whether steps go to minimisers of Newton models where the term has no pieces; the second derivative of the last one.
     has_newton_model: bool = False
     second: np.ndarray | None = None
