@@ -242,12 +242,14 @@ def _orthogonal(loss, w, v, weights, A, pull, held):
 
 def _moved(v, weights, stretch, A, right):
     """The nearest v with A'(s v) = right in a metric, where there is one."""
-    moving = (np.sqrt(weights) * stretch)[:, None] * A
+    left, sizes, across = np.linalg.svd((np.sqrt(weights) * stretch)[:, None] * A, full_matrices=False)
+    is_held = sizes > max(A.shape) * np.finfo(np.float64).eps * sizes.max(initial=0.0)
+    left, sizes, across = left[:, is_held], sizes[is_held], across[is_held]
     for _ in range(3):  # the later times take off the rounding of the first
-        move = np.linalg.lstsq(moving.T, right - A.T @ (weights * v), rcond=None)[0]
+        move = left @ ((across @ (right - A.T @ (weights * v))) / sizes)
         v = v + np.divide(stretch * move, np.sqrt(weights), out=np.zeros(v.size), where=stretch > 0.0)
-    left = np.abs(right - A.T @ (weights * v))
-    return v if np.all(left <= _LEFT * (np.abs(A.T) @ (weights * np.abs(v)) + np.abs(right))) else None
+    rest = np.abs(right - A.T @ (weights * v))
+    return v if np.all(rest <= _LEFT * (np.abs(A.T) @ (weights * np.abs(v)) + np.abs(right))) else None
 
 
 def _quadratic_bound(Q, c, form, w, slope):
