@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -126,3 +127,34 @@ class LittlePath:
             feature_names=self.problem.loss.feature_names,
             account=account,
         )
+
+
+class LittleSolutions(Sequence):
+    """The solutions of a little path that is done, each made when it is first asked for; pickled as a tuple."""
+
+    def __init__(self, run):
+        self._run, self._made = run, {}
+
+    def __len__(self):
+        return self._run.count
+
+    def __getitem__(self, index):
+        places = range(len(self))[index]
+        return self._at(places) if isinstance(places, int) else tuple(map(self._at, places))
+
+    def __reduce__(self):
+        return tuple, (list(self),)
+
+    def _at(self, place):
+        # of several threads that ask at once, all get the same
+        return self._made.get(place) or self._made.setdefault(place, self._run.solution(place))
+
+    @property
+    def w(self):
+        """Coefficients, one row a solution."""
+        return self._run.W[: len(self)].copy()
+
+    @property
+    def intercepts(self):
+        """One intercept a solution."""
+        return self._run.intercepts[: len(self)].copy()

@@ -17,6 +17,7 @@ from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
+from sparseopt.little_path import LittleSolutions
 from sparseopt.losses import Loss, LossTerm
 from sparseopt.packed import packed_point, stacked
 from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
@@ -29,7 +30,7 @@ from sparseopt.solve import solve
 class Path(Sequence):
     """Solutions of one problem under a sequence of penalties (or constraints), in that order."""
 
-    solutions: tuple[Solution, ...]
+    solutions: Sequence[Solution]
     terms: tuple
     #: Part of the deviance that each solution explains, 1 - f(w) / f(0).
     explained: np.ndarray | None = None
@@ -38,23 +39,20 @@ class Path(Sequence):
         return self.solutions[index]
 
     def __len__(self):
-        return len(self.terms)
-
-    def __getstate__(self):
-        return {"solutions": self.solutions, "terms": self.terms, "explained": self.explained}
+        return len(self.solutions)
 
     @property
     def w(self):
         """Coefficients, shape (len(path), p)."""
-        if "solutions" not in self.__dict__:
-            return self._run.W[: len(self)].copy()
+        if isinstance(self.solutions, LittleSolutions):
+            return self.solutions.w
         return stacked(self.solutions)
 
     @property
     def intercepts(self):
         """One intercept a solution."""
-        if "solutions" not in self.__dict__:
-            return self._run.intercepts[: len(self)].copy()
+        if isinstance(self.solutions, LittleSolutions):
+            return self.solutions.intercepts
         return np.array([solution.intercept for solution in self.solutions])
 
     @property
@@ -75,19 +73,6 @@ class Path(Sequence):
     def __repr__(self):
         sizes = self.support_sizes
         return f"Path({len(self)} solutions, support {sizes[0]} to {sizes[-1]}, largest relative gap {self.largest_gap:.0e})"
-
-
-class _Solutions:
-    """The solutions of a little path, made when they are first asked for. What is found in a path itself goes before this."""
-
-    def __get__(self, path, kind):
-        if path is None or (run := path.__dict__.get("_run")) is None:
-            raise AttributeError("solutions")
-        # of several threads that ask at once, all get the same
-        return path.__dict__.setdefault("solutions", tuple(map(run.solution, range(run.count))))
-
-
-Path.solutions = _Solutions()  # type: ignore[assignment]
 
 
 def _strength(term):
@@ -327,11 +312,8 @@ def _follow_little(run, max_iter, end, enough, watch):
             made.append(run.solution(len(made)))
             if watch(made[-1], len(made)):
                 run.count, is_over = len(made), True
-    found = Path(tuple(made), run.terms[: run.count], shares[: run.count])
-    if watch is None:
-        del found.__dict__["solutions"]
-        found.__dict__["_run"] = run
-    return found
+    solutions = LittleSolutions(run) if watch is None else tuple(made)
+    return Path(solutions, run.terms[: run.count], shares[: run.count])
 
 
 def _in_batches(run, problem, solver, max_iter, end):
