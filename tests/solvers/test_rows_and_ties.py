@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
+from sparseopt.solvers.lagrangian.newton_models import second_derivative
 
 GROUPS = [list(range(first, first + 4)) for first in range(0, 16, 4)]
 PENALTIES = [
@@ -152,3 +153,12 @@ def test_a_ball_may_stand_beside_rows(data):
     objective = cp.sum(cp.huber(X @ w - y, losses(X, y)["Huber"].delta)) / (2 * y.size)
     cp.Problem(cp.Minimize(objective), [cp.norm1(w) <= 2.0, A @ w >= b]).solve(solver="CLARABEL")
     assert abs(ours.certificate.objective - objective.value) <= 1e-5 * objective.value
+
+
+@pytest.mark.parametrize("name", ["least squares", "logistic", "Poisson"])
+def test_the_model_knows_columns_far_from_zero_beside_an_intercept(data, name):
+    """Shifting them rounds each entry by a part of the shift; where a mean came off the squares, its square was rounded."""
+    X, y, _, _ = data
+    w, far = 0.1 * np.random.default_rng(6).standard_normal(16), 1e6
+    here, there = (second_derivative(losses(shifted, y)[name], w) for shifted in (X, X + far))
+    np.testing.assert_allclose(there, here, rtol=0, atol=np.finfo(float).eps * far * np.abs(here).max())

@@ -51,17 +51,16 @@ def second_derivative(loss, w):
     bends = np.array(np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n))
     if isinstance(loss, SampleLoss):
         bends *= loss.curvature(loss.y.astype(np.float64), loss.predict(w))
+    total = float(np.sum(bends)) if loss.intercept else 0.0
+    mean = np.asarray(X.T @ bends, dtype=np.float64) / total if total > 0.0 else np.zeros(w.size)
     if sparse.issparse(X):
-        H = (X.T @ sparse.diags_array(bends) @ X).toarray().astype(np.float64)
-    else:
-        H = np.zeros((w.size, w.size))
-        for first in range(0, n, _ROWS):
-            rows = slice(first, first + _ROWS)
-            rooted = np.sqrt(bends[rows])[:, None] * X[rows]
-            H += rooted.T @ rooted
-    if loss.intercept and (total := float(np.sum(bends))) > 0.0:
-        mean = np.asarray(X.T @ bends, dtype=np.float64)
-        H -= np.outer(mean, mean / total)
+        return (X.T @ sparse.diags_array(bends) @ X).toarray().astype(np.float64) - total * np.outer(mean, mean)
+    H = np.zeros((w.size, w.size))
+    for first in range(0, n, _ROWS):
+        rows = slice(first, first + _ROWS)
+        # of columns far from zero, whose mean came off at the end, rounding would be left
+        rooted = np.sqrt(bends[rows])[:, None] * (X[rows] - mean)
+        H += rooted.T @ rooted
     return H
 
 
