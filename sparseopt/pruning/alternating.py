@@ -1,6 +1,7 @@
 """Supports of a whole layer by alternating directions on one Gram matrix, whatever its size.
 
-With the Gram H scaled to a unit diagonal and W the dense least squares weights, one row an output, the steps
+With W the dense least squares weights, one row an output, and the Gram H in units of what each input says that the
+others do not, the steps
 
     free   = (W H + rho (sparse - dual)) (H + rho)^-1
     sparse = the largest entries of free + dual, the others zero
@@ -10,7 +11,8 @@ seek the support that fits best (Meng et al., "ALPS", 2024), while rho grows unt
 Here the sum `moved` = free + dual is the only state: `sparse` is its large entries, `dual` its small ones. So a step
 is one product in single precision and two passes over the weights, and a new rho one Cholesky factor, where
 ALPS takes the eigenvectors of H. Rho grows by a constant factor: at the same number of steps this finds better
-supports than growth by how much the support changes.
+supports than growth by how much the support changes. And a weight is worth w^2 times what its input has of its
+own, where ALPS takes its whole square: what the others say as well, they will say when it goes.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from sparseopt.kernels.alternating import BUCKETS, OTHERS, advance, changes, con
 EVERY, FEWER, NEARLY = 5, 3, 5
 # Weights that are sorted to find the threshold, rather than counted, which is right to some thousandths of them.
 FEW = 1 << 14
+# Ridge, relative to the squares of the inputs, against which the others are fitted to an input: few of them stay beside it.
+RIDGE = 0.3
 
 
-def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01, iterations=300) -> np.ndarray:
-    """Weights before the small ones are dropped: the support is where they, times `scale_of(gram)`, are largest.
+def alternating_directions(gram, dense, kept, scale, *, rho=0.1, growth=1.07, rest=0.01, iterations=300) -> np.ndarray:
+    """Weights before the small ones are dropped: the support is where they, times `scale`, are largest.
 
     Parameters
     ----------
@@ -38,8 +42,10 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01
         Least squares weights on all inputs.
     kept : int
         Weights of the layer to keep, at least one.
+    scale : array of shape (inputs,)
+        In which weights are compared, see `own_scale`.
     rho : float
-        Penalty to begin with, relative to the diagonal of the Gram. Lowered until the support moves: one that
+        Penalty to begin with, relative to the mean diagonal of the Gram in that scale. Lowered until the support moves: one that
         never moves is that of the largest weights.
     growth : float
         Factor of rho in each step; nearer to 1 is slower and better.
@@ -48,7 +54,6 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01
     iterations : int
         Most steps.
     """
-    scale = scale_of(gram)
     scaled = (gram / scale / scale[:, None]).astype(np.float32)
     dense = np.ascontiguousarray(dense * scale, np.float32)
     moved, reflected, product = dense.copy(), np.empty_like(dense), np.empty_like(dense)
@@ -89,8 +94,20 @@ def alternating_directions(gram, dense, kept, *, rho=0.1, growth=1.07, rest=0.01
 
 
 def scale_of(gram) -> np.ndarray:
-    """Root mean square of each input, in which weights are compared."""
+    """Root mean square of each input."""
     return np.sqrt(gram.diagonal())
+
+
+def own_scale(gram) -> np.ndarray:
+    """Root mean square of what each input says that the others, fitted to it with a ridge, do not.
+
+    Times a number, so that the Gram in this scale has a mean diagonal of one.
+    """
+    scale = scale_of(gram)
+    inverse = shifted_inverse((gram / scale / scale[:, None]).astype(np.float32), RIDGE)
+    # The inverse of a diagonal entry of the inverse is what is left of the input, and the ridge.
+    own = np.maximum(1 / inverse.diagonal() - np.float32(RIDGE), np.finfo(np.float32).eps)
+    return scale * np.sqrt(own * np.mean(1 / own))
 
 
 def dense_weights(gram, cross) -> np.ndarray:
@@ -104,7 +121,7 @@ def dense_weights(gram, cross) -> np.ndarray:
 
 
 def shifted_inverse(scaled, rho) -> np.ndarray:
-    """Inverse of a single precision matrix of unit diagonal plus rho."""
+    """Inverse of a single precision matrix, whose diagonal is near one, plus rho."""
     shifted = scaled.T.copy(order="F")
     diagonal = np.diag_indices(len(shifted))
     shifted[diagonal] += np.float32(rho)

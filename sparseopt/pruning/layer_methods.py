@@ -18,6 +18,7 @@ from sparseopt.pruning.alternating import (
     complement_gradients,
     conjugate_gradients,
     dense_weights,
+    own_scale,
     scale_of,
 )
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
@@ -188,16 +189,16 @@ class AlternatingDirections(LayerMethod):
         return supports.refit(gram, cross, support, self._workers), support
 
     def _found(self, gram, cross, count):
-        dense = dense_weights(gram, cross)
+        dense, scale = dense_weights(gram, cross), own_scale(gram)
         more = min(int((1 + self.surplus) * count), dense.size)
         # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
         if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):
-            moved = alternating_directions(gram, dense, count, growth=self.growth**SLOWER)
-            support = largest(np.abs(moved) * scale_of(gram).astype(np.float32), count)
+            moved = alternating_directions(gram, dense, count, scale, growth=self.growth**SLOWER)
+            support = largest(np.abs(moved) * scale.astype(np.float32), count)
             return self._refit(gram, cross, dense, support, moved), support
         # Elimination forgives a support that the directions have found in fewer steps.
-        moved = alternating_directions(gram, dense, count, growth=self.growth, rho=RHO, rest=REST)
-        larger = largest(np.abs(moved) * scale_of(gram).astype(np.float32), more)
+        moved = alternating_directions(gram, dense, count, scale, growth=self.growth, rho=RHO, rest=REST)
+        larger = largest(np.abs(moved) * scale.astype(np.float32), more)
         support = supports.eliminated(gram, cross, larger, count, self._workers)
         weight = supports.refit(gram, cross, support, self._workers)
         for _ in range(self.rounds):

@@ -123,7 +123,7 @@ def test_supports_of_separate_inputs_are_the_best_there_are():
     """With a diagonal Gram the best support is that of the largest scaled weights."""
     rng = np.random.default_rng(0)
     gram, dense = np.diag(rng.uniform(0.5, 2, 30)), rng.standard_normal((20, 30))
-    moved = np.abs(alternating_directions(gram, dense, 100)) * scale_of(gram)
+    moved = np.abs(alternating_directions(gram, dense, 100, scale_of(gram))) * scale_of(gram)
     assert np.array_equal(largest(moved, 100), largest(np.abs(dense) * scale_of(gram), 100))
 
 
