@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def main():
     parser.add_argument("--keep", action="store_true", help="the saved rows of other layers and sparsities stay")
     parser.add_argument("--save", action="store_true", help="write the tables to benchmarks/results")
     options = parser.parse_args()
+    # As in the suites: a time limit of the shell ends a run as Ctrl-C does, and what is measured so far is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     method = AlternatingDirections(
         threads=1, rounds=options.rounds, **({"growth": options.growth} if options.growth else {})
     )
@@ -78,9 +81,14 @@ def main():
                 save("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)})
         finish("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)}, is_saved=False)
         return
-    rows = [race(layer, sparsity, method, options.repeats) for layer in chosen for sparsity in options.sparsity]
-    rows = with_saved("pruning_layers", "layers", rows, "layer") if options.keep else rows
-    finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
+    rows = []
+    try:
+        for layer, sparsity in itertools.product(chosen, options.sparsity):
+            rows.append(race(layer, sparsity, method, options.repeats))
+    finally:
+        if rows:
+            rows = with_saved("pruning_layers", "layers", rows, "layer") if options.keep else rows
+            finish("pruning_layers", {"layers": rows, "summary": summary(rows)}, options.save)
 
 
 def warm_up(method):

@@ -29,9 +29,11 @@ EVERY, FEWER, NEARLY = 5, 3, 5
 FEW = 1 << 14
 # Ridge, relative to the squares of the inputs, against which the others are fitted to an input: few of them stay beside it.
 RIDGE = 0.3
+# Least part of its square that an input counts as its own, for the sake of rounding.
+LEAST = 1e-4
 
 
-def alternating_directions(gram, dense, kept, scale, *, rho=0.1, growth=1.07, rest=0.01, iterations=300) -> np.ndarray:
+def alternating_directions(gram, dense, kept, scale, *, rho=0.45, growth=1.04, rest=0.01, iterations=300) -> np.ndarray:
     """Weights before the small ones are dropped: the support is where they, times `scale`, are largest.
 
     Parameters
@@ -45,8 +47,8 @@ def alternating_directions(gram, dense, kept, scale, *, rho=0.1, growth=1.07, re
     scale : array of shape (inputs,)
         In which weights are compared, see `own_scale`.
     rho : float
-        Penalty to begin with, relative to the mean diagonal of the Gram in that scale. Lowered until the support moves: one that
-        never moves is that of the largest weights.
+        Penalty to begin with: that scale makes it mean the same for all Grams. Lowered until the support moves: one
+        that never moves is that of the largest weights.
     growth : float
         Factor of rho in each step; nearer to 1 is slower and better.
     rest : float
@@ -87,9 +89,9 @@ def alternating_directions(gram, dense, kept, scale, *, rho=0.1, growth=1.07, re
         # The dual is scaled by rho.
         factor = np.float32(before / rho)
         inverse = shifted_inverse(scaled, rho)
-    if rho > 1:
-        # The dual is the slope of the loss over rho, and a weight of its size is what the slope offers.
-        moved[np.abs(moved) < limit] *= np.float32(rho)
+    # The dual is the slope of the loss over rho, and the slope over the diagonal is the weight that it offers.
+    offers = np.maximum(np.float32(rho) / scaled.diagonal(), np.float32(1))
+    moved *= np.where(np.abs(moved) < limit, offers, np.float32(1))
     return moved / scale.astype(np.float32)
 
 
@@ -99,15 +101,12 @@ def scale_of(gram) -> np.ndarray:
 
 
 def own_scale(gram) -> np.ndarray:
-    """Root mean square of what each input says that the others, fitted to it with a ridge, do not.
-
-    Times a number, so that the Gram in this scale has a mean diagonal of one.
-    """
+    """Root mean square of what each input says that the others, fitted to it with a ridge, do not."""
     scale = scale_of(gram)
     inverse = shifted_inverse((gram / scale / scale[:, None]).astype(np.float32), RIDGE)
     # The inverse of a diagonal entry of the inverse is what is left of the input, and the ridge.
-    own = np.maximum(1 / inverse.diagonal() - np.float32(RIDGE), np.finfo(np.float32).eps)
-    return scale * np.sqrt(own * np.mean(1 / own))
+    own = np.maximum(1 / inverse.diagonal() - np.float32(RIDGE), np.float32(LEAST))
+    return scale * np.sqrt(own)
 
 
 def dense_weights(gram, cross) -> np.ndarray:
@@ -121,14 +120,14 @@ def dense_weights(gram, cross) -> np.ndarray:
 
 
 def shifted_inverse(scaled, rho) -> np.ndarray:
-    """Inverse of a single precision matrix, whose diagonal is near one, plus rho."""
+    """Inverse of a single precision matrix plus rho."""
     shifted = scaled.T.copy(order="F")
     diagonal = np.diag_indices(len(shifted))
     shifted[diagonal] += np.float32(rho)
     inverse = inverse_of(shifted)
     while inverse is None:
         # Rounding took more than a small rho gives.
-        shifted[diagonal] += np.float32(1e-4)
+        shifted[diagonal] += np.float32(1e-4) * scaled.diagonal()
         inverse = inverse_of(shifted)
     return inverse
 

@@ -30,11 +30,11 @@ from sparseopt.pruning.reconstruction import Reconstruction, inverted
 EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
-RHO, REST = 0.15, 0.05
+RHO, REST = 0.65, 0.05
 # Steps of conjugate gradients of outputs that are near their best.
 SETTLING = 10
 # Power of the growth where nothing trims the support.
-SLOWER = 0.82
+SLOWER = 0.7
 # Multiplications that scoring a network by elimination may take, some ten seconds.
 ELIMINATED = 3e10
 # Inputs up to which weights are exchanged one by one unless said.
@@ -143,7 +143,7 @@ class AlternatingDirections(LayerMethod):
 
     Parameters
     ----------
-    growth : float, default=1.08
+    growth : float, default=1.06
         Factor by which the penalty of the directions grows in a step. 1.04 takes some twice the steps for an
         error 0.3 to 0.6 % lower.
     surplus : float, default=0.2
@@ -160,7 +160,7 @@ class AlternatingDirections(LayerMethod):
     Meng et al., "ALPS: Improved Optimization for Highly Sparse One-Shot Pruning for Large Language Models" (2024).
     """
 
-    growth: float = 1.08
+    growth: float = 1.06
     surplus: float = 0.2
     exchanges: int | None = None
     rounds: int = 0
@@ -168,7 +168,7 @@ class AlternatingDirections(LayerMethod):
     def __post_init__(self):
         super().__post_init__()
         if not 1 < self.growth < 3:
-            raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.08 by default.")
+            raise ValueError(f"growth is {self.growth}; give a factor above 1, 1.06 by default.")
         if not 0 <= self.surplus < 10:
             raise ValueError(f"surplus is {self.surplus}; give a part of the weights, 0.2 by default.")
         if self.exchanges is not None and self.exchanges < 0:
