@@ -150,20 +150,25 @@ def bounded(layer, sparsity, method, *, own=False):
         "sparseopt error": relative_error(problem, layer.weight, found),
         "bound": float(bound[0] / problem.energy.sum()),
     }
-    row["bound over sparseopt"] = row["bound"] / row["sparseopt error"]
-    row["bound over SparseGPT"] = row["bound"] / row["SparseGPT error"]
+    row |= {"bound over sparseopt": 0.0, "bound over SparseGPT": 0.0}
     row["diagonals"], row["seconds"] = "of each output" if own else "shared", seconds
     print(*row.values(), flush=True)
     return row
 
 
 def higher(saved, row):
-    """The saved rows and this one, each with a verdict; of two on a layer and sparsity the one whose bound is higher."""
-    found = {}
-    for one in (*saved, row):
-        key = one["layer"], one["sparsity"]
-        if key not in found or one["bound"] >= found[key]["bound"]:
-            found[key] = one | {VERDICT: verdict(one["sparseopt error"], one["bound"], ASKED * one["SparseGPT error"])}
+    """The saved rows and this one, each with a verdict; a layer and sparsity keep the higher bound and the last errors.
+
+    A bound holds whatever finds a mask, and however often that is changed.
+    """
+    key = row["layer"], row["sparsity"]
+    found = {(one["layer"], one["sparsity"]): one for one in saved}
+    last = {column: row[column] for column in ("SparseGPT error", "sparseopt error")}
+    found[key] = max(row, found.get(key, row) | last, key=lambda one: one["bound"])
+    for one in found.values():
+        one["bound over sparseopt"] = one["bound"] / one["sparseopt error"]
+        one["bound over SparseGPT"] = one["bound"] / one["SparseGPT error"]
+        one[VERDICT] = verdict(one["sparseopt error"], one["bound"], ASKED * one["SparseGPT error"])
     # Rows that were saved before a column was there have none.
     return [{column: found[key].get(column) for column in (*row, VERDICT)} for key in sorted(found)]
 

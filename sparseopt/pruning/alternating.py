@@ -27,8 +27,9 @@ from sparseopt.kernels.alternating import BUCKETS, OTHERS, advance, changes, con
 EVERY, FEWER, NEARLY = 5, 3, 5
 # Weights that are sorted to find the threshold, rather than counted, which is right to some thousandths of them.
 FEW = 1 << 14
-# Ridge, relative to the squares of the inputs, against which the others are fitted to an input: few of them stay beside it.
-RIDGE = 0.3
+# Inputs that have nothing in common keep a part q of their weights under a ridge (1 - q) / q. So much of it stands for what is
+# not kept, since inputs have something in common, and at least this, for the sake of rounding.
+RIDGE, LEAST_RIDGE = 0.2, 0.03
 # Least part of its square that an input counts as its own, for the sake of rounding.
 LEAST = 1e-4
 
@@ -100,13 +101,21 @@ def scale_of(gram) -> np.ndarray:
     return np.sqrt(gram.diagonal())
 
 
-def own_scale(gram) -> np.ndarray:
-    """Root mean square of what each input says that the others, fitted to it with a ridge, do not."""
-    scale = scale_of(gram)
-    inverse = shifted_inverse((gram / scale / scale[:, None]).astype(np.float32), RIDGE)
+def own_scale(gram, part) -> np.ndarray:
+    """Root mean square of what each input says that the others do not, of which a `part` is kept.
+
+    The others are fitted to it with a ridge, in units of their own squares, see `ridge_of`.
+    """
+    scale, ridge = scale_of(gram), np.float32(ridge_of(part))
+    inverse = shifted_inverse((gram / scale / scale[:, None]).astype(np.float32), ridge)
     # The inverse of a diagonal entry of the inverse is what is left of the input, and the ridge.
-    own = np.maximum(1 / inverse.diagonal() - np.float32(RIDGE), np.float32(LEAST))
+    own = np.maximum(1 / inverse.diagonal() - ridge, np.float32(LEAST))
     return scale * np.sqrt(own)
+
+
+def ridge_of(part) -> float:
+    """Ridge that says as little of an input as this part of the others: the fewer are kept, the more it is on its own."""
+    return max(RIDGE * (1 - part) / part, LEAST_RIDGE)
 
 
 def dense_weights(gram, cross) -> np.ndarray:

@@ -30,7 +30,8 @@ from sparseopt.pruning.reconstruction import Reconstruction, inverted
 EXACT = 1.5
 # The same for elimination, which finds better supports.
 TRIMMED = 3
-RHO, REST = 0.65, 0.05
+# First penalty and the part of the support that may change at rest, where elimination trims it.
+RHO, REST = 0.38, 0.05
 # Steps of conjugate gradients of outputs that are near their best.
 SETTLING = 10
 # Power of the growth where nothing trims the support.
@@ -144,8 +145,8 @@ class AlternatingDirections(LayerMethod):
     Parameters
     ----------
     growth : float, default=1.06
-        Factor by which the penalty of the directions grows in a step. 1.04 takes some twice the steps for an
-        error 0.3 to 0.6 % lower.
+        Factor by which the penalty of the directions grows in a step. Nearer to 1 is slower and better: 1.03 takes
+        some twice the steps for an error a few thousandths lower.
     surplus : float, default=0.2
         Part of the weights that elimination removes; 0 for no elimination.
     exchanges : int, optional
@@ -153,7 +154,7 @@ class AlternatingDirections(LayerMethod):
         100 in layers of up to 128 inputs and none in larger ones, where they take longer than all the rest.
     rounds : int, default=0
         Exchanges of the whole layer at once: a tenth of the weights enters by the slope of the loss, and
-        elimination removes as many. One takes about as long as the trimming and gains some 0.2 to 0.5 %.
+        elimination removes as many. One takes about as long as the trimming and gains a thousandth or two.
 
     References
     ----------
@@ -189,7 +190,8 @@ class AlternatingDirections(LayerMethod):
         return supports.refit(gram, cross, support, self._workers), support
 
     def _found(self, gram, cross, count):
-        dense, scale = dense_weights(gram, cross), own_scale(gram)
+        dense = dense_weights(gram, cross)
+        scale = own_scale(gram, count / dense.size)
         more = min(int((1 + self.surplus) * count), dense.size)
         # Elimination is exact and cubic in the supports: for large ones the directions alone are the better bargain.
         if len(cross) * (more / len(cross)) ** 3 / 2 > TRIMMED * dense.size * len(gram):

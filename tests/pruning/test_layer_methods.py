@@ -21,6 +21,8 @@ from sparseopt.pruning.alternating import (
     alternating_directions,
     complement_gradients,
     conjugate_gradients,
+    own_scale,
+    ridge_of,
     scale_of,
 )
 from sparseopt.pruning.layer_methods import largest
@@ -146,6 +148,59 @@ def test_with_a_diagonal_gram_the_smallest_products_go_whatever_the_growth(growt
         assert (support == largest(worth, count)).all()
         # Where many stay they are fitted in single precision.
         assert found == pytest.approx(np.where(support, weight, 0), rel=1e-5)
+
+
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
+def test_what_an_input_has_of_its_own_is_what_the_others_leave_of_it(part):
+    """The others are fitted to it with a ridge, in units of their own squares."""
+    inputs, _ = problem(p=10)
+    inputs *= 2.0 ** np.arange(10)
+    inputs[:, 9] = inputs[:, 8]
+    gram = inputs.T @ inputs / len(inputs)
+    own = own_scale(gram, part)
+    for j in range(10):
+        others = np.delete(np.arange(10), j)
+        beside = gram[others, j]
+        ridge = ridge_of(part) * np.diag(gram.diagonal()[others])
+        fitted = np.linalg.solve(gram[np.ix_(others, others)] + ridge, beside)
+        assert own[j] ** 2 == pytest.approx(gram[j, j] - beside @ fitted, rel=1e-4)
+
+
+def test_units_of_the_inputs_do_not_change_the_support():
+    """Powers of two, which change no digit."""
+    inputs, layer = problem()
+    moments = Reconstruction.of(inputs, layer(inputs), layer, 0.01)
+    units = 2.0 ** (np.arange(48) % 11 - 5)
+    other = Reconstruction(
+        moments.gram * units * units[:, None],
+        moments.cross * units[:, None],
+        0.0,
+        np.zeros(48),
+        np.zeros(30),
+        moments.energy,
+    )
+    for part in (0.1, 0.6):
+        method, kept = AlternatingDirections(threads=1), support_of(layer, part)
+        assert np.array_equal(method.solve(moments, kept)[1], method.solve(other, kept)[1])
+
+
+@pytest.mark.parametrize("part", [0.1, 0.2, 0.5])
+def test_weights_are_better_compared_by_what_their_inputs_have_of_their_own(part, monkeypatch):
+    """Inputs with a part in common, each of its own size: there the whole square of an input says little of its worth."""
+    method, losses = AlternatingDirections(threads=1, exchanges=0), []
+    layers = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        common = rng.standard_normal((500, 8)) @ rng.standard_normal((8, 60))
+        inputs = common * np.exp(rng.standard_normal(60)) + rng.standard_normal((500, 60))
+        layer = Layer("layer", rng.standard_normal((60, 50)) / inputs.std(axis=0)[:, None])
+        layers.append(Reconstruction.of(inputs, layer(inputs), layer, 0.01))
+    for scale in (own_scale, lambda gram, _: scale_of(gram)):
+        monkeypatch.setattr("sparseopt.pruning.layer_methods.own_scale", scale)
+        kept = np.zeros((60, 50), bool)
+        kept.ravel()[: int(part * kept.size)] = True
+        losses.append(sum(moments.losses(method.solve(moments, kept)[0]).sum() for moments in layers))
+    assert losses[0] < 0.98 * losses[1]
 
 
 def test_outputs_are_refitted_exactly_whatever_their_number_of_weights():
