@@ -373,7 +373,7 @@ def _start(network, chosen, levels, resume):
         return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()]), levels
     if not isinstance(resume, Pruned):
         raise TypeError(f"resume is {type(resume).__name__}; give the Pruned that an earlier run of `prune` returned.")
-    found: Network = adapt(resume.model)
+    found = network.reading(resume.model)
     names = [layer.name for layer, is_chosen in zip(network.layers(), chosen, strict=True) if is_chosen]
     if list(resume.mask) != names or [layer.weight.shape for layer in found.layers()] != [
         layer.weight.shape for layer in network.layers()

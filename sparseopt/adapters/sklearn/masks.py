@@ -149,7 +149,7 @@ class LinearAdapter(Network):
         if has_intercept and not hasattr(model, "intercept_"):
             raise TypeError(f"{kind} has a coef_ and no intercept_; give a linear model or an MLP.")
         bias = np.broadcast_to(model.intercept_, weight.shape[1]) if has_intercept else None
-        return cls(model, Layer("coef_", weight, bias, coef.shape))
+        return cls(model, Layer("coef_", weight, bias, coef.shape, own_units=True))
 
     @property
     def link(self) -> Link:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,10 @@ class TorchNetwork(Network):
                 slopes[name].append(_joined([parts.places(part, next(remaining)) for _ in calls[name]]))
         return [group for name in self.only for group in _grouped(np.concatenate(slopes[name]), self._part(name))]
 
+    def reading(self, model) -> TorchNetwork:
+        """Return another module by the same names, samples prepared and outputs meant in the same way."""
+        return replace(self, module=model)
+
     def with_layers(self, layers) -> TorchNetwork:
         """Return a network with these layers; it shares the module's copy with this one."""
         network = copy.copy(self)
@@ -330,7 +334,8 @@ class TorchNetwork(Network):
         for generator in generators:
             generator.manual_seed(0)
         try:
-            with torch.set_grad_enabled(grad):
+            # In inference mode, which a caller may be in, nothing has slopes.
+            with torch.inference_mode(mode=False), torch.set_grad_enabled(grad):
                 yield
         finally:
             for generator, state in zip(generators, states, strict=True):
