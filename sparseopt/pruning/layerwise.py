@@ -8,7 +8,6 @@ import numpy as np
 import scipy
 
 from sparseopt.kernels.pruning import eliminate, exchange, gather
-from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, inverted, solve
@@ -73,19 +72,19 @@ class LayerwiseL0(Method):
     def scores(self, network, samples):
         """Loss at which each weight is eliminated, times the curvature of the network's loss at its neuron."""
         return [
-            self._layer_scores(layer, inputs) * metric.diagonal()
+            self._layer_scores(layer, inputs, samples.grams(inputs)) * metric.diagonal()
             for layer, inputs, metric in zip(
                 network.layers(), network.inputs(samples.X), self.metrics(network, samples), strict=True
             )
         ]
 
-    def _layer_scores(self, layer, inputs):
-        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
+    def _layer_scores(self, layer, inputs, grams):
+        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping, grams)
         return elimination_scores(regression, layer.weight)
 
     def metrics(self, network, samples):
         """How errors in the outputs of each layer hurt."""
-        return metrics(network, samples.X)
+        return samples.metrics(network)
 
     def fit(self, layer, kept, inputs, targets):
         """Exchange weights within each neuron and refit, each neuron on its own."""
@@ -95,9 +94,9 @@ class LayerwiseL0(Method):
         """Exchange weights within each neuron and refit, with a look at the errors of the others."""
         return self.fit_moments(metric, layer, kept, self.moments(layer, inputs, targets))
 
-    def moments(self, layer, inputs, targets):
+    def moments(self, layer, inputs, targets, grams=None):
         """The layer's least squares problem."""
-        return Reconstruction.of(inputs, targets, layer, self.damping)
+        return Reconstruction.of(inputs, targets, layer, self.damping, grams)
 
     def fit_moments(self, metric, layer, kept, moments):
         """The same, given the least squares problem."""

@@ -38,19 +38,26 @@ class Reconstruction:
     energy: np.ndarray
 
     @classmethod
-    def of(cls, inputs, targets, layer, damping) -> Reconstruction:
-        """Moments of inputs and targets; the damping is relative to the mean of the Gram's diagonal, or to each of it."""
+    def of(cls, inputs, targets, layer, damping, grams=None) -> Reconstruction:
+        """Moments of inputs and targets; the damping is relative to the mean of the Gram's diagonal, or to each of it.
+
+        With a dictionary `grams`, empty at first, the products of the inputs are made once for several calls on the
+        same inputs.
+        """
         pieces = range(0, len(inputs), ROWS)
-        return cls.streamed(((inputs[i : i + ROWS], targets[i : i + ROWS]) for i in pieces), layer, damping)
+        batches = ((inputs[i : i + ROWS], targets[i : i + ROWS]) for i in pieces)
+        return cls.streamed(batches, layer, damping, grams)
 
     @classmethod
-    def streamed(cls, batches, layer, damping) -> Reconstruction:
+    def streamed(cls, batches, layer, damping, grams=None) -> Reconstruction:
         """Moments of batches, pairs of inputs and targets that need not fit into memory together.
 
         Memory is that of the Gram. Where the damping is lost in rounding it is raised, tenfold until the Gram has
         a Cholesky factor; none is none.
         """
         p, outputs = layer.weight.shape
+        # About the mean or about zero.
+        known = None if grams is None else grams.get(layer.bias is not None)
         gram, cross, energy = np.zeros((p, p)), np.zeros((p, outputs)), np.zeros(outputs)
         shifts, sums, rows = [np.zeros(p), np.zeros(outputs)], [np.zeros(p), np.zeros(outputs)], 0
         for inputs, targets in batches:
@@ -59,13 +66,18 @@ class Reconstruction:
                 # Moments about a point near the mean lose no digits when the mean is taken out.
                 shifts = [Z.mean(axis=0, dtype=np.float64) for Z in (inputs, targets)]
             A, T = inputs - shifts[0], targets - shifts[1]
-            gram += A.T @ A
+            if known is None:
+                gram += A.T @ A
             cross += A.T @ T
             energy += np.einsum("ij,ij->j", T, T)
             sums = [total + Z.sum(axis=0) for total, Z in zip(sums, (A, T), strict=True)]
             rows += len(A)
         if not rows:
             raise ValueError(f"layer {layer.name} was given no samples; give at least one.")
+        if known is not None:
+            gram = known
+        elif grams is not None:
+            grams[layer.bias is not None] = gram
         means = [total / rows if layer.bias is not None else np.zeros(total.size) for total in sums]
         gram = gram / rows - np.outer(means[0], means[0])
         cross = cross / rows - np.outer(means[0], means[1])

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sparseopt as so
 from sparseopt.pruning import (
@@ -98,3 +100,20 @@ def test_samples_in_pieces_are_refused(samples, kind, words):
 def test_targets_in_pieces_are_refused():
     with pytest.raises(TypeError, match="y is of type generator"):
         so.prune(NETWORK, X, (row for row in X[:, :2]), sparsity=0.5)
+
+
+def test_what_cannot_be_changed_in_place_is_refused_before_the_work():
+    class Never(LayerwiseL0):
+        def scores(self, network, samples):
+            raise AssertionError
+
+    for model in (NETWORK, [np.eye(6)]):
+        with pytest.raises(TypeError, match="cannot be changed in place; take the new one"):
+            so.prune(model, X, sparsity=0.5, method=Never(), inplace=True)
+
+
+def test_a_pipeline_is_told_what_to_give():
+    pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(X, X[:, 0])
+    with pytest.raises(TypeError, match=r"of a pipeline p, give p\[-1\] and p\[:-1\].transform\(X\)"):
+        so.prune(pipeline, X, sparsity=0.5)
+    assert so.prune(pipeline[-1], pipeline[:-1].transform(X), sparsity=0.8).mask.kept == 1

@@ -25,7 +25,8 @@ def adapt(model) -> Network:
     # A kernel machine's coef_ is computed from its support vectors: it is a property and cannot be replaced.
     if "coef_" in vars(model):
         return LinearAdapter.of(model)
-    raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP.")
+    advice = "; of a pipeline p, give p[-1] and p[:-1].transform(X)" if hasattr(model, "steps") else ""
+    raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP{advice}.")
 
 
 def apply(mask, model, X=None, y=None, *, sample_weight=None):
