@@ -56,11 +56,18 @@ class Compiled(nn.Module):
         (lambda: nn.Sequential(nn.Linear(8, 0), nn.Linear(0, 2)), X, 0.5, ValueError, "layer '0' has no weights"),
         (lambda: perceptron().to("meta"), X, 0.5, ValueError, "0.weight has no data"),
         (Compiled, X, 0.5, ValueError, "reaches none of its layers; give the module as it was"),
+        (
+            lambda: nn.DataParallel(perceptron()),
+            X,
+            0.5,
+            TypeError,
+            "DataParallel runs copies .* give that itself, .module",
+        ),
         (perceptron, None, 0.5, ValueError, "X is None"),
         (perceptron, X, {"0": 0.5}, TypeError, "sparsity is .*; give one number"),
         (perceptron, X, "half", TypeError, "sparsity is 'half'; give one number"),
     ],
-    ids=["no outputs", "meta", "compiled", "no samples", "sparsities", "text"],
+    ids=["no outputs", "meta", "compiled", "copies", "no samples", "sparsities", "text"],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_what_cannot_be_pruned_is_refused_in_words(module, samples, sparsity, kind, words):

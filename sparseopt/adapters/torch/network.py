@@ -73,6 +73,8 @@ class TorchNetwork(Network):
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; give at least 1.")
         object.__setattr__(self, "link", Link(self.link))
+        if type(self.module).__name__ in {"DataParallel", "DistributedDataParallel"}:
+            raise TypeError(f"{type(self.module).__name__} runs copies of a module; give that itself, .module.")
         for name, parameter in self.module.named_parameters():
             if type(parameter).__name__.startswith("Uninitialized"):
                 raise ValueError(f"{name} has no shape yet; run the module once before it is pruned.")
