@@ -40,7 +40,8 @@ class LayerwiseL0(Method):
         because the second order holds near the old outputs only.
     sweeps : int, default=8
         Passes over the neurons of a layer in which they look at each other's errors, after a first one that fits each on its
-        own.
+        own. Where training follows each stage of a schedule, one sweep and no exchanges take a fraction of the time, and
+        training makes good most of the rest.
     bound_seconds : float, default=0
         Seconds for each layer in which to bound what any weights could reach with as many in each output, by itself;
         `Pruned.certificates` then holds a `LayerBound` for each layer. Outputs that make good each other's errors
