@@ -39,9 +39,13 @@ class ModelDoor(ABC):
         """Mask a module in place through torch.nn.utils.parametrize."""
         raise TypeError(f"{type(model).__name__} is no module of torch; Mask.apply masks a copy of it.")
 
+    def check_overwrite(self, model):
+        """Raise where `overwrite` would."""
+        raise TypeError(f"{type(model).__name__} cannot be changed in place; take the new one, `.model` of the result.")
+
     def overwrite(self, model, new):
         """Give the model the weights of `new`, a model of the same kind; returns it."""
-        raise TypeError(f"{type(model).__name__} cannot be changed in place; take the new one, `.model` of the result.")
+        self.check_overwrite(model)
 
     def feature_pipeline(self, estimator, X, y, **options):
         """Return a pipeline fitted on few features, of a selector and a clone of the estimator."""

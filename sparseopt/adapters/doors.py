@@ -37,6 +37,9 @@ class SklearnDoor(ModelDoor):
 
         return masks.hold(mask, model)
 
+    def check_overwrite(self, model):
+        """All of them can be changed."""
+
     def overwrite(self, model, new):
         """What was fitted changes."""
         vars(model).update(vars(new))
@@ -88,6 +91,9 @@ class TorchDoor(ModelDoor):
         from sparseopt.adapters import torch
 
         return torch.parametrize(mask, model)
+
+    def check_overwrite(self, model):
+        """All of them can be changed."""
 
     def overwrite(self, model, new):
         """The state of the new module is loaded."""

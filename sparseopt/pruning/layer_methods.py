@@ -112,6 +112,10 @@ class LayerMethod(Method):
             cross = np.ascontiguousarray(regression.cross[alive].T)
             fitted, chosen = self._solve(gram, cross, np.ascontiguousarray(kept[alive].T), count)
             weight[alive], support[alive] = fitted.T, chosen.T
+        elif kept.any():
+            # Where no input moves one weight stays as it was: no layer is emptied.
+            best = np.unravel_index(np.argmax(np.where(kept, np.abs(regression.cross), -1)), kept.shape)
+            weight[best], support[best] = regression.cross[best] / regression.gram[best[0], best[0]], True
         return weight, support
 
     @abstractmethod

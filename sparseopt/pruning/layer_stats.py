@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import scipy
 
+from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.networks import Layer, Link, Network
 from sparseopt.pruning.objectives import Objective
 
@@ -31,6 +32,17 @@ class Samples:
     X: np.ndarray
     labels: Objective | None = None
     seed: int = 0
+    known: dict = field(default_factory=dict, init=False, repr=False)
+
+    def metrics(self, network) -> list[np.ndarray]:
+        """How errors in the outputs of each layer hurt; that of the network last asked about is kept."""
+        if self.known.get("network") is not network:
+            self.known["network"], self.known["metrics"] = network, metrics(network, self.X)
+        return self.known["metrics"]
+
+    def grams(self, inputs) -> dict | None:
+        """Where the Gram of inputs is kept which are the samples themselves, for `Reconstruction.of`; None for others."""
+        return self.known.setdefault("grams", {}) if inputs is self.X else None
 
     def stats(self, network) -> list[LayerStats]:
         """What scores may look at, for each layer; nothing is computed before it is asked for."""

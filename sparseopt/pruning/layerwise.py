@@ -8,7 +8,6 @@ import numpy as np
 import scipy
 
 from sparseopt.kernels.pruning import eliminate, exchange, gather
-from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.methods import Method, check_damping
 from sparseopt.pruning.reconstruction import Reconstruction, inverted, solve
@@ -41,7 +40,8 @@ class LayerwiseL0(Method):
         because the second order holds near the old outputs only.
     sweeps : int, default=8
         Passes over the neurons of a layer in which they look at each other's errors, after a first one that fits each on its
-        own.
+        own. Where training follows each stage of a schedule, one sweep and no exchanges take a fraction of the time, and
+        training makes good most of the rest.
     bound_seconds : float, default=0
         Seconds for each layer in which to bound what any weights could reach with as many in each output, by itself;
         `Pruned.certificates` then holds a `LayerBound` for each layer. Outputs that make good each other's errors
@@ -73,19 +73,19 @@ class LayerwiseL0(Method):
     def scores(self, network, samples):
         """Loss at which each weight is eliminated, times the curvature of the network's loss at its neuron."""
         return [
-            self._layer_scores(layer, inputs) * metric.diagonal()
+            self._layer_scores(layer, inputs, samples.grams(inputs)) * metric.diagonal()
             for layer, inputs, metric in zip(
                 network.layers(), network.inputs(samples.X), self.metrics(network, samples), strict=True
             )
         ]
 
-    def _layer_scores(self, layer, inputs):
-        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping)
+    def _layer_scores(self, layer, inputs, grams):
+        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping, grams)
         return elimination_scores(regression, layer.weight)
 
     def metrics(self, network, samples):
         """How errors in the outputs of each layer hurt."""
-        return metrics(network, samples.X)
+        return samples.metrics(network)
 
     def fit(self, layer, kept, inputs, targets):
         """Exchange weights within each neuron and refit, each neuron on its own."""
@@ -95,9 +95,9 @@ class LayerwiseL0(Method):
         """Exchange weights within each neuron and refit, with a look at the errors of the others."""
         return self.fit_moments(metric, layer, kept, self.moments(layer, inputs, targets))
 
-    def moments(self, layer, inputs, targets):
+    def moments(self, layer, inputs, targets, grams=None):
         """The layer's least squares problem."""
-        return Reconstruction.of(inputs, targets, layer, self.damping)
+        return Reconstruction.of(inputs, targets, layer, self.damping, grams)
 
     def fit_moments(self, metric, layer, kept, moments):
         """The same, given the least squares problem."""

@@ -127,8 +127,9 @@ def prune(
         `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
         the first step raises.
     """
-    clock, random_state = as_clock(time_limit), as_seed(random_state)
-    method = as_method(method)
+    clock, random_state, method = as_clock(time_limit), as_seed(random_state), as_method(method)
+    if inplace:
+        door_of(model).check_overwrite(model)
     if isinstance(method, StructuredMethod):
         taken = {
             "threshold": threshold, "calibration": calibration, "pattern": pattern, "refit": refit, "stop": stop, "layers": layers, "resume": resume,
@@ -325,7 +326,12 @@ class _Run:
         return _State(network, kept)
 
     def _fitted_layer(self, metric, layer, support, inputs, targets):
-        fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
+        grams = self.samples.grams(inputs)
+        moments = None if grams is None else self.method.moments(layer, inputs, targets, grams)
+        if moments is None:
+            fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
+        else:
+            fitted, kept = self.method.fit_moments(metric, layer, support, moments)
         if self.pattern is not None and not np.array_equal(kept, support):
             # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
@@ -373,7 +379,7 @@ def _start(network, chosen, levels, resume):
         return _State(network, [np.ones(layer.weight.shape, bool) for layer in network.layers()]), levels
     if not isinstance(resume, Pruned):
         raise TypeError(f"resume is {type(resume).__name__}; give the Pruned that an earlier run of `prune` returned.")
-    found: Network = adapt(resume.model)
+    found = network.reading(resume.model)
     names = [layer.name for layer, is_chosen in zip(network.layers(), chosen, strict=True) if is_chosen]
     if list(resume.mask) != names or [layer.weight.shape for layer in found.layers()] != [
         layer.weight.shape for layer in network.layers()

@@ -63,8 +63,11 @@ class Method(ABC):
         """`fit`, by a method that knows the metric of the layer's errors; here without it."""
         return self.fit(layer, kept, inputs, targets)
 
-    def moments(self, layer, inputs, targets) -> Reconstruction | None:
-        """All that `fit_with` looks at of inputs and targets, where that can serve several fits; None where it cannot."""
+    def moments(self, layer, inputs, targets, grams=None) -> Reconstruction | None:
+        """All that `fit_with` looks at of inputs and targets, where that can serve several fits; None where it cannot.
+
+        `grams` is where the Gram of the same inputs is kept from one call to the next: see `Reconstruction.of`.
+        """
         return None
 
     def fit_moments(self, metric, layer, kept, moments):

@@ -12,6 +12,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from sparseopt.models import adapt
 from sparseopt.pruning.connections import Connection
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ class Layer:
     """One linear map of a model: outputs = inputs @ weight + bias, with a weight of shape (inputs, outputs).
 
     A model whose own array is the transpose, perhaps in more or fewer dimensions (the `coef_` of a linear
-    model, the kernel of a convolution), says so by the shape of that array.
+    model, the kernel of a convolution), says so by the shape of that array. Where each input has a unit of its own,
+    as the columns of data have (`own_units`), what is pruned may not depend on the units.
     """
 
     name: str
     weight: np.ndarray
     bias: np.ndarray | None = None
     own_shape: tuple[int, ...] | None = None
+    own_units: bool = False
 
     def own(self, array):
         """Lay out an array of the weight's shape as the model does."""
@@ -135,6 +138,10 @@ class Network(ABC):
             For the place of a layer which of its neurons are left; all unless said.
         """
         return self.replace(layers)
+
+    def reading(self, model) -> Network:
+        """Return this network for another model of the kind that `model()` returns, read in the same way."""
+        return adapt(model)
 
     def native(self) -> Callable:
         """Return the function that a user of the model calls on samples: what is timed, without our checks."""
@@ -336,9 +343,13 @@ def as_data(X) -> np.ndarray:
     if any(base.__module__ == "torch" for base in type(X).__mro__):
         X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
         X = X.float() if str(X.dtype) == "torch.bfloat16" else X  # which numpy does not know
+    check_whole("X", X)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError("X is a masked array with missing values; fill or drop these samples first.")
-    X = np.asarray(X)
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError("the samples of X differ in shape; give an array with one sample along each row.") from error
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X holds {X.dtype}; give numbers.")
     if X.size == 0:
@@ -348,6 +359,15 @@ def as_data(X) -> np.ndarray:
         raise ValueError("X holds NaN or infinity; fill or drop these samples first.")
     # torch knows no negative strides
     return X.copy() if min(X.strides, default=0) < 0 else X
+
+
+def check_whole(name, data):
+    """Raise where data come piece by piece, as from a generator or a loader of batches."""
+    if not hasattr(data, "__array__") and hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise TypeError(
+            f"{name} is of type {type(data).__name__}, which gives its samples piece by piece, perhaps once only; "
+            "join them into one array."
+        )
 
 
 def _parameters(name, array, dimensions):

@@ -12,6 +12,7 @@ from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
+from sparseopt.pruning.networks import check_whole
 from sparseopt.pruning.objectives import Labels
 from sparseopt.pruning.schedules import Exponential, Schedule
 from sparseopt.pruning.scopes import NofM, Scope, alive
@@ -94,6 +95,7 @@ def as_labels(network, X, y):
     """Loss on the labels, checked against the outputs of the network; None without labels."""
     if y is None:
         return None
+    check_whole("y", y)
     if len(y) != len(X):
         raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
     if reason := network.labels_refused:

@@ -24,32 +24,40 @@ class Reconstruction:
 
     with W0 the layer's weight now. A bias is profiled out by centring; a layer that has none gets none.
     The damping makes dead inputs and fewer samples than inputs harmless: what the data do not say,
-    the weight as it is says. For one output, in terms of `gram` H and a column b of `cross`, this is
+    the weight as it is says. Where inputs have units of their own there is a damping for each, in its unit, so that
+    the solution does not depend on units. For one output, in terms of `gram` H and a column b of `cross`, this is
 
         minimise over w   w'H w / 2 - b'w + energy / 2.
     """
 
     gram: np.ndarray
     cross: np.ndarray
-    damping: float
+    damping: float | np.ndarray
     input_mean: np.ndarray
     target_mean: np.ndarray
     energy: np.ndarray
 
     @classmethod
-    def of(cls, inputs, targets, layer, damping) -> Reconstruction:
-        """Moments of inputs and targets; the damping is relative to the mean of the Gram's diagonal."""
+    def of(cls, inputs, targets, layer, damping, grams=None) -> Reconstruction:
+        """Moments of inputs and targets; the damping is relative to the mean of the Gram's diagonal, or to each of it.
+
+        With a dictionary `grams`, empty at first, the products of the inputs are made once for several calls on the
+        same inputs.
+        """
         pieces = range(0, len(inputs), ROWS)
-        return cls.streamed(((inputs[i : i + ROWS], targets[i : i + ROWS]) for i in pieces), layer, damping)
+        batches = ((inputs[i : i + ROWS], targets[i : i + ROWS]) for i in pieces)
+        return cls.streamed(batches, layer, damping, grams)
 
     @classmethod
-    def streamed(cls, batches, layer, damping) -> Reconstruction:
+    def streamed(cls, batches, layer, damping, grams=None) -> Reconstruction:
         """Moments of batches, pairs of inputs and targets that need not fit into memory together.
 
         Memory is that of the Gram. Where the damping is lost in rounding it is raised, tenfold until the Gram has
         a Cholesky factor; none is none.
         """
         p, outputs = layer.weight.shape
+        # About the mean or about zero.
+        known = None if grams is None else grams.get(layer.bias is not None)
         gram, cross, energy = np.zeros((p, p)), np.zeros((p, outputs)), np.zeros(outputs)
         shifts, sums, rows = [np.zeros(p), np.zeros(outputs)], [np.zeros(p), np.zeros(outputs)], 0
         for inputs, targets in batches:
@@ -58,34 +66,45 @@ class Reconstruction:
                 # Moments about a point near the mean lose no digits when the mean is taken out.
                 shifts = [Z.mean(axis=0, dtype=np.float64) for Z in (inputs, targets)]
             A, T = inputs - shifts[0], targets - shifts[1]
-            gram += A.T @ A
+            if known is None:
+                gram += A.T @ A
             cross += A.T @ T
             energy += np.einsum("ij,ij->j", T, T)
             sums = [total + Z.sum(axis=0) for total, Z in zip(sums, (A, T), strict=True)]
             rows += len(A)
         if not rows:
             raise ValueError(f"layer {layer.name} was given no samples; give at least one.")
+        if known is not None:
+            gram = known
+        elif grams is not None:
+            grams[layer.bias is not None] = gram
         means = [total / rows if layer.bias is not None else np.zeros(total.size) for total in sums]
         gram = gram / rows - np.outer(means[0], means[0])
         cross = cross / rows - np.outer(means[0], means[1])
         energy = energy / rows - means[1] ** 2
         if not np.isfinite(gram).all() or not np.isfinite(cross).all():
             raise ValueError(f"the samples of layer {layer.name} hold NaN or infinity; fill or drop these first.")
-        added = _damp(gram, damping)
+        if layer.own_units:
+            # What is left of a constant is rounding.
+            constant = gram.diagonal() <= np.square(1e-12 * (shifts[0] + means[0]))
+            gram[constant], gram[:, constant], cross[constant] = 0.0, 0.0, 0.0
+        added = _damp(gram, damping, own_units=layer.own_units)
+        weighted = np.broadcast_to(added, len(gram))[:, None] * layer.weight
         return cls(
             gram,
-            cross + added * layer.weight,
+            cross + weighted,
             added,
             shifts[0] + means[0],
             shifts[1] + means[1],
-            energy + added * np.sum(np.square(layer.weight, dtype=np.float64), axis=0),
+            energy + np.sum(weighted * layer.weight, axis=0, dtype=np.float64),
         )
 
     @property
     def alive(self) -> np.ndarray:
         """Which inputs vary at all, as booleans."""
         variance = self.gram.diagonal() - self.damping
-        return variance > 1e-12 * variance.max(initial=0.0)
+        least = 0.0 if np.ndim(self.damping) else 1e-12 * variance.max(initial=0.0)
+        return variance > least
 
     def refit(self, kept, threads=1) -> np.ndarray:
         """Best weights on a support, of shape (inputs, outputs) like the support."""
@@ -138,25 +157,29 @@ def inverted(gram) -> np.ndarray:
     return whole
 
 
-def _damp(gram, damping) -> float:
-    """Add to the diagonal in place, relative to its mean, and return what was added."""
-    diagonal = np.diag_indices(len(gram))
-    added = damping * (gram.trace() / len(gram) or 1.0)
-    gram[diagonal] += added
+def _damp(gram, damping, *, own_units=False) -> float | np.ndarray:
+    """Add to the diagonal in place, relative to its mean or to each of it, and return what was added."""
+    diagonal = gram.diagonal().copy()
+    mean = gram.trace() / len(gram) or 1.0
+    added = damping * (np.where(diagonal > 0, diagonal, mean) if own_units else mean)
+    _set_diagonal(gram, diagonal + added)
     # Rounding is some 1e-16 of the trace: more damping than this is never lost.
     if damping == 0 or damping > 1e-8:
         return added
-    least = 1e-10 * gram.trace() / len(gram)
-    while _smallest_pivot(gram) < least:
-        gram[diagonal] += 9 * added
-        added *= 10
+    while _smallest_pivot(gram, gram.diagonal() if own_units else gram.trace() / len(gram)) < 1e-10:
+        added = 10 * added
+        _set_diagonal(gram, diagonal + added)
     return added
 
 
-def _smallest_pivot(gram) -> float:
-    """Square of the smallest entry of the Cholesky factor's diagonal, 0 where there is no factor."""
+def _set_diagonal(gram, values):
+    gram[np.diag_indices(len(gram))] = values
+
+
+def _smallest_pivot(gram, scale) -> float:
+    """Smallest square of the Cholesky factor's diagonal, over the scale; 0 where there is no factor."""
     factor, failed = lapack.dpotrf(gram.T, lower=True)
-    return 0.0 if failed else float(factor.diagonal().min()) ** 2
+    return 0.0 if failed else float(np.min(factor.diagonal() ** 2 / scale))
 
 
 def _check_batch(inputs, targets, layer):

@@ -63,7 +63,7 @@ def prune_path(
     samples = Samples(data, labels, random_state)
     metrics = method.metrics(network, samples) if method.refits else itertools.repeat(None)
     found = list(itertools.islice(metrics, len(network.layers())))
-    known = _Known(method, method.scores(network, samples), found, data)
+    known = _Known(method, method.scores(network, samples), found, samples)
     runs = [
         prune(
             model, data, y, sparsity=sparsity, method=known, scope=scope, refit=refit, validation=validation,
@@ -83,7 +83,7 @@ class _Known(Method):
     method: Method
     found: list[np.ndarray]
     found_metrics: list
-    data: np.ndarray
+    samples: Samples
     shared: dict = field(default_factory=dict)
 
     @property
@@ -101,10 +101,10 @@ class _Known(Method):
 
     def fit_with(self, metric, layer, kept, inputs, targets):
         # Nothing is pruned before a layer that sees the samples themselves: its problem is the same at all sparsities.
-        if inputs is not self.data:
+        if inputs is not self.samples.X:
             return self.method.fit_with(metric, layer, kept, inputs, targets)
         if layer.name not in self.shared:
-            self.shared[layer.name] = self.method.moments(layer, inputs, targets)
+            self.shared[layer.name] = self.method.moments(layer, inputs, targets, self.samples.grams(inputs))
         moments = self.shared[layer.name]
         if moments is None:
             return self.method.fit_with(metric, layer, kept, inputs, targets)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.pruning import FirstOrder
+from sparseopt.pruning import FirstOrder, Iterations, Linear
 
 torch = pytest.importorskip("torch")
 
@@ -56,13 +56,74 @@ class Compiled(nn.Module):
         (lambda: nn.Sequential(nn.Linear(8, 0), nn.Linear(0, 2)), X, 0.5, ValueError, "layer '0' has no weights"),
         (lambda: perceptron().to("meta"), X, 0.5, ValueError, "0.weight has no data"),
         (Compiled, X, 0.5, ValueError, "reaches none of its layers; give the module as it was"),
+        (
+            lambda: nn.DataParallel(perceptron()),
+            X,
+            0.5,
+            TypeError,
+            "DataParallel runs copies .* give that itself, .module",
+        ),
         (perceptron, None, 0.5, ValueError, "X is None"),
         (perceptron, X, {"0": 0.5}, TypeError, "sparsity is .*; give one number"),
         (perceptron, X, "half", TypeError, "sparsity is 'half'; give one number"),
     ],
-    ids=["no outputs", "meta", "compiled", "no samples", "sparsities", "text"],
+    ids=["no outputs", "meta", "compiled", "copies", "no samples", "sparsities", "text"],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_what_cannot_be_pruned_is_refused_in_words(module, samples, sparsity, kind, words):
     with pytest.raises(kind, match=words):
         so.prune(module(), samples, sparsity=sparsity)
+
+
+class Tied(nn.Module):
+    """Two layers with one bias."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.last = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.second.bias = self.first.bias
+
+    def forward(self, x):
+        return self.last(self.second(torch.relu(self.first(x))))
+
+
+def test_layers_that_share_a_bias_are_named_and_left():
+    """The fit of one would change the other."""
+    module = Tied()
+    with pytest.warns(UserWarning, match="first.weight .Linear, its bias is shared with another part."):
+        pruned = so.prune(module, X, sparsity=0.5)
+    assert list(pruned.mask) == ["last"]
+    assert pruned.model.first.bias is pruned.model.second.bias
+    assert torch.equal(pruned.model.second.weight, module.second.weight)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_caller_may_have_turned_slopes_off(context):
+    def made():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+
+    module = made()
+    with context():
+        inside = made()
+        pruned = so.prune(module, X, sparsity=0.5)
+        assert not torch.is_grad_enabled()
+    assert pruned.mask == so.prune(module, X, sparsity=0.5).mask
+    for other in (pruned, so.prune(inside, X, sparsity=0.5)):
+        other.model.train()(torch.tensor(X)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"only": ("0",)}, {"link": "softmax"}, {"prepare": lambda batch: torch.tensor(batch[:, ::-1].copy())}],
+    ids=str,
+)
+def test_a_run_of_a_network_goes_on_as_it_was_said_to_be_read(options):
+    network = TorchNetwork(perceptron(), **options)
+    run = {"sparsity": 0.8, "schedule": Linear(3)}
+    whole, half = so.prune(network, X, **run), so.prune(network, X, stop=Iterations(1), **run)
+    rest = so.prune(network, X, resume=half, **run)
+    assert rest.mask == whole.mask
+    assert all(torch.equal(a, b) for a, b in zip(rest.model.parameters(), whole.model.parameters(), strict=True))
+    assert network.reading(half.model).link is network.link

@@ -51,9 +51,9 @@ def test_the_first_layers_problem_is_set_up_once(small, samples):
     calls = []
 
     class Counting(LayerwiseL0):
-        def moments(self, layer, inputs, targets):
+        def moments(self, layer, inputs, targets, grams=None):
             calls.append(layer.name)
-            return super().moments(layer, inputs, targets)
+            return super().moments(layer, inputs, targets, grams)
 
     prune_path(small, samples, sparsities=SPARSITIES, method=Counting())
     assert sorted(calls) == ["weights_0", *3 * ["weights_1"], *3 * ["weights_2"]]

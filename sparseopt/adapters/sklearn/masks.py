@@ -25,7 +25,8 @@ def adapt(model) -> Network:
     # A kernel machine's coef_ is computed from its support vectors: it is a property and cannot be replaced.
     if "coef_" in vars(model):
         return LinearAdapter.of(model)
-    raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP.")
+    advice = "; of a pipeline p, give p[-1] and p[:-1].transform(X)" if hasattr(model, "steps") else ""
+    raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP{advice}.")
 
 
 def apply(mask, model, X=None, y=None, *, sample_weight=None):
@@ -149,7 +150,7 @@ class LinearAdapter(Network):
         if has_intercept and not hasattr(model, "intercept_"):
             raise TypeError(f"{kind} has a coef_ and no intercept_; give a linear model or an MLP.")
         bias = np.broadcast_to(model.intercept_, weight.shape[1]) if has_intercept else None
-        return cls(model, Layer("coef_", weight, bias, coef.shape))
+        return cls(model, Layer("coef_", weight, bias, coef.shape, own_units=True))
 
     @property
     def link(self) -> Link:

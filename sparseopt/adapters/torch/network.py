@@ -6,7 +6,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,8 @@ class TorchNetwork(Network):
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; give at least 1.")
         object.__setattr__(self, "link", Link(self.link))
+        if type(self.module).__name__ in {"DataParallel", "DistributedDataParallel"}:
+            raise TypeError(f"{type(self.module).__name__} runs copies of a module; give that itself, .module.")
         for name, parameter in self.module.named_parameters():
             if type(parameter).__name__.startswith("Uninitialized"):
                 raise ValueError(f"{name} has no shape yet; run the module once before it is pruned.")
@@ -171,6 +173,10 @@ class TorchNetwork(Network):
                 part = self._part(name)
                 slopes[name].append(_joined([parts.places(part, next(remaining)) for _ in calls[name]]))
         return [group for name in self.only for group in _grouped(np.concatenate(slopes[name]), self._part(name))]
+
+    def reading(self, model) -> TorchNetwork:
+        """Return another module by the same names, samples prepared and outputs meant in the same way."""
+        return replace(self, module=model)
 
     def with_layers(self, layers) -> TorchNetwork:
         """Return a network with these layers; it shares the module's copy with this one."""
@@ -330,7 +336,8 @@ class TorchNetwork(Network):
         for generator in generators:
             generator.manual_seed(0)
         try:
-            with torch.set_grad_enabled(grad):
+            # In inference mode, which a caller may be in, nothing has slopes.
+            with torch.inference_mode(mode=False), torch.set_grad_enabled(grad):
                 yield
         finally:
             for generator, state in zip(generators, states, strict=True):

@@ -23,7 +23,9 @@ def duplicate(module):
         for tensor in vars(part).values()
         if isinstance(tensor, torch.Tensor) and not tensor.is_leaf
     ]
-    return copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed})
+    # A tensor made in inference mode, which a caller may be in, would never have slopes.
+    with torch.inference_mode(mode=False):
+        return copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed})
 
 
 def plain(module):
@@ -78,7 +80,8 @@ def linear_maps(module):
     """Linear maps of a module by name, and the other weights that it has, described.
 
     A weight is a parameter of two dimensions or more: biases and scales do not count. One that several
-    parts share is none of the linear maps, since pruning it for one would change the others.
+    parts share is none of the linear maps, since pruning it for one would change the others; nor is one whose bias
+    is shared, since fitting that would.
     """
     shared = [id(parameter) for _, parameter in module.named_parameters(remove_duplicate=False)]
     found, others = {}, []
@@ -90,7 +93,10 @@ def linear_maps(module):
             if shared.count(id(parameter)) > 1:
                 others.append(f"{name}.{key} ({kind}, shared with another part)".lstrip("."))
             elif is_linear_map(part) and key == "weight" and parameter.is_floating_point():
-                found[name] = part
+                if part.bias is not None and shared.count(id(part.bias)) > 1:
+                    others.append(f"{name}.weight ({kind}, its bias is shared with another part)".lstrip("."))
+                else:
+                    found[name] = part
             else:
                 others.append(f"{name}.{key} ({kind})".lstrip("."))
     return found, tuple(others)
