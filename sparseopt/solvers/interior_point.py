@@ -212,8 +212,9 @@ def _chunk(system):
 def _look(solver, problem, state, tol, event):
     """What follows from the reason why the kernel stopped, in pieces."""
     if event == kernels.HARDER:
-        if not _is_harder(state):
+        if not (_is_firmed(state) or _is_harder(state)):
             _firm(state.S)
+            state.S[kernels.POOR] = -np.inf
     elif event == kernels.SOLVED:
         # from here an active set that failed before may be solved for
         state.tried.clear()
@@ -244,9 +245,16 @@ def _is_harder(state):
     return True
 
 
+def _is_firmed(state):
+    """Whether weights have been raised, once, for factors without pivoting: those with it take ten times as long."""
+    if not state.system.is_rough() or state.S[kernels.FINEST] >= _FIRM:
+        return False
+    _firm(state.S)
+    return True
+
+
 def _firm(S):
     """Keep regularisation at a size with which systems are solved well: steps are shorter, and lead somewhere."""
-    S[kernels.POOR] = -np.inf
     S[kernels.FINEST] = _FIRM
     S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
