@@ -54,8 +54,9 @@ _HURRY = 4
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 # The same mean, or a multiple of what is asked for, below which an active set that has stood is solved for: an attempt costs
-# about as much as an iteration, and saves some.
-_SMALL, _WITHIN = 1e-2, 1e8
+# about as much as an iteration, and saves several where it is the final set. Further off it hardly ever is that of a
+# linear program.
+_SMALL, _WITHIN = 1e-6, 1e5
 # What the solution of a system may leave of it, relative to what is missing from the conditions; and relative to
 # the right-hand side, for a factorisation that needs no refinement to predict.
 _ALLOWED, _ROUGH = 1e-3, 1e-8
