@@ -127,11 +127,11 @@ def test_a_set_up_in_pieces_is_gone_on_with_by_whoever_has_begun_it(monkeypatch)
 
 
 def test_an_active_set_that_stands_ends_a_run_long_before_iterations_do():
-    """The set is the final one some iterations before a mean product of 1e-6 or a residual of 1e-6 says that the end is near."""
+    """The set is the final one some iterations before the mean product of slacks and multipliers says that the end is near."""
     problem = coupled_program(60, seed=1)
-    inside = so.solve(problem, so.InteriorPoint(polish=False), tol=1e-9)
-    exact = so.solve(problem, so.InteriorPoint(), tol=1e-9)
+    inside = so.solve(problem, so.InteriorPoint(polish=False), tol=1e-6)
+    exact = so.solve(problem, so.InteriorPoint(), tol=1e-6)
     assert inside.status is exact.status is so.Status.CONVERGED
     assert exact.iterations <= inside.iterations - 4
-    assert exact.w == pytest.approx(inside.w, abs=1e-6)
-    assert max(exact.certificate.violation, exact.certificate.dual_residual) <= 1e-9
+    assert exact.w == pytest.approx(inside.w, abs=1e-4)
+    assert max(exact.certificate.violation, exact.certificate.dual_residual) <= 1e-6
