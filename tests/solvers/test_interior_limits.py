@@ -135,3 +135,16 @@ def test_an_active_set_that_stands_ends_a_run_long_before_iterations_do():
     assert exact.iterations <= inside.iterations - 4
     assert exact.w == pytest.approx(inside.w, abs=1e-4)
     assert max(exact.certificate.violation, exact.certificate.dual_residual) <= 1e-6
+
+
+def test_a_band_with_many_entries_stays_sparse():
+    """As VALUES of Maros and Meszaros: a fifth of all entries, in a factor of which nine tenths are zero."""
+    p, width, rng = 202, 20, np.random.default_rng(0)
+    near = np.abs(np.subtract.outer(np.arange(p), np.arange(p))) <= width
+    Q = sparse.csc_array(np.where(near, 1e-2, 0.0) + np.eye(p))
+    assert 10 * Q.nnz > p * p
+    rows = so.LinearConstraint(sparse.csc_array(np.ones((1, p))), 1.0, 1.0)
+    problem = so.Problem(so.Quadratic(Q, rng.standard_normal(p)), constraint=so.Intersection(rows, so.Box(0.0, 1.0)))
+    solution = so.solve(problem, so.InteriorPoint())
+    assert solution.status is so.Status.CONVERGED
+    assert solution.account.startswith("SparseNewton")
