@@ -13,7 +13,7 @@ from sparseopt.parts import at_once
 # What `symmetry_of` says of a diagonal matrix.
 _DIAGONAL = 2
 # Up to this size the factor of a full matrix is made sooner than a sparse one.
-_FEW = 200
+_FEW = 250
 # Up to this size all eigenvalues of a matrix are worth the name of the smallest.
 _LARGEST_SPECTRUM = 1000
 # Up to this size the factor of a full matrix is made in one call.
@@ -22,6 +22,8 @@ _LARGEST_CALL = 1500
 _DIRECTIONS = 100
 # Sparse matrices up to this size are made full where their factors would be; what a row of such a matrix has at least.
 _LARGEST_FULL, _MANY = 6000, 30
+# A part of all entries that no order makes a narrow band of is one in so many.
+_DENSE = 5
 
 
 def least_curvature(loss) -> float:
@@ -154,9 +156,9 @@ def fills_up(matrix):
     (Cuthill and McKee, 1969).
     """
     p, entries = matrix.indptr.size - 1, matrix.indices.size
-    if 10 * entries > p * p:
+    if _DENSE * entries > p * p:
         return True
-    if p > _LARGEST_FULL or entries < _MANY * p:
+    if p > _LARGEST_FULL or (entries < _MANY * p and 10 * entries <= p * p):
         return False
     order = sparse.csgraph.reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=True)
     place = np.empty(p, dtype=np.int64)

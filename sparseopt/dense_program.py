@@ -18,7 +18,7 @@ from sparseopt.problem import parts_of
 # Rows and coefficients up to which calls take a good part of the time of what they do.
 _FEW = 600
 # Operations of one factorisation in full up to which a sparse matrix has no use of its zeros, of which it may have few.
-_LITTLE, _FILLED = 8e5, 2.5e6
+_LITTLE, _FILLED = 5e5, 2.5e6
 
 
 class DenseProgram(NamedTuple):

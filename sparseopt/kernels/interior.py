@@ -53,6 +53,10 @@ _PATIENCE, _EXHAUSTED, _LONG_PATIENCE = 12, 1e-10, 60
 _HURRY = 4
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
+# The same mean, or a multiple of what is asked for, below which an active set that has stood is solved for: an attempt costs
+# about as much as an iteration, and saves several where it is the final set. Further off it hardly ever is that of a
+# linear program.
+_SMALL, _WITHIN = 1e-6, 1e5
 # What the solution of a system may leave of it, relative to what is missing from the conditions; and relative to
 # the right-hand side, for a factorisation that needs no refinement to predict.
 _ALLOWED, _ROUGH = 1e-3, 1e-8
@@ -265,7 +269,8 @@ def judged(system, sides, V, W, R, S, tol, is_polishing):
     is_late = waited > (_PATIENCE if S[MARK] < 1e-3 and S[MU] < _EXHAUSTED else _LONG_PATIENCE)
     if is_late or not math.isfinite(found):
         return LATE
-    if is_polishing and stood >= 1.0 and S[GUESS] != S[POLISHED] and (S[MU] < 1e-6 or found < 1e3 * tol):
+    is_close = S[MU] < _SMALL or found < _WITHIN * tol
+    if is_polishing and stood >= 1.0 and S[GUESS] != S[POLISHED] and is_close:
         S[POLISHED] = S[GUESS]
         return POLISH
     x, _, _, z = parts(sides, V[POINT])

@@ -27,7 +27,6 @@ from sparseopt.dense_program import full_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
-from sparseopt.kernels.linked import linked
 from sparseopt.kernels.taking_out import take_out
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
@@ -40,19 +39,12 @@ from sparseopt.solvers.quadratic.long_factorisation import factorised, factorise
 from sparseopt.solvers.quadratic.pieces import Pieces
 from sparseopt.solvers.quadratic.quadratic_program import unfit
 from sparseopt.solvers.quadratic.rays import descent_ray, is_met_beside, separating_ray
+from sparseopt.solvers.quadratic.remedies import is_harder, is_near, iterations_at_once, solve_better
 
 # Iterates grow without limit where there is no solution; until then a look for a ray is wasted.
 _LARGE = 1e3
 # Excess over a row, relative to the row, of a point that counts as feasible where coefficients grow without limit.
 _MET = 1e-6
-# Residual from which a more accurate factorisation is tried before giving up.
-_NEAR = 1e-3
-# Proximal weights where there is no more accurate factorisation.
-_FIRM = 2e-9
-# Operations of one call of a kernel: a few hundredths of a second.
-_CHUNK = 2e8
-# How often an iteration passes over its numbers: solutions, their residuals and refinements for two directions.
-_PASSES = 60
 # Seconds after which the point is made the result again.
 _SHOWN = 0.05
 # Relative size of a gap that is rounding: some units in the last place of the objective.
@@ -142,7 +134,11 @@ class InteriorPoint(Solver):
         if not state.pieces.go_on():
             return state
         before, state = state, state.pieces.made
-        state.tolerance, state.is_final, state.chunk = before.tolerance, before.is_final, _chunk(state.system)
+        state.tolerance, state.is_final, state.chunk = (
+            before.tolerance,
+            before.is_final,
+            iterations_at_once(state.system),
+        )
         if state.status is None and not is_long(state.system):
             self._begin(state, is_factored=False)
         return state
@@ -204,16 +200,10 @@ def _is_long_ago(state):
     return True
 
 
-def _chunk(system):
-    """Iterations of one call of the kernel."""
-    return int(min(max(_CHUNK / (system.work + _PASSES * system.entries + 1e4), 1.0), 50.0))
-
-
 def _look(solver, problem, state, tol, event):
     """What follows from the reason why the kernel stopped, in pieces."""
     if event == kernels.HARDER:
-        if not _is_harder(state):
-            _firm(state.S)
+        solve_better(state)
     elif event == kernels.SOLVED:
         # from here an active set that failed before may be solved for
         state.tried.clear()
@@ -233,22 +223,6 @@ def _look(solver, problem, state, tol, event):
     if state.has_rows and not state.is_final and state.status in (Status.CONVERGED, Status.STALLED):
         state.is_final = True
         yield from lessened(solver, state, tol)
-
-
-def _is_harder(state):
-    """Whether there is a system that solves more accurately, which takes over."""
-    harder = state.system.harder()
-    if harder is None:
-        return False
-    state.system, state.link, state.chunk = harder, linked(harder), _chunk(harder)
-    return True
-
-
-def _firm(S):
-    """Keep regularisation at a size with which systems are solved well: steps are shorter, and lead somewhere."""
-    S[kernels.POOR] = -np.inf
-    S[kernels.FINEST] = _FIRM
-    S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]] = np.maximum(S[[kernels.RHO, kernels.DELTA, kernels.FLOOR]], _FIRM)
 
 
 def _multipliers(state, of):
@@ -290,12 +264,7 @@ def _give_up(solver, problem, state, tol):
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
         yield from _polish(state, problem, tol)
-    if (
-        state.lowest > tol
-        and not _is_exact(state, tol)
-        and state.S[kernels.LEAST_VIOLATION] < _NEAR
-        and _is_harder(state)
-    ):
+    if state.lowest > tol and not _is_exact(state, tol) and is_near(state) and is_harder(state):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return

@@ -7,15 +7,14 @@ import sparseopt as so
 from sparseopt import curvature, panels
 from sparseopt.kernels import lapack
 from sparseopt.losses.quadratic import quadratic_model
-from sparseopt.solvers import interior_point
-from sparseopt.solvers.quadratic import dense_pieces, long_factorisation, pieces, quadratic_program
+from sparseopt.solvers.quadratic import dense_pieces, long_factorisation, pieces, quadratic_program, remedies
 
 
 @pytest.fixture
 def little_pieces(monkeypatch):
     """All dense factorisations are long ones, in panels of three columns, and each piece ends a step."""
     monkeypatch.setattr("sparseopt.dense_program._FEW", 0)
-    monkeypatch.setattr(interior_point, "_CHUNK", 0.0)
+    monkeypatch.setattr(remedies, "_CHUNK", 0.0)
     monkeypatch.setattr(long_factorisation, "_LONG_DENSE", 0.0)
     monkeypatch.setattr(panels, "_THIN", 3)
     monkeypatch.setattr(panels, "_WIDE", 3)

@@ -9,7 +9,7 @@ from scipy import sparse
 import sparseopt as so
 from sparseopt.kernels import interior as kernels
 from sparseopt.solvers import interior_point
-from sparseopt.solvers.quadratic import long_factorisation, newton_choice, pieces
+from sparseopt.solvers.quadratic import long_factorisation, newton_choice, pieces, remedies
 from sparseopt.solvers.quadratic.interior_setup import SettingUp
 
 
@@ -31,7 +31,7 @@ def little_pieces(monkeypatch):
     """All sparse factorisations are long ones, made a few columns at a time, and each piece ends a step."""
     monkeypatch.setattr(newton_choice, "_LARGEST_DENSE", 0)
     monkeypatch.setattr(newton_choice, "fills_up", lambda matrix: False)
-    monkeypatch.setattr(interior_point, "_CHUNK", 0.0)
+    monkeypatch.setattr(remedies, "_CHUNK", 0.0)
     monkeypatch.setattr(long_factorisation, "_LONG", 0.0)
     monkeypatch.setattr(long_factorisation, "PIECE", 50)
     monkeypatch.setattr(pieces, "_SHIFT", -1.0)
@@ -76,14 +76,39 @@ def test_the_time_limit_comes_before_a_large_program_is_set_up_or_factorised():
         assert np.isfinite(solution.certificate.objective)
 
 
-def test_weights_stay_where_systems_are_solved_well_if_there_is_no_more_accurate_factorisation(monkeypatch):
-    """Where they fell further, steps along wrong directions would follow, to no end."""
-    monkeypatch.setattr(interior_point, "_is_harder", lambda state: False)
-    problem, solver = coupled_program(60), so.InteriorPoint(polish=False)
-    state = solver.init(problem, np.zeros(60))
+def set_up(problem, solver):
+    """The state at the first point."""
+    state = solver.init(problem, np.zeros(problem.n_features))
     while isinstance(state, SettingUp):
         state = solver.step(problem, state, 1e-9, 1)
     state.tolerance = 1e-9
+    return state
+
+
+def test_near_the_end_larger_weights_come_before_factors_with_pivoting(monkeypatch):
+    """These take ten times as long and more, and are all that helps further off."""
+    monkeypatch.setattr(newton_choice, "_LARGEST_DENSE", 0)
+    monkeypatch.setattr(newton_choice, "fills_up", lambda matrix: False)
+    problem = coupled_program(60)
+    weights = [kernels.RHO, kernels.DELTA, kernels.FLOOR]
+    near, far = set_up(problem, so.InteriorPoint()), set_up(problem, so.InteriorPoint())
+    for state, violation in ((near, 1e-6), (far, 1.0)):
+        state.S[weights], state.S[kernels.LEAST_VIOLATION] = 1e-10, violation
+        remedies.solve_better(state)
+    assert near.system.name == "SparseNewton"
+    assert np.all(near.S[weights] >= 2e-9)
+    assert far.system.name == "Pivoting"
+    assert np.all(far.S[weights] == 1e-10)
+    remedies.solve_better(near)
+    assert near.system.name == "Pivoting"
+    assert near.S[kernels.FINEST] < 1e-10  # what other factors needed, these do not
+
+
+def test_weights_stay_where_systems_are_solved_well_if_there_is_no_more_accurate_factorisation(monkeypatch):
+    """Where they fell further, steps along wrong directions would follow, to no end."""
+    monkeypatch.setattr(remedies, "is_harder", lambda state: False)
+    problem, solver = coupled_program(60), so.InteriorPoint(polish=False)
+    state = set_up(problem, solver)
     list(interior_point._look(solver, problem, state, 1e-9, kernels.HARDER))
     while state.status is None and state.iterations < 100:
         state = solver.step(problem, state, 1e-9, 1)
@@ -99,3 +124,27 @@ def test_a_set_up_in_pieces_is_gone_on_with_by_whoever_has_begun_it(monkeypatch)
     problem = so.Problem(so.LeastSquares(X, X[:, 0] - X[:, 1]), so.L1(0.1), so.Intersection(rows, so.Box(-2.0, 2.0)))
     for solver in (so.ConstrainedWorkingSet(), so.InteriorPoint()):
         assert so.solve(problem, solver, tol=1e-8).status is so.Status.CONVERGED
+
+
+def test_an_active_set_that_stands_ends_a_run_long_before_iterations_do():
+    """The set is the final one some iterations before the mean product of slacks and multipliers says that the end is near."""
+    problem = coupled_program(60, seed=1)
+    inside = so.solve(problem, so.InteriorPoint(polish=False), tol=1e-6)
+    exact = so.solve(problem, so.InteriorPoint(), tol=1e-6)
+    assert inside.status is exact.status is so.Status.CONVERGED
+    assert exact.iterations <= inside.iterations - 4
+    assert exact.w == pytest.approx(inside.w, abs=1e-4)
+    assert max(exact.certificate.violation, exact.certificate.dual_residual) <= 1e-6
+
+
+def test_a_band_with_many_entries_stays_sparse():
+    """As VALUES of Maros and Meszaros: a fifth of all entries, in a factor of which nine tenths are zero."""
+    p, width, rng = 202, 20, np.random.default_rng(0)
+    near = np.abs(np.subtract.outer(np.arange(p), np.arange(p))) <= width
+    Q = sparse.csc_array(np.where(near, 1e-2, 0.0) + np.eye(p))
+    assert 10 * Q.nnz > p * p
+    rows = so.LinearConstraint(sparse.csc_array(np.ones((1, p))), 1.0, 1.0)
+    problem = so.Problem(so.Quadratic(Q, rng.standard_normal(p)), constraint=so.Intersection(rows, so.Box(0.0, 1.0)))
+    solution = so.solve(problem, so.InteriorPoint())
+    assert solution.status is so.Status.CONVERGED
+    assert solution.account.startswith("SparseNewton")

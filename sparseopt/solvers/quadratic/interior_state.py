@@ -22,7 +22,7 @@ _NONE = np.zeros(0, dtype=np.int64)
 # Proximal weights of coefficients and multipliers at the start.
 _RHO, _DELTA = 1e-6, 1e-4
 # How far their floor may fall, where systems are solved well.
-_FINEST = 1e-14
+FINEST = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def account(name, S):
 
 # The numbers of a method that has not begun, but for the floor of its weights.
 _NUMBERS = np.zeros(kernels.NUMBERS)
-_NUMBERS[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, _FINEST
+_NUMBERS[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, FINEST
 _NUMBERS[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
 _NUMBERS[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
 _NUMBERS[[kernels.GUESS, kernels.POLISHED]] = np.nan

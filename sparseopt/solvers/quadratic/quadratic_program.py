@@ -14,7 +14,7 @@ from scipy import sparse
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
-from sparseopt.curvature import entries_of, least_curvature
+from sparseopt.curvature import entries_of, fills_up, least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
@@ -75,7 +75,7 @@ class QuadraticProgram:
 def quadratic_program(problem) -> QuadraticProgram:
     """The problem as a quadratic program; an intercept of sparse data is one more variable at the end."""
     p = problem.n_features
-    if (found := sparse_program(problem)) and _is_worth_zeros(found.Q.n_entries + found.A.n_entries, *found.A.shape):
+    if (found := sparse_program(problem)) and _stays_sparse(found.Q, found.A):
         alpha, ridge = np.ascontiguousarray(found.alpha), np.ascontiguousarray(found.ridge)
         return QuadraticProgram(
             found.Q.matrix, None, ridge, found.c, found.A.matrix, found.row_lower, found.row_upper, found.lower,
@@ -232,6 +232,13 @@ def _prefers_sparse(loss, A):
     if not (sparse.issparse(data) or sparse.issparse(A)):
         return False
     return _is_worth_zeros(sum(part.nnz if sparse.issparse(part) else part.size for part in (data, A)), *A.shape)
+
+
+def _stays_sparse(Q, A):
+    """`_prefers_sparse` for two sparse matrices, where bands of a Q with many entries are seen as well."""
+    if _is_worth_zeros(Q.n_entries + A.n_entries, *A.shape):
+        return True
+    return _is_worth_zeros(A.n_entries, *A.shape) and not fills_up(Q.matrix)
 
 
 def _is_worth_zeros(entries, m, p):
