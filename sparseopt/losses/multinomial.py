@@ -293,7 +293,8 @@ class Multinomial(OutputsLoss):
             P = _softmax(Z + b[:, None])
             slope = np.sum(weights * (P - self._rows), axis=1, dtype=np.float64)
             largest = np.max(np.abs(slope))
-            if largest <= 1e-15 or last <= largest <= 1e-11:
+            # a trial point may be so far out that fitted values are no numbers
+            if not 1e-15 < largest < np.inf or last <= largest <= 1e-11:
                 break
             last = largest
             mass = np.sum(weights * P, axis=1, dtype=np.float64)

@@ -132,3 +132,11 @@ def test_a_strength_that_does_not_fall_is_refused():
 def test_steep_slopes_against_a_bound_do_not_keep_others_out(loss):
     problem = so.Problem(loss, so.Nonnegative(so.L1(0.02 * so.alpha_max(loss))))
     assert so.solve(problem, so.CoupledNewton(), max_iter=40).status is so.Status.CONVERGED
+
+
+def test_classes_that_are_told_apart_are_fitted_without_a_penalty():
+    """Newton's step goes so far out there that the fitted values of a trial point are no numbers."""
+    loss = so.Multinomial([[0.6, 0.0], [0.0, 1.3], [-0.3, 0.0], [-1.3, 0.0]], [0, 2, 2, 1], intercept=True)
+    solution = so.solve(so.Problem(loss))
+    assert solution.status is so.Status.CONVERGED
+    np.testing.assert_array_equal(np.argmax(loss.probabilities(solution.w.ravel()), axis=1), [0, 2, 2, 1])
