@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt._jit import Term, exp
 from sparseopt.designs import Dense
 from sparseopt.forms import DualRay
-from sparseopt.losses.class_curvature import hold_rows, second_derivative
+from sparseopt.losses.class_curvature import hold_rows, second_derivative, solve_links
 from sparseopt.losses.labels import read_labels
 from sparseopt.losses.outputs import Grid, OutputsLoss
 from sparseopt.losses.samples import prepare_design, remembered
@@ -302,7 +302,7 @@ class Multinomial(OutputsLoss):
             H = np.diag(mass) - links
             step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
             if not np.max(np.abs(H @ step - slope)) <= 0.5 * largest:
-                step = _solve_links(links, slope)
+                step = solve_links(links, slope)
             if not np.max(np.abs(step)) < 1e300:
                 # one class has all the chance at every sample: there is no curvature to go by
                 b = b + np.log(masses / np.maximum(mass, tiny))
@@ -359,27 +359,6 @@ class Multinomial(OutputsLoss):
         part /= 1.0 + part
         row = np.maximum(masses - excess * ((1.0 - part) / part), 0.0)
         return (1.0 - part) * P + (part * row / np.sum(row))[:, None]
-
-
-def _solve_links(links, slope):
-    """x with sum_h links_kh (x_k - x_h) = slope_k, up to what is added to all; the slope sums to zero.
-
-    Differences of probabilities near one are rounding, but sums of links are not: elimination without a subtraction
-    (Grassmann, Taksar and Heyman, 1985) solves with curvatures however small.
-    """
-    A, b, q = np.array(links), np.array(slope), slope.size
-    np.fill_diagonal(A, 0.0)
-    shares = np.zeros((q, q))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for k in range(q - 1, 0, -1):
-            total = np.sum(A[k, :k])
-            shares[k, :k], b[k] = A[k, :k] / total, b[k] / total
-            A[:k, :k] += np.outer(A[k, :k], shares[k, :k])
-            b[:k] += A[k, :k] * b[k]
-        x = np.zeros(q)
-        for k in range(1, q):
-            x[k] = b[k] + shares[k, :k] @ x[:k]
-    return x
 
 
 @dataclass(frozen=True, eq=False)
