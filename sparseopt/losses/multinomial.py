@@ -296,8 +296,7 @@ class Multinomial(OutputsLoss):
             # a trial point may be so far out that fitted values are no numbers
             if not 1e-15 < largest < np.inf or last <= largest <= 1e-11:
                 break
-            last = largest
-            mass = np.sum(weights * P, axis=1, dtype=np.float64)
+            last, mass = largest, np.sum(weights * P, axis=1, dtype=np.float64)
             links = np.asarray((weights * P) @ P.T, dtype=np.float64)
             H = np.diag(mass) - links
             step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
