@@ -17,13 +17,6 @@ class _Library(JITCodeLibrary):
     Numba first optimises each function by itself, a tenth of the time of a compilation.
     """
 
-    def add_ir_module(self, module):
-        """Add code as it was generated, of which nothing is kept: its parts hold each other, and would wait to be found."""
-        super().add_ir_module(module)
-        for function in module.functions:
-            for block in function.blocks:
-                block.instructions.clear()
-
     def add_llvm_module(self, module):
         """Add code as it was lowered."""
         self._final_module.link_in(module)
