@@ -71,6 +71,7 @@ from sparseopt.penalties import TotalVariation as TotalVariation
 from sparseopt.penalties import TrendFiltering as TrendFiltering
 from sparseopt.penalties import Weighted as Weighted
 from sparseopt.penalties import Zero as Zero
+from sparseopt.penalties import elastic_net as elastic_net
 from sparseopt.problem import Problem as Problem
 from sparseopt.proofs.bound_tree import BoundTree as BoundTree
 from sparseopt.proofs.bound_tree import ProofNode as ProofNode

@@ -29,16 +29,19 @@ def plot_path(path, names=None, axes=None, *, labels=6):
     matplotlib Axes
     """
     axes = _axes(axes)
-    w, strengths = path.w, _strengths(path, "plot_path")
+    shape, strengths = path[0].w.shape, _strengths(path, "plot_path")
+    w = path.w.reshape(len(path), -1)
     size = np.abs(w).mean(axis=0)
     named = np.argsort(-size, kind="stable")[: min(labels, np.count_nonzero(size))]
     quiet = np.setdiff1d(np.flatnonzero(size), named)
     axes.plot(strengths, w[:, quiet], color="#B8B8B8", linewidth=0.8)
     for rank, j in enumerate(named):
-        name = f"column {j}" if names is None else str(names[j])
+        row, *output = np.unravel_index(j, shape)
+        name = f"column {row}" if names is None else str(names[row])
+        name += "".join(f", output {k}" for k in output)
         axes.plot(strengths, w[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
-    _axis_to_weaker(axes, path.terms[0])
+    _axis_to_weaker(axes, path.terms[0], strengths)
     axes.set_ylabel("coefficient")
     if named.size:
         axes.legend(frameon=False, fontsize="small", loc="upper left")
@@ -71,7 +74,7 @@ def plot_cross_validation(found, axes=None):
     for index, name, colour in choices:
         label = f"{name}: {found.path[index].support.size} columns"
         axes.axvline(strengths[index], color=colour, linestyle="--", linewidth=1.2, label=label)
-    _axis_to_weaker(axes, found.penalties[0])
+    _axis_to_weaker(axes, found.penalties[0], strengths)
     axes.set_ylabel("error on held-out rows")
     axes.legend(frameon=False, fontsize="small")
     return _clean(axes)
@@ -106,7 +109,7 @@ def plot_stability(found, names=None, axes=None, *, labels=6):
         name = f"column {j}" if names is None else str(names[j])
         axes.plot(strengths, found.probabilities[:, j], color=COLOURS[rank % len(COLOURS)], linewidth=1.8, label=name)
     axes.axhline(found.threshold, color="black", linestyle=":", linewidth=1.0)
-    _axis_to_weaker(axes, found.penalties[0])
+    _axis_to_weaker(axes, found.penalties[0], strengths)
     axes.set_ylabel("part of the halves that select it")
     axes.set_ylim(-0.02, 1.02)
     if named.size:
@@ -304,15 +307,17 @@ def _strengths(found, verb):
     return found.alphas
 
 
-def _axis_to_weaker(axes, term):
+def _axis_to_weaker(axes, term, strengths):
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     if not isinstance(term, ProximalTerm):
         axes.set_xlabel("nonzero coefficients allowed")
         return
+    axes.set_xlabel("alpha (weaker penalty to the right)")
+    if not np.any(strengths > 0.0):
+        return  # of data that no penalty has to hold at zero
     axes.set_xscale("log")
     axes.invert_xaxis()
-    axes.set_xlabel("alpha (weaker penalty to the right)")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(NullFormatter())

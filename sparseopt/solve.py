@@ -41,6 +41,7 @@ _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 _FEW_NAME = repr(FEW)
+_EARLY = (Status.STALLED, Status.ITERATION_LIMIT, Status.TIME_LIMIT)  # when nobody may have looked at the gap
 
 
 def solve(
@@ -287,14 +288,13 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
             state = solver.step(problem, state, watch.goal, limits.iterations - state.iterations)
             if not np.logical_and.reduce(np.isfinite(state.w)):
                 state.w, state.status = first, Status.DIVERGED
-            status = state.status or watch.judge(state)
-            if status is Status.STALLED and watch.is_met(state):
+            status, seconds = state.status or watch.judge(state), time.perf_counter() - start
+            if status is None and state.iterations >= limits.iterations:
+                status = Status.ITERATION_LIMIT
+            if status is None and seconds > limits.seconds:
+                status = Status.TIME_LIMIT
+            if status in _EARLY and watch.is_met(state):
                 status = Status.CONVERGED  # by the problem's measure, if not by the solver's own
-        seconds = time.perf_counter() - start
-        if status is None and state.iterations >= limits.iterations:
-            status = Status.ITERATION_LIMIT
-        if status is None and seconds > limits.seconds:
-            status = Status.TIME_LIMIT
         if (
             callback is not None
             and callback(state.iterations, _read_only(state.w.reshape(problem.shape))) is True

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from sparseopt._jit import compilations
 from sparseopt.constraints import Box, Cardinality, L1Ball, LinearConstraint, Simplex
-from sparseopt.losses import Huber, LeastSquares, Logistic, Quadratic
+from sparseopt.losses import Huber, LeastSquares, Logistic, Poisson, Quadratic
+from sparseopt.path import path
 from sparseopt.penalties import L0, L1, MCP, SCAD, Nonnegative, Ridged, Weighted, Zero
 from sparseopt.problem import Problem
 from sparseopt.pruning import NumpyMLP, prune
@@ -67,6 +68,13 @@ def combinations():
     return found
 
 
+def little_losses():
+    """Losses on little dense data, whose paths have kernels of their own, and single fits of all but least squares."""
+    X = np.random.default_rng(0).standard_normal((8, 4))
+    targets = {LeastSquares: X[:, 0], Logistic: np.array([-1.0, 1.0] * 4), Poisson: np.arange(8.0)}
+    return [loss(X, y, intercept=intercept) for loss, y in targets.items() for intercept in (False, True)]
+
+
 def warmup(progress=None, bundle=None):
     """Compile the common combinations of loss, penalty, storage and solver, and keep them on disk.
 
@@ -86,21 +94,25 @@ def warmup(progress=None, bundle=None):
     if bundle is not None:
         return _bundle(Path(bundle), progress)
     start, (before, _) = time.perf_counter(), compilations()
-    work = combinations()
+    work, little = combinations(), little_losses()
+    total = len(work) + len(little) + 1
+
+    def show(number, name):
+        if progress is not None:
+            progress.write(f"[{number}/{total}] {time.perf_counter() - start:5.1f} s  {name}\n")
+
     for number, (problem, solver) in enumerate(work, start=1):
         solve(problem, solver, tol=1e-3, max_iter=5)
-        if progress is not None:
-            name = f"{type(problem.loss).__name__}, {type(problem.proximal).__name__}, {type(solver).__name__}"
-            progress.write(f"[{number}/{len(work) + 1}] {time.perf_counter() - start:5.1f} s  {name}\n")
+        show(number, f"{type(problem.loss).__name__}, {type(problem.proximal).__name__}, {type(solver).__name__}")
+    for number, loss in enumerate(little, start=len(work) + 1):
+        path(Problem(loss), [L1(0.1)], tol=1e-3)
+        show(number, f"{type(loss).__name__}, L1, path")
     rng = np.random.default_rng(0)
     prune(
         NumpyMLP([rng.standard_normal((4, 3)), rng.standard_normal((3, 2))]), rng.standard_normal((20, 4)), sparsity=0.5
     )
     compiled = compilations()[0] - before
-    if progress is not None:
-        progress.write(
-            f"[{len(work) + 1}/{len(work) + 1}] {time.perf_counter() - start:5.1f} s  pruning; {compiled} compiled\n"
-        )
+    show(total, f"pruning; {compiled} compiled")
     return compiled
 
 

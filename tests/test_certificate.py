@@ -313,3 +313,26 @@ def test_columns_that_explain_nothing_leave_slopes_of_rounding_and_a_proof(kind,
 def test_the_summary_says_what_is_proven():
     assert "by duality" in so.solve(problem_of("least squares", "l1")).certificate.summary
     assert "no bound" in so.solve(so.Problem(LOSSES["least squares"], so.L0(0.1))).certificate.summary
+
+
+@pytest.mark.parametrize("size", [12, 30])
+def test_no_bound_lies_above_a_point_where_coefficients_are_free_and_classes_are_told_apart(size):
+    """Slopes of free coefficients are zero to rounding only, and coefficients are large there."""
+    rng = np.random.default_rng(size)
+    loss = so.Multinomial(rng.standard_normal((size, size)) + 1e3, np.arange(size) % 3)
+    prices = np.zeros((size, 3))
+    prices[0] = 1.0
+    solution = so.solve(so.Problem(loss, so.Weighted(so.L1(5.0), prices.ravel())), max_iter=20)
+    assert solution.status is so.Status.CONVERGED
+    assert 0.0 <= solution.certificate.gap <= 1e-12
+
+
+@pytest.mark.parametrize(("loss", "seed"), [(so.LeastSquares, 9), (so.Huber, 4), (so.Logistic, 14)])
+def test_no_bound_lies_above_a_point_where_free_columns_are_of_all_sizes(loss, seed):
+    y = np.where(np.arange(12) % 2, 1.0, -1.0)
+    rng = np.random.default_rng([0, seed])
+    X = (rng.standard_normal((12, 12)) + 1e3) * 10.0 ** rng.integers(-3, 4, 12)
+    here = loss(X, y)
+    penalty = so.Weighted(so.L1(0.01 * so.alpha_max(here)), (rng.random(12) < 0.3).astype(float))
+    certificate = so.solve(so.Problem(here, penalty), max_iter=200).certificate
+    assert certificate.gap >= -1e-14 * certificate.reference

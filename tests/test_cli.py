@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt import cli
+from sparseopt import cli, little_path
+from sparseopt.warmup import little_losses
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 5)) * [1.0, 10.0, 1.0, 0.1, 1.0]
@@ -131,6 +132,14 @@ def test_warmup_compiles_each_combination_once(monkeypatch, capsys):
     shown = capsys.readouterr()
     assert shown.out == "0 kernels compiled\n"
     assert "LeastSquares, L1, CoordinateDescent" in shown.err
+    assert "Logistic, L1, path" in shown.err
+
+
+def test_warmup_takes_the_way_of_little_paths():
+    """Kernels of their own serve every little L1 path, and the first single fits of users."""
+    found = [little_path.begun(so.Problem(loss), [so.L1(0.1)], None, 1e-3) for loss in little_losses()]
+    assert len(found) == 6
+    assert all(found)
 
 
 @pytest.fixture

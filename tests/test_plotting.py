@@ -34,6 +34,21 @@ def test_a_path_draws_each_coefficient_against_alpha(rule):
     assert axes.get_xscale() == "log"
 
 
+def test_a_path_of_several_responses_draws_each_coefficient_of_the_matrix():
+    loss = so.LeastSquares(X, np.column_stack([Y, X[:, 3] - Y]))
+    path = so.path(so.Problem(loss), [so.GroupLasso(alpha, 2) for alpha in (1.0, 0.3, 0.1)])
+    axes = plotting.plot_path(path, names=[f"x{j}" for j in range(12)], labels=2)
+    assert len(axes.get_lines()) == np.count_nonzero(path.w.any(axis=0)) + 1
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    np.testing.assert_array_equal(drawn["x0, output 1"].get_ydata(), path.w[:, 0, 1])
+
+
+def test_a_path_without_any_price_has_no_logarithmic_axis():
+    loss = so.LeastSquares(X, np.zeros(40))
+    path = so.path(so.Problem(loss), [so.L1(alpha) for alpha in so.alpha_grid(loss, 3)])
+    assert plotting.plot_path(path).get_xscale() == "linear"
+
+
 def test_a_path_without_alphas_says_what_it_needs():
     path = so.path(so.Problem(LOSS), [so.Zero()])
     with pytest.raises(ValueError, match="neither alpha nor k"):

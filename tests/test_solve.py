@@ -4,6 +4,7 @@ import itertools
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -429,3 +430,30 @@ def test_a_constant_column_beside_an_intercept_stays_where_it_does_no_harm(kind,
             assert solution.status is so.Status.CONVERGED
             assert abs(solution.w[2]) <= 1.0 + 1e3 / size
             assert solution.certificate.objective == pytest.approx(best, rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Unsure(so.Solver):
+    """Reaches the solution of LASSO in its ninth iteration, and does not say that it is one."""
+
+    def rejects(self, problem):
+        return None
+
+    def init(self, problem, w):
+        return so.State(w=w)
+
+    def step(self, problem, state, tol, max_iterations):
+        if state.iterations:
+            state.w = so.solve(LASSO, tol=1e-12).w
+        state.iterations += 1 if state.iterations else 8
+        state.residual = 1.0
+        return state
+
+
+@pytest.mark.parametrize("limits", [{"max_iter": 9}, {"callback": lambda iterations, w: iterations == 9}], ids=str)
+def test_a_limit_that_comes_where_the_gap_is_met_is_none(limits):
+    """Between two looks a point may become good enough; a callback that asks to stop is told so."""
+    solution = so.solve(LASSO, Unsure(), **limits)
+    expected = so.Status.STOPPED if "callback" in limits else so.Status.CONVERGED
+    assert (solution.status, solution.iterations) == (expected, 9)
+    assert solution.certificate.relative_gap <= 1e-6

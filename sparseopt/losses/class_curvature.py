@@ -51,3 +51,24 @@ def hold_rows(H, features, q):
     whole = whole[np.argsort(place[whole], kind="stable")].reshape(-1, q)
     sizes = _HOLD * np.mean(H.diagonal()[whole], axis=1, dtype=np.float64)
     H[whole[:, :, None], whole[:, None, :]] += sizes[:, None, None].astype(H.dtype)
+
+
+def solve_links(links, slope):
+    """x with sum_h links_kh (x_k - x_h) = slope_k, up to what is added to all; the slope sums to zero.
+
+    Differences of probabilities near one are rounding, but sums of links are not: elimination without a subtraction
+    (Grassmann, Taksar and Heyman, 1985) solves with curvatures however small.
+    """
+    A, b, q = np.array(links), np.array(slope), slope.size
+    np.fill_diagonal(A, 0.0)
+    shares = np.zeros((q, q))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for k in range(q - 1, 0, -1):
+            total = np.sum(A[k, :k])
+            shares[k, :k], b[k] = A[k, :k] / total, b[k] / total
+            A[:k, :k] += np.outer(A[k, :k], shares[k, :k])
+            b[:k] += A[k, :k] * b[k]
+        x = np.zeros(q)
+        for k in range(1, q):
+            x[k] = b[k] + shares[k, :k] @ x[:k]
+    return x

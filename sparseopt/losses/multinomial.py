@@ -9,7 +9,7 @@ import numpy as np
 from sparseopt._jit import Term, exp
 from sparseopt.designs import Dense
 from sparseopt.forms import DualRay
-from sparseopt.losses.class_curvature import hold_rows, second_derivative
+from sparseopt.losses.class_curvature import hold_rows, second_derivative, solve_links
 from sparseopt.losses.labels import read_labels
 from sparseopt.losses.outputs import Grid, OutputsLoss
 from sparseopt.losses.samples import prepare_design, remembered
@@ -293,12 +293,15 @@ class Multinomial(OutputsLoss):
             P = _softmax(Z + b[:, None])
             slope = np.sum(weights * (P - self._rows), axis=1, dtype=np.float64)
             largest = np.max(np.abs(slope))
-            if largest <= 1e-15 or last <= largest <= 1e-11:
+            # a trial point may be so far out that fitted values are no numbers
+            if not 1e-15 < largest < np.inf or last <= largest <= 1e-11:
                 break
-            last = largest
-            mass = np.sum(weights * P, axis=1, dtype=np.float64)
-            H = np.diag(mass) - np.asarray((weights * P) @ P.T, dtype=np.float64)
+            last, mass = largest, np.sum(weights * P, axis=1, dtype=np.float64)
+            links = np.asarray((weights * P) @ P.T, dtype=np.float64)
+            H = np.diag(mass) - links
             step = np.linalg.lstsq(H + np.trace(H) / q**2, slope, rcond=1e-13)[0]
+            if not np.max(np.abs(H @ step - slope)) <= 0.5 * largest:
+                step = solve_links(links, slope)
             if not np.max(np.abs(step)) < 1e300:
                 # one class has all the chance at every sample: there is no curvature to go by
                 b = b + np.log(masses / np.maximum(mass, tiny))

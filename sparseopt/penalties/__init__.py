@@ -25,6 +25,7 @@ from sparseopt.penalties.rules import Nonnegative as Nonnegative
 from sparseopt.penalties.rules import Ridged as Ridged
 from sparseopt.penalties.rules import Weighted as Weighted
 from sparseopt.penalties.rules import concavity as concavity
+from sparseopt.penalties.rules import elastic_net as elastic_net
 from sparseopt.penalties.rules import straightened as straightened
 from sparseopt.penalties.rules import strengthened as strengthened
 from sparseopt.penalties.separable import L0 as L0

@@ -21,8 +21,7 @@ class Ridged(Penalty):
     ----------
     penalty : Penalty
     beta : float >= 0
-        Curvature of the ridge. scikit-learn's ElasticNet(alpha, l1_ratio) is
-        ``Ridged(L1(alpha * l1_ratio), alpha * (1 - l1_ratio))``.
+        Curvature of the ridge. scikit-learn's ElasticNet(alpha, l1_ratio) is `elastic_net`.
     """
 
     penalty: Penalty
@@ -56,6 +55,33 @@ class Ridged(Penalty):
 
     def rejects_size(self, p):
         return self.penalty.rejects_size(p)
+
+
+def elastic_net(alpha, l1_ratio=0.5):
+    """alpha (l1_ratio |w| + (1 - l1_ratio) w**2 / 2), as in scikit-learn's ElasticNet (Zou and Hastie, 2005).
+
+    A `Ridged` `L1`, or `L1` alone where there is no ridge; rules go around it as around any penalty.
+
+    Parameters
+    ----------
+    alpha : float >= 0
+    l1_ratio : float in [0, 1], default 0.5
+        Part of alpha on abs(w).
+
+    Returns
+    -------
+    Penalty
+
+    Examples
+    --------
+    >>> from sparseopt import elastic_net
+    >>> elastic_net(0.5, 0.25)
+    Ridged(penalty=L1(alpha=0.125), beta=0.375)
+    """
+    if not 0.0 <= as_number(l1_ratio, "l1_ratio") <= 1.0:
+        raise ValueError(f"l1_ratio must lie in [0, 1], got {l1_ratio!r}: it is the part of alpha on |w|.")
+    alpha = as_number(alpha, "alpha", least=0.0)
+    return L1(alpha) if l1_ratio == 1.0 else Ridged(L1(alpha * l1_ratio), alpha * (1.0 - l1_ratio))
 
 
 @dataclass(frozen=True, eq=False)

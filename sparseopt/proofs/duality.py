@@ -106,13 +106,15 @@ def _sample_bound(loss, form, w, slope, pull=None):
         if v is None:
             return -np.inf
         t = _slope_of(loss, weights * v, pull)
-    flat = np.zeros(w.size, dtype=bool)
+    flat, left = np.zeros(w.size, dtype=bool), 0.0
     while (stuck := form.stuck(t)) is not None:
         flat |= stuck
         v, pull = _without_columns(loss, w, v, weights, np.flatnonzero(flat), pull)
         if v is None:
             return -np.inf
         t = _slope_of(loss, weights * v, pull)
+        # rounding of what is to be zero costs as much as coefficients of the size of w make of it
+        left = float(np.abs(t[flat]) @ np.abs(w[flat]))
         t[flat] = 0.0
     scale = form.largest_scale(t)
     cost = 0.0 if pull is None else pull.cost
@@ -126,7 +128,12 @@ def _sample_bound(loss, form, w, slope, pull=None):
     if pull is not None:
         size += scale * pull.size
     penalty = form.conjugate_near(scale * t)
-    return -value - penalty - ROUNDING * (size + abs(penalty))
+    bound = -value - penalty - ROUNDING * (size + abs(penalty)) - scale * left
+    if left == 0.0 or isinstance(loss, LeastSquares):
+        return bound
+    # slopes of zero are exact
+    terms = weights * loss_conjugate(loss, 0.0 * v)
+    return max(bound, -float(terms.sum()) - ROUNDING * float(np.abs(terms).sum()))
 
 
 def _slope_of(loss, mass, pull):
@@ -155,26 +162,32 @@ def half_squares(loss, v, mass, squares, scale, *, may_shrink, cost=0.0):
 def _ray_bound(loss, form, w):
     """The bound of the slopes at w, after Newton steps on what is free to move, which bring its slopes to zero."""
     ray, flat = loss.dual_ray(w), np.zeros(w.size, dtype=bool)
-    t = -ray.slope
+    # as in _sample_bound
+    t, left = -ray.slope, 0.0
     if (basis := form.free_directions()) is not None:
         ray = _settled_ray(loss, w, np.arange(w.size), basis)
         if ray is None:
             return -np.inf
         t = -ray.slope
-        t -= basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
+        rest = basis @ np.linalg.lstsq(basis, t, rcond=None)[0]
+        t, left = t - rest, float(np.abs(rest) @ np.abs(w))
     while (stuck := form.stuck(t)) is not None:
         flat |= stuck
         columns = np.flatnonzero(flat)
         ray = _settled_ray(loss, w, columns, np.eye(columns.size))
         if ray is None:
             return -np.inf
-        t = np.where(flat, 0.0, -ray.slope)
+        t, left = np.where(flat, 0.0, -ray.slope), left + float(np.abs(ray.slope[columns]) @ np.abs(w[columns]))
     scale = form.largest_scale(t)
     if form.is_homogeneous:
         scale = min(scale, ray.best_scale(scale))
     value, size = ray.conjugate(scale)
     penalty = form.conjugate(form.nearest_slope(scale * t))
-    return -value - penalty - ROUNDING * (size + abs(penalty))
+    bound = -value - penalty - ROUNDING * (size + abs(penalty)) - scale * left
+    if left == 0.0 or not form.is_homogeneous:
+        return bound
+    value, size = ray.conjugate(0.0)
+    return max(bound, -value - ROUNDING * size)
 
 
 def _settled_ray(loss, w, columns, basis):

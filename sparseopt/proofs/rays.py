@@ -7,6 +7,9 @@ import numpy as np
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.proofs.rows_and_bounds import form_of, largest, pulling, support
 
+# Curvature along a ray, as a part of that of its entries one by one, which rounding of the ray may leave.
+_FLAT = 1e-8
+
 
 @dataclass(frozen=True)
 class RayCheck:
@@ -52,6 +55,10 @@ def check_dual_ray(problem, ray, *, tolerance=1e-8) -> RayCheck:
     if not fall < 0:
         return RayCheck(np.inf, holds=False)
     curvature = problem.loss.hessian_bound(d) + form.ridge * d
+    # in small units of curvature what is below the tolerance may be no rounding
+    apart = (problem.loss.curvatures() + form.ridge) @ np.square(d)
+    if float(d @ curvature) > _FLAT * apart:
+        return RayCheck(np.inf, holds=False)
     steep = form.A @ d
     obstacles = (
         largest(curvature),

@@ -186,7 +186,7 @@ class InteriorPoint(Solver):
         if state.status is None and (event == kernels.GOING or _is_long_ago(state)):
             _show(problem, state)
         # Where duality judges, in relative terms, it is asked once the point is as good as final.
-        final = state.has_rows or state.status or state.lowest <= _FINAL * state.tolerance * largest(state.program.q)
+        final = state.has_rows or state.status or _left(state) <= _FINAL * state.tolerance * largest(state.program.q)
         state.residual = state.lowest if final else np.inf
         return state
 
@@ -268,9 +268,8 @@ def _give_up(solver, problem, state, tol):
         # what is missing may be what the factors have lost
         state.S[kernels.MARKED] = state.S[kernels.ITERATIONS]
         return
-    is_solved = state.has_rows and min(state.lowest, max(*state.rest, _relative_gap(state))) <= tol
-    state.status = Status.CONVERGED if is_solved else None
-    if not is_solved:
+    state.status = Status.CONVERGED if state.has_rows and _left(state) <= tol else None
+    if state.status is None:
         _take_ray(state, y, problem.n_features)
         if state.status is None and d is not None:
             yield from judge_by_constraints(solver, state, d, _MET, problem.n_features)
@@ -282,10 +281,14 @@ def _is_exact(state, tol):
     return max(state.rest) <= tol and _relative_gap(state) <= _LAST_DIGITS
 
 
+def _left(state):
+    """The largest residual of the best point, with the gap in units of the objective where that is large."""
+    return min(state.lowest, max(*state.rest, _relative_gap(state)))
+
+
 def _relative_gap(state):
     """The gap of the best point in units of the objective."""
-    # relative only where that matters
-    if state.gap <= state.enough or state.point is None:
+    if state.gap <= state.enough or state.point is None:  # relative only where that matters
         return state.gap
     return state.gap / max(1.0, abs(state.presolved.objective(state.point)))
 

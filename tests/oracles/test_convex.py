@@ -45,8 +45,14 @@ def test_lasso_is_scikit_learns(solver, storage, weights):
 
 def test_elastic_net_is_scikit_learns():
     theirs = ElasticNet(0.2, l1_ratio=0.3, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(X, Y)
-    ours = so.solve(so.Problem(so.LeastSquares(X, Y), so.Ridged(so.L1(0.2 * 0.3), 0.2 * 0.7)), tol=1e-10)
+    ours = so.solve(so.Problem(so.LeastSquares(X, Y), so.elastic_net(0.2, 0.3)), tol=1e-10)
     np.testing.assert_allclose(ours.w, theirs.coef_, atol=distance(ours.certificate.objective, modulus=0.14))
+
+
+def test_elastic_net_without_a_ridge_is_the_lasso():
+    assert so.elastic_net(0.2, 1.0) == so.L1(0.2)
+    with pytest.raises(ValueError, match="l1_ratio must lie in"):
+        so.elastic_net(0.2, 1.5)
 
 
 def test_nonnegative_lasso_is_scikit_learns():

@@ -132,3 +132,22 @@ def test_a_strength_that_does_not_fall_is_refused():
 def test_steep_slopes_against_a_bound_do_not_keep_others_out(loss):
     problem = so.Problem(loss, so.Nonnegative(so.L1(0.02 * so.alpha_max(loss))))
     assert so.solve(problem, so.CoupledNewton(), max_iter=40).status is so.Status.CONVERGED
+
+
+def test_classes_that_are_told_apart_are_fitted_without_a_penalty():
+    """Newton's step goes so far out there that the fitted values of a trial point are no numbers."""
+    loss = so.Multinomial([[0.6, 0.0], [0.0, 1.3], [-0.3, 0.0], [-1.3, 0.0]], [0, 2, 2, 1], intercept=True)
+    solution = so.solve(so.Problem(loss))
+    assert solution.status is so.Status.CONVERGED
+    np.testing.assert_array_equal(np.argmax(loss.probabilities(solution.w.ravel()), axis=1), [0, 2, 2, 1])
+
+
+def test_constants_are_found_where_probabilities_are_one_to_rounding():
+    """A sample whose class is far from likely has a curvature that differences of probabilities lose."""
+    x, labels = np.array([[-10.0], [15.7], [4.1], [14.5]]), [2, 1, 2, 0]
+    loss = so.Multinomial(x, labels, intercept=True)
+    w = np.array([0.0, 7.0, -1.3])  # the third sample is of the second class by e^26
+    assert np.max(np.abs(np.mean(loss.probabilities(w) - loss.targets, axis=0))) < 1e-14
+    alpha = 1e-4 * so.alpha_max(loss)
+    solution = so.solve(so.Problem(loss, so.Ridged(so.L1(alpha), alpha)), max_iter=20)
+    assert solution.status is so.Status.CONVERGED

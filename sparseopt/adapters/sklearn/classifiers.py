@@ -14,9 +14,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, as_maker, refuse_masked, stated
-from sparseopt.adapters.sklearn.regressors import elastic_net, subset
+from sparseopt.adapters.sklearn.regressors import subset
 from sparseopt.inputs import as_weights
 from sparseopt.losses import Logistic, Multinomial
+from sparseopt.penalties import elastic_net
 from sparseopt.problem import Problem
 
 

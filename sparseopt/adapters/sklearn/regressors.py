@@ -10,10 +10,9 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from sparseopt.adapters.sklearn.linear import LinearModel, StatedModel, as_maker, refuse_masked, signed, stated
 from sparseopt.constraints import Cardinality
-from sparseopt.inputs import as_number
 from sparseopt.losses import LeastSquares
 from sparseopt.losses.log_link import LogLink
-from sparseopt.penalties import L0, L1, MCP, SCAD, Ridged, Zero
+from sparseopt.penalties import L0, L1, MCP, SCAD, Ridged, Zero, elastic_net
 from sparseopt.penalties import GroupLasso as GroupLassoPenalty
 from sparseopt.problem import Problem
 
@@ -328,10 +327,3 @@ def subset(loss, k, alpha, ridge):
         k = max(1, p // 10) * q
     penalty = Zero() if alpha is None else L0(alpha)
     return Problem(loss, Ridged(penalty, ridge) if ridge else penalty, None if k is None else Cardinality(k))
-
-
-def elastic_net(alpha, l1_ratio):
-    """alpha (l1_ratio |w| + (1 - l1_ratio) w**2 / 2); L1 alone where there is no ridge."""
-    if not 0.0 <= as_number(l1_ratio, "l1_ratio") <= 1.0:
-        raise ValueError(f"l1_ratio must lie in [0, 1], got {l1_ratio!r}: it is the part of alpha on |w|.")
-    return L1(alpha) if l1_ratio == 1.0 else Ridged(L1(alpha * l1_ratio), alpha * (1.0 - l1_ratio))

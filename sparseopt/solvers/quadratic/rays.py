@@ -63,6 +63,8 @@ def descent_ray(program, d):
     parts = [part[:, moving] for part in (program.matrix, program.factor, program.A[held]) if part is not None]
     d[moving] = _projected(sparse.vstack(parts) if program.is_sparse else np.vstack(parts), d[moving])
     d = _between(d, program.lower, program.upper)
+    if not _size(d) > _TRIFLE:
+        return None  # what the projection has taken off was all of it
     return d if _obstacle(program, d) <= _PROOF else None
 
 
