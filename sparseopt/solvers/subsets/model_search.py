@@ -199,7 +199,7 @@ class ModelSearch:
             sums, inside, total = self._rows @ bends, weighted.sum(axis=1), bends.sum()
             d, H = d - sums * sums / total, H - np.outer(inside, sums) / total
             own = own - np.outer(inside, inside) / total
-        own[np.diag_indices(S.size)] += ridge
+        np.einsum("ii->i", own)[:] += ridge
         Q = _inverse(own)
         C = Q @ H
         rest = d + ridge - np.vecdot(H.T, C.T)
@@ -208,7 +208,9 @@ class ModelSearch:
             limit = np.where(c > 0.0, self.subset.upper[self._pool], -self.subset.lower[self._pool])
             c = np.where(limit > 0.0, c, 0.0)
         # what is nearly a combination of the support has nothing of its own to give
-        can_enter = (rest > _OWN * (d + ridge)) & self.is_open[self._pool] & ~np.isin(self._pool, S)
+        may_enter = self.is_open.copy()
+        may_enter[S] = False
+        can_enter = (rest > _OWN * (d + ridge)) & may_enter[self._pool]
         model = QuadraticModel(self._pool, Q, C, c, np.where(can_enter, rest, np.inf))
         self._model = self.fit, model
         return model
