@@ -272,9 +272,12 @@ class ModelSearch:
         if slots.size and model.c.size:
             C, q = model.C[slots], own[slots][:, None]
             gains = (model.c + fit.x[slots][:, None] / q * C) ** 2 / (model.d + C * C / q)
-            best = np.argsort(-gains, axis=1, kind="stable")[:, :2]
-            for a, i in enumerate(slots):
-                moves += [((losses[a] - gains[a, j]) / 2, i, j) for j in best[a]]
+            # the best two for each that goes out
+            for _ in range(min(2, model.c.size)):
+                best = np.argmax(gains, axis=1)
+                most = np.take_along_axis(gains, best[:, None], axis=1)[:, 0]
+                moves += zip((losses - most) / 2, slots, best, strict=True)
+                np.put_along_axis(gains, best[:, None], -np.inf, axis=1)
         moves = [move for move in moves if move[2] < 0 or np.isfinite(model.d[move[2]])]
         return sorted(moves, key=lambda move: move[0])
 
