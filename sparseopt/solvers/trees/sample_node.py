@@ -133,9 +133,8 @@ class SampleNode:
 
     def result(self):
         """What was found, as the tree takes it. The bound is that of the best point, which an ancestor may have left."""
-        if self.is_closed:
-            return Relaxed(self.bound, points=self._points())
-        self._branch()
+        if not self.is_closed:
+            self._branch()
         self.start = self._sparse()
         if self.unit >= 0:
             self.of.branched = self.start, self.work.point.eta
