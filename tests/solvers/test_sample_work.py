@@ -73,3 +73,13 @@ def test_a_tree_asks_for_no_slope_at_zero(monkeypatch):
     monkeypatch.setattr(sys.modules["sparseopt.solve"], "slope_at_zero", asked)
     problem = so.Problem(relaxation_of().loss, so.Ridged(so.Zero(), 0.02), so.Cardinality(3))
     assert so.solve(problem, so.BranchAndBound()).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("kind", [so.Logistic, so.Huber])
+def test_the_first_look_may_prove_that_nothing_pays(kind):
+    """It ends before the tree begins, which then begins where it ended."""
+    random = np.random.default_rng(2)
+    X, y = random.standard_normal((40, 20)), np.where(random.random(40) < 0.5, -1.0, 1.0)
+    solution = so.solve(so.Problem(kind(X, y), so.Ridged(so.L0(1.0), 0.1)), so.BranchAndBound())
+    assert solution.support.size == 0
+    solution.require(gap=1e-6)
