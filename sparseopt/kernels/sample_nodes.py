@@ -21,9 +21,9 @@ U = np.uint64
 STEP, CLOSED, KNOWN, MOVED, SLOW, JOIN = range(6)
 # Places in the vector of numbers: bound at the last point, bound to reach, price, value of the relaxation less the bound, depth
 # and nearness of models, price in the problem, L1 norm, least price, objective at zero; of the present point the height,
-# the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what the loss should gain, and
-# the costs after it.
-BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, COST = range(17)  # fmt: skip
+# the bound without features, the size of its terms, the norm of the slopes and their sum; of a step what the loss should gain,
+# and the costs after it and before it, at the same price.
+BOUND, THRESHOLD, PRICE, UNKNOWN, DEPTH, NEAR, ALPHA, L1, LEAST, ORIGIN, HEIGHT, BASE, SIZE, NORM, IMBALANCE, GAIN, COST, COST_BEFORE = range(18)  # fmt: skip
 # Places in the vector of whole numbers: rounds so far, whether the bound is to be looked at and pulls are out of date, features
 # that may be in and that are, live ones, members, whether there is an intercept, features that are to become members, whether the last look was at all features.
 ROUNDS, LOOKS, STALE, MOST, INSIDE, LIVE, MEMBERS, CENTRED, JOINING, WHOLLY = range(10)
@@ -108,11 +108,11 @@ def load(rows, raw, w, pull, status, curve, lower, upper, members, gram, table, 
         table[LOWER, a], table[UPPER, a], states[a] = lower[j], upper[j], status[j]
 
 
-def costs_at(table, states, numbers, counts, price, alpha, scale):
-    """`priced_costs` of the members."""
+def costs_at(row, table, states, numbers, counts, price, alpha, scale):
+    """`priced_costs` of the members, at coefficients in a row of the table."""
     m = counts[MEMBERS]
     return priced_costs(
-        table[VALUES, :m], table[CURVES, :m], numbers[L1], table[LOWER, :m], table[UPPER, :m], states[:m], price, alpha, scale
+        table[row, :m], table[CURVES, :m], numbers[L1], table[LOWER, :m], table[UPPER, :m], states[:m], price, alpha, scale
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def is_known(is_whole, table, states, numbers, counts):
     """Whether the value of the relaxation is known well enough to branch; what is unknown, and whether that falls slowly."""
     price, room, scale, cost = numbers[PRICE], counts[MOST] - counts[INSIDE], 1.0, 0.0
     for alpha in (price, numbers[ALPHA]):
-        cost, total = costs_at(table, states, numbers, counts, price, alpha, scale)
+        cost, total = costs_at(VALUES, table, states, numbers, counts, price, alpha, scale)
         total -= counts[INSIDE]
         # at the price alone, more than what pays is not to be in
         scale = room / total if total > room or (price > numbers[LEAST] and total > 0.0) else 1.0
@@ -162,7 +162,7 @@ def settle_price(gram, table, states, numbers, counts):
             gram, table[VALUES, :m], table[PULLS, :m], table[BENDS, :m], table[CURVES, :m], numbers[L1],
             table[LOWER, :m], table[UPPER, :m], states[:m], price, epochs, tol,
         )  # fmt: skip
-        cost, share = costs_at(table, states, numbers, counts, price, price, 1.0)
+        cost, share = costs_at(VALUES, table, states, numbers, counts, price, price, 1.0)
         share -= counts[INSIDE]
         is_near = abs(share - room) <= numbers[NEAR] * room
         if is_last or room == 0 or is_near or (share < room and price <= least):
@@ -185,8 +185,10 @@ def settle_price(gram, table, states, numbers, counts):
 
 
 def plan_step(rows, w, members, gram, table, states, image, numbers, counts):
-    """The step of the members, in place of w, and what the fitted values change by; what is cost after it and should be gained."""
+    """The step of the members, in place of w, and what the fitted values change by; costs around it, and what should be gained."""
     numbers[COST], gain = settle_price(gram, table, states, numbers, counts), 0.0
+    price = numbers[PRICE]
+    numbers[COST_BEFORE] = costs_at(BEFORE, table, states, numbers, counts, price, price, 1.0)[0]
     for i in range(U(image.size)):
         image[i] = 0.0
     for a in range(counts[MEMBERS]):
@@ -261,6 +263,20 @@ def pull_all(rows, mass, known, pull):
         pull[a], pull[b], pull[c], pull[d] = -ta, -tb, -tc, -td
     for q in range(fours, known.size):
         pull[known[q]] = pull_on(rows, mass, known[q])
+
+
+@kernel
+def scale_columns(rows, features, scales, bends, root, total, means, scaled):
+    """Columns of features, by the root of the curvature, in float32, in place; with a `total` of it they are centred, with these means."""
+    for a in range(features.size):
+        j, mean = U(features[a]), 0.0
+        if total > 0.0:
+            for i in range(U(root.size)):
+                mean += rows[j, i] * bends[i]
+            mean /= total
+        means[a] = mean
+        for i in range(U(root.size)):
+            scaled[a, i] = np.float32((rows[j, i] - mean) * scales[j] * root[i])
 
 
 @kernel

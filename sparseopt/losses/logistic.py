@@ -46,6 +46,12 @@ class Logistic(SampleLoss):
         one = y * y  # in the type of the data: y is -1 or 1
         return -y / (one + exp(y * z))
 
+    def value_and_slope(self, y, z):
+        margin = y * z
+        e = np.exp(-np.abs(margin))
+        values = np.log1p(e) - np.minimum(margin, 0.0)
+        return values, -y * (np.where(margin > 0.0, e, 1.0) / (1.0 + e))
+
     def curvature(self, y, z):
         e = exp(-abs(z))
         return e / ((1 + e) * (1 + e))

@@ -205,6 +205,11 @@ class SampleLoss(DesignLoss):
     def smoothness(self):
         """Upper bound on the second derivative of phi."""
 
+    def value_and_slope(self, y, z):
+        """Both for arrays in float64, in numpy, where a loss may compute once what they share."""
+        values, slopes = self.value(y, z), self.slope(y, z)
+        return np.asarray(values, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
+
     def conjugate(self, v):
         """phi*(y_i, v_i) for each sample, in numpy; infinite where v_i is no slope of phi."""
         return np.full(v.size, np.inf)

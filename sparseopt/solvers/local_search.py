@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class LocalSearch(Solver):
         Of the random choices.
     """
 
+    judges_itself: ClassVar[bool] = True
     overshoot: float = 0.5
     kicks: int | None = None
     restarts: int = 0

@@ -45,6 +45,7 @@ def check_loss(loss, *, seed=0) -> None:
             _check_dual_ray(loss, w, random)
         if isinstance(loss, SampleLoss | LeastSquares):
             _check_bends(loss, w, random)
+            _check_at_once(loss, w)
             _check_curvature(loss, w)
             _check_conjugate(loss, w)
             _check_intercept(loss, w)
@@ -133,6 +134,16 @@ def _check_bends(loss, w, random):
                     f"{type(loss).__name__}: a move of coefficient {j} by {t:g} raises the value by {rise:.9g}, more than "
                     f"the {t * slope[j]:.9g} of the tangent and the {room:.9g} of move_bend = {needed:g}."
                 )
+
+
+def _check_at_once(loss, w):
+    """Values and slopes that are computed together are those that are computed one by one."""
+    if not isinstance(loss, SampleLoss):
+        return
+    y, z = loss.y.astype(np.float64), loss.predict(w.astype(np.float64))
+    apart = loss.value(y, z), loss.slope(y, z)
+    for name, found, expected in zip(("value", "slope"), loss.value_and_slope(y, z), apart, strict=True):
+        check_same(loss, f"the {name} in value_and_slope", found, expected, 1e-12 * (1.0 + np.abs(expected)))
 
 
 def _check_curvature(loss, w):

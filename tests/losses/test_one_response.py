@@ -297,6 +297,21 @@ def test_what_is_lent_stays_as_it_is(kind, y):
         np.testing.assert_array_equal(array, before)
 
 
+@pytest.mark.parametrize("reach", [1e-9, 1.0, 20.0, 800.0])
+@pytest.mark.parametrize(
+    ("kind", "y"), [*KINDS, (so.Logistic, LABELS), (so.Huber, Y)], ids=[*NAMES, "Logistic", "Huber"]
+)
+def test_value_and_slope_at_once_are_those_one_by_one(kind, y, reach):
+    """Also of labels that are so far out that an exponential is beyond all numbers."""
+    loss, z = kind(X, y), np.linspace(-1.0, 1.0, N) * reach
+    with np.errstate(over="ignore", invalid="ignore"):
+        values, slopes = loss.value_and_slope(loss.y, z)
+        apart = loss.value(loss.y, z), loss.slope(loss.y, z)
+    # a few roundings each; what exp has clamped is as good as zero
+    np.testing.assert_allclose(values, apart[0], rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(slopes, apart[1], rtol=1e-14, atol=1e-300)
+
+
 @pytest.mark.parametrize("kind", [so.Huber, so.Quantile])
 @pytest.mark.parametrize("height", [1e5, -1e9, 1e13])
 def test_targets_far_from_zero_have_the_intercept_of_those_near_by(kind, height):

@@ -73,3 +73,13 @@ def test_a_tree_asks_for_no_slope_at_zero(monkeypatch):
     monkeypatch.setattr(sys.modules["sparseopt.solve"], "slope_at_zero", asked)
     problem = so.Problem(relaxation_of().loss, so.Ridged(so.Zero(), 0.02), so.Cardinality(3))
     assert so.solve(problem, so.BranchAndBound()).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize(("kind", "level"), [(so.Huber, 0.0), (so.Poisson, 1.0)])
+def test_the_first_look_may_prove_that_nothing_pays(kind, level):
+    """Of a perfect fit at zero: it closes before the tree begins, which then begins where it ended."""
+    X = np.random.default_rng(2).standard_normal((40, 20))
+    problem = so.Problem(kind(X, np.full(40, level)), so.Ridged(so.Zero(), 0.1), so.Cardinality(3))
+    solution = so.solve(problem, so.BranchAndBound())
+    assert solution.support.size == 0
+    solution.require(gap=1e-6)

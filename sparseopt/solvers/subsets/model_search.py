@@ -199,7 +199,7 @@ class ModelSearch:
             sums, inside, total = self._rows @ bends, weighted.sum(axis=1), bends.sum()
             d, H = d - sums * sums / total, H - np.outer(inside, sums) / total
             own = own - np.outer(inside, inside) / total
-        own[np.diag_indices(S.size)] += ridge
+        np.einsum("ii->i", own)[:] += ridge
         Q = _inverse(own)
         C = Q @ H
         rest = d + ridge - np.vecdot(H.T, C.T)
@@ -208,7 +208,9 @@ class ModelSearch:
             limit = np.where(c > 0.0, self.subset.upper[self._pool], -self.subset.lower[self._pool])
             c = np.where(limit > 0.0, c, 0.0)
         # what is nearly a combination of the support has nothing of its own to give
-        can_enter = (rest > _OWN * (d + ridge)) & self.is_open[self._pool] & ~np.isin(self._pool, S)
+        may_enter = self.is_open.copy()
+        may_enter[S] = False
+        can_enter = (rest > _OWN * (d + ridge)) & may_enter[self._pool]
         model = QuadraticModel(self._pool, Q, C, c, np.where(can_enter, rest, np.inf))
         self._model = self.fit, model
         return model
@@ -270,9 +272,12 @@ class ModelSearch:
         if slots.size and model.c.size:
             C, q = model.C[slots], own[slots][:, None]
             gains = (model.c + fit.x[slots][:, None] / q * C) ** 2 / (model.d + C * C / q)
-            best = np.argsort(-gains, axis=1, kind="stable")[:, :2]
-            for a, i in enumerate(slots):
-                moves += [((losses[a] - gains[a, j]) / 2, i, j) for j in best[a]]
+            # the best two for each that goes out
+            for _ in range(min(2, model.c.size)):
+                best = np.argmax(gains, axis=1)
+                most = np.take_along_axis(gains, best[:, None], axis=1)[:, 0]
+                moves += zip((losses - most) / 2, slots, best, strict=True)
+                np.put_along_axis(gains, best[:, None], -np.inf, axis=1)
         moves = [move for move in moves if move[2] < 0 or np.isfinite(model.d[move[2]])]
         return sorted(moves, key=lambda move: move[0])
 

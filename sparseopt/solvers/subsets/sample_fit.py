@@ -57,14 +57,16 @@ class _Newton:
             if not self._step():
                 is_minimal = True
                 break
-        count = np.count_nonzero((self.x != 0.0) | np.isin(self.view.features[self.support], self.subset.required))
+        is_there, required = self.x != 0.0, self.subset.required
+        if required.size:
+            is_there |= np.isin(self.view.features[self.support], required)
+        count = np.count_nonzero(is_there)
         return SupportFit(self.support, self.x, self.intercept, self.height + self.subset.alpha * count, is_minimal)
 
     def _step(self):
         """One damped Newton step; whether the objective has fallen."""
         view, loss = self.view, self.view.loss
-        z = self.point.eta if view.offset is None else self.point.eta + view.offset
-        mass = view.s * np.asarray(loss.slope(view.y, z), dtype=np.float64)
+        mass = view.s * self.point.raw
         bends = view.bends(self.point, _DAMPING)
         rows, centre, total = self.rows, 0.0, float(bends.sum())
         slope = rows @ mass + self.subset.ridge * self.x
@@ -73,7 +75,7 @@ class _Newton:
             slope -= centre * mass.sum()
             rows = rows - centre[:, None]
         curvature = (rows * bends) @ rows.T
-        curvature[np.diag_indices(slope.size)] += self.subset.ridge
+        np.einsum("ii->i", curvature)[:] += self.subset.ridge
         move, gain = self._direction(curvature, slope)
         image = move @ rows
         shift = 0.0

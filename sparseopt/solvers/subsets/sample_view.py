@@ -33,8 +33,7 @@ class SamplePoint:
 
     #: Fitted values with the intercept, without offset.
     eta: np.ndarray
-    #: phi in each sample, and its weighted sum.
-    values: np.ndarray
+    #: Weighted sum of phi.
     height: float
     #: Slopes of phi, and these with an intercept scaled down on one side, so that their weighted sum is zero.
     raw: np.ndarray
@@ -43,16 +42,15 @@ class SamplePoint:
     imbalance: float
     shrunk: float
 
-    def conjugate(self, view):
+    def conjugate(self, view, mass):
         """Minus the weighted sum of the conjugates at the slopes, or a little less, and the size of its terms.
 
         phi*(v) = v z - phi(z) at a slope v of z; at one that is scaled by c it is at most c times that, for no phi here
-        goes below zero.
+        goes below zero. `mass` are the slopes with their weights.
         """
         if 1.0 - self.shrunk <= _BALANCED:
-            products = self.slopes * self.eta
-            total = self.height - float(view.s @ products)
-            size = self.height + float(view.s @ np.abs(products))
+            total = self.height - float(mass @ self.eta)
+            size = self.height + float(np.abs(mass) @ np.abs(self.eta))
             return total - 2.0 * (1.0 - self.shrunk) * size, size
         terms = np.where(view.s > 0.0, view.s * loss_conjugate(view.loss, self.slopes), 0.0)
         return -float(terms.sum()), float(np.abs(terms).sum())
@@ -75,7 +73,8 @@ class SampleView:
     def _parts(self, loss):
         self.loss, self.y = loss, loss.y.astype(np.float64)
         n, p = loss.X.shape
-        self.s = np.broadcast_to(np.asarray(loss.sample_weight.values, dtype=np.float64), n)
+        self.s = np.full(n, loss.sample_weight.values, dtype=np.float64)
+        self.is_whole = bool(np.all(self.s > 0.0))
         self.offset = loss.offset.values.astype(np.float64) if isinstance(loss.offset, Offset) else None
         design = centered(loss.X, loss.sample_weight.values) if loss.intercept else loss.X
         self.features = np.arange(p)
@@ -83,8 +82,12 @@ class SampleView:
         yield
         self.rows = yield from _rows(design)
         yield
-        # of the columns as they were lent, whose rounding the means carry over
-        self.norms = np.sqrt(np.vecdot(self.rows, self.rows) + n * self.means**2)
+        if not loss.intercept and isinstance(design, Dense) and design.dtype == np.float64:
+            # the door has asked for them
+            self.norms = np.sqrt(design.squares)
+        else:
+            # of the columns as they were lent, whose rounding the means carry over
+            self.norms = np.sqrt(np.vecdot(self.rows, self.rows) + n * self.means**2)
 
     @staticmethod
     def fits_memory(loss):
@@ -103,12 +106,9 @@ class SampleView:
         z = eta if self.offset is None else eta + self.offset
         # a trial point may be so far out that the loss is beyond all numbers
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.asarray(loss.value(y, z), dtype=np.float64)
-            raw = slopes = np.asarray(loss.slope(y, z), dtype=np.float64)
-            imbalance, shrunk = 0.0, 1.0
-            if loss.intercept:
-                slopes, imbalance, shrunk = _balanced(raw, s)
-            return SamplePoint(eta, values, float(s @ values), raw, slopes, imbalance, shrunk)
+            values, raw = loss.value_and_slope(y, z)
+            slopes, imbalance, shrunk = _balanced(raw, s) if loss.intercept else (raw, 0.0, 1.0)
+            return SamplePoint(eta, float(s @ values), raw, slopes, imbalance, shrunk)
 
     def settled(self, eta):
         """What has to be added to fitted values for the best intercept."""
@@ -131,7 +131,7 @@ class SampleView:
                 bends = (loss.slope(y, z + spread) - loss.slope(y, z - spread)) / (2.0 * spread)
             else:
                 bends = np.asarray(loss.curvature(y, z), dtype=np.float64)
-        bound, bends = loss.smoothness(), np.where(self.s > 0.0, bends, 0.0)
+        bound, bends = loss.smoothness(), bends if self.is_whole else np.where(self.s > 0.0, bends, 0.0)
         return self.s * np.maximum(bends, damping * (bound if np.isfinite(bound) else np.max(bends)))
 
     @cached_property

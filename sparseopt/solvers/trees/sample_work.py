@@ -11,7 +11,7 @@ import numpy as np
 from sparseopt.designs import held_curvature
 from sparseopt.kernels import sample_nodes as kernels
 from sparseopt.kernels.perspective import relaxed_costs
-from sparseopt.kernels.sample_nodes import work_on_node
+from sparseopt.kernels.sample_nodes import scale_columns, work_on_node
 from sparseopt.solvers.trees.tree import FREE, IN
 
 # Members for which there is room at first, and at most.
@@ -22,9 +22,8 @@ _HALVINGS, _ARMIJO, _SLACK = 30, 1e-4, 1e-14
 _LEAST, _DAMPED, _GROWTH = 1e-8, 1e-3, 10.0
 # Part of its price that a member is worth, or it is forgotten with the old curvature.
 _USEFUL = 0.9
-# Sizes of columns up to this, and from its inverse, go into float32 as they are; entries that are scaled at once.
+# Sizes of columns up to this, and from its inverse, go into float32 as they are.
 _TAME = 1e12
-_AT_ONCE = 1 << 13
 _NOTHING = np.empty(0, dtype=np.intp)
 
 
@@ -37,12 +36,12 @@ class SampleWork:
         self.w, self.pull, self.gains, self.intercept = np.zeros(p), np.zeros(p), np.zeros(p), intercept
         self.image = np.zeros(n)
         self.live, self.heap = np.empty(p, dtype=np.int64), np.empty(min(subset.k, p) + 1)
-        self.numbers, self.counts = np.zeros(17), np.zeros(10, dtype=np.int64)
+        self.numbers, self.counts = np.zeros(18), np.zeros(10, dtype=np.int64)
         self.slots, self.joining = np.full(p, -1), np.empty(p, dtype=np.int64)
         # columns of one size where units are far apart, so that float32 holds the model
         sizes = np.where(view.norms > 0.0, view.norms, 1.0)
         self.is_tame = bool(np.min(sizes, initial=1.0) >= 1.0 / _TAME and np.max(sizes, initial=1.0) <= _TAME)
-        self.scales = 1.0 / sizes
+        self.scales = np.ones(p) if self.is_tame else 1.0 / sizes
         #: Least curvature of a sample, as a part of the largest, and how far the last step has moved the samples.
         self.damping, self.spread = _LEAST, 0.0
         self.move_to(view.point(np.full(n, intercept)))
@@ -57,9 +56,9 @@ class SampleWork:
     def move_to(self, point):
         """Take a point at which the samples stand."""
         self.point, numbers = point, self.numbers
-        base, size = point.conjugate(self.view)
         self.raw = self.view.s * point.raw
         self.mass = self.raw if point.slopes is point.raw else self.view.s * point.slopes
+        base, size = point.conjugate(self.view, self.mass)
         numbers[kernels.HEIGHT], numbers[kernels.BASE], numbers[kernels.SIZE] = point.height, base, size
         numbers[kernels.NORM], numbers[kernels.IMBALANCE] = float(np.sqrt(self.mass @ self.mass)), point.imbalance
         self.counts[kernels.STALE] = 1
@@ -136,22 +135,9 @@ class SampleWork:
             self._begin_with(_NOTHING)
             first, count = 0, features.size
         slots = slice(first, count)
-        means = self.table[kernels.CENTRES, slots]
-        means[:] = 0.0
-        is_centred = self.view.loss.intercept and self.total > 0.0
-        scaled = self.scaled[slots]
-        # a few at a time, which take no new memory
-        few = max(1, _AT_ONCE // self.root.size)
-        for low in range(0, features.size, few):
-            part = slice(low, low + few)
-            rows = self.view.rows[features[part]]
-            if is_centred:
-                means[part] = rows @ self.bends / self.total
-                rows -= means[part, None]
-            if not self.is_tame:
-                rows *= self.scales[features[part], None]
-            scaled[part] = rows
-        scaled *= self.root
+        means, scaled = self.table[kernels.CENTRES, slots], self.scaled[slots]
+        total = self.total if self.view.loss.intercept else 0.0
+        scale_columns(self.view.rows, features, self.scales, self.bends, self.root, total, means, scaled)
         self.slots[features], self.members[slots] = np.arange(first, count), features
         # the same array twice: BLAS does half of the work
         own = np.multiply(scaled @ scaled.T, self._units(features, features), out=self.gram[slots, slots])
@@ -160,7 +146,7 @@ class SampleWork:
             units = self._units(self.members[:first], features)
             beside = np.multiply(self.scaled[:first] @ scaled.T, units, out=self.gram[:first, slots])
             self.gram[slots, :first] = beside.T
-        if is_centred:
+        if total > 0.0:
             bends = np.einsum("ii->i", own)
             bends[:] = held_curvature(bends, means, self.total)
         self.counts[kernels.MEMBERS] = count
@@ -190,15 +176,15 @@ class SampleWork:
         """Go the step that the kernel has planned, or a part of it; whether another can be tried."""
         numbers, image, m = self.numbers, self.image, int(self.counts[kernels.MEMBERS])
         before, after, step = self.table[kernels.BEFORE, :m], self.table[kernels.VALUES, :m], 1.0
-        height, cost, shift = self.point.height, float(numbers[kernels.COST]), 0.0
-        at_start = relaxed_costs(before, *self._terms(m))[0]
+        height, shift = self.point.height, 0.0
+        cost, at_start = float(numbers[kernels.COST]), float(numbers[kernels.COST_BEFORE])
         gain = float(numbers[kernels.GAIN]) + cost - at_start
         if self.view.loss.intercept:
             shift = -(float(self.bends @ image) + self.point.imbalance) / self.total if self.total > 0.0 else 0.0
             gain += shift * self.point.imbalance
             image += shift
         for _ in range(_HALVINGS):
-            point = self.view.point(self.point.eta + step * image)
+            point = self.view.point(self.point.eta + (image if step == 1.0 else step * image))
             fall = height - point.height + at_start - cost
             if fall >= -_ARMIJO * step * min(gain, 0.0) - _SLACK * (abs(height) + at_start):
                 break

@@ -90,8 +90,10 @@ class Node:
 
     def fix(self, status):
         """Fix in `status` what the node itself fixes."""
-        status[self.removed] = OUT
-        status[self.kept] = IN
+        if self.removed.size:
+            status[self.removed] = OUT
+        if self.kept.size:
+            status[self.kept] = IN
         if self.unit >= 0:
             status[self.unit] = IN if self.is_in else OUT
 
