@@ -93,6 +93,21 @@ def test_best_subset_without_a_ridge_is_the_best_of_all(k):
     assert found.certificate.objective == pytest.approx(residual(best) / (2 * len(Y)), rel=1e-6)
 
 
+def test_features_that_explain_only_together_are_found():
+    """Growing one by one and exchanging one by one ends early here, for each of these seeds: it takes two at once."""
+    for seed, k in ((2, 4), (5, 4), (7, 3), (12, 4), (23, 2), (24, 2)):
+        rng = np.random.default_rng(seed)
+        data = rng.standard_normal((40, 9)) @ rng.standard_normal((9, 9))
+        target = data @ rng.standard_normal(9) + rng.standard_normal(40)
+        data, target = data - data.mean(axis=0), target - target.mean()
+
+        def residual(columns, data=data, target=target):
+            return np.linalg.lstsq(data[:, columns], target)[1][0]
+
+        best = min(itertools.combinations(range(9), k), key=residual)
+        assert tuple(np.flatnonzero(select(BestSubset(ridges=0), data, target, k).kept)) == best
+
+
 def test_a_large_ridge_keeps_what_correlates_most():
     found = select(BestSubset(ridges=1e6), X, Y, 3)
     correlation = [abs(np.corrcoef(column, Y)[0, 1]) for column in X.T]
@@ -211,6 +226,17 @@ def test_constant_and_equal_columns_do_no_harm():
     for method in METHODS:
         kept = prune_features(LinearRegression(), data, Y, keep=3, method=method).mask["features"]
         assert kept.sum() == 3
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != RecursiveElimination()], **ids)
+def test_targets_or_features_that_do_not_vary_do_no_harm(method):
+    """As in a fold that has one class alone."""
+    data, constant = X[:30, :4], np.ones((30, 4))
+    for features, target, is_classes in (
+        (data, np.ones(30), False), (data, np.full(30, "a"), True), (constant, Y[:30], False),
+        (data, np.ones((30, 2)), False), (data[:5], np.ones(5), False),
+    ):  # fmt: skip
+        assert select(method, features, target, 2, is_classes=is_classes).kept.sum() == 2
 
 
 def test_without_a_ridge_nothing_is_proven_of_dependent_columns():
