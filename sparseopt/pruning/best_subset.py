@@ -17,6 +17,7 @@ from sparseopt.problem import Problem
 from sparseopt.pruning.evidence import likeliest_ridge
 from sparseopt.pruning.feature_methods import standardised
 from sparseopt.pruning.features import FeatureMethod, Selection
+from sparseopt.pruning.foresight import foreseeing
 from sparseopt.pruning.row_selection import RowSelection, many_selections
 from sparseopt.solution import UnsupportedProblem
 from sparseopt.solve import solve
@@ -31,6 +32,10 @@ _RIDGES = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 100.0)
 _LEAST_RIDGE = 1e-8
 # Features up to which all folds and ridges are searched in one.
 _SMALL = 40
+# Features up to which those that fit noise are exchanged: draws are quadratic in their number.
+_DRAWN = 600
+# Random changes of the best support before a search ends.
+_KICKS = 10
 # Features that take part in the choice of the ridge, the likeliest of each fold, at least and for each one to be kept.
 _LIKELY, _LIKELY_EACH = 512, 16
 
@@ -48,6 +53,11 @@ class BestSubset(FeatureMethod):
     whose error is within one standard error of the lowest, since only evidence should lead away from the best fit. Of
     several outputs or classes, which are fitted as indicators, a feature serves all or none.
 
+    Where the samples support fewer than k features, the places that are left would go to those that fit the noise best, which
+    foresee worse than any. Where neither `ridges` nor a proof are asked for, there is one output and at most 600 features,
+    features are exchanged so that the expected distance of the refit to what all features foresee is least, by the
+    posterior under a horseshoe prior; only where that gains more than one standard deviation of the gain.
+
     Parameters
     ----------
     ridges : sequence of float or float, optional
@@ -61,6 +71,8 @@ class BestSubset(FeatureMethod):
     ----------
     Mazumder, Radchenko and Dedieu, "Subset selection with shrinkage: sparse linear modeling when the SNR is low" (2023).
     MacKay, "Bayesian interpolation" (1992).
+    Lindley, "The choice of variables in multiple regression" (1968).
+    Carvalho, Polson and Scott, "The horseshoe estimator for sparse signals" (2010).
     """
 
     ridges: float | Sequence[float] | None = None
@@ -81,10 +93,12 @@ class BestSubset(FeatureMethod):
         """Choose the ridge, search with it on all samples and, if asked, prove."""
         X, y = standardised(data)
         ridge = self._ridge(X, y, count, data.seed)
-        support = _search(X, y, count)(ridge)
+        support = _search(X, y, count, _KICKS)(ridge)
         certificate, proof_time = None, min(self.proof_time, clock.limit - clock.seconds)
         if self.proof_time and proof_time > 0:
             support, certificate = _proven(X, y, count, ridge, support, proof_time)
+        elif self.ridges is None and not self.proof_time and y.ndim == 1 and count < data.size <= _DRAWN:
+            support = foreseeing(X, y, support, data.seed, clock)
         kept = np.zeros(data.size, bool)
         kept[support] = True
         scores = _explained_without(X, y, kept)
@@ -179,7 +193,7 @@ def _dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
-def _search(X, y, count):
+def _search(X, y, count, kicks=0):
     """A function of the ridge that gives the best support it finds, sorted."""
     if y.ndim == 2:
         X = _dense(X)
@@ -188,7 +202,7 @@ def _search(X, y, count):
     gram = GramRows.of(LeastSquares(X, y))
 
     def best(ridge):
-        search = SubsetSearch(SubsetState(gram, ridge), min(count, X.shape[1]))
+        search = SubsetSearch(SubsetState(gram, ridge), min(count, X.shape[1]), kicks=kicks)
         for _ in search.run():
             pass
         return np.sort(search.best.support)
@@ -226,7 +240,8 @@ def _explained_without(X, y, kept):
     w = inverse @ (columns.T @ y)
     residual = y - columns @ w
     scores = np.zeros(X.shape[1])
-    scores[kept] = np.sum(w.reshape(len(w), -1) ** 2, axis=1) / inverse.diagonal()
+    # of no features at all there are none to sum
+    scores[kept] = np.sum(np.atleast_2d(w.T) ** 2, axis=0) / inverse.diagonal()
     others = np.flatnonzero(~kept)
     if others.size == 0:
         return scores

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sparseopt.inputs import LARGEST, SMALLEST
 from sparseopt.losses import LeastSquares
 from sparseopt.path import alpha_grid
 from sparseopt.penalties import L1, GroupLasso
 from sparseopt.problem import Problem
 from sparseopt.pruning.features import FeatureMethod, Selection
 from sparseopt.solve import solve
+
+# Columns of a sparse matrix that are made dense together.
+_TOGETHER = 64
 
 
 class FeatureScore(FeatureMethod):
@@ -46,12 +50,12 @@ class InformationGain(FeatureScore):
 
     def scores(self, data):
         """H(y) + H(x) - H(x, y) in nats, each with the frequencies of the samples."""
-        if data.is_classes:
-            labels = np.unique(data.y, return_inverse=True)[1].ravel()
-        else:
-            # Several outputs together: a bin for each combination of theirs.
-            binned = [self._binned(target) for target in data.targets.T]
-            labels = np.unique(np.stack(binned), axis=1, return_inverse=True)[1].ravel()
+        # Several outputs together: a bin for each combination of theirs.
+        codes = [
+            np.unique(output, return_inverse=True)[1].ravel() if data.is_classes else self._binned(output)
+            for output in data.outputs
+        ]
+        labels = np.unique(np.stack(codes), axis=1, return_inverse=True)[1].ravel()
         return np.array([self._gain(data.column(j), labels) for j in range(data.size)])
 
     def _gain(self, column, labels):
@@ -77,7 +81,8 @@ def _entropy(codes):
 class MutualInformation(FeatureScore):
     """Mutual information of a feature and y, by distances to nearest neighbours (Kraskov et al., 2004; Ross, 2014).
 
-    The estimate of scikit-learn; of several outputs the sum.
+    The estimate of scikit-learn; of several outputs the sum. A sparse matrix of whole numbers, such as counts of words, is
+    taken by its values, without neighbours.
 
     Parameters
     ----------
@@ -91,9 +96,16 @@ class MutualInformation(FeatureScore):
         from sklearn.feature_selection import mutual_info_classif, mutual_info_regression  # noqa: PLC0415, scikit-learn is optional
 
         options = {"n_neighbors": self.neighbours, "random_state": data.seed}
-        if data.is_classes:
-            return mutual_info_classif(data.X, data.y, **options)
-        return np.sum([mutual_info_regression(data.X, target, **options) for target in data.targets.T], axis=0)
+        estimate = mutual_info_classif if data.is_classes else mutual_info_regression
+
+        def information(y):
+            if not sparse.issparse(data.X) or np.array_equal(data.X.data, np.round(data.X.data)):
+                return estimate(data.X, y, **options)
+            # The estimate would take each number of a sparse matrix for a class.
+            parts = (data.X[:, j : j + _TOGETHER].toarray() for j in range(0, data.size, _TOGETHER))
+            return np.concatenate([estimate(part, y, **options) for part in parts])
+
+        return np.sum([information(output) for output in data.outputs], axis=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +149,9 @@ def _weights(fitted):
         return np.asarray(fitted.feature_importances_)
     if hasattr(fitted, "coef_"):
         coef = fitted.coef_
-        coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
-        return np.sum(np.atleast_2d(coef) ** 2, axis=0)
+        coef = np.atleast_2d(coef.toarray() if sparse.issparse(coef) else np.asarray(coef))
+        # as parts of the largest: squares of very large or little ones would all be infinite or zero
+        return np.sum((coef / (np.abs(coef).max(initial=0.0) or 1.0)) ** 2, axis=0)
     raise TypeError(
         f"{type(fitted).__name__} has neither coef_ nor feature_importances_, so that it cannot say which features it "
         "uses; take another method, such as BestSubset()."
@@ -182,19 +195,26 @@ class LassoFeatures(FeatureMethod):
 
 
 def standardised(data):
-    """Columns of unit variance, centred where they are dense, and centred targets of shape (n,) or (n, outputs)."""
+    """Columns of unit variance, centred where they are dense, and centred targets of shape (n,) or (n, outputs).
+
+    A column whose variation is rounding beside its own size is zero, whatever the sizes of the others.
+    """
     y = data.targets - data.targets.mean(axis=0)
+    largest = np.abs(y).max(initial=0.0)
+    if largest > LARGEST[np.float64] or 0 < largest < SMALLEST[np.float64]:
+        raise ValueError(f"y varies by {largest:.3g}, whose square is out of the range of numbers; rescale it.")
     y = y[:, 0] if y.shape[1] == 1 else y
     if sparse.issparse(data.X):
         # Centring would fill the zeros; a column's mean is small where it is mostly zero.
-        mean = np.asarray(data.X.mean(axis=0)).ravel()
-        size = np.sqrt(np.maximum(np.asarray(data.X.multiply(data.X).mean(axis=0)).ravel() - mean**2, 0.0))
-        return sparse.csc_matrix(data.X @ sparse.diags_array(_inverse(size))), y
-    X = data.X - data.X.mean(axis=0)
-    size = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
-    return X * _inverse(size), y
+        X = data.X @ sparse.diags_array(_inverse(abs(data.X).max(axis=0).toarray().ravel(), 0.0))
+        mean = np.asarray(X.mean(axis=0)).ravel()
+        size = np.sqrt(np.maximum(np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean**2, 0.0))
+        # half of the digits, since squares are subtracted
+        return sparse.csc_matrix(X @ sparse.diags_array(_inverse(size, 1e-7))), y
+    X = (data.X - data.X.mean(axis=0)) * _inverse(np.abs(data.X).max(axis=0), 0.0)
+    X *= _inverse(np.sqrt(np.einsum("ij,ij->j", X, X) / len(X)), 1e-10)
+    return X, y
 
 
-def _inverse(size):
-    varies = size > 1e-10 * size.max(initial=0.0)
-    return np.divide(1.0, size, out=np.zeros(size.size), where=varies)
+def _inverse(size, least):
+    return np.divide(1.0, size, out=np.zeros(size.size), where=size > least)

@@ -50,12 +50,21 @@ class FeatureData:
 
     @property
     def targets(self) -> np.ndarray:
-        """Numbers that stand for y, of shape (samples, outputs): one for two classes, an indicator for each of more."""
+        """Numbers that stand for y, of shape (samples, columns): one for two classes, an indicator for each of more."""
         if not self.is_classes:
-            return np.asarray(self.y, dtype=np.float64).reshape(len(self.y), -1)
-        classes, codes = np.unique(self.y, return_inverse=True)
-        indicators = np.eye(len(classes))[codes.ravel()]
-        return indicators[:, 1:] if len(classes) == 2 else indicators
+            return np.stack([np.asarray(output, dtype=np.float64) for output in self.outputs], axis=1)
+        return np.concatenate([_indicators(output) for output in self.outputs], axis=1)
+
+    @property
+    def outputs(self) -> list[np.ndarray]:
+        """y, one output after another."""
+        return list(np.reshape(self.y, (len(self.y), -1)).T)
+
+
+def _indicators(y):
+    classes, codes = np.unique(y, return_inverse=True)
+    indicators = np.eye(len(classes))[codes.ravel()]
+    return indicators[:, 1:] if len(classes) == 2 else indicators
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,21 @@ def test_best_subset_without_a_ridge_is_the_best_of_all(k):
     assert found.certificate.objective == pytest.approx(residual(best) / (2 * len(Y)), rel=1e-6)
 
 
+def test_features_that_explain_only_together_are_found():
+    """Growing one by one and exchanging one by one ends early here, for each of these seeds: it takes two at once."""
+    for seed, k in ((2, 4), (5, 4), (7, 3), (12, 4), (23, 2), (24, 2)):
+        rng = np.random.default_rng(seed)
+        data = rng.standard_normal((40, 9)) @ rng.standard_normal((9, 9))
+        target = data @ rng.standard_normal(9) + rng.standard_normal(40)
+        data, target = data - data.mean(axis=0), target - target.mean()
+
+        def residual(columns, data=data, target=target):
+            return np.linalg.lstsq(data[:, columns], target)[1][0]
+
+        best = min(itertools.combinations(range(9), k), key=residual)
+        assert tuple(np.flatnonzero(select(BestSubset(ridges=0), data, target, k).kept)) == best
+
+
 def test_a_large_ridge_keeps_what_correlates_most():
     found = select(BestSubset(ridges=1e6), X, Y, 3)
     correlation = [abs(np.corrcoef(column, Y)[0, 1]) for column in X.T]
@@ -211,6 +226,80 @@ def test_constant_and_equal_columns_do_no_harm():
     for method in METHODS:
         kept = prune_features(LinearRegression(), data, Y, keep=3, method=method).mask["features"]
         assert kept.sum() == 3
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != RecursiveElimination()], **ids)
+def test_targets_or_features_that_do_not_vary_do_no_harm(method):
+    """As in a fold that has one class alone."""
+    data, constant = X[:30, :4], np.ones((30, 4))
+    for features, target, is_classes in (
+        (data, np.ones(30), False), (data, np.full(30, "a"), True), (constant, Y[:30], False),
+        (data, np.ones((30, 2)), False), (data[:5], np.ones(5), False),
+    ):  # fmt: skip
+        assert select(method, features, target, 2, is_classes=is_classes).kept.sum() == 2
+
+
+@pytest.mark.parametrize("method", [LassoFeatures(), BestSubset(), BestSubset(ridges=0.1)], **ids)
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csc_matrix])
+def test_units_do_not_matter(method, as_given):
+    """A column in other units by far (population, say, beside rates) is no reason to take the others for constant."""
+    units = np.array([1e13, 1e-9, 1.0, 1e100, 1e-100, 1.0, 1e5, 1.0, 1e-5, 1.0])
+    plain, scaled = as_given(X), as_given(X * units)
+    expected = select(method, plain, Y, 4).kept
+    assert np.array_equal(select(method, scaled, Y, 4).kept, expected)
+
+
+def test_a_column_of_one_large_number_is_constant():
+    """Its mean has rounding, which is no variation."""
+    data = np.column_stack([X[:, 2], np.full(len(X), 1e9 / 3), X[:, 8]])
+    for form in (data, sparse.csc_matrix(data)):
+        assert standardised(FeatureData(form, Y, False))[0][:, [1]].max() == 0
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+@pytest.mark.parametrize("method", [LassoFeatures(), BestSubset()], **ids)
+def test_targets_whose_squares_are_no_numbers_are_refused(method, size):
+    with pytest.raises(ValueError, match="rescale"):
+        select(method, X, Y * size, 2)
+    assert select(InformationGain(), X, Y * size, 2).kept.sum() == 2
+
+
+@pytest.mark.parametrize("method", METHODS, **ids)
+def test_several_outputs_of_classes_share_the_features(method):
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((300, 8))
+    labels = np.column_stack([data[:, 1] > 0, data[:, 6] > 0.3]).astype(int)
+    forest = RandomForestClassifier(20, random_state=0)
+    assert np.flatnonzero(select(method, data, labels, 2, is_classes=True, estimator=forest).kept).tolist() == [1, 6]
+
+
+def test_whole_numbers_that_hardly_repeat_are_doubtful_classes():
+    counts = np.round(Y).astype(int)
+    with pytest.warns(UserWarning, match="give floats"):
+        FeatureSelector(InformationGain()).fit(X, counts)
+    FeatureSelector(InformationGain()).fit(X, counts.astype(float))
+    FeatureSelector(InformationGain(), estimator=LinearRegression()).fit(X, counts)
+
+
+def test_mutual_information_of_a_sparse_matrix():
+    """Of counts by their values, as scikit-learn does; of other numbers as if the matrix were dense."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (150, 70)).astype(float)
+    labels = (counts[:, 1] > counts[:, 68]).astype(int)
+    found = MutualInformation().scores(FeatureData(sparse.csc_matrix(counts), labels, True))
+    assert np.array_equal(found, mutual_info_classif(counts, labels, discrete_features=True, random_state=0))
+    weights = counts * rng.uniform(0.5, 2, 70)
+    for is_classes, target in ((True, labels), (False, weights[:, 1] - weights[:, 68])):
+        thin = MutualInformation().scores(FeatureData(sparse.csc_matrix(weights), target, is_classes))
+        dense = MutualInformation().scores(FeatureData(weights, target, is_classes))
+        # the estimate adds noise of a ten-billionth, so that ties fall out at random
+        assert set(np.argsort(-thin)[:2]) == set(np.argsort(-dense)[:2]) == {1, 68}
+
+
+def test_elimination_compares_coefficients_whose_squares_are_no_numbers():
+    estimator = LinearRegression()
+    plain = select(RecursiveElimination(), X, Y, 4, estimator=estimator).kept
+    assert np.array_equal(select(RecursiveElimination(), X, Y * 1e-200, 4, estimator=estimator).kept, plain)
 
 
 def test_without_a_ridge_nothing_is_proven_of_dependent_columns():

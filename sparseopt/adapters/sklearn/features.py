@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.feature_selection import SelectorMixin
@@ -11,6 +13,9 @@ from sparseopt.adapters.sklearn.linear import refuse_masked
 from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.features import FeatureData, FeatureMethod, feature_count
 from sparseopt.pruning.options import as_clock
+
+# Samples of a class on average below which whole numbers look like measurements.
+_FEW = 5
 
 
 class FeatureSelector(SelectorMixin, BaseEstimator):
@@ -25,7 +30,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         Part of the features that go.
     estimator : estimator, optional
         What the features are for: it says whether y is classes, and methods may ask it. Without it y is classes where
-        it does not hold floats.
+        it does not hold floats; whole numbers of which most are rare are a doubtful case, of which a warning tells.
     random_state : int, default 0
         Seed of methods that draw.
     time_limit : float, default inf
@@ -82,7 +87,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
             count = -(-X.shape[1] // 2)
         else:
             count = feature_count(X.shape[1], self.n_features_to_select, self.sparsity)
-        is_classes = y.dtype.kind != "f" if self.estimator is None else is_classifier(self.estimator)
+        is_classes = _looks_like_classes(y) if self.estimator is None else is_classifier(self.estimator)
         found = method.select(FeatureData(X, y, is_classes, self.estimator, self.random_state), count, clock)
         self._kept, self.scores_ = found.kept, found.scores
         self.certificate_, self.method_ = found.certificate, method
@@ -97,3 +102,14 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+
+def _looks_like_classes(y):
+    if y.dtype.kind in "iu" and len(y) < _FEW * np.unique(y).size:
+        warnings.warn(
+            f"y has {np.unique(y).size} different whole numbers for {len(y)} samples, which are taken for classes; give "
+            "floats if they are numbers, or estimator=.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return y.dtype.kind != "f"
