@@ -171,12 +171,12 @@ class RoughGram(ColumnsGram):
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
-        gram = np.zeros((p, p), dtype=np.float32, order="F")
-        columns = _weighted(self.design, slice(None), self.root, np.float32)
-        columns[self.is_flat] = 0.0
+        gram = np.empty((p, p), dtype=np.float32, order="F")
         for first in range(0, n, _BRIEF):
-            block = np.ascontiguousarray(columns[:, first : first + _BRIEF])
-            gram = blas.ssyrk(1.0, block.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
+            block = _weighted(self.design, slice(first, first + _BRIEF), self.root, np.float32)
+            block[self.is_flat] = 0.0
+            # nothing is read of what is there at first
+            gram = blas.ssyrk(1.0, block.T, beta=float(first > 0), c=gram, trans=1, lower=1, overwrite_c=1)
         for _ in _mirror(gram):
             pass
         gram[np.diag_indices(p)] = self.bends
@@ -283,14 +283,13 @@ def _weighted(design, part, root, dtype=np.float64):
 
 def _mirror(matrix):
     """Copy the lower half to the upper one, in place, in parts."""
-    p = len(matrix)
+    p, below = len(matrix), np.tri(_WIDTH, k=-1, dtype=bool)
     for first in range(0, p, _WIDTH):
         own, rest = slice(first, first + _WIDTH), slice(first + _WIDTH, p)
         matrix[own, rest] = matrix[rest, own].T
         # blocks on the diagonal may have been filled as a whole
         block = matrix[own, own]
-        above = np.tri(len(block), k=-1, dtype=bool)
-        block.T[above] = block[above]
+        np.copyto(block.T, block, where=below[: len(block), : len(block)])
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -39,7 +40,7 @@ class EveryView:
     has_all = True
 
     def __init__(self, relaxation):
-        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
+        self.of, self.model, self.work = weakref.proxy(relaxation), relaxation.model, relaxation.work
         self.everything = np.arange(relaxation.n_units)
         self.found, self.is_known = self.everything.copy(), np.zeros(relaxation.n_units, dtype=bool)
         #: The end of the last node that was branched on: where its children begin, their pulls, and the steps to these.
@@ -186,7 +187,7 @@ class MembersView(ABC):
     has_all = False
 
     def __init__(self, relaxation):
-        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
+        self.of, self.model, self.work = weakref.proxy(relaxation), relaxation.model, relaxation.work
         self.part = Part(self.model)
         #: Features that were not zero where the last node ended.
         self.recent = np.empty(0, dtype=np.intp)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from sparseopt.kernels import quadratic_nodes as kernels
@@ -16,7 +18,8 @@ class QuadraticWork:
 
     def __init__(self, relaxation):
         p, subset, model = relaxation.n_units, relaxation.subset, relaxation.model
-        self.of, self.model = relaxation, model
+        # what it belongs to, which holds it: memory of that size must not wait for a collection of cycles
+        self.of, self.model = weakref.proxy(relaxation), model
         self.w, self.pull, self.gains = np.zeros(p), np.zeros(p), np.zeros(p)
         self.entering, self.heap = np.empty(p, dtype=np.intp), np.empty(subset.k + 1)
         self.numbers, self.counts = np.zeros(13), np.zeros(8, dtype=np.int64)
