@@ -18,6 +18,7 @@ from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
 from sparseopt.solvers.subsets.pull_sketch import PullSketch
+from sparseopt.solvers.subsets.spare_room import SpareRoom
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
@@ -30,6 +31,8 @@ FEW = 1500
 # Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
 # how many times their squares may be larger before centring.
 LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
+# Room for a copy of G in float32, of no more than FEW features.
+_SPARE = SpareRoom()
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
@@ -171,7 +174,7 @@ class RoughGram(ColumnsGram):
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
-        gram = np.empty((p, p), dtype=np.float32, order="F")
+        gram = _SPARE.matrix(p, np.float32)
         for first in range(0, n, _BRIEF):
             block = _weighted(self.design, slice(first, first + _BRIEF), self.root, np.float32)
             block[self.is_flat] = 0.0

@@ -20,6 +20,7 @@ _EVERY, _NARROW = 2000, 0.5
 _ROUNDED = 1e-11
 # Features of which one is doubtful, where others are looked at anew.
 _DOUBTFUL = 8
+_ALL = slice(None)
 # So many new members come at once, at least.
 _FEWEST = 32
 
@@ -51,7 +52,7 @@ class EveryView:
         self._widen()
 
     def _widen(self):
-        self.on, self.block, self.is_narrow = slice(None), self.model.gram, False
+        self.on, self.block, self.is_narrow = _ALL, self.model.gram, False
 
     def _narrow(self, members):
         self.on, self.is_narrow = members, True
@@ -93,7 +94,7 @@ class EveryView:
 
     def trim(self, status):
         """Go on without the features that are out, where that is most of them."""
-        live = np.flatnonzero(status != OUT)
+        live = (status != OUT).nonzero()[0]
         size = self.on.size if self.is_narrow else status.size
         if live.size < _NARROW * size:
             self._narrow(live)
@@ -120,7 +121,7 @@ class EveryView:
         self.is_known[:] = status == IN
         self.is_known[used] = True
         self.is_known[self.found[: doubtful_features(work.pull, self.distance, *terms, self.found)]] = True
-        known = np.flatnonzero(self.is_known)
+        known = self.is_known.nonzero()[0]
         work.pull[known] = self.model.pulls(self.model.residual(used, values), known)
         work.counts[kernels.STEPS] = 0
         return known

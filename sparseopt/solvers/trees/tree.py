@@ -90,8 +90,11 @@ class Node:
 
     def fix(self, status):
         """Fix in `status` what the node itself fixes."""
-        status[self.removed] = OUT
-        status[self.kept] = IN
+        # most nodes fix nothing beyond their unit
+        if self.removed.size:
+            status[self.removed] = OUT
+        if self.kept.size:
+            status[self.kept] = IN
         if self.unit >= 0:
             status[self.unit] = IN if self.is_in else OUT
 
@@ -237,7 +240,7 @@ class Tree:
         # work that was interrupted goes on with what it has fixed, and may still take that back
         known, status = self._known, self._status.copy()
         found = self.relaxation.relax(status, node.start, self.threshold, until)
-        changed = np.flatnonzero(status != known)
+        changed = (status != known).nonzero()[0]
         node.removed, node.kept = changed[status[changed] == OUT], changed[status[changed] == IN]
         node.bound, node.start = max(node.bound, found.bound), found.start
         self._last, self._status = node, status
