@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenpair
 
@@ -80,8 +80,8 @@ def _step_in_parts(gram, more):
     root = 1.0 / np.sqrt((yield from inverse_diagonal(rest)))
 
     def apply(x):
-        half = lapack.dtrtrs(rest, root * x, lower=1)[0]
-        return root * lapack.dtrtrs(rest, half, lower=1, trans=1)[0]
+        half = blas.dtrsv(rest, root * x, lower=1, overwrite_x=1)
+        return root * blas.dtrsv(rest, half, lower=1, trans=1, overwrite_x=1)
 
     # from below, but for very little; what is taken off is proven in any case
     largest, vector = yield from largest_eigenpair(apply, root.size, _CLOSE)
