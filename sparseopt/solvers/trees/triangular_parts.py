@@ -17,9 +17,8 @@ _INVERTED = 64
 _STEPS, _OFTEN = 60, 4
 
 
-def copied(matrix):
-    """A copy of a symmetric matrix in C order, in Fortran order: fresh memory takes its time."""
-    copy = np.empty_like(matrix, order="F")
+def copied(matrix, copy):
+    """Copy a symmetric matrix in C order into one in Fortran order; returns that. Fresh memory takes its time."""
     for block in _blocks(len(matrix)):
         copy[:, block] = matrix[block].T
         yield
