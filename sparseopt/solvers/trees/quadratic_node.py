@@ -14,9 +14,9 @@ _STEPS = 4000
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # Features become members until the relaxation is known to this part of what is missing to close the node.
-_KNOWN = 0.7
+_KNOWN = 0.85
 # A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
-_EARLY = 20.0
+_EARLY = 14.0
 # The first price where there was none, as a part of the constant.
 _LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
@@ -117,7 +117,7 @@ class QuadraticNode:
         """Bound at w and fix what that decides."""
         of, work, status, numbers, counts = self.of, self.work, self.status, self.work.numbers, self.work.counts
         point, before = (work.point(), status.copy()) if of.keep_points else (None, None)
-        used = work.w.nonzero()[0]
+        used, values = work.point()
         level = level if known.size < of.n_units else 0.0
         work.judge(known, used, status, self.price, room, self.threshold, level)
         bound = float(numbers[kernels.BOUND])
@@ -131,7 +131,8 @@ class QuadraticNode:
         if known.size < of.n_units and more >= -of.subset.alpha:
             counts[kernels.REMOVED] += self.view.remove(known, status, more)
         if counts[kernels.DROPPED]:
-            self.view.make_pulls()
+            is_gone = work.w[used] == 0.0
+            self.view.drop(used[is_gone], values[is_gone])
         if point is not None and counts[kernels.KEPT] + counts[kernels.REMOVED]:
             changed = np.flatnonzero(before != status)
             out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
