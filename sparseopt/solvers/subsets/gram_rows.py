@@ -57,7 +57,7 @@ class GramRows:
         self.rank, self.bottom = p if rank is None else min(rank, p), bottom
         self._compute = compute
         self._block = (lambda features: compute(np.arange(p)[features])[:, features]) if block is None else block
-        #: Rows that are there, and the place of each feature's among them, -1 where it is not.
+        #: Rows that are there, and the place of each feature's among them, -1 where it is not; and the most rows there may be.
         self._most = min(p, max(_LEAST, _MEMORY // (8 * max(p, 1))))
         self.table = np.empty((min(self._most, _LEAST) if 8 * self._most * p <= _GROWING else self._most, p))
         self.slots = np.full(p, -1)
@@ -160,7 +160,7 @@ class GramRows:
             return 0
         p = self.n_features
         self.table, self.slots, self._count = np.ascontiguousarray(self._block(slice(None))), np.arange(p), p
-        self.computed = p
+        self.computed = self._most = p
         return self.cost * p // 4
 
     def prepare(self, features):

@@ -14,9 +14,9 @@ _STEPS = 4000
 # Searches for the price of a node, and how near the number of features must come to k.
 _PRICES, _NEAR = 10, 0.02
 # Features become members until the relaxation is known to this part of what is missing to close the node.
-_KNOWN = 0.85
+_KNOWN = 0.7
 # A node is branched on once the value of its relaxation is below the threshold, and the bound no further below it than this.
-_EARLY = 14.0
+_EARLY = 20.0
 # The first price where there was none, as a part of the constant.
 _LEAST_PRICE = 1e-6
 # Features that are not in use are looked at where their profit may exceed this part of what the price asks for.
