@@ -18,6 +18,7 @@ from sparseopt.kernels.gram import gather
 from sparseopt.kernels.perspective import pulls_of, subtract_rows
 from sparseopt.losses import LeastSquares
 from sparseopt.solvers.subsets.pull_sketch import PullSketch
+from sparseopt.solvers.subsets.spare_room import SpareRoom
 
 # Entries of a block of rows of X from which a part of its Gram matrix is made.
 _BLOCK = 1 << 20
@@ -30,6 +31,8 @@ FEW = 1500
 # Fewest features for which G is kept in float32, how far from one the lengths of columns may be there, products in a sum, and
 # how many times their squares may be larger before centring.
 LEAST, _WIDEST, _BRIEF, _NEAR = 200, 1e12, 64, 16.0
+# Room for a copy of G in float32, of no more than FEW features.
+_SPARE = SpareRoom()
 # A column of which centring leaves no more than this, of its square, is constant.
 _FLAT = 1e-13
 
@@ -171,12 +174,12 @@ class RoughGram(ColumnsGram):
     def __init__(self, loss):
         self._read(loss)
         n, p = self.design.shape
-        gram = np.zeros((p, p), dtype=np.float32, order="F")
-        columns = _weighted(self.design, slice(None), self.root, np.float32)
-        columns[self.is_flat] = 0.0
+        gram = _SPARE.matrix(p, np.float32)
         for first in range(0, n, _BRIEF):
-            block = np.ascontiguousarray(columns[:, first : first + _BRIEF])
-            gram = blas.ssyrk(1.0, block.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
+            block = _weighted(self.design, slice(first, first + _BRIEF), self.root, np.float32)
+            block[self.is_flat] = 0.0
+            # nothing is read of what is there at first
+            gram = blas.ssyrk(1.0, block.T, beta=float(first > 0), c=gram, trans=1, lower=1, overwrite_c=1)
         for _ in _mirror(gram):
             pass
         gram[np.diag_indices(p)] = self.bends
@@ -283,14 +286,13 @@ def _weighted(design, part, root, dtype=np.float64):
 
 def _mirror(matrix):
     """Copy the lower half to the upper one, in place, in parts."""
-    p = len(matrix)
+    p, below = len(matrix), np.tri(_WIDTH, k=-1, dtype=bool)
     for first in range(0, p, _WIDTH):
         own, rest = slice(first, first + _WIDTH), slice(first + _WIDTH, p)
         matrix[own, rest] = matrix[rest, own].T
         # blocks on the diagonal may have been filled as a whole
         block = matrix[own, own]
-        above = np.tri(len(block), k=-1, dtype=bool)
-        block.T[above] = block[above]
+        np.copyto(block.T, block, where=below[: len(block), : len(block)])
         yield
 
 

@@ -17,6 +17,8 @@ from sparseopt.losses.base import kept
 
 # Bytes that rows may take before they are forgotten, and rows for which there is room in any case.
 _MEMORY, _LEAST = 1 << 30, 64
+# Bytes up to which room grows with the rows; beyond, memory that is not written to yet costs nothing.
+_GROWING = 1 << 24
 # Entries of a matrix up to which float32 columns are copied at once to be multiplied in float64.
 _AT_ONCE = 1 << 20
 
@@ -55,8 +57,9 @@ class GramRows:
         self.rank, self.bottom = p if rank is None else min(rank, p), bottom
         self._compute = compute
         self._block = (lambda features: compute(np.arange(p)[features])[:, features]) if block is None else block
-        #: Rows that are there, and the place of each feature's among them, -1 where it is not.
-        self.table = np.empty((min(p, max(_LEAST, _MEMORY // (8 * max(p, 1)))), p))
+        #: Rows that are there, and the place of each feature's among them, -1 where it is not; and the most rows there may be.
+        self._most = min(p, max(_LEAST, _MEMORY // (8 * max(p, 1))))
+        self.table = np.empty((min(self._most, _LEAST) if 8 * self._most * p <= _GROWING else self._most, p))
         self.slots = np.full(p, -1)
         self._count = 0
 
@@ -105,7 +108,7 @@ class GramRows:
         features = np.asarray(features, dtype=np.intp)
         missing = features[self.slots[features] < 0]
         missing = np.unique(missing) if missing.size else missing
-        if self._count + missing.size > len(self.table):
+        if self._count + missing.size > self._most:
             # those that are there would be forgotten while they are asked for
             return self._compute(features)
         if missing.size:
@@ -157,16 +160,20 @@ class GramRows:
             return 0
         p = self.n_features
         self.table, self.slots, self._count = np.ascontiguousarray(self._block(slice(None))), np.arange(p), p
-        self.computed = p
+        self.computed = self._most = p
         return self.cost * p // 4
 
     def prepare(self, features):
         """Compute rows that are not there yet, each once, at once; where there is no room, all others are forgotten."""
-        if self._count + features.size > len(self.table):
+        if self._count + features.size > self._most:
             self.slots[:] = -1
             self._count = 0
-            features = features[: len(self.table)]
+            features = features[: self._most]
         last = self._count + features.size
+        if last > len(self.table):
+            table = np.empty((min(self._most, 2 * last), self.n_features))
+            table[: self._count] = self.table[: self._count]
+            self.table = table
         self.table[self._count : last] = self._compute(features)
         self.slots[features] = np.arange(self._count, last)
         self._count = last

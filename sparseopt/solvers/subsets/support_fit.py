@@ -17,7 +17,7 @@ def best_on_support(model, subset, support):
     """The least objective with coefficients on `support` alone, and all coefficients."""
     w = np.zeros(model.n_features)
     block, linear = model.block(support), model.linear[support]
-    block[np.diag_indices(support.size)] += subset.ridge
+    block.flat[:: support.size + 1] += subset.ridge
     values = _solved(block, linear)
     lower = np.full(support.size, -np.inf) if subset.lower is None else subset.lower[support]
     upper = np.full(support.size, np.inf) if subset.upper is None else subset.upper[support]
@@ -27,7 +27,10 @@ def best_on_support(model, subset, support):
     w[support] = values
     smooth = 0.5 * float(values @ (block @ values)) - float(linear @ values)
     # a required feature pays also where zero is best for it: then the least objective is not attained
-    count = np.count_nonzero((values != 0.0) | np.isin(support, subset.required))
+    pays = values != 0.0
+    if subset.required.size:
+        pays |= np.isin(support, subset.required)
+    count = np.count_nonzero(pays)
     price = subset.alpha * count + subset.l1 * float(np.sum(np.abs(values)))
     return model.constant + smooth + price, w
 

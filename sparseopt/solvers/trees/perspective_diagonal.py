@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from sparseopt.solvers.trees.triangular_parts import cholesky, copied, inverse_diagonal, largest_eigenpair
 
@@ -30,13 +30,13 @@ def largest_diagonal(model):
     gram = model.gram if used.size == model.n_features else model.gram[np.ix_(used, used)]
     yield
     slack = used.size * (4.0 * np.finfo(np.float64).eps + model.rounding) * np.square(model.sizes[used])
-    d = np.zeros(used.size)
+    d, room = np.zeros(used.size), np.empty_like(gram, order="F")
     for part in _PARTS:
         ridge = _RIDGE * gram.diagonal() if d.any() else 0.0
         is_spread = False
         if used.size > _FEW:
-            step, is_spread = yield from _step_in_parts(gram, ridge - d)
-            is_proven = step is not None and (yield from _is_semidefinite_in_parts(gram, d + part * step, slack))
+            step, is_spread = yield from _step_in_parts(gram, ridge - d, room)
+            is_proven = step is not None and (yield from _is_semidefinite_in_parts(gram, d + part * step + slack, room))
         else:
             rest = gram.copy()
             rest[np.diag_indices(used.size)] += ridge - d
@@ -71,17 +71,20 @@ def _step(rest):
     return root * root / np.linalg.eigvalsh(scaled)[-1]
 
 
-def _step_in_parts(gram, more):
-    """As `_step` of the Gram matrix with `more` on its diagonal, in parts, and whether what bounds it is spread over the features."""
-    rest = yield from copied(gram)
+def _step_in_parts(gram, more, room):
+    """As `_step` of the Gram matrix with `more` on its diagonal, in parts, and whether what bounds it is spread over the features.
+
+    The work is done in `room`.
+    """
+    rest = yield from copied(gram, room)
     rest[np.diag_indices(len(rest))] += more
     if not (yield from cholesky(rest)):
         return None, False
     root = 1.0 / np.sqrt((yield from inverse_diagonal(rest)))
 
     def apply(x):
-        half = lapack.dtrtrs(rest, root * x, lower=1)[0]
-        return root * lapack.dtrtrs(rest, half, lower=1, trans=1)[0]
+        half = blas.dtrsv(rest, root * x, lower=1, overwrite_x=1)
+        return root * blas.dtrsv(rest, half, lower=1, trans=1, overwrite_x=1)
 
     # from below, but for very little; what is taken off is proven in any case
     largest, vector = yield from largest_eigenpair(apply, root.size, _CLOSE)
@@ -89,10 +92,10 @@ def _step_in_parts(gram, more):
     return root * root / ((1.0 + _CLOSE) * largest), is_spread
 
 
-def _is_semidefinite_in_parts(gram, d, slack):
-    """As `is_semidefinite`, in parts."""
-    rest = yield from copied(gram)
-    rest[np.diag_indices(len(rest))] -= d + slack
+def _is_semidefinite_in_parts(gram, less, room):
+    """As `is_semidefinite`, with `less` for what comes off the diagonal, in parts and in `room`."""
+    rest = yield from copied(gram, room)
+    rest[np.diag_indices(len(rest))] -= less
     return (yield from cholesky(rest))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 
 import numpy as np
 
@@ -15,10 +17,13 @@ from sparseopt.solvers.trees.tree import FREE, IN, OUT
 # Up to so many features all are members: a step takes one row of G, and makes all pulls. Where so large a part of them is out,
 # it is left out.
 _EVERY, _NARROW = 2000, 0.5
+# Nodes whose pulls are remembered for their children.
+_STARTS = 8
 # Rounding of pulls in float64 after a few thousand steps, relative to all that they are made of.
 _ROUNDED = 1e-11
 # Features of which one is doubtful, where others are looked at anew.
 _DOUBTFUL = 8
+_ALL = slice(None)
 # So many new members come at once, at least.
 _FEWEST = 32
 
@@ -39,18 +44,18 @@ class EveryView:
     has_all = True
 
     def __init__(self, relaxation):
-        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
+        self.of, self.model, self.work = weakref.proxy(relaxation), relaxation.model, relaxation.work
         self.everything = np.arange(relaxation.n_units)
         self.found, self.is_known = self.everything.copy(), np.zeros(relaxation.n_units, dtype=bool)
-        #: The end of the last node that was branched on: where its children begin, their pulls, and the steps to these.
-        self.start, self.pull, self.steps = None, np.empty(relaxation.n_units), 0
+        #: The ends of the last nodes that were branched on: where their children begin, the pulls, and the steps to these.
+        self.starts = deque(maxlen=_STARTS)
         #: Whether pulls are made from X where a copy of G is rough; how far others may be wrong, in lengths of columns; and the
         #: most that those of the points are together at which they were made exact.
         self.is_sharp, self.distance, self.heaviest = False, 0.0, 0.0
         self._widen()
 
     def _widen(self):
-        self.on, self.block, self.is_narrow = slice(None), self.model.gram, False
+        self.on, self.block, self.is_narrow = _ALL, self.model.gram, False
 
     def _narrow(self, members):
         self.on, self.is_narrow = members, True
@@ -67,18 +72,18 @@ class EveryView:
         gone = features[status[features] == OUT]
         left = work.w[gone]
         work.w[gone] = 0.0
-        if start is not self.start:
-            self.make_pulls()
-            return
-        work.pull[:] = self.pull
-        subtract_rows(self.model.gram, gone, -left, work.pull)
-        work.counts[kernels.STEPS] = self.steps + gone.size
+        for known, pull, steps in self.starts:
+            if known is start:
+                work.pull[:] = pull
+                subtract_rows(self.model.gram, gone, -left, work.pull)
+                work.counts[kernels.STEPS] = steps + gone.size
+                return
+        self.make_pulls()
 
     def end(self, start, has_children):
-        """Remember the pulls at the present point, where children begin if there are any."""
+        """Remember the pulls at the present point, where children begin if there are any: they have out what is out here."""
         if has_children and not self.is_sharp:
-            self.start, self.steps = start, int(self.work.counts[kernels.STEPS])
-            self.pull[:] = self.work.pull
+            self.starts.appendleft((start, self.work.pull.copy(), int(self.work.counts[kernels.STEPS])))
 
     def make_pulls(self):
         """Make the pulls at the present point."""
@@ -87,12 +92,17 @@ class EveryView:
         subtract_rows(self.model.gram, used, values, work.pull)
         work.counts[kernels.STEPS] = 0
 
+    def drop(self, features, values):
+        """Take the pulls to the present point, from one with other values of these features, which are zero now."""
+        subtract_rows(self.model.gram, features, -values, self.work.pull)
+        self.work.counts[kernels.STEPS] += features.size
+
     def admit(self, status):
         """Make features members that were found to be needed: all are."""
 
     def trim(self, status):
         """Go on without the features that are out, where that is most of them."""
-        live = np.flatnonzero(status != OUT)
+        live = (status != OUT).nonzero()[0]
         size = self.on.size if self.is_narrow else status.size
         if live.size < _NARROW * size:
             self._narrow(live)
@@ -119,7 +129,7 @@ class EveryView:
         self.is_known[:] = status == IN
         self.is_known[used] = True
         self.is_known[self.found[: doubtful_features(work.pull, self.distance, *terms, self.found)]] = True
-        known = np.flatnonzero(self.is_known)
+        known = self.is_known.nonzero()[0]
         work.pull[known] = self.model.pulls(self.model.residual(used, values), known)
         work.counts[kernels.STEPS] = 0
         return known
@@ -186,7 +196,7 @@ class MembersView(ABC):
     has_all = False
 
     def __init__(self, relaxation):
-        self.of, self.model, self.work = relaxation, relaxation.model, relaxation.work
+        self.of, self.model, self.work = weakref.proxy(relaxation), relaxation.model, relaxation.work
         self.part = Part(self.model)
         #: Features that were not zero where the last node ended.
         self.recent = np.empty(0, dtype=np.intp)
@@ -225,6 +235,10 @@ class MembersView(ABC):
         subtract_rows(self.block, used, w[used], pull)
         work.pull[self.on] = pull
         work.counts[kernels.STEPS] = 0
+
+    def drop(self, features, values):
+        """Take the pulls to the present point, where these features are zero now."""
+        self.make_pulls()
 
     def admit(self, status):
         """Make features members that must be, and those that were found and would gain most."""

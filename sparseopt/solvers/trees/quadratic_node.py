@@ -27,7 +27,7 @@ _CLEAR = 1.2
 _FIRST = 2e-3
 # A part in the relaxation so near to none or all is one of them; a value known so well, relative to the constant, is exact.
 _FIXED, _EXACT = 1e-5, 1e-10
-_NOTHING = np.empty(0, dtype=np.intp)
+_NOTHING, _TINY = np.empty(0, dtype=np.intp), np.finfo(np.float64).tiny
 
 
 class QuadraticNode:
@@ -117,7 +117,7 @@ class QuadraticNode:
         """Bound at w and fix what that decides."""
         of, work, status, numbers, counts = self.of, self.work, self.status, self.work.numbers, self.work.counts
         point, before = (work.point(), status.copy()) if of.keep_points else (None, None)
-        used = np.flatnonzero(work.w)
+        used, values = work.point()
         level = level if known.size < of.n_units else 0.0
         work.judge(known, used, status, self.price, room, self.threshold, level)
         bound = float(numbers[kernels.BOUND])
@@ -131,7 +131,8 @@ class QuadraticNode:
         if known.size < of.n_units and more >= -of.subset.alpha:
             counts[kernels.REMOVED] += self.view.remove(known, status, more)
         if counts[kernels.DROPPED]:
-            self.view.make_pulls()
+            is_gone = work.w[used] == 0.0
+            self.view.drop(used[is_gone], values[is_gone])
         if point is not None and counts[kernels.KEPT] + counts[kernels.REMOVED]:
             changed = np.flatnonzero(before != status)
             out, into = changed[status[changed] == OUT], changed[status[changed] == IN]
@@ -217,22 +218,23 @@ class QuadraticNode:
         features, w = self.work.point()
         is_free = status[features] == FREE
         features, w = features[is_free], w[is_free]
-        limits = np.where(w > 0.0, of.upper[features], -of.lower[features])
         parts = np.ones(features.size)
         if self.price > 0.0:
+            limits = np.where(w > 0.0, of.upper[features], -of.lower[features])
             with np.errstate(divide="ignore", over="ignore"):
                 ends = np.minimum(limits, np.sqrt(2.0 * self.price / of.curve[features]))
-            parts = np.minimum(np.abs(w) / np.maximum(ends, np.finfo(np.float64).tiny), 1.0)
-        order = np.lexsort((features, -parts))[:room]
+            parts = np.minimum(np.abs(w) / np.maximum(ends, _TINY), 1.0)
+        # of equal parts the first
+        order = np.argsort(-parts, kind="stable")[:room]
         chosen = order if self.price > of.subset.alpha else order[parts[order] >= 0.5]
-        support = np.sort(np.concatenate([np.flatnonzero(status == IN), features[chosen]]))
+        support = np.sort(np.concatenate([(status == IN).nonzero()[0], features[chosen]]))
         if (key := support.tobytes()) not in of.seen:
             of.seen.add(key)
             self.support = support
         halves = np.minimum(parts, 1.0 - parts)
-        if halves.size and np.max(halves) > _FIXED:
-            self.is_done, self.unit = True, int(features[np.argmax(halves)])
-            if chosen.size and np.max(halves[chosen]) == np.max(halves):
+        if halves.size and (most := halves.max()) > _FIXED:
+            self.is_done, self.unit = True, int(features[halves.argmax()])
+            if chosen.size and halves[chosen].max() == most:
                 effects = w * w * (of.model.bends + of.curve)[features]
                 self.likely = features[chosen[np.argsort(-effects[chosen], kind="stable")]]
         return self.is_done

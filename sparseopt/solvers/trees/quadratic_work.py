@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from sparseopt.kernels import quadratic_nodes as kernels
@@ -16,10 +18,12 @@ class QuadraticWork:
 
     def __init__(self, relaxation):
         p, subset, model = relaxation.n_units, relaxation.subset, relaxation.model
-        self.of, self.model = relaxation, model
+        # what it belongs to, which holds it: memory of that size must not wait for a collection of cycles
+        self.of, self.model = weakref.proxy(relaxation), model
         self.w, self.pull, self.gains = np.zeros(p), np.zeros(p), np.zeros(p)
         self.entering, self.heap = np.empty(p, dtype=np.intp), np.empty(subset.k + 1)
         self.numbers, self.counts = np.zeros(13), np.zeros(8, dtype=np.int64)
+        self._members, self._of_members = None, ()
         numbers = self.numbers
         numbers[kernels.CONSTANT], numbers[kernels.LENGTH] = model.constant, relaxation.length
         numbers[kernels.ROUNDING], numbers[kernels.ALPHA] = model.rounding, subset.alpha
@@ -34,7 +38,7 @@ class QuadraticWork:
 
     def point(self):
         """Features that are not zero, and their coefficients."""
-        used = np.flatnonzero(self.w)
+        used = self.w.nonzero()[0]
         return used, self.w[used]
 
     def minimise(self, view, status, price, room, tol):
@@ -42,11 +46,14 @@ class QuadraticWork:
 
         With shares scaled to the `room` there is, w is a point of the relaxation: its value there is no less than the bound.
         """
-        of, on, linear = self.of, view.on, self.model.linear[view.on]
-        w, pull = self.w[on], self.pull[on]
-        costs = (of.curve[on], of.subset.l1, of.lower[on], of.upper[on], status[on], price)
-        newton_steps, changes = minimise_relaxed(view.block, linear, w, pull, self.model.bends[on], costs, tol)
-        self.w[on], self.pull[on] = w, pull
+        of, on, (linear, bends, curve, lower, upper) = self.of, view.on, self._terms(view.on)
+        # all of them are worked on in place
+        is_part = not isinstance(on, slice)
+        w, pull, status = (self.w[on], self.pull[on], status[on]) if is_part else (self.w, self.pull, status)
+        costs = (curve, of.subset.l1, lower, upper, status, price)
+        newton_steps, changes = minimise_relaxed(view.block, linear, w, pull, bends, costs, tol)
+        if is_part:
+            self.w[on], self.pull[on] = w, pull
         self.counts[kernels.STEPS] += changes
         cost, self.share = relaxed_costs(w, *costs)
         smooth = self.model.constant - 0.5 * float(w @ (linear + pull))
@@ -55,6 +62,14 @@ class QuadraticWork:
         scale = room / total if total > room or (price > alpha and total > 0.0) else 1.0
         self.value = smooth + scaled_costs(w, *costs, alpha, scale)[0] if scale > 0.0 else np.inf
         return newton_steps
+
+    def _terms(self, on):
+        """What is known of members, which mostly are the same as at the last call."""
+        if self._members is not on:
+            of, model = self.of, self.model
+            self._members = on
+            self._of_members = tuple(part[on] for part in (model.linear, model.bends, of.curve, of.lower, of.upper))
+        return self._of_members
 
     def judge(self, known, used, status, price, room, threshold, level):
         """Bound the node at w and fix in `status` what that decides; what is found is in `numbers` and `counts`."""

@@ -239,7 +239,7 @@ class Tree:
         # work that was interrupted goes on with what it has fixed, and may still take that back
         known, status = self._known, self._status.copy()
         found = self.relaxation.relax(status, node.start, self.threshold, until)
-        changed = np.flatnonzero(status != known)
+        changed = (status != known).nonzero()[0]
         node.removed, node.kept = changed[status[changed] == OUT], changed[status[changed] == IN]
         node.bound, node.start = max(node.bound, found.bound), found.start
         self._last, self._status = node, status

@@ -7,17 +7,18 @@ is a generator that yields between products of matrices of some hundredths of a 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import blas, eigh_tridiagonal, lapack
+from scipy.linalg import blas, lapack
 
 # Multiplications that are made at once, and the fewest columns of a block.
 _PRODUCTS, _NARROWEST = 1 << 28, 64
+# Columns of a block that is inverted by itself, at most: what is beside it is left to products.
+_INVERTED = 64
 # Steps of Lanczos' method at most, and those after which it is asked what they have found.
 _STEPS, _OFTEN = 60, 4
 
 
-def copied(matrix):
-    """A copy of a symmetric matrix in C order, in Fortran order: fresh memory takes its time."""
-    copy = np.empty_like(matrix, order="F")
+def copied(matrix, copy):
+    """Copy a symmetric matrix in C order into one in Fortran order; returns that. Fresh memory takes its time."""
     for block in _blocks(len(matrix)):
         copy[:, block] = matrix[block].T
         yield
@@ -26,7 +27,13 @@ def copied(matrix):
 
 def cholesky(matrix):
     """Put the lower Cholesky factor of a matrix in Fortran order into its lower half; returns whether there is one."""
-    for block in _blocks(len(matrix)):
+    blocks = _blocks(len(matrix))
+    if len(blocks) == 1:
+        # in place, without copies
+        fault = lapack.dpotrf(matrix, lower=1, overwrite_a=1, clean=0)[1]
+        yield
+        return fault == 0
+    for block in blocks:
         first, last = block.start, block.stop
         if first:
             matrix[first:, block] -= matrix[first:, :first] @ matrix[block, :first].T
@@ -44,7 +51,7 @@ def cholesky(matrix):
 def inverse_diagonal(factor):
     """The diagonal of (L L')**-1, for L in the lower half of `factor`: squares of the columns of L**-1, a block at a time."""
     size = len(factor)
-    blocks, diagonal = _blocks(size), np.empty(size)
+    blocks, diagonal = _blocks(size, _INVERTED), np.empty(size)
     inverses = [lapack.dtrtri(np.tril(factor[block, block]), lower=1)[0] for block in blocks]
     for at, block in enumerate(blocks):
         columns = np.zeros((size - block.start, block.stop - block.start), order="F")
@@ -73,7 +80,8 @@ def largest_eigenpair(apply, size, tolerance):
         rest = float(np.linalg.norm(image))
         is_over = not rest > tolerance * max(diagonal) or step + 1 == _STEPS
         if is_over or step % _OFTEN == _OFTEN - 1:
-            values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside))
+            # below the last entry beside the diagonal, LAPACK asks for room for one more
+            values, vectors, _ = lapack.dstev(np.array(diagonal), np.array(beside or [0.0]))
             value, error = float(values[-1]), rest * abs(float(vectors[-1, -1]))
             if is_over or error <= tolerance * value:
                 break
@@ -82,7 +90,8 @@ def largest_eigenpair(apply, size, tolerance):
     return value, vectors[:, -1] @ basis[: step + 1]
 
 
-def _blocks(size):
+def _blocks(size, most=None):
     """Slices of rows or columns, so that the products with one take no more than what is made at once."""
     width = max(_NARROWEST, 4 * _PRODUCTS // max(size * size, 1))
+    width = width if most is None else min(width, most)
     return [slice(first, min(first + width, size)) for first in range(0, size, width)]
