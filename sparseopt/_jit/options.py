@@ -10,17 +10,54 @@ from types import CodeType
 from typing import Any
 
 import numba
-from numba.core import compiler
-from numba.core.typed_passes import IRLegalization, NativeLowering, NopythonRewrites
-from numba.core.untyped_passes import InlineClosureLikes
+from numba.core import compiler, typed_passes, untyped_passes
+from numba.core.typed_passes import NativeLowering, PreLowerStripPhis
+from numba.core.untyped_passes import DeadBranchPrune, ReconstructSSA
 
 from sparseopt._jit.libraries import BriefLibrary, FunctionLibrary, KernelLibrary
 from sparseopt._jit.lowering import EntryLowering
 from sparseopt._jit.operators import remembering
+from sparseopt._jit.single_assignment import SingleAssignment, StripPhis
 
-# What kernels have none of: array expressions, which numba would fuse, functions within functions, and references, for
-# whose sake it marks where each variable is used last.
-_NEEDLESS = {NopythonRewrites, InlineClosureLikes, IRLegalization}
+# What kernels have none of: array expressions, which numba would fuse, and references, for whose sake it marks where each
+# variable is used last.
+_NEEDLESS = {typed_passes.NopythonRewrites, typed_passes.IRLegalization}
+_WITHOUT_FUNCTIONS = _NEEDLESS | {untyped_passes.InlineClosureLikes}
+# What the plain functions of this package have none of either: `with`, functions to be put in place of their calls,
+# literals that are asked for, messages made of values. Lifetimes of variables are found by a later pass as well, and
+# what is noted down of types and of parallel loops nobody reads.
+_NEEDLESS_HERE = _WITHOUT_FUNCTIONS | {
+    typed_passes.AnnotateTypes,
+    typed_passes.DumpParforDiagnostics,
+    typed_passes.InlineOverloads,
+    typed_passes.NoPythonSupportedFeatureValidation,
+    untyped_passes.FindLiterallyCalls,
+    untyped_passes.InlineInlinables,
+    untyped_passes.IRProcessing,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.RewriteDynamicRaises,
+    untyped_passes.WithLifting,
+}
+_OURS = {NativeLowering: EntryLowering}
+# without lifetimes of variables, which generators need
+_OURS_HERE = _OURS | {ReconstructSSA: SingleAssignment, PreLowerStripPhis: StripPhis}
+_PACKAGE = __name__.partition(".")[0]
+
+
+def _needed(passes, function):
+    """Passes of numba's that a function needs, some of them in our form."""
+    has_functions = any(isinstance(value, CodeType) for value in function.code.co_consts)
+    is_plain = not has_functions and function.modname.partition(".")[0] == _PACKAGE
+    needless = _NEEDLESS_HERE if is_plain else _NEEDLESS if has_functions else _WITHOUT_FUNCTIONS
+    ours = _OURS_HERE if is_plain else _OURS
+    needed = [(ours.get(kind, kind), text) for kind, text in passes if kind not in needless]
+    if is_plain:
+        # branches that are never taken are looked for again after passes that bring some, which are left out
+        first = next(place for place, (kind, _) in enumerate(needed) if kind is DeadBranchPrune)
+        needed = [step for place, step in enumerate(needed) if step[0] is not DeadBranchPrune or place == first]
+    return needed
 
 
 class _KernelCompiler(compiler.Compiler):
@@ -41,14 +78,8 @@ class _KernelCompiler(compiler.Compiler):
     def define_pipelines(self):
         """Numba's passes, one of them ours."""
         pipelines = super().define_pipelines()
-        has_functions = any(isinstance(value, CodeType) for value in self.state.func_id.code.co_consts)
-        needless = _NEEDLESS - {InlineClosureLikes} if has_functions else _NEEDLESS
         for pipeline in pipelines:
-            pipeline.passes = [
-                (EntryLowering if kind is NativeLowering else kind, text)
-                for kind, text in pipeline.passes
-                if kind not in needless
-            ]
+            pipeline.passes = _needed(pipeline.passes, self.state.func_id)
             pipeline.finalize()
         return pipelines
 

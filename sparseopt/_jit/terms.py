@@ -71,15 +71,20 @@ class _TermAttributes(AttributeTemplate):
             return fields[name]
         if name not in methods_of(term.term_class):
             return None
-        method = types.Dispatcher(_method_dispatcher(term.digest, name))
+        return _bound_method(term, name)
 
-        class MethodTemplate(AbstractTemplate):
-            key = (TermType, name)
 
-            def generic(self, arguments, keywords):
-                return method.get_call_type(self.context, (term, *arguments), keywords).as_method()
+@functools.cache
+def _bound_method(term, name):
+    method = types.Dispatcher(_method_dispatcher(term.digest, name))
 
-        return types.BoundFunction(MethodTemplate, term)
+    class MethodTemplate(AbstractTemplate):
+        key = (TermType, name)
+
+        def generic(self, arguments, keywords):
+            return method.get_call_type(self.context, (term, *arguments), keywords).as_method()
+
+    return types.BoundFunction(MethodTemplate, term)
 
 
 @functools.cache
