@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 import numba
-from numba.core import compiler, typed_passes, untyped_passes
+from numba.core import compiler
 from numba.core.typed_passes import NativeLowering, PreLowerStripPhis
 from numba.core.untyped_passes import DeadBranchPrune, ReconstructSSA
 
@@ -19,26 +19,27 @@ from sparseopt._jit.lowering import EntryLowering
 from sparseopt._jit.operators import remembering
 from sparseopt._jit.single_assignment import SingleAssignment, StripPhis
 
+# Passes by name, since not every version of numba has all of them.
 # What kernels have none of: array expressions, which numba would fuse, and references, for whose sake it marks where each
 # variable is used last.
-_NEEDLESS = {typed_passes.NopythonRewrites, typed_passes.IRLegalization}
-_WITHOUT_FUNCTIONS = _NEEDLESS | {untyped_passes.InlineClosureLikes}
+_NEEDLESS = {"NopythonRewrites", "IRLegalization"}
+_WITHOUT_FUNCTIONS = _NEEDLESS | {"InlineClosureLikes"}
 # What the plain functions of this package have none of either: `with`, functions to be put in place of their calls,
 # literals that are asked for, messages made of values. Lifetimes of variables are found by a later pass as well, and
 # what is noted down of types and of parallel loops nobody reads.
 _NEEDLESS_HERE = _WITHOUT_FUNCTIONS | {
-    typed_passes.AnnotateTypes,
-    typed_passes.DumpParforDiagnostics,
-    typed_passes.InlineOverloads,
-    typed_passes.NoPythonSupportedFeatureValidation,
-    untyped_passes.FindLiterallyCalls,
-    untyped_passes.InlineInlinables,
-    untyped_passes.IRProcessing,
-    untyped_passes.LiteralPropagationSubPipelinePass,
-    untyped_passes.LiteralUnroll,
-    untyped_passes.MakeFunctionToJitFunction,
-    untyped_passes.RewriteDynamicRaises,
-    untyped_passes.WithLifting,
+    "AnnotateTypes",
+    "DumpParforDiagnostics",
+    "FindLiterallyCalls",
+    "InlineInlinables",
+    "InlineOverloads",
+    "IRProcessing",
+    "LiteralPropagationSubPipelinePass",
+    "LiteralUnroll",
+    "MakeFunctionToJitFunction",
+    "NoPythonSupportedFeatureValidation",
+    "RewriteDynamicRaises",
+    "WithLifting",
 }
 _OURS = {NativeLowering: EntryLowering}
 # without lifetimes of variables, which generators need
@@ -52,7 +53,7 @@ def _needed(passes, function):
     is_plain = not has_functions and function.modname.partition(".")[0] == _PACKAGE
     needless = _NEEDLESS_HERE if is_plain else _NEEDLESS if has_functions else _WITHOUT_FUNCTIONS
     ours = _OURS_HERE if is_plain else _OURS
-    needed = [(ours.get(kind, kind), text) for kind, text in passes if kind not in needless]
+    needed = [(ours.get(kind, kind), text) for kind, text in passes if kind.__name__ not in needless]
     if is_plain:
         # branches that are never taken are looked for again after passes that bring some, which are left out
         first = next(place for place, (kind, _) in enumerate(needed) if kind is DeadBranchPrune)
