@@ -450,7 +450,11 @@ class Unsure(so.Solver):
         return state
 
 
-@pytest.mark.parametrize("limits", [{"max_iter": 9}, {"callback": lambda iterations, w: iterations == 9}], ids=str)
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_iter": 9}, {"callback": lambda iterations, w: iterations == 9}],
+    ids=lambda limits: next(iter(limits)),
+)
 def test_a_limit_that_comes_where_the_gap_is_met_is_none(limits):
     """Between two looks a point may become good enough; a callback that asks to stop is told so."""
     solution = so.solve(LASSO, Unsure(), **limits)

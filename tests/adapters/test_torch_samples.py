@@ -117,7 +117,7 @@ def test_a_caller_may_have_turned_slopes_off(context):
 @pytest.mark.parametrize(
     "options",
     [{"only": ("0",)}, {"link": "softmax"}, {"prepare": lambda batch: torch.tensor(batch[:, ::-1].copy())}],
-    ids=str,
+    ids=lambda options: next(iter(options)),
 )
 def test_a_run_of_a_network_goes_on_as_it_was_said_to_be_read(options):
     network = TorchNetwork(perceptron(), **options)
