@@ -8,6 +8,8 @@ from small_subsets import problem_of
 from soundness import judge, refits_of
 
 import sparseopt as so
+from sparseopt.losses import first_look
+from sparseopt.solvers.subsets import gram_models
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -28,6 +30,14 @@ def test_a_constant_column_gains_nothing_where_all_targets_are_zero():
 def test_a_price_far_above_the_objective_leaves_room_for_the_rounding_of_gains():
     """A gain that exceeds the price by 3e-13 is a difference of numbers of 1e-4."""
     _, problem = problem_of(2_701_021)
+    so.solve(problem, so.BranchAndBound(keep_proof=True)).certificate.verify(problem)
+
+
+def test_pulls_of_a_wide_x_in_float32_are_float64(monkeypatch):
+    """Means taken off entries in float32 left slopes of 2e-13, which bounds count in full where there is no ridge."""
+    monkeypatch.setattr(gram_models, "FEW", 0)
+    monkeypatch.setattr(first_look, "WORTH_A_SKETCH", 0)
+    _, problem = problem_of(13_300_511)
     so.solve(problem, so.BranchAndBound(keep_proof=True)).certificate.verify(problem)
 
 

@@ -113,19 +113,19 @@ class ColumnsGram(GramModel):
     def _read(self, loss):
         self.design, weights = loss.X, np.asarray(loss.sample_weight.values, dtype=np.float64)
         n, p = self.design.shape
-        self.root = np.broadcast_to(np.sqrt(weights), n)
+        self.root, self._spread = np.broadcast_to(np.sqrt(weights), n), np.zeros(n + 1)
         self.target = self.root * loss.target
         if loss.dtype == np.float64:
             self.linear = -loss.gradient(np.zeros(p))  # it is remembered
         else:
-            self.linear = np.asarray(self.design.rmatvec(self.root * self.target), dtype=np.float64)
+            self.linear = self._products(self.target)
         self.constant = 0.5 * float(self.target @ self.target)
         self.bends = np.array(loss.curvatures(), dtype=np.float64)
         self.sizes = sizes_of(self.design, self.bends)
         self.rounding = rounding_of(n)
         self.is_flat = is_flat(self.bends, self.sizes)
         self.linear[self.is_flat], self.bends[self.is_flat] = 0.0, 0.0
-        self.moved, self._spread = np.zeros(p), np.zeros(n + 1)
+        self.moved = np.zeros(p)
 
     def columns(self, features):
         """Columns of some features as rows, times the roots of the weights."""
@@ -156,15 +156,26 @@ class ColumnsGram(GramModel):
 
     def pulls(self, rest, features=None):
         """Products of columns with a residual: of all, or of some features."""
-        if features is None:
-            pull = np.asarray(self.design.rmatvec(self.root * rest), dtype=np.float64)
-            pull[self.is_flat] = 0.0
-            return pull
+        pull = self._products(rest, features)
+        pull[self.is_flat if features is None else self.is_flat[features]] = 0.0
+        return pull
+
+    def _products(self, rest, features=None):
+        """The same in float64 whatever the precision of X, flat columns too."""
+        design, is_fine = self.design, self.design.dtype == np.float64
+        if features is None and is_fine:
+            return np.asarray(design.rmatvec(self.root * rest))
+        features = np.arange(design.shape[1]) if features is None else features
         np.multiply(self.root, rest, out=self._spread[:-1])
-        self._spread[-1] = self._spread[:-1].sum()  # where a centred sparse design expects the shift
         pull = np.empty(features.size)
-        pulls_of(self.design, features, self._spread, pull)
-        pull[self.is_flat[features]] = 0.0
+        if is_fine or sparse.issparse(design.matrix):
+            self._spread[-1] = self._spread[:-1].sum()  # where a centred sparse design expects the shift
+            pulls_of(design, features, self._spread, pull)
+            return pull
+        # the kernel would take means off entries in float32
+        for first in range(0, features.size, _WIDTH):
+            part = slice(first, first + _WIDTH)
+            pull[part] = design.columns_as_rows(features[part]) @ self._spread[:-1]
         return pull
 
 
