@@ -28,6 +28,7 @@ from sparseopt.proofs.multiplier_bound import multiplier_bound
 from sparseopt.proofs.multipliers import recover_duals
 from sparseopt.proofs.rays import check_dual_ray, check_primal_ray
 from sparseopt.proofs.row_look import look
+from sparseopt.proofs.separation import separation
 from sparseopt.proofs.stationarity import stationarity
 from sparseopt.proofs.worst_bound import bound_by_weights, distance_by_weights, form_of, weights_at
 
@@ -68,7 +69,7 @@ class Certificate:
     ray : array or None
         The ray that proves infeasibility or unboundedness.
     remark : str
-        Why there is no lower bound, where that is for more than a residual.
+        Why there is no lower bound, where that is for more than a residual, or no best point.
     reference : float
         What the relative gap is relative to.
     """
@@ -242,6 +243,7 @@ def _certified(problem, w, here, lower_bound, tree):
         reference=max(abs(here.objective), _FLOOR * size_at_zero(problem)),
         w=w,
         tree=tree if proof == "bound" else None,
+        remark=separation(problem, w) if proof == "stationarity" else "",
     )
 
 

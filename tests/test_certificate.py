@@ -156,6 +156,40 @@ def test_no_bound_is_claimed_where_none_is_known(penalty):
         solution.require(gap=1e-3)
 
 
+SEPARATED = so.Logistic(X, X[:, 0] + X[:, 1] > 0.0, intercept=True)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint"),
+    [(so.MCP(1e-3, 3.0), None), (so.SCAD(1e-3), None), (so.L0(1e-3), None), (so.Zero(), so.Cardinality(2))],
+    ids=["MCP", "SCAD", "L0", "Cardinality"],
+)
+def test_words_say_that_separated_classes_have_no_best_point(penalty, constraint):
+    problem = so.Problem(SEPARATED, penalty, constraint)
+    w = np.zeros(P)
+    w[:2] = 30.0
+    certificate = so.certify(problem, w)
+    assert "separates the classes" in certificate.summary
+    assert problem.objective(2.0 * w) < certificate.objective
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty", "constraint"),
+    [
+        (SEPARATED, so.Ridged(so.MCP(1e-3, 3.0), 1e-6), None),
+        (SEPARATED, so.MCP(1e3, 3.0), None),
+        (SEPARATED, so.L0(1e-3), so.Box(-40.0, 40.0)),
+        (so.Logistic(X, LABELS), so.L0(1e-3), None),
+        (so.Huber(X, Y), so.L0(1e-3), None),
+    ],
+    ids=["ridge", "MCP that still rises", "Box", "not separated", "no classes"],
+)
+def test_no_such_words_where_something_holds_the_coefficients(loss, penalty, constraint):
+    w = np.zeros(P)
+    w[:2] = 30.0
+    assert so.certify(so.Problem(loss, penalty, constraint), w).remark == ""
+
+
 @pytest.mark.parametrize("kind", [so.GroupMCP, so.GroupSCAD])
 def test_stationarity_of_groups_is_the_slope_where_the_penalty_is_flat(kind):
     """Beyond its concavity a step of any length says the same; no slope of the others reaches their threshold."""
