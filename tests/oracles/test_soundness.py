@@ -41,6 +41,13 @@ def test_pulls_of_a_wide_x_in_float32_are_float64(monkeypatch):
     so.solve(problem, so.BranchAndBound(keep_proof=True)).certificate.verify(problem)
 
 
+def test_a_refit_may_begin_where_exponentials_are_zero():
+    """At fitted values of -8900 a Poisson loss has no curvature in these numbers."""
+    _, problem = problem_of(15_002_442)
+    found = refits_of(problem)
+    assert judge(problem, found, so.BranchAndBound()).faults == []
+
+
 def test_a_certificate_that_is_wrong_is_found():
     """The judge is judged, by an optimum that is a little higher or lower than it is."""
     X = np.random.default_rng(0).standard_normal((9, 4))

@@ -66,8 +66,12 @@ class _Newton:
     def _step(self):
         """One damped Newton step; whether the objective has fallen."""
         view, loss = self.view, self.view.loss
-        mass = view.s * self.point.raw
         bends = view.bends(self.point, _DAMPING)
+        if loss.intercept and not bends.any():
+            bends = self._settled()
+            if not bends.any():
+                return False
+        mass = view.s * self.point.raw
         rows, centre, total = self.rows, 0.0, float(bends.sum())
         slope = rows @ mass + self.subset.ridge * self.x
         if loss.intercept:
@@ -102,6 +106,13 @@ class _Newton:
         self.x, self.point, self.height = x, point, height
         self.intercept += step * shift
         return has_fallen
+
+    def _settled(self):
+        """Curvatures after a step to the best intercept, from so far out that all of them were zero in these numbers."""
+        shift = float(self.view.loss.constant.settled(self.view.loss, self.point.eta))
+        self.point, self.intercept = self.view.point(self.point.eta + shift), self.intercept + shift
+        self.height = self._height(self.point, self.x)
+        return self.view.bends(self.point, _DAMPING)
 
     def _direction(self, curvature, slope):
         """The step to the minimiser of the model within bounds, and what it is expected to gain."""
