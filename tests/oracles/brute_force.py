@@ -204,10 +204,10 @@ def _smooth_part(loss):
 def _minimised(smooth, term, on):
     """The best point on each support, and the largest distance to a stationary one, relative to the slope at zero."""
     W = np.clip(np.zeros(on.shape), term.lower, term.upper)
-    slope = smooth.slope(W)
-    scale = max(float(np.abs(slope).max()), 1e-300)
+    # at zero itself: where bounds keep W away from it, exponentials there may be of any size
+    scale = max(float(np.abs(smooth.slope(np.zeros(W.shape))).max()), 1e-300)
     if smooth.is_quadratic:
-        H = smooth.curvature(W)
+        H, slope = smooth.curvature(W), smooth.slope(W)
         r = np.einsum("mjk,mk->mj", H, W) - slope
         W = _model_minimum(H, r, term, W, on)
         return W, float(term.distance(W, np.where(on, smooth.slope(W), 0.0)).max()) / scale

@@ -56,7 +56,8 @@ def _slack(problem, found):
     at_zero = abs(loss.evaluate(np.zeros(problem.n_features)))
     # what centring takes off rounds what is left, and so do the parts of a quadratic
     if isinstance(loss, so.Quadratic):
-        raw = float(np.max(np.abs(found.w) @ np.abs(loss.c), initial=0.0))
+        W, Q = np.abs(found.w), np.abs(loss.Q.to_array())
+        raw = float(np.max(W @ np.abs(loss.c) + np.einsum("mj,jk,mk->m", W, Q, W) / 2, initial=0.0))
     else:
         raw = float(np.mean(np.square(loss.y.astype(np.float64))))
     size = max(abs(found.best) if np.isfinite(found.best) else 0.0, at_zero, 1e-5 * raw, 1e-20)
