@@ -8,7 +8,7 @@ from sparseopt.losses import Logistic
 from sparseopt.problem import penalty_value
 
 
-def separation(problem, w) -> str:
+def separation(problem, w):
     """In words, that the objective falls for ever in the direction of w; empty where w does not show it.
 
     Where all samples are on the right side of w, the logistic loss falls with every t in t w (Albert and Anderson, 1984). MCP,
