@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sparseopt.curvature import is_nearly_flat, least_curvature
-from sparseopt.dense_program import dense_program
 from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
 from sparseopt.penalties import Penalty, Zero
 from sparseopt.problem import is_priced
+from sparseopt.programs.dense_program import dense_program
+from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.proofs import kkt, priced_ball
 from sparseopt.proofs.kinds import is_composed, needs_multipliers
-from sparseopt.row_subsets import RowSubset
 from sparseopt.solvers.active_set import ActiveSet, n_sides
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.block_descent import BlockDescent

@@ -11,15 +11,15 @@ from functools import partial
 
 import numpy as np
 
-from sparseopt import batched_path, batched_samples, little_path, subset_path
 from sparseopt.conjugates import convex_form, penalty_value
 from sparseopt.constraints import Constraint, Intersection
 from sparseopt.designs import keeping_copies
 from sparseopt.forms import SeparableForm
 from sparseopt.inputs import as_count, as_number
-from sparseopt.little_path import LittleSolutions
 from sparseopt.losses import Loss, LossTerm
 from sparseopt.packed import packed_point, stacked
+from sparseopt.paths import batched_path, batched_samples, little_path, subset_path
+from sparseopt.paths.little_path import LittleSolutions
 from sparseopt.penalties import L0, L0L1, L1, MCP, SCAD, BlockPenalty, Nonnegative, PenaltyTerm, Ridged, Weighted
 from sparseopt.problem import Problem
 from sparseopt.solution import Solution

@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from sparseopt import little_path
 from sparseopt._jit import CompilationError
 from sparseopt.ball_search import USUAL_LIMIT, solve_in_ball
 from sparseopt.certificate import (
@@ -20,12 +19,13 @@ from sparseopt.certificate import (
     certify_program,
 )
 from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
-from sparseopt.constraint_rows import has_rows
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses.samples import slope_at_zero
+from sparseopt.paths import little_path
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
+from sparseopt.programs.constraint_rows import has_rows
 from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
 from sparseopt.proofs.examination import examine, size_at_zero

@@ -26,9 +26,9 @@ from sparseopt.constraints import (
     StrongHierarchy,
     SupportConstraint,
 )
+from sparseopt.constraints.supports import entered
 from sparseopt.losses.base import kept
 from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
-from sparseopt.supports import entered
 
 
 @dataclass(frozen=True, eq=False)

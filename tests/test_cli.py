@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt import cli, little_path
+from sparseopt import cli
+from sparseopt.paths import little_path
 from sparseopt.warmup import little_losses
 
 RNG = np.random.default_rng(0)

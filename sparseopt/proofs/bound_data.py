@@ -12,12 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.constraints import Box, LinearConstraint, SemiContinuous, Simplex
-from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
-from sparseopt.problem import parts_of
-from sparseopt.proofs.bound_blocks import block_fault, block_terms, has_blocks
-from sparseopt.proofs.bound_models import GramModel, SampleModel, model_of
-from sparseopt.proofs.bound_rows import RowPoint, RowRay, row_fault, row_terms
-from sparseopt.supports import (
+from sparseopt.constraints.supports import (
     Cardinality,
     Forbidden,
     GroupCardinality,
@@ -26,6 +21,11 @@ from sparseopt.supports import (
     StrongHierarchy,
     SupportConstraint,
 )
+from sparseopt.penalties import L0, L0L1, L1, Ridged, Zero
+from sparseopt.problem import parts_of
+from sparseopt.proofs.bound_blocks import block_fault, block_terms, has_blocks
+from sparseopt.proofs.bound_models import GramModel, SampleModel, model_of
+from sparseopt.proofs.bound_rows import RowPoint, RowRay, row_fault, row_terms
 
 # A slope that is this small beside that at zero is zero, where a coefficient without curvature and bounds needs it so.
 _NO_SLOPE = 1e-10

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from sparseopt.conjugates import convex_form
-from sparseopt.constraint_rows import ConstraintRows, bounds_of
 from sparseopt.curvature import least_curvature
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
+from sparseopt.programs.constraint_rows import ConstraintRows, bounds_of
 from sparseopt.proofs.duality import RowPull, bound_under_rows
 from sparseopt.proofs.rows_and_bounds import is_polyhedron, pulling
 

@@ -7,7 +7,6 @@ from sparseopt._jit import typed
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import least_curvature
-from sparseopt.dense_program import full_program, read_only
 from sparseopt.designs import CSC
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.kkt_look import look_at_rows
@@ -15,9 +14,10 @@ from sparseopt.kernels.sparse_rows import look_at_sparse_rows
 from sparseopt.losses import Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
+from sparseopt.programs.dense_program import full_program, read_only
+from sparseopt.programs.sparse_program import SparseProgram, sparse_program
 from sparseopt.proofs.kkt import EPS, kkt_residuals, least_of
 from sparseopt.proofs.rows_and_bounds import form_of, largest, pulling
-from sparseopt.sparse_program import SparseProgram, sparse_program
 
 _KINDS = {LinearConstraint, Box, Simplex}
 # Where the last digit of the terms of a residual is more, another order of summation finds another residual: the largest

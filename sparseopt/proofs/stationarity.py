@@ -13,9 +13,9 @@ from sparseopt.kernels.gram import fixed_point_distances
 from sparseopt.losses import Quadratic
 from sparseopt.penalties import BlockPenalty, Penalty, concavity
 from sparseopt.problem import Problem, is_priced, parts_of, without_price
+from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.proofs import kkt
 from sparseopt.proofs.multipliers import recover_duals
-from sparseopt.row_subsets import RowSubset
 
 
 def stationarity(problem, w, slope):

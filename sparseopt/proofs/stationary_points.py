@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.conjugates import convex_form
-from sparseopt.constraint_rows import ConstraintRows, bounds_of, joined
 from sparseopt.constraints import Cardinality, Duals, LinearConstraint, NonlinearConstraint, Simplex
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import Penalty
 from sparseopt.problem import is_priced, parts_of, without_price
+from sparseopt.programs.constraint_rows import ConstraintRows, bounds_of, joined
 from sparseopt.proofs.multipliers import balanced_multipliers
 
 # Length of the prox step, over the size of w, that measures slopes of penalties whose formulas are not known here.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.constraints import Box, LinearConstraint, Simplex
-from sparseopt.dense_program import dense_program
 from sparseopt.kernels.active_set import INFEASIBLE, UNBOUNDED
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import parts_of
+from sparseopt.programs.dense_program import dense_program
 from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import Duals, Status

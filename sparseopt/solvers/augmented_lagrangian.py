@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sparseopt.constraint_rows import ConstraintRows, has_rows
 from sparseopt.constraints import Duals
 from sparseopt.inputs import as_count, as_number
+from sparseopt.programs.constraint_rows import ConstraintRows, has_rows
 from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.proofs.stationary_points import bound_pulls
 from sparseopt.solution import Status

@@ -11,8 +11,8 @@ import numpy as np
 
 from sparseopt.inputs import as_count
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
+from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.proofs.examination import size_at_zero
-from sparseopt.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.local_search import walk_of

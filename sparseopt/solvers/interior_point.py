@@ -23,11 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.curvature import is_settled
-from sparseopt.dense_program import full_program
 from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.taking_out import take_out
+from sparseopt.programs.dense_program import full_program
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.constraints_alone import judge_by_constraints

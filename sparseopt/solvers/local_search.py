@@ -10,7 +10,7 @@ import numpy as np
 
 from sparseopt.inputs import as_count, as_number
 from sparseopt.losses import LeastSquares, MultiResponse, Quadratic, SampleLoss
-from sparseopt.row_subsets import RowSubset
+from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.subsets.endless import endless_features

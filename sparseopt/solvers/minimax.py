@@ -9,6 +9,7 @@ import numpy as np
 
 from sparseopt.certificate import certify_private
 from sparseopt.constraints import Duals
+from sparseopt.constraints.supports import SupportConstraint
 from sparseopt.losses import Perturbed, WorstCase
 from sparseopt.penalties import Zero
 from sparseopt.problem import parts_of
@@ -17,7 +18,6 @@ from sparseopt.solution import Status
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.worst_case.epigraph import Epigraph, Terms, is_open, polished
 from sparseopt.solvers.worst_case.group_models import GroupModel, NormGroups, group_model
-from sparseopt.supports import SupportConstraint
 
 # Seconds of a step, after which limits and callbacks are looked at.
 _CHUNK = 0.05

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from sparseopt.constraints.nonlinear import NonlinearConstraint
 from sparseopt.finite_differences import SCHEMES, differentiate
 from sparseopt.inputs import as_floats
-from sparseopt.nonlinear import NonlinearConstraint
 
 # What finite differences of two sides get wrong, relative to the sizes of slopes and values.
 _SLACK = 1e-6

@@ -6,7 +6,7 @@ import numpy as np
 
 import sparseopt as so
 from sparseopt.problem import without_price
-from sparseopt.row_subsets import RowSubset
+from sparseopt.programs.row_subsets import RowSubset
 
 
 def row_problem_of(seed):

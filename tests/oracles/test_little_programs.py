@@ -8,11 +8,11 @@ from scipy import sparse
 from small_programs import program_of
 
 import sparseopt as so
-from sparseopt import dense_program as dense_programs
 from sparseopt.certificate import certify_program
 from sparseopt.curvature import least_curvature
-from sparseopt.dense_program import dense_program
 from sparseopt.problem import parts_of
+from sparseopt.programs import dense_program as dense_programs
+from sparseopt.programs.dense_program import dense_program
 from sparseopt.proofs.kkt import kkt_residuals
 
 

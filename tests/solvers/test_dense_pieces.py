@@ -13,7 +13,7 @@ from sparseopt.solvers.quadratic import dense_pieces, long_factorisation, pieces
 @pytest.fixture
 def little_pieces(monkeypatch):
     """All dense factorisations are long ones, in panels of three columns, and each piece ends a step."""
-    monkeypatch.setattr("sparseopt.dense_program._FEW", 0)
+    monkeypatch.setattr("sparseopt.programs.dense_program._FEW", 0)
     monkeypatch.setattr(remedies, "_CHUNK", 0.0)
     monkeypatch.setattr(long_factorisation, "_LONG_DENSE", 0.0)
     monkeypatch.setattr(panels, "_THIN", 3)

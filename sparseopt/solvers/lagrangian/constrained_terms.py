@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value
-from sparseopt.constraint_rows import bounds_of
 from sparseopt.constraints import (
     Box,
     Cardinality,
@@ -28,6 +27,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels.proximal import prox
 from sparseopt.penalties import L0, L0L1, Penalty, ProximalTerm, Ridged, Zero, concavity, straightened
 from sparseopt.problem import is_priced, parts_of, without_price
+from sparseopt.programs.constraint_rows import bounds_of
 from sparseopt.proofs.stationary_points import short_step
 from sparseopt.solvers.lagrangian.penalised_quadratic import prox_of
 

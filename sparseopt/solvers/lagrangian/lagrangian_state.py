@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from sparseopt.constraint_rows import ConstraintRows, joined
 from sparseopt.losses import Smooth
+from sparseopt.programs.constraint_rows import ConstraintRows, joined
 from sparseopt.solvers.base import State
 from sparseopt.solvers.lagrangian.constrained_terms import ConstrainedTerm
 from sparseopt.solvers.lagrangian.penalised_quadratic import PenalisedQuadratic

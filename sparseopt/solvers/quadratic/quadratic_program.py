@@ -19,7 +19,7 @@ from sparseopt.forms import SeparableForm
 from sparseopt.kernels import equilibration as kernels
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import is_plain_program, parts_of
-from sparseopt.sparse_program import sparse_program
+from sparseopt.programs.sparse_program import sparse_program
 
 # Scales of two columns differ by no more than the square of this.
 _SPREAD = 10.0

@@ -10,7 +10,7 @@ import numpy as np
 from sparseopt.curvature import least_curvature
 from sparseopt.inputs import LARGEST, SMALLEST
 from sparseopt.losses import LeastSquares, Quadratic
-from sparseopt.row_subsets import RowSubset
+from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.solution import Status, UnsupportedProblem
 from sparseopt.solvers.base import State
 from sparseopt.solvers.subsets.gram_models import rounding_of, whole_gram

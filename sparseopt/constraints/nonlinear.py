@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from sparseopt.constraints.supports import Constraint
 from sparseopt.finite_differences import SCHEMES, differentiate
 from sparseopt.inputs import as_floats
-from sparseopt.supports import Constraint
 
 
 @dataclass(frozen=True, eq=False)

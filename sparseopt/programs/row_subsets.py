@@ -22,9 +22,9 @@ from sparseopt.constraints import (
     Simplex,
     StrongHierarchy,
 )
+from sparseopt.constraints.semicontinuous import SemiContinuous
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.problem import is_priced, parts_of
-from sparseopt.semicontinuous import SemiContinuous
 from sparseopt.subsets import prices_of
 
 # Rows and bounds that make a best subset one of this kind.

@@ -8,12 +8,12 @@ import numpy as np
 
 from sparseopt.conjugates import convex_form
 from sparseopt.constraints import Box, Intersection, LinearConstraint
-from sparseopt.dense_program import read_only
 from sparseopt.designs import CSC
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
+from sparseopt.programs.dense_program import read_only
 
 
 class SparseProgram(NamedTuple):

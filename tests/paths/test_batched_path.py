@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt import batched_path
+from sparseopt.paths import batched_path
 
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((60, 150))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseopt.constraints.supports import Constraint
 from sparseopt.inputs import as_floats
-from sparseopt.supports import Constraint
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.supports import entered
+from sparseopt.constraints.supports import entered
 
 X = np.random.default_rng(0).standard_normal((12, 6))
 LOSS = so.LeastSquares(X, X[:, 0])

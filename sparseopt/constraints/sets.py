@@ -1,4 +1,4 @@
-"""Constraints: sets of coefficients, each with its projection and its violation."""
+"""Sets of coefficients: boxes, simplexes, balls and linear rows, each with its projection, and what several have in common."""
 
 from __future__ import annotations
 
@@ -11,47 +11,18 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt._jit import Term
+from sparseopt.constraints.nonlinear import NonlinearConstraint
+from sparseopt.constraints.supports import (
+    Constraint,
+    Forbidden,
+    SupportConstraint,
+    conflict,
+)
 from sparseopt.designs import CSC
 from sparseopt.finite_differences import SCHEMES
 from sparseopt.inputs import LARGEST, SMALLEST, as_design, as_floats, as_number, little_columns, little_sides
 from sparseopt.kernels.door_look import are_sound_columns
-from sparseopt.nonlinear import NonlinearConstraint
-from sparseopt.semicontinuous import SemiContinuous
 from sparseopt.showing import shown
-from sparseopt.supports import (
-    Cardinality,
-    Constraint,
-    Forbidden,
-    GroupCardinality,
-    Required,
-    RowCardinality,
-    StrongHierarchy,
-    SupportConstraint,
-    conflict,
-)
-
-__all__ = [
-    "Box",
-    "Cardinality",
-    "Constraint",
-    "Duals",
-    "Forbidden",
-    "GroupCardinality",
-    "Intersection",
-    "L1Ball",
-    "LinearConstraint",
-    "NonlinearConstraint",
-    "Projectable",
-    "Required",
-    "RowCardinality",
-    "SemiContinuous",
-    "Simplex",
-    "StrongHierarchy",
-    "SupportConstraint",
-    "as_constraint",
-    "simplex_shift",
-    "violation",
-]
 
 
 class Projectable(Constraint, Term):

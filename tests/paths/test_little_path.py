@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt import little_path
 from sparseopt.conjugates import convex_form, ridged_norms
+from sparseopt.paths import little_path
 from sparseopt.proofs.duality import dual_bound
 from sparseopt.proofs.many_points import look_at_many
 
