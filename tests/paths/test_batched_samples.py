@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt import batched_samples
+from sparseopt.paths import batched_samples
 from sparseopt.solvers.working.followed_samples import FollowedSamples
 
 RNG = np.random.default_rng(5)
