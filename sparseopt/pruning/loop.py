@@ -68,11 +68,11 @@ def prune(
 
     Parameters
     ----------
-    model : NumpyMLP, list of matrices, scikit-learn model or Network
+    model : NumpyMLP, list of matrices, scikit-learn model, module of torch or Network
         A fitted linear model or MLP of scikit-learn; matrices have shape (inputs, outputs) and ReLU
         between them, and give a NumpyMLP. The model is untouched unless `inplace`.
-    X : array of shape (samples, inputs)
-        A few thousand samples such as the model will meet.
+    X : array, data frame or tensor of shape (samples, inputs)
+        A few thousand samples such as the model will meet. A frame has the columns that the model was fitted on.
     y : array of shape (samples,), optional
         Targets, for scores that look at the loss and for training on labels; the other methods keep what the
         model does, right or wrong, and need none.
@@ -104,8 +104,8 @@ def prune(
     layers : sequence of str, optional
         Names of the layers to prune; all of them by default. The sparsity counts their weights only.
     time_limit : float, default=inf
-        Seconds. Looked at between steps, between layers (those left are pruned without a refit) and in training;
-        the first step is always made.
+        Seconds. Looked at between steps, between the layers and outputs that are fitted (those left are pruned without a
+        refit) or, by `LayerwiseL0`, scored, and in training; the first step is always made, with its passes of the samples.
     resume : Pruned, optional
         Go on where an earlier run ended: `model` and the options are those of that run.
     keep_best : bool, default=True
