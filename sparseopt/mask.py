@@ -134,6 +134,11 @@ class Mask(Mapping):
         Kept weights stay as they are now, so that what was learned after pruning is not lost.
         Both arguments are of one kind, one of those that `apply` takes.
         """
+        arrays = (Mapping, list, tuple, np.ndarray)
+        if isinstance(weights, arrays) != isinstance(original, arrays):
+            raise TypeError(
+                f"undo got {type(weights).__name__} and {type(original).__name__}; give both as arrays or both as models."
+            )
         return self._merge(weights, original)
 
     def hold(self, model, optimizer=None) -> Hold:
@@ -305,7 +310,8 @@ class Mask(Mapping):
 def _boolean(name, array):
     if not isinstance(name, str):
         raise TypeError(f"{name!r} is no name of a weight; names are strings.")
-    array = np.array(array)
+    # not np.array at once, of whose copy a tensor of torch warns
+    array = np.array(np.asarray(array))
     if array.dtype != bool:
         raise ValueError(f"the mask of {name!r} holds {array.dtype}; give booleans, such as weight != 0.")
     array.setflags(write=False)

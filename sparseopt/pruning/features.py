@@ -177,6 +177,6 @@ def feature_count(size, keep, sparsity) -> int:
         # Rounded down with a little mercy: (1 - 0.9) * 10 is 0.9999999999999998.
         return max(int((1 - sparsity) * size + 1e-9), 1)
     is_number = isinstance(keep, numbers.Real) and not isinstance(keep, bool | np.bool_)
-    if not (is_number and keep % 1 == 0 and 1 <= keep <= size):
+    if not (is_number and float(keep).is_integer() and 1 <= float(keep) <= size):
         raise ValueError(f"{keep!r} features are to stay; give a whole number from 1 to {size}.")
     return int(keep)

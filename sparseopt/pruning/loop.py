@@ -256,12 +256,12 @@ class _Run:
         if rivals is not None:
             other = self._fitted(state, self._supports(state, rivals, level))
             fitted = min(fitted, other, key=self._divergence)
-        together = self.method.fit_network(
+        network, kept = self.method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
             lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
         )  # fmt: skip
-        is_late = together[0] is not fitted.network and self.clock.expired
-        return _State(*together, fitted.is_cut or is_late)
+        is_late = network is not fitted.network and self.clock.expired
+        return _State(network, kept, fitted.is_cut or is_late)
 
     def _divergence(self, state):
         return self._old_outputs.value_and_seeds(state.network.outputs(self.samples.X))[0]

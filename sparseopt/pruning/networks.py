@@ -340,7 +340,8 @@ def finite(name, inputs):
 
 
 def _parameters(name, array, dimensions):
-    array = np.array(array)
+    # not np.array at once, of whose copy a tensor of torch warns
+    array = np.array(np.asarray(array))
     if array.ndim != dimensions or array.size == 0 or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has shape {array.shape} of {array.dtype}; give {dimensions}-d numbers, not empty.")
     array = array if array.dtype == np.float32 else array.astype(np.float64)

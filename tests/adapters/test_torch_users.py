@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.pruning import FirstOrder
+from sparseopt.pruning import SGD, FirstOrder
 
 torch = pytest.importorskip("torch")
 
@@ -147,3 +147,15 @@ def test_what_a_module_counts_is_as_it_was():
     pruned = so.prune(module, X, sparsity=0.5)
     assert module.seen == pruned.model.seen == 60
     assert pruned.model.inner[1].running_mean.tolist() == module.inner[1].running_mean.tolist()
+
+
+def test_tensors_are_masks_and_matrices():
+    """torch makes numpy warn where it copies a tensor at once: warnings are errors here."""
+    kept = torch.eye(3, dtype=torch.bool)
+    assert so.Mask({"w": kept}) == so.Mask({"w": kept.numpy()})
+    assert so.prune([torch.ones(8, 3)], X, sparsity=0.5).mask.kept == 12
+
+
+def test_a_training_that_diverges_says_so():
+    with pytest.raises(ValueError, match="the training diverged in its step .* lower the learning_rate"):
+        so.prune(perceptron(), X, Y, sparsity=0.5, method=FirstOrder(), refit=SGD(epochs=99, learning_rate=1e30))

@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPRegressor
 
 import sparseopt as so
 from sparseopt.pruning import (
+    SGD,
     AlternatingDirections,
     Linear,
     Magnitude,
@@ -176,3 +177,17 @@ def test_a_damaged_network_is_refused_in_words(tmp_path):
             SparseNetwork.load(path)
     with pytest.raises(FileNotFoundError):
         SparseNetwork.load(tmp_path / "none.npz")
+
+
+def test_a_training_that_diverges_says_so():
+    """Its activations overflow on the way, which is not the fault of the samples."""
+    y = X[:, :2]
+    refit = SGD(epochs=500, learning_rate=1e30)
+    with pytest.raises(ValueError, match="the training diverged in its step .*; lower the learning_rate of"):
+        so.prune(NETWORK, X, y, sparsity=0.5, method=Magnitude(), refit=refit)
+
+
+def test_both_arguments_of_undo_are_of_one_kind():
+    mask = so.prune(NETWORK, X, sparsity=0.5).mask
+    with pytest.raises(TypeError, match="undo got tuple and NumpyMLP; give both as arrays or both as models"):
+        mask.undo(NETWORK.weights, NETWORK)
