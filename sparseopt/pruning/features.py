@@ -172,10 +172,10 @@ def feature_count(size, keep, sparsity) -> int:
     if sparsity is not None:
         if not isinstance(sparsity, numbers.Real):
             raise TypeError(f"sparsity is {sparsity!r}; give the part of features to go, at least 0 and below 1.")
-        if not 0 <= sparsity < 1:
+        if not 0 <= float(sparsity) < 1:
             raise ValueError(f"sparsity is {sparsity}; give the part of features to go, at least 0 and below 1.")
         # Rounded down with a little mercy: (1 - 0.9) * 10 is 0.9999999999999998.
-        return max(int((1 - sparsity) * size + 1e-9), 1)
+        return max(int((1 - float(sparsity)) * size + 1e-9), 1)
     is_number = isinstance(keep, numbers.Real) and not isinstance(keep, bool | np.bool_)
     if not (is_number and float(keep).is_integer() and 1 <= float(keep) <= size):
         raise ValueError(f"{keep!r} features are to stay; give a whole number from 1 to {size}.")
