@@ -1,5 +1,8 @@
 """Data frames as users have them: names that must be the model's, and columns of types that know missing values."""
 
+import sys
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +81,17 @@ def test_nullable_targets_are_labels_too():
     with pytest.warns(ConvergenceWarning):
         model = MLPClassifier((4,), max_iter=5, solver="lbfgs", random_state=0).fit(FRAME, Y > 0)
     assert so.prune(model, FRAME, y, sparsity=0.5).quality == so.prune(model, FRAME, Y > 0, sparsity=0.5).quality
+
+
+def test_no_filter_of_warnings_is_touched(monkeypatch):
+    """They are those of all threads: one that sets them back may do so too late for another."""
+    callers, enter = [], warnings.catch_warnings.__enter__
+
+    def noted(self):
+        callers.append(sys._getframe(1).f_globals["__name__"])
+        return enter(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(warnings.catch_warnings, "__enter__", noted)
+        assert so.prune(LINEAR, FRAME, Y, sparsity=0.5).quality > 0.9
+    assert not [name for name in callers if name.startswith("sparseopt")]

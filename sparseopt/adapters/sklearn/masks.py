@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -189,9 +188,10 @@ class LinearAdapter(Network):
         if not is_regressor(self.original):
             return None
         point = np.zeros((1, len(self.layer.weight)), self.layer.weight.dtype)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that the features have
-            predicted = np.ravel(self.original.predict(point))
+        # Without names of features, of which scikit-learn would warn: filters of warnings are those of all threads.
+        nameless = copy.copy(self.original)
+        vars(nameless).pop("feature_names_in_", None)
+        predicted = np.ravel(nameless.predict(point))
         if np.allclose(predicted, np.ravel(self.outputs(point)), rtol=1e-3, atol=1e-6):
             return None
         return (
