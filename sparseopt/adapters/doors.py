@@ -94,9 +94,9 @@ class TorchDoor(ModelDoor):
 
     def check_overwrite(self, model):
         """All but those whose weights are computed from others."""
-        from sparseopt.adapters import torch
+        from sparseopt.adapters.torch import masks
 
-        torch.check_plain(model)
+        masks.check_plain(model)
 
     def overwrite(self, model, new):
         """The state of the new module is loaded."""

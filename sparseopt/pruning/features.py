@@ -133,7 +133,7 @@ def prune_features(
     random_state : int, default=0
         Seed of methods that draw.
     time_limit : float, default=inf
-        Seconds. Proofs get no more than what is left.
+        Seconds. Proofs get no more than what is left, and `RecursiveElimination` ends with the fit that it is at.
     progress : bool, default=False
         Write a line to the standard error at the end.
 

@@ -4,8 +4,19 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
-from sparseopt.pruning import Adam, Clock, LayerwiseL0, Magnitude, NumpyMLP, PruningStatus, prune
+from sparseopt.pruning import (
+    Adam,
+    Clock,
+    LayerwiseL0,
+    Magnitude,
+    NumpyMLP,
+    PruningStatus,
+    RecursiveElimination,
+    prune,
+    prune_features,
+)
 from sparseopt.pruning.layerwise import elimination_scores
 from sparseopt.pruning.reconstruction import Reconstruction
 
@@ -77,3 +88,18 @@ def test_a_training_that_was_cut_short_is_no_run_that_came_to_its_end():
 def test_a_run_that_left_nothing_out_is_done():
     """A score without a refit has nothing that a limit could cut."""
     assert prune(NETWORK, X, sparsity=0.8, method=Magnitude(), time_limit=1e-9).status is PruningStatus.DONE
+
+
+def test_recursive_elimination_ends_with_the_fit_that_it_is_at():
+    fits = []
+
+    class Fitted(LinearRegression):
+        def fit(self, *arguments):
+            fits.append(1)
+            return super().fit(*arguments)
+
+    y = X[:, :5].sum(axis=1)
+    pruned = prune_features(Fitted(), X, y, keep=5, method=RecursiveElimination(), time_limit=1e-9)
+    assert pruned.mask.kept == 5
+    assert pruned.mask["features"][:5].all()
+    assert len(fits) == 2  # one to weigh all features, one on those that stay

@@ -2,7 +2,6 @@
 
 from sparseopt.adapters.torch.folding import fold_batch_norm as fold_batch_norm
 from sparseopt.adapters.torch.layers import SolutionLayer as SolutionLayer
-from sparseopt.adapters.torch.masks import check_plain as check_plain
 from sparseopt.adapters.torch.masks import hold as hold
 from sparseopt.adapters.torch.masks import mask_arrays as mask_arrays
 from sparseopt.adapters.torch.masks import parametrize as parametrize
