@@ -44,6 +44,8 @@ def as_target_array(y) -> np.ndarray:
     """Targets as an array of whatever they are: numbers, or labels of classes."""
     y = _off_torch("y", y)
     check_whole("y", y)
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise ValueError("y is a masked array with missing values; drop these samples first.")
     return np.asarray(y)
 
 

@@ -149,6 +149,15 @@ def test_what_a_module_counts_is_as_it_was():
     assert pruned.model.inner[1].running_mean.tolist() == module.inner[1].running_mean.tolist()
 
 
+def test_buffers_that_parts_share_are_shared_in_the_copy_too():
+    module = nn.Sequential(Counting(), nn.Linear(3, 8), Counting())
+    module[2].seen = module[0].seen
+    module[0].seen.fill_(5)
+    pruned = so.prune(module, X, sparsity=0.5).model
+    assert pruned[0].seen is pruned[2].seen
+    assert pruned[0].seen == 5
+
+
 def test_tensors_are_masks_and_matrices():
     """torch makes numpy warn where it copies a tensor at once: warnings are errors here."""
     kept = torch.eye(3, dtype=torch.bool)

@@ -47,6 +47,7 @@ NETWORK = NumpyMLP([RNG.standard_normal((6, 5)), RNG.standard_normal((5, 2))])
         ({"random_state": -1}, ValueError, "random_state is -1; give a whole number from 0"),
         ({"random_state": None}, ValueError, "random_state is None; give a whole number from 0"),
         ({"calibration": True}, ValueError, "calibration is True; give how many"),
+        ({"y": np.ma.masked_less(X[:, :2], 0)}, ValueError, "y is a masked array with missing values"),
         ({"y": np.zeros(40, int)}, ValueError, "unless y is classes, which the network has to know"),
     ],
     ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",

@@ -195,11 +195,9 @@ class TorchNetwork(Network):
             part.training = modes[name]
         # Our passes through the copy may have changed what a module counts or averages.
         own = dict(module.named_buffers())
-        with torch.inference_mode(mode=False):  # see `duplicate`
-            for name, buffer in self.module.named_buffers():
-                if name in own:
-                    owner, _, key = name.rpartition(".")
-                    setattr(module.get_submodule(owner), key, buffer.detach().clone())
+        for name, buffer in self.module.named_buffers():
+            if name in own and own[name].shape == buffer.shape:
+                own[name].detach().copy_(buffer)
         for key, tensor in self._tensors().items():
             owner, _, name = key.rpartition(".")
             part = module.get_submodule(owner)
