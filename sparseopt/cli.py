@@ -121,12 +121,16 @@ def run_prune(arguments) -> int:
     _check_suffix(arguments.out, ".npz")
     network, names = _network(arguments.network, arguments.activation, arguments.link)
     data = read(arguments.data, arguments.target)
+    samples = data.X
+    if arguments.no_labels and arguments.target is None and samples.shape[1] + 1 == len(network.weights[0]):
+        # The last column of a table is no target where the network reads all of them.
+        samples = np.column_stack([samples, data.y])
     method = PRUNING_METHODS[arguments.method]()
     if isinstance(method, pruning.Score):
         method = pruning.Scored(method, refit=not arguments.no_refit)
     pruned = so.prune(
         network,
-        data.X,
+        samples,
         None if arguments.no_labels else data.y,
         sparsity=arguments.sparsity,
         threshold=arguments.threshold,
@@ -335,7 +339,9 @@ def _parser():
     prune.add_argument("network", type=Path, help="an .npz file: matrices (inputs, outputs) in order, and biases")
     prune.add_argument("data", type=Path, help="a .csv, .npz or .parquet file of samples")
     prune.add_argument("--target", help="column of the labels in CSV and Parquet (the last one)")
-    prune.add_argument("--no-labels", action="store_true", help="keep what the network does, whatever the labels say")
+    prune.add_argument(
+        "--no-labels", action="store_true", help="keep what the network does; the file may have labels or none"
+    )
     budget = prune.add_mutually_exclusive_group(required=True)
     budget.add_argument("--sparsity", type=float, help="part of the weights to be zero")
     budget.add_argument("--threshold", type=float, help="score below which weights go")

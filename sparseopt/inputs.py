@@ -112,7 +112,7 @@ def _as_matrix(X, name):
         if type(X).__module__.partition(".")[0] == "pandas":
             if all("Sparse" in str(kind) for kind in X.dtypes):
                 return X.sparse.to_coo()
-            X = _frame_as_floats(X, name)
+            X = frame_as_floats(X, name)
     array = as_floats(X, name)
     if array.ndim != 2:
         raise ValueError(
@@ -123,7 +123,8 @@ def _as_matrix(X, name):
     return array if is_canonical else np.array(array, order="F")
 
 
-def _frame_as_floats(X, name):
+def frame_as_floats(X, name):
+    """Floats of a data frame of pandas, NaN where values are missing."""
     for j, kind in enumerate(X.dtypes):
         if getattr(kind, "kind", "O") not in "biuf":
             raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from sparseopt.models import adapt, door_of
-from sparseopt.reading import DAMAGES
+from sparseopt.reading import DAMAGES, check_path
 
 
 class Count(NamedTuple):
@@ -135,6 +134,11 @@ class Mask(Mapping):
         Kept weights stay as they are now, so that what was learned after pruning is not lost.
         Both arguments are of one kind, one of those that `apply` takes.
         """
+        arrays = (Mapping, list, tuple, np.ndarray)
+        if isinstance(weights, arrays) != isinstance(original, arrays):
+            raise TypeError(
+                f"undo got {type(weights).__name__} and {type(original).__name__}; give both as arrays or both as models."
+            )
         return self._merge(weights, original)
 
     def hold(self, model, optimizer=None) -> Hold:
@@ -283,6 +287,7 @@ class Mask(Mapping):
     def save(self, path) -> None:
         """Write the mask to exactly this path, as an npz file without pickles."""
         # Positions and not names are the keys of the file: a name may be any text.
+        check_path(path)
         arrays = {str(position): array for position, array in enumerate(self.values())}
         names = np.frombuffer(json.dumps(list(self)).encode(), np.uint8)
         with open(path, "wb") as file:  # noqa: PTH123, a path or a string
@@ -291,8 +296,7 @@ class Mask(Mapping):
     @classmethod
     def load(cls, path) -> Mask:
         """Read what `save` wrote."""
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path must be a string or a path, got {type(path).__name__}.")
+        check_path(path)
         # Opened here, since numpy leaves a damaged file open.
         with open(path, "rb") as file:  # noqa: PTH123
             try:
@@ -306,7 +310,8 @@ class Mask(Mapping):
 def _boolean(name, array):
     if not isinstance(name, str):
         raise TypeError(f"{name!r} is no name of a weight; names are strings.")
-    array = np.array(array)
+    # not np.array at once, of whose copy a tensor of torch warns
+    array = np.array(np.asarray(array))
     if array.dtype != bool:
         raise ValueError(f"the mask of {name!r} holds {array.dtype}; give booleans, such as weight != 0.")
     array.setflags(write=False)

@@ -1,6 +1,7 @@
 """Data files: a matrix, a target and the names of the columns, from CSV, NPZ, LIBSVM or Parquet."""
 
 import csv
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -210,3 +211,9 @@ def _is_number(cell):
     except ValueError:
         return False
     return True
+
+
+def check_path(path):
+    """Raise of what is no name of a file: a number would be that of one which is open already."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a string or a path, got {type(path).__name__}.")

@@ -169,6 +169,21 @@ def test_prune_writes_the_arrays_of_the_network(network, data, tmp_path, capsys)
     assert "12 of 48 weights kept" in capsys.readouterr().out
 
 
+def test_prune_takes_a_table_without_labels(network, tmp_path, capsys):
+    """The last column is a sample's then, and no target."""
+    table = tmp_path / "samples.csv"
+    np.savetxt(table, X, delimiter=",")
+    out = tmp_path / "pruned.npz"
+    assert cli.main(["prune", str(network), str(table), "--no-labels", "--sparsity", "0.75", "--out", str(out)]) == 0
+    with np.load(network) as stored, np.load(out) as written:
+        arrays = [stored[name] for name in ("first", "last", "first_bias", "last_bias")]
+        expected = so.prune(so.pruning.NumpyMLP(arrays[:2], arrays[2:]), X, sparsity=0.75)
+        np.testing.assert_allclose(written["first"], expected.model.weights[0], rtol=1e-9)
+    capsys.readouterr()
+    assert cli.main(["prune", str(network), str(table), "--sparsity", "0.75"]) == 2
+    assert "give one row per sample and 5 columns" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("method", ["magnitude", "first-order", "wanda"])
 def test_prune_by_a_score_in_steps_with_training(network, data, capsys, method):
     arguments = ["--sparsity", "0.5", "--method", method, "--schedule", "cubic", "--steps", "2", "--epochs", "2"]

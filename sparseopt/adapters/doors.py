@@ -93,7 +93,10 @@ class TorchDoor(ModelDoor):
         return torch.parametrize(mask, model)
 
     def check_overwrite(self, model):
-        """All of them can be changed."""
+        """All but those whose weights are computed from others."""
+        from sparseopt.adapters.torch import masks
+
+        masks.check_plain(model)
 
     def overwrite(self, model, new):
         """The state of the new module is loaded."""

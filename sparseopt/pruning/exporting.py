@@ -10,7 +10,8 @@ from scipy import sparse
 
 from sparseopt.kernels.sparse_layers import sparse_layer
 from sparseopt.models import adapt
-from sparseopt.pruning.networks import Link, as_data
+from sparseopt.pruning.data import as_data
+from sparseopt.pruning.networks import Link
 from sparseopt.pruning.sparse_files import read, write
 
 # Bytes of the widest layer's values for the samples that go through all layers together: they should stay in the

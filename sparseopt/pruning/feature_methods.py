@@ -113,7 +113,7 @@ class RecursiveElimination(FeatureMethod):
     """Fit the estimator, drop the features of the least weight, and again (Guyon et al., 2002).
 
     The weight is the estimator's `feature_importances_`, or the sum of the squares of its `coef_` over the outputs:
-    columns of very different units should be scaled first.
+    columns of very different units should be scaled first. When a time limit comes, the weights of the last fit decide.
 
     Parameters
     ----------
@@ -137,7 +137,9 @@ class RecursiveElimination(FeatureMethod):
         left, scores, rounds = np.arange(data.size), np.zeros(data.size), 0
         while left.size > count:
             fitted = clone(data.estimator).fit(data.X[:, left], data.y)
-            gone = left[np.argsort(_weights(fitted), kind="stable")[: min(step, left.size - count)]]
+            # When the time is up, all that are to go at once.
+            going = left.size - count if clock.expired else min(step, left.size - count)
+            gone = left[np.argsort(_weights(fitted), kind="stable")[:going]]
             left, rounds = np.setdiff1d(left, gone), rounds + 1
             scores[gone] = rounds
         scores[left] = rounds + 1

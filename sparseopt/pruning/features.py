@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import sys
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def prune_features(
     random_state : int, default=0
         Seed of methods that draw.
     time_limit : float, default=inf
-        Seconds. Proofs get no more than what is left.
+        Seconds. Proofs get no more than what is left, and `RecursiveElimination` ends with the fit that it is at.
     progress : bool, default=False
         Write a line to the standard error at the end.
 
@@ -169,10 +170,13 @@ def feature_count(size, keep, sparsity) -> int:
     if (sparsity is None) == (keep is None):
         raise ValueError("how many features are to stay? give their number or a sparsity: one of the two.")
     if sparsity is not None:
-        if not 0 <= sparsity < 1:
+        if not isinstance(sparsity, numbers.Real):
+            raise TypeError(f"sparsity is {sparsity!r}; give the part of features to go, at least 0 and below 1.")
+        if not 0 <= float(sparsity) < 1:
             raise ValueError(f"sparsity is {sparsity}; give the part of features to go, at least 0 and below 1.")
         # Rounded down with a little mercy: (1 - 0.9) * 10 is 0.9999999999999998.
-        return max(int((1 - sparsity) * size + 1e-9), 1)
-    if int(keep) != keep or not 1 <= keep <= size:
-        raise ValueError(f"{keep} features are to stay; give a whole number from 1 to {size}.")
+        return max(int((1 - float(sparsity)) * size + 1e-9), 1)
+    is_number = isinstance(keep, numbers.Real) and not isinstance(keep, bool | np.bool_)
+    if not (is_number and float(keep).is_integer() and 1 <= float(keep) <= size):
+        raise ValueError(f"{keep!r} features are to stay; give a whole number from 1 to {size}.")
     return int(keep)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import scipy
 
+from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.curvature import metrics
 from sparseopt.pruning.networks import Layer, Link, Network
 from sparseopt.pruning.objectives import Objective
@@ -27,11 +28,14 @@ class Samples:
         Loss on the labels, where they are known.
     seed : int
         Of whatever a score draws.
+    clock : Clock
+        That of the run, for scores that take long.
     """
 
     X: np.ndarray
     labels: Objective | None = None
     seed: int = 0
+    clock: Clock = field(default_factory=Clock)
     known: dict = field(default_factory=dict, init=False, repr=False)
 
     def metrics(self, network) -> list[np.ndarray]:

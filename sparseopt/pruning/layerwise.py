@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -10,6 +10,7 @@ import scipy
 from sparseopt.kernels.pruning import eliminate, exchange, gather
 from sparseopt.pruning.layer_bounds import LayerBound, bound_within, check_bound_seconds
 from sparseopt.pruning.methods import Method, check_damping
+from sparseopt.pruning.networks import Link
 from sparseopt.pruning.reconstruction import Reconstruction, inverted, solve
 
 # Rank-one terms are gathered and subtracted by one matrix product: 64 balances the two costs.
@@ -73,15 +74,31 @@ class LayerwiseL0(Method):
     def scores(self, network, samples):
         """Loss at which each weight is eliminated, times the curvature of the network's loss at its neuron."""
         return [
-            self._layer_scores(layer, inputs, samples.grams(inputs)) * metric.diagonal()
+            self._layer_scores(layer, inputs, samples) * metric.diagonal()
             for layer, inputs, metric in zip(
                 network.layers(), network.inputs(samples.X), self.metrics(network, samples), strict=True
             )
         ]
 
-    def _layer_scores(self, layer, inputs, grams):
-        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping, grams)
-        return elimination_scores(regression, layer.weight)
+    def rival_scores(self, network, samples, scores):
+        """Of a linear model of classes the same without the curvature.
+
+        Where a class lies far from the others its probabilities are certain, and the second order says that it needs no
+        weights at all: true of every small change, and wrong of that one.
+        """
+        if network.link is not Link.SOFTMAX or len(scores) > 1:
+            return None
+        ((layer, inputs), (metric,)) = (
+            (network.layers()[0], next(network.inputs(samples.X))),
+            self.metrics(network, samples),
+        )
+        if (curvature := metric.diagonal()).all():
+            return [scores[0] / curvature]
+        return [self._layer_scores(layer, inputs, samples)]
+
+    def _layer_scores(self, layer, inputs, samples):
+        regression = Reconstruction.of(inputs, layer(inputs), layer, self.damping, samples.grams(inputs))
+        return elimination_scores(replace(regression, clock=samples.clock), layer.weight)
 
     def metrics(self, network, samples):
         """How errors in the outputs of each layer hurt."""
@@ -107,9 +124,13 @@ class LayerwiseL0(Method):
         ratios = np.eye(kept.shape[1]) if metric is None else coupling_ratios(metric, self.coupling)
         sweeps = self.sweeps if np.any(ratios != np.eye(len(ratios))) else 0
         # Where others follow, the first sweep only fits: what it would exchange, the others' errors would change again.
-        selection_sweep(moments.gram, cross, weight, kept, None, 0 if sweeps else self.exchanges)
+        clock = moments.clock
+        selection_sweep(moments.gram, cross, weight, kept, None, 0 if sweeps else self.exchanges, clock)
+        # What the clock leaves no time to fit keeps its old weights.
+        late = kept.any(axis=0) & ~weight.any(axis=0) if clock.expired else np.zeros(kept.shape[1], bool)
+        weight[:, late] = np.where(kept, layer.weight, 0)[:, late]
         for _ in range(sweeps):
-            selection_sweep(moments.gram, cross, weight, kept, ratios, self.exchanges)
+            selection_sweep(moments.gram, cross, weight, kept, ratios, self.exchanges, clock)
         return moments.fitted(layer, weight), kept
 
     def certificate(self, layer, kept, inputs, targets) -> LayerBound | None:
@@ -127,14 +148,17 @@ def coupling_ratios(metric, coupling) -> np.ndarray:
     return ratios
 
 
-def selection_sweep(gram, cross, weight, kept, ratios, exchanges) -> None:
+def selection_sweep(gram, cross, weight, kept, ratios, exchanges, clock=None) -> None:
     """Choose and fit the weights of one neuron after the other, the others fixed; changes `weight` and `kept`.
 
     With R = B - HW the slopes of all neurons, those of neuron r by its own weights are R M_r, so that it is
-    the least squares problem with cross products H w_r + R M_r / M_rr. Without `ratios` each is on its own.
+    the least squares problem with cross products H w_r + R M_r / M_rr. Without `ratios` each is on its own. When a clock's
+    time is up the neurons that are left stay as they are.
     """
     slopes = cross.copy() if ratios is None else cross - gram @ weight
     for output in np.flatnonzero(kept.any(axis=0)):
+        if clock is not None and clock.expired:
+            return
         support = np.flatnonzero(kept[:, output])
         wanted = cross[:, output]
         if ratios is not None:
@@ -149,14 +173,19 @@ def selection_sweep(gram, cross, weight, kept, ratios, exchanges) -> None:
 def elimination_scores(regression, weight) -> np.ndarray:
     """Loss at which each weight of a layer goes, made to grow with the order in which they go.
 
-    Weights that are zero and dead inputs have a score of zero.
+    Weights that are zero and dead inputs have a score of zero. When the time of the run is up, a weight of the outputs that
+    are left has the loss without it if the others do not adjust, which is an upper bound.
     """
     scores = np.zeros(weight.shape)
     alive = np.flatnonzero(regression.alive)
-    is_dense = weight[alive].all()
-    if is_dense:
+    is_dense, clock = weight[alive].all(), regression.clock
+    if is_dense and not clock.expired:
         inverse = inverted(regression.gram[np.ix_(alive, alive)])
     for output in range(scores.shape[1]):
+        if clock.expired:
+            late, energy = np.s_[output:], regression.gram.diagonal() * regression.alive
+            scores[:, late] = np.square(weight[:, late], dtype=np.float64) * energy[:, None] / 2
+            break
         left = alive
         if not is_dense:
             left = alive[weight[alive, output] != 0]

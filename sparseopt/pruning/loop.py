@@ -13,9 +13,11 @@ import numpy as np
 from sparseopt.mask import Mask
 from sparseopt.models import adapt, door_of
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.data import as_data
+from sparseopt.pruning.judging import Judge
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
-from sparseopt.pruning.networks import Network, as_data
+from sparseopt.pruning.networks import Network
 from sparseopt.pruning.objectives import Distillation, Mixed
 from sparseopt.pruning.options import (
     as_budget,
@@ -27,7 +29,6 @@ from sparseopt.pruning.options import (
     as_refit,
     as_seed,
     as_stops,
-    as_validation,
     checked_outputs,
 )
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
@@ -35,9 +36,6 @@ from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
-
-# Samples on which the quality is measured where no validation data are given.
-JUDGED = 5000
 
 
 def prune(
@@ -70,11 +68,11 @@ def prune(
 
     Parameters
     ----------
-    model : NumpyMLP, list of matrices, scikit-learn model or Network
+    model : NumpyMLP, list of matrices, scikit-learn model, module of torch or Network
         A fitted linear model or MLP of scikit-learn; matrices have shape (inputs, outputs) and ReLU
         between them, and give a NumpyMLP. The model is untouched unless `inplace`.
-    X : array of shape (samples, inputs)
-        A few thousand samples such as the model will meet.
+    X : array, data frame or tensor of shape (samples, inputs)
+        A few thousand samples such as the model will meet. A frame has the columns that the model was fitted on.
     y : array of shape (samples,), optional
         Targets, for scores that look at the loss and for training on labels; the other methods keep what the
         model does, right or wrong, and need none.
@@ -106,8 +104,8 @@ def prune(
     layers : sequence of str, optional
         Names of the layers to prune; all of them by default. The sparsity counts their weights only.
     time_limit : float, default=inf
-        Seconds. Looked at between steps, between layers (those left are pruned without a refit) and in training;
-        the first step is always made.
+        Seconds. Looked at between steps, between the layers and outputs that are fitted (those left are pruned without a
+        refit) or, by `LayerwiseL0`, scored, and in training; the first step is always made, with its passes of the samples.
     resume : Pruned, optional
         Go on where an earlier run ended: `model` and the options are those of that run.
     keep_best : bool, default=True
@@ -144,14 +142,15 @@ def prune(
             progress=progress,
         )  # fmt: skip
     levels, choose = as_budget(sparsity, threshold, scope, pattern, schedule)
-    network, X = adapt(model), as_data(X)
+    network = adapt(model)
+    X = as_data(X, network.feature_names)
     outputs = checked_outputs(network, X)
     labels = as_labels(network, X, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
     run = _Run(
         dense=network,
-        samples=as_calibration(calibration, X, labels, random_state),
+        samples=as_calibration(calibration, X, labels, random_state, clock),
         training_data=Samples(X, labels, random_state),
         method=method,
         choose=choose,
@@ -159,7 +158,7 @@ def prune(
         chosen=as_chosen(network, layers),
         refit=as_refit(refit),
         stops=as_stops(stop),
-        judge=_Judge.of(network, X, outputs, labels, validation, random_state),
+        judge=Judge.of(network, X, outputs, labels, validation, random_state),
         clock=clock,
         told=progress,
     )
@@ -174,32 +173,7 @@ class _State:
 
     network: Network
     kept: Sequence[np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class _Judge:
-    """Validation data and what is measured on them."""
-
-    X: np.ndarray
-    objective: object
-    dense_quality: float
-
-    @classmethod
-    def of(cls, network, X, outputs, labels, validation, seed) -> _Judge:
-        if validation is not None:
-            X, y = as_validation(validation)
-            X = as_data(X)
-            labels, outputs = as_labels(network, X, y), checked_outputs(network, X)
-        elif len(X) > JUDGED:
-            rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
-            X, outputs, labels = X[rows], outputs[rows], None if labels is None else labels[rows]
-        objective = Distillation.of_outputs(network.link, outputs) if labels is None else labels
-        return cls(X, objective, objective.quality(outputs))
-
-    def measured(self, network):
-        """Quality and loss of a network."""
-        outputs = network.outputs(self.X)
-        return self.objective.quality(outputs), self.objective.value_and_seeds(outputs)[0]
+    is_cut: bool = False  # the time was up before it was fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +189,7 @@ class _Run:
     chosen: Sequence[bool]
     refit: object
     stops: Sequence[Stop]
-    judge: _Judge
+    judge: Judge
     clock: Clock
     told: bool
 
@@ -249,6 +223,8 @@ class _Run:
             if broken:
                 status, reason = PruningStatus.STOPPED, broken[0][1]
                 break
+        if status is PruningStatus.DONE and state.is_cut:
+            status = PruningStatus.TIME_LIMIT
         if status in {PruningStatus.TIME_LIMIT, PruningStatus.INTERRUPTED}:
             reason = status.value
         return self._result(best, best_step, steps, status, reason)
@@ -275,24 +251,32 @@ class _Run:
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        supports = self._supports(state, scores, level)
-        fitted = self._fitted(state, supports)
-        together = self.method.fit_network(
+        fitted = self._fitted(state, self._supports(state, scores, level))
+        rivals = None if self.clock.expired else self.method.rival_scores(state.network, self.samples, scores)
+        if rivals is not None:
+            other = self._fitted(state, self._supports(state, rivals, level))
+            fitted = min(fitted, other, key=self._divergence)
+        network, kept = self.method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
             lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
         )  # fmt: skip
-        return _State(*together)
+        is_late = network is not fitted.network and self.clock.expired
+        return _State(network, kept, fitted.is_cut or is_late)
+
+    def _divergence(self, state):
+        return self._old_outputs.value_and_seeds(state.network.outputs(self.samples.X))[0]
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
-        network, kept = state.network, state.kept
+        network, kept, is_cut = state.network, state.kept, state.is_cut
         if session is not None:
             network = session.advance(network, kept)
+            is_cut = is_cut or self.clock.expired
         quality, loss = self.judge.measured(network)
         kept_count = sum(int(keep.sum()) for keep, chosen in zip(kept, self.chosen, strict=True) if chosen)
         total = sum(keep.size for keep, chosen in zip(kept, self.chosen, strict=True) if chosen)
         step = Step(float(level), kept_count, total, quality, loss, self.clock.seconds)
         self._tell(f"{kept_count} of {total} weights kept, quality {quality:.4g}, loss {loss:.4g}")
-        return _State(network, kept), step
+        return _State(network, kept, is_cut), step
 
     def _supports(self, state, scores, level):
         """What each layer keeps; pruned weights and layers that were not chosen take no part."""
@@ -313,17 +297,19 @@ class _Run:
         dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
         layers, network, kept = list(state.network.layers()), state.network, list(supports)
         metrics = self.method.metrics(teacher, self.samples) if self.method.refits else itertools.repeat(None)
+        is_cut = False
         for i, (layer, wanted, at_hand, metric) in enumerate(zip(layers, teacher.layers(), dense_inputs, metrics)):  # noqa: B905
             if not self.chosen[i]:
                 continue
             if needs_data and not self.clock.expired:
                 inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
                 layers[i], kept[i] = self._fitted_layer(metric, layer, supports[i], inputs, wanted(at_hand))
+                is_cut = is_cut or self.clock.expired
             else:
-                layers[i] = masked(layer, supports[i])
+                layers[i], is_cut = masked(layer, supports[i]), needs_data
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
-        return _State(network, kept)
+        return _State(network, kept, is_cut)
 
     def _fitted_layer(self, metric, layer, support, inputs, targets):
         grams = self.samples.grams(inputs)
@@ -331,7 +317,7 @@ class _Run:
         if moments is None:
             fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
         else:
-            fitted, kept = self.method.fit_moments(metric, layer, support, moments)
+            fitted, kept = self.method.fit_moments(metric, layer, support, replace(moments, clock=self.clock))
         if self.pattern is not None and not np.array_equal(kept, support):
             # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support

@@ -47,6 +47,10 @@ class Method(ABC):
         What is zero already is pruned already; its score does not matter.
         """
 
+    def rival_scores(self, network, samples, scores):
+        """Other scores that may be the better ones, as `scores`, or None: the fit that diverges less is taken."""
+        return None
+
     @abstractmethod
     def fit(self, layer, kept, inputs, targets):
         """Return the pruned layer and the support it has.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
-from scipy import sparse
 
 from sparseopt.models import adapt
 from sparseopt.pruning.connections import Connection
+from sparseopt.pruning.data import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,6 +154,11 @@ class Network(ABC):
     @property
     def classes(self) -> np.ndarray | None:
         """Labels that the outputs stand for, two for one logistic output; None where labels are 0, 1 ..."""
+        return None
+
+    @property
+    def feature_names(self) -> Sequence[str] | None:
+        """Names of the columns that the model was fitted on, in their order; None where it knows none."""
         return None
 
     @property
@@ -334,44 +339,9 @@ def finite(name, inputs):
     return inputs
 
 
-def as_data(X) -> np.ndarray:
-    """Samples as an array of floats; float32 stays float32."""
-    if sparse.issparse(X):
-        raise TypeError("X is sparse; pruning needs the samples dense: pass X.toarray().")
-    if X is None:
-        raise ValueError("X is None; give samples such as the model will see, one row each.")
-    if any(base.__module__ == "torch" for base in type(X).__mro__):
-        X = X.detach().cpu()  # a tensor may lie elsewhere, or be part of a graph
-        X = X.float() if str(X.dtype) == "torch.bfloat16" else X  # which numpy does not know
-    check_whole("X", X)
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        raise ValueError("X is a masked array with missing values; fill or drop these samples first.")
-    try:
-        X = np.asarray(X)
-    except ValueError as error:
-        raise ValueError("the samples of X differ in shape; give an array with one sample along each row.") from error
-    if X.dtype.kind not in "biuf":
-        raise ValueError(f"X holds {X.dtype}; give numbers.")
-    if X.size == 0:
-        raise ValueError(f"X has shape {X.shape}; give at least one sample and one column.")
-    X = X if X.dtype == np.float32 else X.astype(np.float64, copy=False)
-    if not np.isfinite(X).all():
-        raise ValueError("X holds NaN or infinity; fill or drop these samples first.")
-    # torch knows no negative strides
-    return X.copy() if min(X.strides, default=0) < 0 else X
-
-
-def check_whole(name, data):
-    """Raise where data come piece by piece, as from a generator or a loader of batches."""
-    if not hasattr(data, "__array__") and hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        raise TypeError(
-            f"{name} is of type {type(data).__name__}, which gives its samples piece by piece, perhaps once only; "
-            "join them into one array."
-        )
-
-
 def _parameters(name, array, dimensions):
-    array = np.array(array)
+    # not np.array at once, of whose copy a tensor of torch warns
+    array = np.array(np.asarray(array))
     if array.ndim != dimensions or array.size == 0 or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has shape {array.shape} of {array.dtype}; give {dimensions}-d numbers, not empty.")
     array = array if array.dtype == np.float32 else array.astype(np.float64)

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
+from sparseopt.inputs import is_whole
 from sparseopt.pruning.block_selection import BlockSelection
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_stats import LayerStats
@@ -111,6 +112,10 @@ class RandomNeurons(NeuronScore):
     """
 
     seed: int = 0
+
+    def __post_init__(self):
+        if not (is_whole(self.seed) and self.seed >= 0):
+            raise ValueError(f"seed is {self.seed!r}; give a whole number from 0.")
 
     def scores(self, hidden):
         """Uniform numbers, others in each layer."""

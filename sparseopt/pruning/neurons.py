@@ -13,9 +13,9 @@ from sparseopt.inputs import is_whole
 from sparseopt.mask import Mask
 from sparseopt.models import adapt
 from sparseopt.pruning.connections import resized
+from sparseopt.pruning.data import as_data
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import masked
-from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
 from sparseopt.pruning.objectives import Distillation
 from sparseopt.pruning.options import as_clock, as_labels, as_seed, as_validation
@@ -95,7 +95,8 @@ def prune_neurons(
     """
     clock, random_state = as_clock(time_limit), as_seed(random_state)
     method, scope = method or GroupSelection(), Scope(scope)
-    network, X = adapt(model), as_data(X)
+    network = adapt(model)
+    X = as_data(X, network.feature_names)
     labels = as_labels(network, X, y)
     _check(method, scope, labels)
     chain, widths = _chain(network)
@@ -162,7 +163,7 @@ def _judged(network, pruned, samples, validation, reports, clock):
     X, labels = samples.X[:JUDGED], None if samples.labels is None else samples.labels[:JUDGED]
     if validation is not None:
         X, y = as_validation(validation)
-        X = as_data(X)
+        X = as_data(X, network.feature_names)
         labels = as_labels(network, X, y)
     objective = Distillation.of(network, X) if labels is None else labels
     outputs = pruned.outputs(X)

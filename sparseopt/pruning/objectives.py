@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from sparseopt.pruning.data import as_target_array
 from sparseopt.pruning.networks import Link
 
 
@@ -55,7 +56,7 @@ class Labels(Objective):
         classes : array of shape (outputs,), or (2,) for one logistic output, optional
             Label of each class where these are not 0, 1 ...
         """
-        y = np.asarray(y)
+        y = as_target_array(y)
         if classes is not None and y.ndim == 1:
             y = _codes(y, np.asarray(classes))
         if y.dtype.kind not in "biuf" or y.size == 0 or not np.isfinite(y).all():

@@ -9,10 +9,10 @@ import numpy as np
 
 from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.data import as_target_array
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
-from sparseopt.pruning.networks import check_whole
 from sparseopt.pruning.objectives import Labels
 from sparseopt.pruning.schedules import Exponential, Schedule
 from sparseopt.pruning.scopes import NofM, Scope, alive
@@ -22,6 +22,8 @@ from sparseopt.pruning.training import Training
 
 def as_validation(validation):
     """Validation data as X and y, which may be None."""
+    if isinstance(validation, list) and len(validation) == 2 and np.shape(validation[0]) != np.shape(validation[1]):
+        raise TypeError("validation is a list of two; give a tuple (X, y), or X alone.")
     if not isinstance(validation, tuple):
         return validation, None
     if len(validation) != 2:
@@ -95,7 +97,7 @@ def as_labels(network, X, y):
     """Loss on the labels, checked against the outputs of the network; None without labels."""
     if y is None:
         return None
-    check_whole("y", y)
+    y = as_target_array(y)
     if len(y) != len(X):
         raise ValueError(f"X has {len(X)} samples, y {len(y)}; give one target per sample.")
     if reason := network.labels_refused:
@@ -139,17 +141,17 @@ def as_stops(stop):
     return stops
 
 
-def as_calibration(count, X, labels, seed):
+def as_calibration(count, X, labels, seed, clock):
     """The samples that scores and fits of layers look at."""
     if count is None:
-        return Samples(X, labels, seed)
+        return Samples(X, labels, seed, clock)
     if not (is_whole(count) and count >= 1):
         raise ValueError(f"calibration is {count!r}; give how many samples scores and fits look at, all by default.")
     if count >= len(X):
-        return Samples(X, labels, seed)
+        return Samples(X, labels, seed, clock)
     # In the order that they had: neighbours may belong together.
     rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:count])
-    return Samples(X[rows], None if labels is None else labels[rows], seed)
+    return Samples(X[rows], None if labels is None else labels[rows], seed, clock)
 
 
 def checked_outputs(network, X) -> np.ndarray:

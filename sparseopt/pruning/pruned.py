@@ -11,6 +11,9 @@ import numpy as np
 
 from sparseopt.mask import Mask
 
+# Rows that are taken in double precision together.
+ROWS = 8192
+
 
 class PruningStatus(enum.Enum):
     """Why a run of pruning ended."""
@@ -117,9 +120,12 @@ class Pruned:
 def relative_error(outputs, targets) -> float:
     """Sum of squared errors, relative to that of the targets' means."""
     precision = np.finfo(targets.dtype).eps
-    # Squares of single precision overflow.
-    outputs, targets = outputs.astype(np.float64), targets.astype(np.float64)
-    error, scale = np.sum((outputs - targets) ** 2), np.sum((targets - targets.mean(axis=0)) ** 2)
+    mean, sums = targets.mean(axis=0, dtype=np.float64), np.zeros(3)
+    for start in range(0, len(targets), ROWS):
+        # Squares of single precision overflow.
+        one, other = (array[start : start + ROWS].astype(np.float64) for array in (outputs, targets))
+        sums += [np.sum(np.square(part)) for part in (one - other, other - mean, other)]
+    error, scale, square = sums
     # Of targets that are constant there is some rounding left beside the mean.
-    rounding = (4 * precision) ** 2 * np.sum(targets**2)
+    rounding = (4 * precision) ** 2 * square
     return float(error / scale) if scale > rounding else (np.inf if error > rounding else 0.0)

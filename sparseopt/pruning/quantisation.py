@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparseopt.models import adapt
-from sparseopt.pruning.networks import as_data
+from sparseopt.pruning.data import as_data
 from sparseopt.pruning.pruned import relative_error
 
 
@@ -115,7 +115,7 @@ def quantised(model, mask=None, X=None, *, bits=8, bias_bits=None) -> Quantised:
     found = network.with_layers(layers)
     error = np.nan
     if X is not None:
-        X = as_data(X)
+        X = as_data(X, network.feature_names)
         error = relative_error(found.outputs(X), network.outputs(X))
     return Quantised(found.model(), tuple(codes), int(bits), error, None if bias_bits is None else int(bias_bits))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import lapack
 
+from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.supports import refit
 
 # Rows that are taken in double precision together.
@@ -28,6 +29,8 @@ class Reconstruction:
     the solution does not depend on units. For one output, in terms of `gram` H and a column b of `cross`, this is
 
         minimise over w   w'H w / 2 - b'w + energy / 2.
+
+    The clock of a run says when its time is up: methods that go from output to output look at it.
     """
 
     gram: np.ndarray
@@ -36,6 +39,7 @@ class Reconstruction:
     input_mean: np.ndarray
     target_mean: np.ndarray
     energy: np.ndarray
+    clock: Clock = field(default_factory=Clock)
 
     @classmethod
     def of(cls, inputs, targets, layer, damping, grams=None) -> Reconstruction:

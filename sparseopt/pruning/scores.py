@@ -50,6 +50,10 @@ class Random(Score):
 
     seed: int = 0
 
+    def __post_init__(self):
+        if not (is_whole(self.seed) and self.seed >= 0):
+            raise ValueError(f"seed is {self.seed!r}; give a whole number from 0.")
+
     def __call__(self, stats: LayerStats) -> np.ndarray:
         return stats.rng(self.seed).random(stats.weight.shape)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.models import adapt
+from sparseopt.pruning.data import as_data
 from sparseopt.pruning.exporting import SparseNetwork
-from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.shrinking import shrink
 
 
@@ -97,7 +97,7 @@ def size_report(model, mask=None, X=None, *, seconds=0.1) -> SizeReport:
     """
     masked = model if mask is None else mask.apply(model)
     network = adapt(masked)
-    X = None if X is None else as_data(X)
+    X = None if X is None else as_data(X, network.feature_names)
     notes = [f"left as it is: {name}" for name in network.left_out]
     forms = [_dense("masked", network, X, seconds)]
     for name, measured in (

@@ -9,11 +9,12 @@ from scipy import sparse
 
 from sparseopt.pruning.networks import Activation, Link, identity
 from sparseopt.pruning.quantisation import codes_and_scales
-from sparseopt.reading import DAMAGES
+from sparseopt.reading import DAMAGES, check_path
 
 
 def write(network, path, bits, bias_bits):
     """Write a sparse network to exactly this path, as an npz file without pickles."""
+    check_path(path)
     functions = [_name(function) for function in network.functions]
     about = {"link": network.link.value, "functions": functions, "type": network.weights[0].dtype.name}
     arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
@@ -40,6 +41,7 @@ def write(network, path, bits, bias_bits):
 
 def read(cls, path):
     """Sparse network of a file that `write` wrote."""
+    check_path(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:  # noqa: PTH123
             about = json.loads(stored["about"].tobytes())

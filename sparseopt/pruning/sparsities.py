@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sparseopt.models import adapt
+from sparseopt.pruning.data import as_data
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.loop import prune
 from sparseopt.pruning.methods import Method
-from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.options import as_labels, as_method, as_seed
 from sparseopt.pruning.scopes import Scope
 
@@ -55,7 +55,8 @@ def prune_path(
     method = as_method(method)
     if not isinstance(method, Method):
         raise TypeError(f"{method!r} prunes whole neurons or features; give a method or a score of single weights.")
-    network, data = adapt(model), as_data(X)
+    network = adapt(model)
+    data = as_data(X, network.feature_names)
     labels = as_labels(network, data, y)
     if method.needs_labels and labels is None:
         raise ValueError(f"{method!r} looks at the loss and needs y; give it, or a method without labels.")
@@ -95,6 +96,9 @@ class _Known(Method):
 
     def metrics(self, network, samples):
         return self.found_metrics
+
+    def rival_scores(self, network, samples, scores):
+        return self.method.rival_scores(network, samples, scores)
 
     def fit(self, layer, kept, inputs, targets):
         return self.method.fit(layer, kept, inputs, targets)

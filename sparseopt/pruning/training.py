@@ -156,8 +156,16 @@ class Descent(Session):
         dropped = [~keep for keep in kept]
         self._forget(layers, dropped)
         while self.done < until and not self.clock.expired:
-            # The arrays change in place; an adapter may have made others of them.
-            self._step(network.with_layers(layers), layers, dropped)
+            try:
+                # The arrays change in place; an adapter may have made others of them.
+                self._step(network.with_layers(layers), layers, dropped)
+            except ValueError as error:
+                if self.done == 1:
+                    raise
+                # The first step went well, so that samples and targets are sound.
+                raise ValueError(
+                    f"the training diverged in its step {self.done}: {error}; lower the learning_rate of {self.training!r}."
+                ) from error
         return network.with_layers(layers)
 
     def _forget(self, layers, dropped):
@@ -179,8 +187,12 @@ class Descent(Session):
             rate *= 0.5 * (1 + np.cos(np.pi * self.done / self.total))
         self.done += 1
         batch = self.X[rows]
-        _, seeds = self.objective[rows].value_and_seeds(network.outputs(batch))
-        found = gradients(network, batch, seeds)
+        # Whatever overflows is told here, in words.
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, seeds = self.objective[rows].value_and_seeds(network.outputs(batch))
+            if not np.isfinite(value):
+                raise ValueError(f"the loss is {value}")
+            found = gradients(network, batch, seeds)
         for layer, drop, (weight, bias), (of_weight, of_bias) in zip(layers, dropped, found, self.memory, strict=True):
             weight[drop] = 0
             move = training.move(weight, of_weight, self.done)

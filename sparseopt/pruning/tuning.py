@@ -10,8 +10,8 @@ import numpy as np
 
 from sparseopt.inputs import is_whole
 from sparseopt.models import adapt
+from sparseopt.pruning.data import as_data, as_target_array
 from sparseopt.pruning.loop import prune
-from sparseopt.pruning.networks import as_data
 from sparseopt.pruning.objectives import Distillation
 from sparseopt.pruning.options import as_labels, as_seed
 from sparseopt.pruning.pruned import Pruned
@@ -132,9 +132,10 @@ def prune_cv(
     name, candidates = _candidates(sparsities, thresholds)
     if choose not in {"one_standard_error", "best"}:
         raise ValueError(f"choose is {choose!r}; give one_standard_error or best.")
-    X = as_data(X)
-    y = None if y is None else np.asarray(y)
-    as_labels(adapt(model), X, y)
+    network = adapt(model)
+    X = as_data(X, network.feature_names)
+    y = None if y is None else as_target_array(y)
+    as_labels(network, X, y)
     if not (is_whole(folds) and 2 <= folds <= len(X)):
         raise ValueError(f"folds is {folds!r}; give a whole number from 2 to the number of samples, {len(X)}.")
     fold = _dealt(len(X), y, folds, as_seed(random_state))

@@ -1,20 +1,29 @@
 """Options and files that `prune` cannot use are refused in words."""
 
+import io
+
+import joblib
 import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
-from sklearn.linear_model import PoissonRegressor, SGDOneClassSVM, TweedieRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge, SGDOneClassSVM, TweedieRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
 
 import sparseopt as so
 from sparseopt.pruning import (
+    SGD,
     AlternatingDirections,
     Linear,
     Magnitude,
     NofM,
     NumpyMLP,
     QualityLoss,
+    Random,
+    RandomNeurons,
     SparseNetwork,
     SparsityReached,
+    prune_features,
     prune_neurons,
     prune_path,
     quantised,
@@ -22,6 +31,7 @@ from sparseopt.pruning import (
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
+WRONG = ["4", [1], True, 2.5, np.nan, np.inf, 0, 7]
 NETWORK = NumpyMLP([RNG.standard_normal((6, 5)), RNG.standard_normal((5, 2))])
 
 
@@ -37,6 +47,7 @@ NETWORK = NumpyMLP([RNG.standard_normal((6, 5)), RNG.standard_normal((5, 2))])
         ({"random_state": -1}, ValueError, "random_state is -1; give a whole number from 0"),
         ({"random_state": None}, ValueError, "random_state is None; give a whole number from 0"),
         ({"calibration": True}, ValueError, "calibration is True; give how many"),
+        ({"y": np.ma.masked_less(X[:, :2], 0)}, ValueError, "y is a masked array with missing values"),
         ({"y": np.zeros(40, int)}, ValueError, "unless y is classes, which the network has to know"),
     ],
     ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
@@ -54,6 +65,48 @@ def test_whole_numbers_of_numpy_are_whole_numbers_and_booleans_are_none():
     for wrong in (lambda: Linear(True), lambda: NofM(True, 4), lambda: AlternatingDirections(threads=1.5)):
         with pytest.raises(ValueError, match="give"):
             wrong()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True, None])
+def test_seeds_of_scores_are_whole_numbers(seed):
+    for score in (Random, RandomNeurons):
+        with pytest.raises(ValueError, match="give a whole number from 0"):
+            score(seed=seed)
+
+
+@pytest.mark.parametrize("path", [1, None, b"name", io.BytesIO()])
+def test_a_file_is_written_to_a_path_only(path):
+    """A number is a file that is open already, 1 the standard output."""
+    writers = (so.Mask({"w": np.array([True])}).save, SparseNetwork.of(NETWORK).save)
+    for touch in (*writers, so.Mask.load, SparseNetwork.load):
+        with pytest.raises(TypeError, match="path must be a string or a path, got"):
+            touch(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        *(({"keep": wrong}, ValueError, "features are to stay; give a whole number from 1 to 6") for wrong in WRONG),
+        ({"sparsity": "half"}, TypeError, "sparsity is 'half'; give the part of features"),
+    ],
+    ids=str,
+)
+def test_a_wrong_number_of_features_is_told(options, kind, words):
+    with pytest.raises(kind, match=words):
+        prune_features(LinearRegression(), X, X[:, 0], **options)
+
+
+def test_a_search_and_weights_that_are_mapped_say_what_to_give(tmp_path):
+    search = GridSearchCV(Ridge(), {"alpha": [1.0]}).fit(X, X[:, 0])
+    with pytest.raises(TypeError, match="of a search, give its best_estimator_"):
+        so.prune(search, X, sparsity=0.5)
+    joblib.dump(
+        MLPRegressor(hidden_layer_sizes=(3,), max_iter=1, solver="lbfgs", tol=1e9).fit(X, X[:, 0]), tmp_path / "m"
+    )
+    mapped = joblib.load(tmp_path / "m", mmap_mode="r")
+    mask = so.prune(mapped, X, sparsity=0.5).mask
+    with pytest.raises(ValueError, match="read-only.*load it without mmap_mode"):
+        mask.hold(mapped)
 
 
 def test_rules_numbers_of_neurons_and_sparsities_of_a_wrong_kind_are_refused():
@@ -125,3 +178,17 @@ def test_a_damaged_network_is_refused_in_words(tmp_path):
             SparseNetwork.load(path)
     with pytest.raises(FileNotFoundError):
         SparseNetwork.load(tmp_path / "none.npz")
+
+
+def test_a_training_that_diverges_says_so():
+    """Its activations overflow on the way, which is not the fault of the samples."""
+    y = X[:, :2]
+    refit = SGD(epochs=500, learning_rate=1e30)
+    with pytest.raises(ValueError, match="the training diverged in its step .*; lower the learning_rate of"):
+        so.prune(NETWORK, X, y, sparsity=0.5, method=Magnitude(), refit=refit)
+
+
+def test_both_arguments_of_undo_are_of_one_kind():
+    mask = so.prune(NETWORK, X, sparsity=0.5).mask
+    with pytest.raises(TypeError, match="undo got tuple and NumpyMLP; give both as arrays or both as models"):
+        mask.undo(NETWORK.weights, NETWORK)

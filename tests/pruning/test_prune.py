@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from sparseopt.pruning import Activation, LayerwiseL0, Link, Magnitude, Network, NumpyMLP, Scope, Scored, prune
+from sparseopt.pruning.pruned import relative_error
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16
@@ -274,3 +276,15 @@ def test_sensitivities_are_mean_squared_slopes(samples):
             slope = (outputs[0] - outputs[1]) / (2 * h)
             # 30000 random signs: the mean is within a few parts of 1/sqrt(30000) times the spread.
             assert sensitivity == pytest.approx(np.mean(np.sum(slope**2, axis=1)), rel=0.05)
+
+
+def test_the_error_of_many_samples_is_taken_without_copies_of_all_in_double_precision():
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.standard_normal((2, 60_000, 8)).astype(np.float32)
+    exact = np.sum((outputs.astype(float) - targets) ** 2) / np.sum((targets.astype(float) - targets.mean(0)) ** 2)
+    tracemalloc.start()
+    found = relative_error(outputs, targets)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(exact, rel=1e-6)
+    assert peak < 2 * targets.nbytes

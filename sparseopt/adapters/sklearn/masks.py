@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 from scipy import sparse
 
 from sparseopt.mask import Hold
-from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, as_data, dense_chain, identity
+from sparseopt.pruning.data import as_data, check_names
+from sparseopt.pruning.networks import Layer, Link, Network, NumpyMLP, dense_chain, identity
 
 
 def adapt(model) -> Network:
@@ -25,7 +25,11 @@ def adapt(model) -> Network:
     # A kernel machine's coef_ is computed from its support vectors: it is a property and cannot be replaced.
     if "coef_" in vars(model):
         return LinearAdapter.of(model)
-    advice = "; of a pipeline p, give p[-1] and p[:-1].transform(X)" if hasattr(model, "steps") else ""
+    advice = ""
+    if hasattr(model, "steps"):
+        advice = "; of a pipeline p, give p[-1] and p[:-1].transform(X)"
+    elif hasattr(model, "best_estimator_"):
+        advice = "; of a search, give its best_estimator_"
     raise TypeError(f"{type(model).__name__} has no coef_ of its own; give a linear model or an MLP{advice}.")
 
 
@@ -83,6 +87,11 @@ class PerceptronAdapter(Network):
     def classes(self):
         """Labels of a classifier."""
         return getattr(self.original, "classes_", None)
+
+    @property
+    def feature_names(self):
+        """Names of the columns that the model was fitted on."""
+        return getattr(self.original, "feature_names_in_", None)
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers named coefs_0, coefs_1 ..."""
@@ -167,6 +176,11 @@ class LinearAdapter(Network):
         return getattr(self.original, "classes_", None)
 
     @property
+    def feature_names(self):
+        """Names of the columns that the model was fitted on."""
+        return getattr(self.original, "feature_names_in_", None)
+
+    @property
     def labels_refused(self):
         """A reason where the model predicts a function of the linear map, as with a logarithmic link."""
         from sklearn.base import is_regressor
@@ -174,9 +188,10 @@ class LinearAdapter(Network):
         if not is_regressor(self.original):
             return None
         point = np.zeros((1, len(self.layer.weight)), self.layer.weight.dtype)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that the features have
-            predicted = np.ravel(self.original.predict(point))
+        # Without names of features, of which scikit-learn would warn: filters of warnings are those of all threads.
+        nameless = copy.copy(self.original)
+        vars(nameless).pop("feature_names_in_", None)
+        predicted = np.ravel(nameless.predict(point))
         if np.allclose(predicted, np.ravel(self.outputs(point)), rtol=1e-3, atol=1e-6):
             return None
         return (
@@ -240,6 +255,7 @@ class LinearAdapter(Network):
             fit_intercept=self.layer.bias is not None, positive=self.original.get_params().get("positive", False)
         )
         layer = self.layer
+        check_names(X, self.feature_names)
         kept = np.atleast_2d(kept)
         y = np.asarray(y, dtype=np.float64).reshape(-1, len(kept))
         X = X if sparse.issparse(X) else np.asarray(X)
@@ -269,6 +285,10 @@ def hold(mask, model) -> Hold:
     masked = mask.apply(dict(zip(_names(model), model.coefs_, strict=True)))
     if len(masked) != len(model.coefs_):
         raise ValueError(f"the mask knows {', '.join(set(mask) - set(masked))}, the model does not.")
+    if not all(coef.flags.writeable for coef in model.coefs_):
+        raise ValueError(
+            f"the weights of the {type(model).__name__} are read-only, as of a file that joblib maps; load it without mmap_mode."
+        )
     for coef, weight in zip(model.coefs_, masked.values(), strict=True):
         coef[:] = weight
     held = Held(model, {i: ~mask[name] for i, name in enumerate(_names(model)) if name in mask})

@@ -56,10 +56,26 @@ def hold(mask, module, optimizer) -> Hold:
     if not any(id(part.weight) in trained for part, _ in pairs):
         raise ValueError("the optimizer trains none of the masked weights; give the one made of module.parameters().")
 
-    def drop_slopes(*_step):
-        for part, kept in pairs:
-            if part.weight.grad is not None:
-                part.weight.grad.mul_(kept.to(part.weight.device))
+    def drop_slopes():
+        with torch.no_grad():
+            for part, kept in pairs:
+                if part.weight.grad is not None:
+                    part.weight.grad.mul_(kept.to(part.weight.device))
+
+    def before_step(_optimizer, arguments, named):
+        drop_slopes()
+
+        def without_slopes(closure):
+            def called():
+                loss = closure()
+                drop_slopes()
+                return loss
+
+            return called
+
+        # What evaluates the loss within a step, as L-BFGS does, makes new slopes there.
+        arguments = tuple(without_slopes(value) if callable(value) else value for value in arguments)
+        return arguments, {key: without_slopes(value) if callable(value) else value for key, value in named.items()}
 
     def drop_weights(*_step):
         with torch.no_grad():
@@ -68,7 +84,7 @@ def hold(mask, module, optimizer) -> Hold:
                 part.weight.masked_fill_(~kept.to(part.weight.device), 0)
 
     drop_weights()
-    before = optimizer.register_step_pre_hook(drop_slopes)
+    before = optimizer.register_step_pre_hook(before_step)
     after = optimizer.register_step_post_hook(drop_weights)
     return Hold((before.remove, after.remove))
 
@@ -101,6 +117,17 @@ def parametrize(mask, module):
         part.register_state_dict_post_hook(_plain_keys)
         part.register_load_state_dict_pre_hook(_own_keys)
     return module
+
+
+def check_plain(module):
+    """Raise where a weight of a layer is computed from others, so that new ones cannot be put in its place."""
+    plain_keys = set(parts.plain(module).state_dict())
+    if computed := [key for key in module.state_dict() if key not in plain_keys]:
+        raise ValueError(
+            f"the module cannot be changed in place: {computed[0]!r} belongs to a mask or parametrisation that computes a "
+            "weight; make it plain first (torch.nn.utils.prune.remove, parametrize.remove_parametrizations), or take the new "
+            "module, `.model` of the result."
+        )
 
 
 def mask_arrays(module) -> dict:

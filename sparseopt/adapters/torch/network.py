@@ -14,7 +14,8 @@ import numpy as np
 from sparseopt.adapters.torch import parts
 from sparseopt.adapters.torch.chains import functions_between
 from sparseopt.adapters.torch.connections import betweens, without_entries
-from sparseopt.pruning.networks import Layer, Link, Network, as_data, finite
+from sparseopt.pruning.data import as_data
+from sparseopt.pruning.networks import Layer, Link, Network, finite
 
 
 def adapt(model) -> Network:
@@ -192,6 +193,11 @@ class TorchNetwork(Network):
         modes = {name: part.training for name, part in self.module.named_modules()}
         for name, part in module.named_modules():
             part.training = modes[name]
+        # Our passes through the copy may have changed what a module counts or averages.
+        own = dict(module.named_buffers())
+        for name, buffer in self.module.named_buffers():
+            if name in own and own[name].shape == buffer.shape:
+                own[name].detach().copy_(buffer)
         for key, tensor in self._tensors().items():
             owner, _, name = key.rpartition(".")
             part = module.get_submodule(owner)
@@ -282,10 +288,15 @@ class TorchNetwork(Network):
             outputs = torch.func.functional_call(self.plain, self._tensors(), self._arguments(batch))
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, IndexError) as error:
+            advice = (
+                "give X with the samples along its first axis, as the module takes them, or where it takes something else than "
+                "an array of floats say how to make that of one: TorchNetwork(module, prepare=...)."
+                if self.prepare is None
+                else "see what `prepare` makes of an array of floats."
+            )
             raise ValueError(
-                f"{type(self.module).__name__} does not take samples of shape {batch.shape[1:]}: {error}; "
-                "give X with the samples along its first axis, as the module takes them."
+                f"{type(self.module).__name__} does not take samples of shape {batch.shape[1:]}: {error}; {advice}"
             ) from error
         if not isinstance(outputs, torch.Tensor):
             raise TypeError(

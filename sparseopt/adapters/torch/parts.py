@@ -39,7 +39,10 @@ def plain(module):
         if parametrize.is_parametrized(part):
             _remove_parametrizations(part)
         for name in ("weight", "bias"):
-            if f"{name}_orig" in dict(part.named_parameters(recurse=False)):
+            if any(
+                isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == name  # noqa: SLF001, as prune.remove finds it
+                for hook in list(vars(part)["_forward_pre_hooks"].values())
+            ):
                 prune.remove(part, name)
         # An optimizer knows parameters by their order: weight, bias.
         bias = part.bias
