@@ -1,50 +1,104 @@
-"""Features that fit noise are exchanged: draws beside quadrature, exchanges beside all supports, and what it is good for."""
+"""Features that fit noise are exchanged: sums and lassos beside oracles, exchanges beside all supports, what it is good for."""
 
 import itertools
 
 import numpy as np
 import pytest
+from scipy import sparse
 
+from sparseopt.kernels.lasso_grams import follow_lassos
+from sparseopt.losses import LeastSquares
+from sparseopt.penalties import L1
+from sparseopt.problem import Problem
 from sparseopt.pruning.best_subset import BestSubset
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.features import FeatureData
-from sparseopt.pruning.foresight import foreseeing, nearest, posterior
+from sparseopt.pruning.foresight import Products, foreseeing, judged_lasso, mean_of_halves, nearest
+from sparseopt.solve import solve
 
 
 def moments(X, y):
     X, y = X - X.mean(axis=0), y - y.mean()
-    return X.T @ X / len(X), X.T @ y / len(X), y @ y / len(X)
+    return X.T @ X / len(X), X.T @ y / len(X)
 
 
-def quadrature(gram, cross, square, n):
-    """Posterior mean of one coefficient: the noise integrated out by hand, both scales over a grid of logarithms."""
-    grid = np.linspace(-14, 14, 561)
-    root = np.exp(grid)
-    # A half Cauchy root, over its logarithm.
-    prior = root / (1 + root**2)
-    size = np.multiply.outer(root, root) ** 2
-    mean = cross / (gram + 1 / (n * size))
-    weight = np.multiply.outer(prior, prior) / np.sqrt(1 + n * gram * size) * (square - cross * mean) ** (-n / 2)
-    return float(np.sum(weight * mean) / np.sum(weight))
+def made(seed, n=40, p=7, noise=2.0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) @ rng.standard_normal((p, p)) + rng.standard_normal(p)
+    return X, X @ rng.standard_normal(p) + noise * rng.standard_normal(n) + 3.0
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.3, 2.0])
-def test_the_posterior_mean_of_one_coefficient_is_its_integral(slope):
-    rng = np.random.default_rng(int(10 * slope))
-    x = rng.standard_normal((20, 1))
-    gram, cross, square = moments(x, slope * x[:, 0] + rng.standard_normal(20))
-    draws = np.concatenate([posterior(gram, cross, square, 20, seed, Clock()) for seed in range(20)])[:, 0]
-    # Draws follow each other: those of different seeds do not.
-    noise = draws.reshape(20, -1).mean(axis=1).std(ddof=1) / np.sqrt(20)
-    assert abs(draws.mean() - quadrature(gram[0, 0], cross[0], square, 20)) < 4 * noise
+def test_sums_without_some_samples_are_those_of_the_others():
+    X, y = made(0)
+    held = np.arange(9)
+    others = Products.of(X, y).without(Products.of(X[held], y[held]))
+    for ours, wanted in zip(others.centred(), moments(X[9:], y[9:]), strict=True):
+        assert np.allclose(ours, wanted, rtol=1e-12, atol=1e-12 * np.abs(X).max() ** 2)
 
 
-def test_draws_are_those_of_the_seed():
-    rng = np.random.default_rng(0)
-    data = moments(rng.standard_normal((30, 5)), rng.standard_normal(30))
-    first = posterior(*data, 30, 0, Clock())
-    assert np.array_equal(first, posterior(*data, 30, 0, Clock()))
-    assert not np.array_equal(first, posterior(*data, 30, 1, Clock()))
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csc_array])
+def test_held_out_errors_are_those_of_predictions(as_given):
+    X, y = made(1)
+    W = np.random.default_rng(2).standard_normal((3, 7))
+    held, trained = Products.of(as_given(X[:9]), y[:9]), Products.of(as_given(X[9:]), y[9:])
+    for w, error in zip(W, held.errors(W, trained), strict=True):
+        intercept = y[9:].mean() - X[9:].mean(axis=0) @ w
+        assert error == pytest.approx(np.sum((intercept + X[:9] @ w - y[:9]) ** 2), rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lassos_of_falling_strength_are_those_of_the_solver(seed):
+    X, y = made(seed)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    gram, cross = moments(X, y)
+    strengths = np.abs(cross).max() * np.array([0.5, 0.1, 0.01])
+    W, slope = np.empty((3, 7)), np.empty(7)
+    follow_lassos(gram, cross, strengths, slope, W, 10_000, 1e-10)
+    for strength, w in zip(strengths, W, strict=True):
+        assert np.allclose(w, solve(Problem(LeastSquares(X, y - y.mean()), L1(strength)), tol=1e-12).w, atol=1e-5)
+    assert np.allclose(slope, cross - gram @ W[-1], atol=1e-9)
+
+
+def test_the_lasso_of_reference_foresees_best_of_its_strengths():
+    """By hand: each strength by each fold, with the library's own solver."""
+    X, y = made(3, n=60, noise=6.0)
+    X, y = (X - X.mean(axis=0)) / X.std(axis=0), y - y.mean()
+    found = judged_lasso(X, y, Products.of(X, y), np.random.default_rng(5))
+    strengths = np.abs(moments(X, y)[1]).max() * np.geomspace(1.0, 1e-3, 25)[1:]
+    errors = np.zeros(24)
+    for rows in np.array_split(np.random.default_rng(5).permutation(60), 5):
+        A, b = np.delete(X, rows, axis=0), np.delete(y, rows)
+        centre, mean = A.mean(axis=0), b.mean()
+        for i, strength in enumerate(strengths):
+            w = solve(Problem(LeastSquares(A - centre, b - mean), L1(strength)), tol=1e-10).w
+            errors[i] += np.sum((y[rows] - mean - (X[rows] - centre) @ w) ** 2)
+    best = solve(Problem(LeastSquares(X, y), L1(strengths[np.argmin(errors)])), tol=1e-10).w
+    assert np.allclose(found, best, atol=2e-3 * np.abs(best).max())
+
+
+def test_the_mean_of_halves_is_that_of_the_best_fits_on_them():
+    X, y = made(4, n=50)
+    X, y = X - X.mean(axis=0), y - y.mean()
+    found = mean_of_halves(X, y, Products.of(X, y), 2, 0.0, np.random.default_rng(6))
+    rng, fits = np.random.default_rng(6), []
+    for _ in range(10):
+        inside = np.zeros(50, bool)
+        inside[rng.permutation(50)[:25]] = True
+        for rows in (inside, ~inside):
+            gram, cross = moments(X[rows], y[rows])
+            tried = []
+            for support in map(list, itertools.combinations(range(7), 2)):
+                w = np.zeros(7)
+                w[support] = np.linalg.solve(gram[np.ix_(support, support)], cross[support])
+                tried.append(w)
+            fits.append(max(tried, key=lambda w, cross=cross: w @ cross))
+    assert np.allclose(found, np.mean(fits, axis=0), rtol=1e-5, atol=1e-7)
+
+
+def test_the_choice_is_that_of_the_seed():
+    X, y, *_ = noisy(0, 15)
+    kept = [BestSubset().select(FeatureData(X, y, False, seed=seed), 15, Clock()).kept for seed in (1, 1)]
+    assert np.array_equal(*kept)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -52,7 +106,7 @@ def test_exchanges_end_where_no_single_one_brings_the_refit_nearer(seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((40, 7)) @ rng.standard_normal((7, 7))
     y = X @ rng.standard_normal(7) + 5 * rng.standard_normal(40)
-    gram, cross, _ = moments(X, y)
+    gram, cross = moments(X, y)
     m = np.linalg.solve(gram + 0.3 * np.eye(7), cross)
 
     def distance(support):
@@ -107,8 +161,8 @@ def test_where_time_is_up_or_nothing_varies_the_support_stays():
     X, y = rng.standard_normal((30, 6)), rng.standard_normal(30)
     X, y = X - X.mean(axis=0), y - y.mean()
     support = np.array([1, 4])
-    assert foreseeing(X, y, support, 0, Clock(limit=-1.0)).tolist() == [1, 4]
-    assert foreseeing(X, np.zeros(30), support, 0, Clock()).tolist() == [1, 4]
+    assert foreseeing(X, y, support, 0.1, 0, Clock(limit=-1.0)).tolist() == [1, 4]
+    assert foreseeing(X, np.zeros(30), support, 0.1, 0, Clock()).tolist() == [1, 4]
     assert BestSubset().select(FeatureData(np.ones((30, 4)), y, False), 2, Clock()).kept.sum() == 2
 
 
