@@ -9,6 +9,7 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparseopt.pruning import layer_relaxation
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_blocks import INNER, Blocks, block_bounds, grouped, inverse_of, is_semidefinite
 from sparseopt.pruning.layer_relaxation import Relaxation, isotropic, raised, relaxed_bounds
@@ -39,6 +40,10 @@ def posed(seed=0, inputs=7, outputs=3, counts=(9,)):
     common = np.full((4, 4), 0.1) + 0.2 * np.eye(4)
     blocks = replace(blocks, within=diagonal[0] * common / np.linalg.eigvalsh(common)[-1] * np.ones((2, 1, 1)))
     return relaxation, blocks, rng.standard_normal((outputs, 8)), np.full(len(counts), 0.3)
+
+
+def about(relaxation):
+    return relaxation.gram, relaxation.cross, relaxation.energy, relaxation.counts
 
 
 @settings(deadline=None, max_examples=25)
@@ -159,6 +164,15 @@ def test_inputs_of_a_block_are_those_with_most_in_common():
     assert {frozenset(pair) for pair in grouped(inverse, 2).reshape(3, 2).tolist()} == {
         frozenset(pair) for pair in ((0, 4), (1, 3), (2, 5))
     }
+
+
+def test_blocks_are_for_as_many_inputs_as_memory_takes(monkeypatch):
+    """Newton's matrix grows with the square of the inputs, six times as fast as the Gram."""
+    relaxation, *_ = posed()
+    shared, blocks = (relaxed_bounds(*about(relaxation), blocks=way) for way in (False, True))
+    assert shared < blocks
+    monkeypatch.setattr(layer_relaxation, "BLOCK_INPUTS", 6)
+    assert relaxed_bounds(*about(relaxation), blocks=True) == shared
 
 
 def test_without_time_a_bound_is_that_of_the_beginning():
