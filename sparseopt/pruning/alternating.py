@@ -17,6 +17,8 @@ own, where ALPS takes its whole square: what the others say as well, they will s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy
 
@@ -25,6 +27,10 @@ from sparseopt.kernels.alternating import BUCKETS, OTHERS, advance, changes, con
 # Steps between two values of rho: an inverse costs as much as two of them. Fewer do where so many times the changes
 # of a support at rest are left.
 EVERY, FEWER, NEARLY = 5, 3, 5
+# Growth of rho from which on so many changes count as rest as for this one.
+USUAL = 1.04
+# Most steps, or as many as rho takes to grow by such a factor: the nearer its growth is to 1, the more.
+MOST, FURTHEST = 300, 1e5
 # Weights that are sorted to find the threshold, rather than counted, which is right to some thousandths of them.
 FEW = 1 << 14
 # Inputs that have nothing in common keep a part q of their weights under a ridge (1 - q) / q. So much of it stands for what is
@@ -34,7 +40,7 @@ RIDGE, LEAST_RIDGE = 0.2, 0.03
 LEAST = 1e-4
 
 
-def alternating_directions(gram, dense, kept, scale, *, rho=0.45, growth=1.04, rest=0.01, iterations=300) -> np.ndarray:
+def alternating_directions(gram, dense, kept, scale, *, rho=0.45, growth=1.04, rest=0.01) -> np.ndarray:
     """Weights before the small ones are dropped: the support is where they, times `scale`, are largest.
 
     Parameters
@@ -53,10 +59,11 @@ def alternating_directions(gram, dense, kept, scale, *, rho=0.45, growth=1.04, r
     growth : float
         Factor of rho in each step; nearer to 1 is slower and better.
     rest : float
-        Part of the kept weights that may change between two values of rho without the support counting as at rest.
-    iterations : int
-        Most steps.
+        Part of the kept weights that may change between two values of rho without the support counting as at rest,
+        for a growth of 1.04; of a slower one less.
     """
+    rest *= min(math.log(growth) / math.log(USUAL), 1.0)
+    iterations = max(MOST, math.ceil(math.log(FURTHEST) / math.log(growth)))
     scaled = (gram / scale / scale[:, None]).astype(np.float32)
     dense = np.ascontiguousarray(dense * scale, np.float32)
     moved, reflected, product = dense.copy(), np.empty_like(dense), np.empty_like(dense)

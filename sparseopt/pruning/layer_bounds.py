@@ -122,7 +122,7 @@ def certify_layer(layer, kept, inputs, targets, *, seconds=10.0) -> LayerBound:
     rows, total = np.ascontiguousarray(cross.T), counts.sum(keepdims=True)
     is_wide, soon = alive.size >= WIDE, clock.until(OUTPUTS * seconds)
     lower = np.maximum(lower, relaxed_bounds(gram, rows, moments.energy, counts, soon, own=is_wide))
-    relaxed = relaxed_bounds(gram, rows, moments.energy, total, clock.until(LAYER * seconds))
+    relaxed = relaxed_bounds(gram, rows, moments.energy, total, clock.until(LAYER * seconds), blocks=True)
     lower_layer = max(float(relaxed[0]), float(least.sum())) - float(margin.sum())
     weights = np.where(kept[alive], layer.weight[alive], 0).astype(np.float64)
     # The largest possible gain first.

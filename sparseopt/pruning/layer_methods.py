@@ -150,7 +150,7 @@ class AlternatingDirections(LayerMethod):
     ----------
     growth : float, default=1.06
         Factor by which the penalty of the directions grows in a step. Nearer to 1 is slower and better: 1.03 takes
-        some twice the steps for an error a few thousandths lower.
+        some twice the steps for an error a few thousandths lower; nearer still the time grows in proportion, and the gain soon ends.
     surplus : float, default=0.2
         Part of the weights that elimination removes; 0 for no elimination.
     exchanges : int, optional

@@ -29,6 +29,7 @@ import numpy as np
 import scipy
 
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.layer_blocks import block_bounds, inverse_of, is_semidefinite
 
 # Choices of D, steps of alternating directions for each, more for the first, and Newton's steps.
 ROUNDS, STEPS, FIRST, NEWTON = 14, 30, 60, 4
@@ -38,6 +39,8 @@ CENTRE, SHORTEST = 15, 1e-6
 OWN_ROUNDS, OWN_BARRIER, OWN_FALLS = 8, 0.3, 0.4
 # The choice of the shared D from which each output takes one step, and inputs beyond which that has to do: more takes hours.
 NEAR, NEAR_INPUTS = 2, 1024
+# Inputs beyond which blocks take too much memory: Newton's method has five unknowns for two of them.
+BLOCK_INPUTS = 2048
 # Multiples of the identity that are tried as a D to begin with.
 ISOTROPIC = 0.5 ** np.arange(1, 28)
 # Factor of the multiple of log det R from one choice to the next.
@@ -50,7 +53,7 @@ EVERY, HALVINGS = 5, 30
 NOTHING, PART = 1e-12, 1e-9
 
 
-def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.ndarray:
+def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False, blocks=False) -> np.ndarray:
     """Lower bounds of the least errors, of shape (groups,); minus infinity where nothing is known.
 
     Parameters
@@ -63,6 +66,9 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
         Weights that each group of outputs shares: one group for each output, or a single one for the layer.
     clock : Clock, optional
         The best bound by the time it expires is returned.
+    blocks : bool, default=False
+        Whether what inputs of small blocks have in common counts as well, see `sparseopt.pruning.layer_blocks`;
+        of up to 2,048 inputs.
     own : bool, default=False
         Whether each output gets a D of its own in the end; of more than 1,024 inputs one that is near the shared one.
     """
@@ -101,6 +107,8 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False) -> np.
         now = slope * diagonal
         barrier, worth = (barrier * FALLS, (worth + now) / 2) if turn else (now.mean(), (now.mean() + now) / 2)
         diagonal = raised(relaxation.gram, diagonal, worth, barrier, NEWTON, clock)
+    if blocks and diagonal.size <= BLOCK_INPUTS and not clock.expired:
+        best = np.maximum(best, block_bounds(relaxation, near, x, clock))
     if own and not clock.expired:
         best = np.maximum(best, near_bounds(relaxation, inverse, dense, near, w, dual, clock))
         if diagonal.size <= NEAR_INPUTS and not clock.expired:
@@ -116,7 +124,7 @@ def near_bounds(relaxation, inverse, dense, diagonal, w, dual, clock) -> np.ndar
     mean = now.mean(axis=1, keepdims=True)
     # The barrier that the shared D had, which has not yet been pushed to the border.
     worths, barriers = (mean + now) / 2, FALLS**NEAR * mean[:, 0]
-    shared, diagonals = _inverse(gram - np.diag(diagonal)), np.tile(diagonal, (len(w), 1))
+    shared, diagonals = inverse_of(gram - np.diag(diagonal)), np.tile(diagonal, (len(w), 1))
     for row, worth, barrier in zip(diagonals, worths, barriers, strict=True):
         if barrier > 0 and not clock.expired:
             row[:] = stepped(gram, diagonal, worth, barrier, shared)[0]
@@ -237,7 +245,7 @@ def raised(gram, diagonal, worth, barrier, steps, clock) -> np.ndarray:
     for _ in range(steps):
         if clock.expired:
             break
-        diagonal, has_moved = stepped(gram, diagonal, worth, barrier, _inverse(gram - np.diag(diagonal)))
+        diagonal, has_moved = stepped(gram, diagonal, worth, barrier, inverse_of(gram - np.diag(diagonal)))
         if not has_moved:
             break
     return diagonal
@@ -259,18 +267,8 @@ def stepped(gram, diagonal, worth, barrier, inverse):
     return diagonal + (step if step == 1 else 0.9 * step) * direction, True
 
 
-def _inverse(square):
-    """Inverse of a symmetric matrix that has a Cholesky factor, by it."""
-    factor, _ = scipy.linalg.lapack.dpotrf(square, lower=True, overwrite_a=True)
-    inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
-    return np.tril(inverse) + np.tril(inverse, -1).T
-
-
 def is_split(gram, diagonal) -> bool:
-    """Whether D > 0 and H - D has no negative eigenvalue, proven by a Cholesky factor (Rump, 2006)."""
+    """Whether D > 0 and H - D has no negative eigenvalue, proven."""
     if not (diagonal > 0).all():
         return False
-    # More than rounding can hide of an eigenvalue, the diagonal being at most one.
-    margin = 2 * len(gram) * (len(gram) + 2) * np.finfo(float).eps
-    rest = gram - np.diag(diagonal + margin)
-    return scipy.linalg.lapack.dpotrf(rest, lower=True, overwrite_a=True)[1] == 0
+    return is_semidefinite(gram - np.diag(diagonal))

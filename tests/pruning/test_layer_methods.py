@@ -14,6 +14,7 @@ from sparseopt.pruning import (
     LayerwiseL1,
     NumpyMLP,
     SparseGPT,
+    alternating,
     certify_layer,
     prune,
 )
@@ -127,6 +128,26 @@ def test_supports_of_separate_inputs_are_the_best_there_are():
     gram, dense = np.diag(rng.uniform(0.5, 2, 30)), rng.standard_normal((20, 30))
     moved = np.abs(alternating_directions(gram, dense, 100, scale_of(gram))) * scale_of(gram)
     assert np.array_equal(largest(moved, 100), largest(np.abs(dense) * scale_of(gram), 100))
+
+
+def test_the_slower_the_penalty_grows_the_lower_is_the_error(monkeypatch):
+    """However slow: a number of steps that did not depend on the growth cut the slowest off far from rest."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((400, 30)) @ rng.standard_normal((30, 150)) + rng.standard_normal((400, 150))
+    gram, weight = inputs.T @ inputs / 400, rng.standard_normal((150, 60))
+    moments = Reconstruction(
+        gram, gram @ weight, 0.0, np.zeros(150), np.zeros(60), np.sum(weight * (gram @ weight), axis=0)
+    )
+    wanted = np.zeros(weight.shape, bool)
+    wanted.ravel()[: weight.size // 2] = True
+
+    def loss(growth):
+        return moments.losses(AlternatingDirections(threads=1, growth=growth).solve(moments, wanted)[0]).sum()
+
+    found = [loss(growth) for growth in (1.2, 1.06, 1.02, 1.003, 1.001)]
+    assert found == sorted(found, reverse=True)
+    monkeypatch.setattr(alternating, "FURTHEST", 1.0)
+    assert found[-1] < loss(1.001)
 
 
 @pytest.mark.parametrize("growth", [1.02, 1.08, 2.0])
