@@ -22,13 +22,11 @@ from sparseopt.pruning.neuron_methods import (
     ActivationSparsity,
     ActivationVariance,
     Contribution,
-    GroupSelection,
     IncomingNorm,
-    NeuronMethod,
     OutgoingNorm,
     RandomNeurons,
 )
-from sparseopt.pruning.neurons import kept_neurons, prune_neurons
+from sparseopt.pruning.neurons import GroupSelection, NeuronMethod, kept_neurons, prune_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
 from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised

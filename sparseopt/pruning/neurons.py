@@ -1,30 +1,122 @@
-"""Pruning of whole neurons and channels: the network that comes out has smaller matrices."""
+"""Pruning of whole neurons and channels: the network that comes out has smaller matrices.
+
+The verb, what every choice of neurons is, and the best group for the layer that reads them.
+"""
 
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
+import scipy
 
 from sparseopt.inputs import is_whole
 from sparseopt.mask import Mask
 from sparseopt.models import adapt
+from sparseopt.pruning.block_selection import BlockSelection
+from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.connections import resized
 from sparseopt.pruning.data import as_data
+from sparseopt.pruning.hidden_layers import HiddenLayer
 from sparseopt.pruning.layer_stats import Samples
-from sparseopt.pruning.methods import masked
-from sparseopt.pruning.neuron_methods import GroupSelection, HiddenLayer, NeuronMethod
+from sparseopt.pruning.methods import Structure, StructuredMethod, check_damping, masked
 from sparseopt.pruning.objectives import Distillation
 from sparseopt.pruning.options import as_clock, as_labels, as_seed, as_validation
 from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
+from sparseopt.pruning.row_selection import Choice, RowSelection
 from sparseopt.pruning.scopes import Scope
 
 # Samples on which the quality is measured where no validation data are given.
 JUDGED = 5000
+
+
+class NeuronMethod(StructuredMethod):
+    """A way to choose neurons; subclasses are frozen dataclasses of its knobs.
+
+    As a method of `prune`, neurons of all hidden layers compete; `prune_neurons` has more options.
+    """
+
+    structure: ClassVar[Structure] = Structure.NEURON
+    needs_labels: ClassVar[bool] = False
+
+    def prune(self, model, X, y, *, sparsity, validation, random_state, clock, progress):
+        """Return what `prune_neurons` does."""
+        return prune_neurons(
+            model, X, y, sparsity=sparsity, method=self, validation=validation, random_state=random_state,
+            time_limit=clock.limit, progress=progress,
+        )  # fmt: skip
+
+    @abstractmethod
+    def scores(self, hidden: HiddenLayer) -> np.ndarray:
+        """Worth of each neuron, of shape (neurons,): where layers compete, the lowest go first."""
+
+    @abstractmethod
+    def choose(self, hidden: HiddenLayer, count: int, clock: Clock) -> Choice:
+        """Keep this many of the neurons; the clock says how much time is left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSelection(NeuronMethod):
+    """The neurons from which the following layer, refitted, gives its old outputs best.
+
+    With the activations A, the outputs T of the following layer and the weights s of its outputs, the slopes of the
+    network there, these k neurons are the support of
+
+        minimise over W   |(A W - T) diag(s)|^2 / (2 n)   subject to   at most k nonzero rows of W,
+
+    a subset selection with several responses and one Gram matrix. Neurons are eliminated one by one, each time the one
+    whose loss is least after the others have adjusted; then whole rows are exchanged until no exchange helps. Neither
+    labels nor gradient steps are needed.
+
+    Parameters
+    ----------
+    damping : float, default=0.01
+        Weight of the old weights, relative to the mean square of the activations. Raise it when there are few samples.
+    kicks : int, default=4
+        Random exchanges of a few neurons from which the search descends again.
+    proof_time : float, default=0
+        Seconds for a branch and bound in each layer, which proves the choice best or replaces it. Of channels of
+        convolutions, each several rows of W, nothing is proven.
+
+    References
+    ----------
+    Meng, Ibrahim, Behdin et al., "OSSCAR: one-shot structured pruning in vision and language models" (2024).
+    """
+
+    damping: float = 0.01
+    kicks: int = 4
+    proof_time: float = 0.0
+
+    def __post_init__(self):
+        check_damping(self.damping)
+        if not self.proof_time >= 0:
+            raise ValueError(f"proof_time is {self.proof_time}; give seconds, 0 for no proof.")
+
+    def _rows(self, hidden):
+        regression = hidden.regression(self.damping)
+        cross = regression.cross * np.sqrt(hidden.sensitivity)
+        if hidden.width > 1:
+            return BlockSelection(regression.gram, cross, hidden.width)
+        return RowSelection(regression.gram, cross)
+
+    def scores(self, hidden):
+        """Loss at which each neuron is eliminated, the later the higher."""
+        rows = self._rows(hidden)
+        order, losses = rows.elimination
+        scores = np.empty(order.size)
+        # The lower convex hull of the accumulated losses: sorting its slopes shares a budget best.
+        scores[order] = scipy.optimize.isotonic_regression(losses).x
+        return scores
+
+    def choose(self, hidden, count, clock):
+        """Eliminate, exchange and, if asked, prove."""
+        return self._rows(hidden).best(count, self.kicks, min(self.proof_time, max(clock.limit - clock.seconds, 0.0)))
 
 
 def prune_neurons(

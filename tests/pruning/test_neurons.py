@@ -9,18 +9,17 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sparseopt.pruning import NumpyMLP, Samples, prune
+from sparseopt.pruning.hidden_layers import HiddenLayer
 from sparseopt.pruning.neuron_methods import (
     ActivationEntropy,
     ActivationSparsity,
     ActivationVariance,
     Contribution,
-    GroupSelection,
-    HiddenLayer,
     IncomingNorm,
     OutgoingNorm,
     RandomNeurons,
 )
-from sparseopt.pruning.neurons import kept_neurons, prune_neurons
+from sparseopt.pruning.neurons import GroupSelection, kept_neurons, prune_neurons
 from sparseopt.pruning.row_selection import RowSelection
 
 SCORES = [
