@@ -17,8 +17,10 @@ _ROUNDING = 8.0
 _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
-# Chunks of work before classes are looked at first; a power of two, as the later ones are.
+# Chunks of work before w is looked at as a way out first; a power of two, as the later ones are.
 _FIRST_CHUNKS = 2
+# Chunks after which nobody waits for the rest of a fall that has no end; a power of two as well.
+_MANY_CHUNKS = 256
 # Part of the objective at zero that is little.
 _LITTLE = 1e-3
 
@@ -43,7 +45,7 @@ class Watch:
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
         self.next_look = 0
-        # chunks of work so far, and the support that has separated classes at the last look
+        # chunks of work so far, and the support with which the way had no end at the last look
         self.chunks, self.separating = 0, None
 
     def judge(self, state):
@@ -85,14 +87,15 @@ class Watch:
         return np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
 
     def _goes_on_for_ever(self, state):
-        """Whether w separates classes that nothing holds, and did so with the same features after half as many chunks of work.
+        """Whether the loss falls for ever along w, and did so with the same features after half as many chunks of work.
 
-        The loss then falls with the size of w, by less and less: there is no point to arrive at, and little left to fall.
+        It falls by less and less: there is no point to arrive at, and twice as far out little is gained, or steps are slow.
         """
         self.chunks += 1
         if self.chunks < _FIRST_CHUNKS or self.chunks & (self.chunks - 1):
             return False
         w, before = self._point(state), self.separating
-        is_low = self.problem.loss.evaluate(w) <= _LITTLE * self.at_zero
-        self.separating = w != 0.0 if is_low and separation(self.problem, w) else None
+        evaluate = self.problem.loss.evaluate
+        is_over = self.chunks >= _MANY_CHUNKS // 2 or evaluate(w) - evaluate(2.0 * w) <= _LITTLE * self.at_zero
+        self.separating = w != 0.0 if is_over and separation(self.problem, w) else None
         return before is not None and self.separating is not None and np.array_equal(before, self.separating)

@@ -36,6 +36,14 @@ def test_the_same_of_several_classes(penalty):
     assert "separates the classes" in solution.certificate.remark
 
 
+def test_the_same_of_events_that_are_ranked():
+    loss = so.Cox(X[:15, :3], -X[:15, 0], np.ones(15))
+    solution = so.solve(so.Problem(loss, so.MCP(0.02, 3.0)), tol=1e-12)
+    assert solution.iterations <= SOON
+    assert solution.status is so.Status.STALLED
+    assert "ranks the events" in solution.certificate.remark
+
+
 @pytest.mark.parametrize(
     ("labels", "penalty"),
     [
