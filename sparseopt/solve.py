@@ -21,25 +21,17 @@ from sparseopt.certificate import (
 from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
-from sparseopt.losses.samples import slope_at_zero
 from sparseopt.paths import little_path
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
 from sparseopt.programs.constraint_rows import has_rows
 from sparseopt.proofs import priced_ball
-from sparseopt.proofs.duality import knows_dual
-from sparseopt.proofs.examination import examine, size_at_zero
-from sparseopt.proofs.kinds import needs_multipliers
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.gram_descent import account_of, descend_from_zero
 from sparseopt.solvers.working_set import WorkingSet
+from sparseopt.watch import Watch
 
-# A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
-_ROUNDING = 8.0
-_EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
-# Part of the slope at zero to which the residual must fall before the gap is looked at first.
-_FIRST_LOOK = 0.03
 _FEW_NAME = repr(FEW)
 _EARLY = (Status.STALLED, Status.ITERATION_LIMIT, Status.TIME_LIMIT)  # when nobody may have looked at the gap
 
@@ -280,7 +272,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch, shown = _Watch(problem, solver, limits.tol), _Progress(solver) if progress else None
+    watch, shown = Watch(problem, solver, limits.tol), _Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:
@@ -307,61 +299,6 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
             shown.show(state, watch.gap, seconds, is_last=status is not None)
         if status is not None:
             return state, status, points
-
-
-class _Watch:
-    """Decides when a run has converged, looking at the gap only when the residual promises it.
-
-    A look costs about as much as two products with X. After one, the residual has to fall in
-    proportion to the gap that is still missing before the next.
-    """
-
-    def __init__(self, problem, solver, tol):
-        self.problem, self.tol, self.gap = problem, tol, np.inf
-        # residuals of rows are absolute, also where a support is chosen under them
-        self.is_blind = solver.judges_itself or needs_multipliers(problem) or has_rows(problem)
-        if self.is_blind:
-            self.goal = tol
-            return
-        self.scale = float(np.maximum.reduce(np.abs(slope_at_zero(problem.loss)), initial=0.0))
-        self.rounding = _ROUNDING * _EPS[problem.dtype.type] * self.scale
-        self.at_zero = size_at_zero(problem)
-        self.has_dual = knows_dual(problem)
-        self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
-        self.next_look = 0
-
-    def judge(self, state):
-        """CONVERGED, STALLED, or None to go on."""
-        if self.is_blind:
-            return None
-        is_rounding = state.residual <= self.rounding
-        if not self.has_dual:
-            return Status.CONVERGED if state.residual <= max(self.tol * self.scale, self.rounding) else None
-        if state.residual == np.inf:
-            return None
-        if state.slope is None and state.residual > self.goal and state.iterations < self.next_look:
-            return None
-        if self.is_met(state):
-            return Status.CONVERGED
-        if is_rounding:
-            return Status.STALLED
-        self.next_look = state.iterations + max(1, state.iterations // 4)
-        self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
-        return None
-
-    def is_met(self, state):
-        """Whether the gap is within the tolerance, looked at now; False where only a solver can say."""
-        if self.is_blind or not self.has_dual:
-            return False
-        # the point that would be returned, which is rounded where the data is float32
-        w = np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
-        here = examine(self.problem, w)
-        reference = max(abs(here.objective), 1e-6 * self.at_zero)
-        # outside of the set a point may lie below every bound
-        gap = abs(here.objective - here.bound)
-        # at the start both the objective and that at zero may be zero
-        self.gap = 0.0 if gap == 0.0 else gap / reference if reference > 0.0 else np.inf
-        return self.gap <= self.tol and self.problem.violation(w) <= self.tol
 
 
 def _read_only(w):

@@ -190,6 +190,56 @@ def test_no_such_words_where_something_holds_the_coefficients(loss, penalty, con
     assert so.certify(so.Problem(loss, penalty, constraint), w).remark == ""
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+def test_words_say_that_several_separated_classes_have_no_best_point(intercept):
+    loss, W = so.Multinomial(X, np.argmax(X[:, :3], axis=1), intercept=intercept), np.zeros((P, 3))
+    W[:3] = 300.0 * np.eye(3)
+    problem = so.Problem(loss, so.MCP(1e-3, 3.0))
+    certificate = so.certify(problem, W)
+    assert "separates the classes" in certificate.summary
+    # it may be so little already that the fall is below rounding
+    assert problem.objective(2.0 * W) <= certificate.objective
+    assert so.certify(replace(problem, penalty=so.Ridged(problem.penalty, 1e-6)), W).remark == ""
+
+
+def test_no_such_words_where_a_sample_is_of_several_classes():
+    shares = np.eye(3)[np.argmax(X[:, :3], axis=1)]
+    shares[0] = 0.5, 0.3, 0.2
+    W = np.zeros((P, 3))
+    W[:3] = 300.0 * np.eye(3)
+    assert so.certify(so.Problem(so.Multinomial(X, shares), so.MCP(1e-3, 3.0)), W).remark == ""
+    # nobody asks on which side samples without a weight are
+    weights = np.ones(N)
+    weights[0] = 0.0
+    loss = so.Multinomial(X, shares, sample_weight=weights)
+    assert so.certify(so.Problem(loss, so.MCP(1e-3, 3.0)), W).remark != ""
+
+
+@pytest.mark.parametrize("ties", ["breslow", "efron"])
+def test_words_say_that_ranked_events_have_no_best_point(ties):
+    times, strata = np.round(-2.0 * X[:, 0]), np.arange(N) % 2
+    ranks = np.round(2.0 * X[:, :1])  # events of one time have one score
+    w = np.full(1, 5.0)
+
+    def remark(**changes):
+        data = {"X": ranks, "time": times, "event": LABELS, "ties": ties, "strata": strata} | changes
+        problem = so.Problem(so.Cox(**data), so.MCP(1e-3, 3.0))
+        certificate = so.certify(problem, w)
+        assert certificate.remark == "" or problem.objective(2.0 * w) <= certificate.objective
+        return certificate.remark
+
+    assert "ranks the events as they came" in remark()
+    assert remark(time=-times) == ""
+    # one event that others at risk are ahead of, unless it has no weight
+    wrong, weights = times.copy(), np.ones(N)
+    late = int(np.flatnonzero(LABELS)[np.argmin(ranks[LABELS])])
+    wrong[late], weights[late] = times.min() - 1.0, 0.0
+    assert remark(time=wrong) == ""
+    assert remark(time=wrong, sample_weight=weights) != ""
+    # nobody is behind
+    assert remark(X=np.ones((N, 1))) == ""
+
+
 @pytest.mark.parametrize("kind", [so.GroupMCP, so.GroupSCAD])
 def test_stationarity_of_groups_is_the_slope_where_the_penalty_is_flat(kind):
     """Beyond its concavity a step of any length says the same; no slope of the others reaches their threshold."""

@@ -27,8 +27,9 @@ _SETS = 3
 _FINER = 1e-3
 # Part of the distance that a model is left with: it is only a model.
 _DEPTH = 1e-2
-# Steps on one working set at most, and multiplications of one call: a tenth of a second.
-_STEPS, _BUDGET = 30, 1e9
+# Steps on one working set at most, and multiplications of one call: a tenth of a second; and what a try of a step takes at
+# least, where intercepts are to be found for it.
+_STEPS, _BUDGET, _TRIAL = 30, 1e9, 3e7
 # Distance, as a part of the largest slope, from which steps only fail to bring it down for want of precision.
 _NEAR = 1e-3
 # So many slow steps with new models show that float32 is not enough.
@@ -53,6 +54,8 @@ class CoupledState(State):
     is_single: bool = False
     steps: int = 0
     renewals: int = 0
+    #: Multiplications of the present call.
+    work: float = 0.0
     #: Full steps with new models, one after another, that did not halve the distance to stationarity.
     slow: int = 0
     #: What is added to the diagonal of a second derivative, as a part of it, where steps fail.
@@ -120,7 +123,7 @@ class CoupledNewton(Solver):
     def step(self, problem, state, tol, max_iterations):
         if state.plain is not None:
             return _plainly(problem, state, tol, max_iterations)
-        loss, w = problem.loss, state.w
+        loss, w, state.work = problem.loss, state.w, 0.0
         state.strength = max(1.0, self.shrink * state.strength)
         stage = problem if state.strength == 1.0 else Problem(loss, _strengthened(problem.proximal, state.strength))
         for _ in range(min(_SETS, max_iterations)):
@@ -141,7 +144,7 @@ class CoupledNewton(Solver):
                 # should that not be enough, it is to be much less
                 state.fine *= _FINER
                 return state
-            if part.missing > part.few or state.plain is not None:
+            if part.missing > part.few or state.plain is not None or state.work > _BUDGET:
                 break
         if part.missing > part.few and state.residual > _FINE * part.scale:
             state.residual = np.inf  # no look at the gap is worth its price yet
@@ -155,9 +158,9 @@ class CoupledNewton(Solver):
 
     def _improve(self, part, state, goal):
         """Newton steps on the working set until the goal or a limit; False where even damped ones do not go down."""
-        distance, last, is_new, work = part.distance(), np.inf, False, 0.0
+        distance, last, is_new = part.distance(), np.inf, False
         for _ in range(_STEPS):
-            if distance <= goal or work > _BUDGET:
+            if distance <= goal or state.work > _BUDGET:
                 break
             if part.H is None or _is_slow(distance, last, goal):
                 if is_new and last <= distance <= _NEAR * part.scale:
@@ -167,13 +170,14 @@ class CoupledNewton(Solver):
                     state.is_single = False
                 part.renew(np.dtype(np.float32 if state.is_single else np.float64), state.damping)
                 state.renewals += 1
-                work += part.x.size**2 * part.loss.X.shape[0]
+                state.work += part.x.size**2 * part.loss.X.shape[0]
                 is_new, last = True, np.inf
             else:
                 is_new = False
             new = part.minimise(max(_DEPTH * distance, 0.3 * goal))
             state.steps += 1
             step = _go_towards(part, new)
+            state.work += _TRIAL * (1.0 - np.log2(step) if step > 0.0 else _HALVINGS)
             if step == 0.0 and state.damping > 1.0:
                 return False
             if step < 0.5:

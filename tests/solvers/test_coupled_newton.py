@@ -151,3 +151,26 @@ def test_constants_are_found_where_probabilities_are_one_to_rounding():
     alpha = 1e-4 * so.alpha_max(loss)
     solution = so.solve(so.Problem(loss, so.Ridged(so.L1(alpha), alpha)), max_iter=20)
     assert solution.status is so.Status.CONVERGED
+
+
+def test_a_call_takes_no_more_tries_where_steps_fail(monkeypatch):
+    """Limits and callbacks wait for a call, and each try has intercepts to find."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 10))
+    loss = so.Multinomial(X, np.argmax(X[:, :3] @ rng.standard_normal((3, 3)), axis=1), intercept=True)
+    looks, calls, plain = 0, [], so.Multinomial._look
+
+    def counted(self, w):
+        nonlocal looks
+        looks += 1
+        return plain(self, w)
+
+    def heard(iterations, w):
+        nonlocal looks
+        calls.append(looks)
+        looks = 0
+        return len(calls) == 5
+
+    monkeypatch.setattr(so.Multinomial, "_look", counted)
+    so.solve(so.Problem(loss, so.MCP(0.1 * so.alpha_max(loss))), so.CoupledNewton(), tol=1e-12, callback=heard)
+    assert max(calls) <= 150
