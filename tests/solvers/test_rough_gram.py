@@ -76,6 +76,18 @@ def test_the_answer_is_that_of_the_matrix_in_float64(kind, tol, monkeypatch):
     found.certificate.verify(problem)
 
 
+@pytest.mark.parametrize("tol", [1e-9, 1e-10])
+@pytest.mark.parametrize("allowed", [6, 12])
+def test_a_node_of_one_support_is_not_left_where_rough_pulls_have_led(allowed, tol):
+    """What exact pulls say of it was held against its value by rough ones, and the node was closed below its minimum."""
+    X, y = drawn("normal")
+    constraint = so.Intersection(so.Cardinality(4), so.Forbidden(np.arange(allowed, 250)))
+    problem = so.Problem(so.LeastSquares(X, y, intercept=True), RIDGE, constraint)
+    found = so.solve(problem, so.BranchAndBound(keep_proof=True), tol=tol)
+    assert found.status is so.Status.CONVERGED
+    found.certificate.verify(problem)
+
+
 @pytest.mark.parametrize("roughness", [1e-3, 0.05])
 def test_bounds_hold_whatever_the_error_of_the_matrix(roughness, monkeypatch):
     """An error as large as it may be at all, put into the matrix: what is proven is still proven."""

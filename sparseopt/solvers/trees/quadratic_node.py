@@ -44,6 +44,8 @@ class QuadraticNode:
         self.scale = max(model.constant, abs(threshold) if np.isfinite(threshold) else 0.0)
         self.tol = _FIRST
         self.rounds, self.steps, self.is_done = 0, 0, False
+        #: Whether w was found with rough pulls, and exact ones are known since.
+        self.is_stale = False
         self.bound, self.unit, self.support = -np.inf, -1, None
         self.likely = _NOTHING
         self.low, self.high, self.prices, self.last = 0.0, np.inf, 0, None
@@ -71,7 +73,8 @@ class QuadraticNode:
             self.view.make_pulls()
         extra = self.price - of.subset.alpha
         known = self._look(room, extra)
-        if self.bound < self.threshold and self._is_blurred(self._missing()):
+        self.is_stale = self.bound < self.threshold and self._is_blurred(self._missing())
+        if self.is_stale:
             # the first look may have fixed some in
             known = self._look(self._room(), extra)
         if self.bound >= self.threshold:
@@ -150,7 +153,8 @@ class QuadraticNode:
             return
         # nothing is in by a part: the relaxation is one support, and exact once price and w are
         is_priced = room == 0 or self.price <= of.subset.alpha or share >= of.subset.k * (1.0 - 1e-9)
-        is_exact = unknown <= _EXACT * self.scale and is_priced and share <= of.subset.k * (1.0 + 1e-9)
+        is_known = unknown <= _EXACT * self.scale and not self.is_stale
+        is_exact = is_known and is_priced and share <= of.subset.k * (1.0 + 1e-9)
         if not is_exact and ((is_enough and self._next_price(share, room)) or self._tighten()):
             return
         self.is_done = True
