@@ -24,7 +24,6 @@ from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.paths import little_path
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
-from sparseopt.programs.constraint_rows import has_rows
 from sparseopt.proofs import priced_ball
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver

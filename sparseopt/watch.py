@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparseopt.constraint_rows import has_rows
 from sparseopt.losses.samples import slope_at_zero
+from sparseopt.programs.constraint_rows import has_rows
 from sparseopt.proofs.duality import knows_dual
 from sparseopt.proofs.examination import examine, size_at_zero
 from sparseopt.proofs.kinds import needs_multipliers
