@@ -138,7 +138,7 @@ class AugmentedLagrangian(Solver):
             prox_step=1.0 / theta,
             trials=trials,
             ends_itself=trials is not None or needs_multipliers(problem) or has_rows(problem),
-            has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem),
+            has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem, term.term),
         )
 
     def step(self, problem, state, tol, max_iterations):
