@@ -25,7 +25,7 @@ _PRECISION = 0.1
 # Part of the tolerance, as a slope, to which it is solved once no column is missing: iterations cost less than a look.
 _FINE, _ROUNDING = 0.3, 4.0 * np.finfo(np.float64).eps
 # Iterations of FISTA on the small problem between two looks at all columns, before Newton models take over.
-_LONGEST = 2000
+_LONGEST = 1000
 
 
 @dataclass

@@ -20,6 +20,7 @@ SOLVERS = (
     so.RowDescent(),
     so.CoupledNewton(),
     so.SlopeWorkingSet(),
+    so.TiedNewton(),
     so.Splitting(),
     so.GramDescent(),
     so.LocalSearch(),

@@ -17,9 +17,16 @@ from scipy import sparse
 class ModelCurvature(ABC):
     """H by what a model needs of it."""
 
-    @abstractmethod
+    rows: np.ndarray
+
     def with_rows(self, rows):
-        """H plus the products of rows with themselves."""
+        """H with these rows in place of its own."""
+        return replace(self, rows=rows)
+
+    @property
+    @abstractmethod
+    def rank(self):
+        """Rows of the factor A of H = A'A; infinite where there is none."""
 
     @abstractmethod
     def product(self, v):
@@ -30,37 +37,34 @@ class ModelCurvature(ABC):
         """The curvature of each coefficient."""
 
     @abstractmethod
-    def roots(self, E):
-        """Images of the columns of E, whose products are E'HE; None where only these are known."""
-
-    @abstractmethod
     def gram(self, E):
         """E'HE."""
 
 
 @dataclass(frozen=True, eq=False)
 class FullCurvature(ModelCurvature):
-    """A matrix, dense or sparse."""
+    """A matrix, dense or sparse, and rows."""
 
     H: np.ndarray | sparse.csc_array
+    rows: np.ndarray
 
-    def with_rows(self, rows):
-        if rows.shape[0] == 0:
-            return self
-        return FullCurvature(np.asarray(self.H + rows.T @ rows))
+    @property
+    def rank(self):
+        return np.inf
+
+    def matrix(self):
+        """H as one dense matrix."""
+        return (self.H.toarray() if sparse.issparse(self.H) else self.H) + self.rows.T @ self.rows
 
     def product(self, v):
-        return self.H @ v
+        return self.H @ v + self.rows.T @ (self.rows @ v)
 
     def diagonal(self):
-        return self.H.diagonal()
-
-    def roots(self, E):
-        return None
+        return self.H.diagonal() + np.sum(self.rows * self.rows, axis=0)
 
     def gram(self, E):
-        product = E.T @ (self.H @ E)
-        return product.toarray() if sparse.issparse(product) else product
+        inner, pulls = E.T @ (self.H @ E), self.rows @ E
+        return (inner.toarray() if sparse.issparse(inner) else inner) + pulls.T @ pulls
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +77,19 @@ class FactorCurvature(ModelCurvature):
     mean: np.ndarray
     rows: np.ndarray
 
-    def with_rows(self, rows):
-        return replace(self, rows=rows)
+    @property
+    def rank(self):
+        return self.left.size + len(self.rows)
+
+    def image(self, v):
+        """A v."""
+        return np.append(self.rooted @ v - self.left * (self.mean @ v), self.rows @ v)
+
+    def roots(self, E):
+        """A E."""
+        image = self.rooted @ E
+        image = image.toarray() if sparse.issparse(image) else image
+        return np.vstack([image - np.outer(self.left, E.T @ self.mean), self.rows @ E])
 
     def product(self, v):
         u = self.rooted @ v - self.left * (self.mean @ v)
@@ -83,14 +98,9 @@ class FactorCurvature(ModelCurvature):
     def diagonal(self):
         A = self.rooted
         squares = np.asarray((A.multiply(A) if sparse.issparse(A) else A * A).sum(axis=0)).ravel()
-        # the columns of A have the mean zero where left is the root of the bends
+        # the mean of a column, weighed by the squares of left, comes off its square
         centred = squares - self.mean**2 * (self.left @ self.left)
         return np.maximum(centred, 0.0) + np.sum(self.rows * self.rows, axis=0)
-
-    def roots(self, E):
-        image = self.rooted @ E
-        image = image.toarray() if sparse.issparse(image) else np.asarray(image)
-        return np.vstack([image - np.outer(self.left, E.T @ self.mean), self.rows @ E])
 
     def gram(self, E):
         image = self.roots(E)

@@ -59,10 +59,11 @@ def _has_products(problem):
 
 def curvature_of(problem, w):
     """f'' at w, as a matrix where that is not too large."""
+    nothing = np.zeros((0, w.size))
     if _has_matrix(problem):
-        return FullCurvature(second_derivative(problem.loss, w))
+        return FullCurvature(second_derivative(problem.loss, w), nothing)
     if isinstance(problem.loss, Quadratic):
-        return FullCurvature(problem.loss.Q.matrix)
+        return FullCurvature(problem.loss.Q.matrix, nothing)
     X, bends, mean = _weighed(problem.loss, w)
     roots = np.sqrt(bends)
     if sparse.issparse(X):
@@ -70,7 +71,7 @@ def curvature_of(problem, w):
     else:
         # of columns far from zero, whose mean came off at the end, rounding would be left
         rooted, left = (X - mean) * roots[:, None], np.zeros(roots.size)
-    return FactorCurvature(rooted, left, mean, np.zeros((0, w.size)))
+    return FactorCurvature(rooted, left, mean, nothing)
 
 
 def second_derivative(loss, w):
@@ -106,15 +107,13 @@ def _weighed(loss, w):
 def model_minimiser(term, curvature, w, slope, rows, tol):
     """Nearly the minimiser of the model with a `WholeTerm`, the slope given, and the rows that pull times the roots of rho."""
     curvature = curvature.with_rows(rows)
-    is_matrix = isinstance(curvature, FullCurvature) and w.size <= _MOST
-    if not (is_matrix and _descends_on_groups(term)):
-        found = tied_minimiser(term, curvature, slope - curvature.product(w), w, tol)
-        if found is not None:
-            return found
-    matrix = np.array(curvature.H)
+    descends = _descends_on_groups(term) and w.size <= _MOST
+    if not descends and has_prox_slope(term.term):
+        return tied_minimiser(term, curvature, slope - curvature.product(w), w, tol)
+    matrix = curvature.matrix()
     matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
     model = Problem(quadratic_model(matrix, slope - matrix @ w), term.penalty, term.constraint)
-    solver = BlockDescent() if _descends_on_groups(term) else ProximalGradient()
+    solver = BlockDescent() if descends else ProximalGradient()
     budget = int(np.clip(_BUDGET / w.size**2, _FEWEST, _MOST_STEPS))
     state = solver.init(model, w.copy())
     while state.residual > tol and state.iterations < budget and state.status is None:

@@ -32,13 +32,8 @@ _WORK = 5e10
 
 
 def tied_minimiser(term, curvature, q, w, tol):
-    """The minimiser up to slopes of `tol`, or the best point of a budget, from w on.
-
-    The term is a `WholeTerm`; None where the derivative of its prox is not known.
-    """
+    """The minimiser up to slopes of `tol`, or the best point of a budget, from w on, of a `WholeTerm` that `tied_term` knows."""
     tied = tied_term(term.term, curvature.diagonal())
-    if tied is None:
-        return None
     run = _Run(term, tied, curvature, q, w)
     best, least, idle = w, run.distance(run.z, run.slope), 0
     while least > tol and idle < _PATIENCE and run.has_budget:
@@ -119,10 +114,8 @@ class _Run:
         """A Newton step, shortened until the dual rises; False where it does not."""
         self.steps += 1
         prox_slope = self.tied.slope(self.v, self.w, self.t)
-        m = prox_slope.E.shape[1]
-        self.work += m**3 / 3.0 + 2.0 * self.e.size * m
         right, missing = self.bent_move - self.bent_e, self.missing
-        d = self.move - self.e - prox_slope.root(self.solved(prox_slope, prox_slope.transposed(right)))
+        d = self.move - self.e - prox_slope.root(self.solved(prox_slope, right))
         bent, rise = self.bent(d), float(right @ d)
         (height, terms), e, bent_e = self.height(), self.e, self.bent_e
         length = 1.0
@@ -141,16 +134,33 @@ class _Run:
         return False
 
     def solved(self, prox_slope, right):
-        """(1 / t + F'HF) numbers = right, F the root of the derivative."""
-        gram = prox_slope.enclose(self.curvature.gram(sparse.diags_array(self.units) @ prox_slope.E))
-        if not gram.size:
-            return right
-        gram.flat[:: gram.shape[0] + 1] += 1.0 / self.t
-        scale = 1.0 / np.sqrt(gram.diagonal())
-        gram *= scale[:, None] * scale
-        for damping in (0.0, 1e-14, 1e-11, 1e-8):
-            gram.flat[:: gram.shape[0] + 1] += damping
-            factor, info = scipy.linalg.lapack.dpotrf(gram, lower=1, clean=0)
-            if info == 0:
-                return scale * scipy.linalg.lapack.dpotrs(factor, scale * right, lower=1)[0]
-        return scale * scale * right
+        """(1 / t + F'HF) numbers = F' right, F the root of the derivative, right = H (move - e)."""
+        E = sparse.diags_array(self.units) @ prox_slope.E
+        m = E.shape[1]
+        if self.curvature.rank < m:
+            return self._solved_by_rank(prox_slope, E)
+        self.work += m**3 / 3.0 + m * m * min(self.curvature.rank, self.e.size)
+        gram = prox_slope.enclose(self.curvature.gram(E))
+        gram.flat[:: m + 1] += 1.0 / self.t
+        return _solve(gram, prox_slope.transposed(right)) if m else np.zeros(0)
+
+    def _solved_by_rank(self, prox_slope, E):
+        """The same by a system of as many numbers as there are samples and rows: t B'(1 + t B B')**-1 A, with B = A F."""
+        A = self.curvature.roots(E)
+        B = A if prox_slope.T is None else (prox_slope.T @ A.T).T
+        self.work += len(B) ** 3 / 3.0 + len(B) ** 2 * B.shape[1]
+        outer = self.t * (B @ B.T)
+        outer.flat[:: len(B) + 1] += 1.0
+        return self.t * (B.T @ _solve(outer, self.curvature.image(self.units * (self.move - self.e))))
+
+
+def _solve(matrix, right):
+    """The solution of a positive definite system, in place, damped where rounding takes that from it."""
+    scale = 1.0 / np.sqrt(matrix.diagonal())
+    matrix *= scale[:, None] * scale
+    for damping in (0.0, 1e-14, 1e-11, 1e-8):
+        matrix.flat[:: len(matrix) + 1] += damping
+        factor, info = scipy.linalg.lapack.dpotrf(matrix, lower=1, clean=0)
+        if info == 0:
+            return scale * scipy.linalg.lapack.dpotrs(factor, scale * right, lower=1)[0]
+    return scale * scale * right
