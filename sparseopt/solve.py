@@ -38,6 +38,8 @@ from sparseopt.solvers.working_set import WorkingSet
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
 _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
+# Looks at a float64 point whose residual is rounding in the float32 of the data, before the run has stalled.
+_WIDE_LOOKS = 5
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 _FEW_NAME = repr(FEW)
@@ -85,7 +87,8 @@ def solve(
     Returns
     -------
     Solution
-        A limit that came first is a status, not an error; see `Solution.require`.
+        A limit that came first is a status, not an error; see `Solution.require`. Its w has the dtype of X; where that is
+        float32 and w met `tol` only in float64, it is float64.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def solve(
             f"a method of {problem.loss!r:.60} or {problem.proximal!r:.60} cannot be compiled; "
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
-    w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
+    w = np.asarray(state.w, dtype=np.float64 if state.is_wide else dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify_private(
         problem,
         w.astype(np.float64),
@@ -293,7 +296,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
                 status = Status.ITERATION_LIMIT
             if status is None and seconds > limits.seconds:
                 status = Status.TIME_LIMIT
-            if status in _EARLY and watch.is_met(state):
+            if status in _EARLY and watch.is_met(state, is_last=True):
                 status = Status.CONVERGED  # by the problem's measure, if not by the solver's own
         if (
             callback is not None
@@ -328,7 +331,7 @@ class _Watch:
         self.at_zero = size_at_zero(problem)
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
-        self.next_look = 0
+        self.next_look, self.wide_looks = 0, 0
 
     def judge(self, state):
         """CONVERGED, STALLED, or None to go on."""
@@ -344,17 +347,28 @@ class _Watch:
         if self.is_met(state):
             return Status.CONVERGED
         if is_rounding:
-            return Status.STALLED
+            self.wide_looks += 1
+            if not self.is_wide(state) or self.wide_looks > _WIDE_LOOKS:
+                return Status.STALLED
         self.next_look = state.iterations + max(1, state.iterations // 4)
         self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
         return None
 
-    def is_met(self, state):
+    def is_met(self, state, *, is_last=False):
         """Whether the gap is within the tolerance, looked at now; False where only a solver can say."""
         if self.is_blind or not self.has_dual:
             return False
-        # the point that would be returned, which is rounded where the data is float32
-        w = np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
+        # the point that would be returned, which is rounded where the data is float32 and that is enough
+        is_met = self._meets(np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64))
+        if not is_met and self.is_wide(state) and (is_last or state.residual <= self.rounding):
+            is_met = state.is_wide = self._meets(state.w)
+        return is_met
+
+    def is_wide(self, state):
+        """Whether the point has digits that the data has not."""
+        return state.w.dtype == np.float64 != self.problem.dtype
+
+    def _meets(self, w):
         here = examine(self.problem, w)
         reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound

@@ -59,6 +59,7 @@ class SlopeWorkingSet(Solver):
         return None
 
     def init(self, problem, w):
+        w = w.astype(np.float64)
         known = copies_of(problem.loss.X).get("slope")
         if known is not None and known[0] is problem.loss:
             state = SlopeState(w=w, columns=known[1], design=known[2], gram=known[3], pull=known[4])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sparseopt.inputs import as_count
+from sparseopt.losses.samples import slope_at_zero
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.base import Solver, State
-from sparseopt.solvers.lagrangian.constrained_terms import WholeTerm, constrained_term
 from sparseopt.solvers.lagrangian.newton_models import has_newton_model
 from sparseopt.solvers.lagrangian.prox_slopes import has_prox_slope
 from sparseopt.solvers.proximal_gradient import ProximalGradient
+
+# A residual of so many units of precision of the slope at zero is no measure.
+_ROUNDING = 16.0
 
 
 @dataclass
@@ -19,6 +24,8 @@ class TiedState(State):
 
     run: State | None = None
     is_newton: bool = False
+    #: Residual of a proximal gradient step that is rounding: of a slope at zero, or of a step that has become short.
+    rounding: float = 0.0
 
     def account(self):
         return f"{self.run.iterations} Newton steps after proximal gradients" if self.is_newton else ""
@@ -54,18 +61,22 @@ class TiedNewton(Solver):
         return None
 
     def init(self, problem, w):
-        return TiedState(w=w, run=ProximalGradient().init(problem, w))
+        scale = float(np.max(np.abs(slope_at_zero(problem.loss)), initial=0.0))
+        rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * scale
+        return TiedState(w=w, run=ProximalGradient().init(problem, w), rounding=rounding)
 
     def step(self, problem, state, tol, max_iterations):
         before = state.run.iterations
         if state.is_newton:
             state.run = AugmentedLagrangian().step(problem, state.run, tol, max_iterations)
-        elif before < self.patience:
+        elif before < self.patience and not state.run.residual <= state.rounding:
             state.run = ProximalGradient().step(problem, state.run, tol, min(self.patience - before, max_iterations))
         else:
             state.is_newton, before = True, 0
             state.run = AugmentedLagrangian().init(problem, state.w)
             state.iterations += 1
         state.iterations += state.run.iterations - before
-        state.w, state.residual, state.status = state.run.w, state.run.residual, state.run.status
+        state.w, state.status = state.run.w, state.run.status
+        # where proximal gradients can do no more the gap is looked at, and Newton steps go on
+        state.residual = state.run.residual if state.is_newton else max(state.run.residual, state.rounding)
         return state

@@ -131,6 +131,19 @@ def test_sparse_columns_are_none_either(name, penalty, intercept):
     solution.require(gap=1e-6, violation=1e-9)
 
 
+@pytest.mark.parametrize("penalty", [*PENALTIES, "L1 ball"])
+@pytest.mark.parametrize("name", ["least squares", "logistic", "Huber"])
+def test_float32_data_is_solved_to_the_tolerance(name, penalty):
+    """w rounded to float32 has gaps of 1e-6 to 1e-2 here; where that is too much, it stays float64."""
+    problem = tied_problem(name, penalty, 1e3, dtype=np.float32)
+    solution = so.solve(problem)
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6, violation=1e-6)
+    solution.certificate.verify(problem)
+    rough = so.solve(problem, tol=0.1)
+    assert rough.w.dtype == np.float32
+
+
 @pytest.mark.parametrize("penalty", ["total variation", "SLOPE", "exclusive"])
 @pytest.mark.parametrize("name", ["Huber", "logistic", "Poisson"])
 def test_it_agrees_with_cvxpy(name, penalty):
