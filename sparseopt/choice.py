@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparseopt.curvature import is_nearly_flat, least_curvature
 from sparseopt.dense_program import dense_program
-from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic, SampleLoss
 from sparseopt.penalties import Penalty, Zero
 from sparseopt.problem import is_priced
 from sparseopt.proofs import kkt, priced_ball
@@ -45,7 +45,7 @@ SIDES, INSIDE = ActiveSet(), InteriorPoint()
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
-_TIED = BlockDescent(), TiedNewton()
+_GROUPS, _TIED = BlockDescent(), TiedNewton()
 
 
 def default_solver(problem):
@@ -76,7 +76,7 @@ def default_solver(problem):
     the same on little data           CoordinateDescent
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
-    a penalty on groups               BlockDescent
+    least squares on groups           BlockDescent
     one on the whole vector, a ball   TiedNewton
     the same without f'' or prox'     ProximalGradient
     ================================  =================
@@ -109,7 +109,11 @@ def default_solver(problem):
             return CoordinateDescent()
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
-    return next((solver for solver in _TIED if solver.rejects(problem) is None), ProximalGradient())
+    # of least squares and quadratics on groups descent itself takes Newton steps
+    is_curved = isinstance(problem.loss, SampleLoss) and _TIED.rejects(problem) is None
+    if not is_curved and _GROUPS.rejects(problem) is None:
+        return _GROUPS
+    return ProximalGradient() if _TIED.rejects(problem) else _TIED
 
 
 def has_few_sides(problem):

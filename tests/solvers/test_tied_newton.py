@@ -23,12 +23,13 @@ TERMS = {
     "L1 ball": so.L1Ball(1.5),
     "simplex": so.Simplex(1.5),
 }
-# In units of the slope at zero; groups have a method of their own.
+# In units of the slope at zero.
 PENALTIES = {
     "total variation": so.TotalVariation,
     "fused": lambda alpha: so.FusedLasso(alpha, alpha / 2),
     "SLOPE": lambda alpha: so.SLOPE(alpha * WEIGHTS),
     "exclusive": lambda alpha: so.ExclusiveLasso(alpha, GROUPS),
+    "sparse groups": lambda alpha: so.SparseGroupLasso(alpha, GROUPS),
 }
 LOSSES = ("least squares", "logistic", "Poisson", "Gamma", "Huber", "quantile", "squared hinge", "Cox")
 

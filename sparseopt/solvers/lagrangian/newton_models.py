@@ -2,8 +2,8 @@
 
     slope.d + d'(f''(w) + sum_i rho_i a_i a_i') d / 2 + g(w + d)
 
-over the rows a_i that pull. The minimiser comes from descent on groups, from proximal points with the derivative of the
-prox (`tied_models`), or from accelerated proximal gradients where that is not known. f'' is a matrix up to some size, and
+over the rows a_i that pull. The minimiser comes from proximal points with the derivative of the prox (`tied_models`),
+or, where that is not known, from descent on groups or accelerated proximal gradients. f'' is a matrix up to some size, and
 beyond, for terms whose pieces make a smaller system, products with X.
 """
 
@@ -15,7 +15,6 @@ from scipy import sparse
 from sparseopt.designs import uncentered
 from sparseopt.losses import DualLoss, LeastSquares, Quadratic, SampleLoss
 from sparseopt.losses.quadratic import quadratic_model
-from sparseopt.penalties import BlockPenalty
 from sparseopt.problem import Problem
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.lagrangian.model_curvature import FactorCurvature, FullCurvature
@@ -107,19 +106,14 @@ def _weighed(loss, w):
 def model_minimiser(term, curvature, w, slope, rows, tol):
     """Nearly the minimiser of the model with a `WholeTerm`, the slope given, and the rows that pull times the roots of rho."""
     curvature = curvature.with_rows(rows)
-    descends = _descends_on_groups(term) and w.size <= _MOST
-    if not descends and has_prox_slope(term.term):
+    if has_prox_slope(term.term):
         return tied_minimiser(term, curvature, slope - curvature.product(w), w, tol)
     matrix = curvature.matrix()
     matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
     model = Problem(quadratic_model(matrix, slope - matrix @ w), term.penalty, term.constraint)
-    solver = BlockDescent() if descends else ProximalGradient()
+    solver = ProximalGradient() if BlockDescent().rejects(model) else BlockDescent()
     budget = int(np.clip(_BUDGET / w.size**2, _FEWEST, _MOST_STEPS))
     state = solver.init(model, w.copy())
     while state.residual > tol and state.iterations < budget and state.status is None:
         state = solver.step(model, state, tol, budget - state.iterations)
     return state.w
-
-
-def _descends_on_groups(term):
-    return isinstance(term.penalty, BlockPenalty) and term.constraint is None
