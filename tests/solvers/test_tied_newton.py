@@ -226,6 +226,20 @@ def test_rows_beside_many_coefficients_take_few_iterations(monkeypatch, name, pe
     solution.certificate.verify(problem)
 
 
+@pytest.mark.parametrize("name", ["least squares", "Gamma", "Huber", "Poisson"])
+@pytest.mark.parametrize("radius", [1e4, 1e11])
+def test_a_ball_that_holds_nothing_back_has_the_bound_of_the_loss(name, radius):
+    """Rounding of slopes, times a radius of 1e11, is a gap of 1e-3: the run stalled beside the minimum."""
+    loss = loss_of(name, 1.0)
+    problem, free = so.Problem(loss, constraint=so.L1Ball(radius)), so.Problem(loss)
+    solution, least = so.solve(problem), so.solve(free, tol=1e-9).certificate
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6)
+    solution.certificate.verify(problem)
+    assert solution.certificate.lower_bound <= least.objective * (1 + 1e-12)
+    assert abs(solution.certificate.objective - least.objective) <= 2e-6 * least.objective
+
+
 def test_newton_steps_wait_for_proximal_gradients():
     problem = tied_problem("logistic", "SLOPE", 1.0)
     assert isinstance(so.default_solver(problem), so.TiedNewton)
