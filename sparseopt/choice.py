@@ -110,10 +110,8 @@ def default_solver(problem):
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
     # of least squares and quadratics on groups descent itself takes Newton steps
-    is_curved = isinstance(problem.loss, SampleLoss) and _TIED.rejects(problem) is None
-    if not is_curved and _GROUPS.rejects(problem) is None:
-        return _GROUPS
-    return ProximalGradient() if _TIED.rejects(problem) else _TIED
+    order = (_TIED, _GROUPS) if isinstance(problem.loss, SampleLoss) else (_GROUPS, _TIED)
+    return next((solver for solver in order if solver.rejects(problem) is None), ProximalGradient())
 
 
 def has_few_sides(problem):
