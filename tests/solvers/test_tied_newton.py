@@ -114,7 +114,7 @@ def given_point(term, w):
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("scale", [1e3, 1e-3])
 def test_a_column_of_another_size_is_no_obstacle(name, penalty, scale):
-    """Beside one a thousand times larger, proximal gradients ended at the limit with gaps of 1e-1 to 1e+1."""
+    """Beside one a thousand times larger, proximal gradients ended at the limit with a gap."""
     problem = tied_problem(name, penalty, scale)
     solution = so.solve(problem)
     assert solution.status is so.Status.CONVERGED
@@ -135,7 +135,7 @@ def test_sparse_columns_are_none_either(name, penalty, intercept):
 @pytest.mark.parametrize("penalty", [*PENALTIES, "L1 ball"])
 @pytest.mark.parametrize("name", ["least squares", "logistic", "Huber"])
 def test_float32_data_is_solved_to_the_tolerance(name, penalty):
-    """w rounded to float32 has gaps of 1e-6 to 1e-2 here; where that is too much, it stays float64."""
+    """Where w rounded to float32 has too large a gap, it stays float64."""
     problem = tied_problem(name, penalty, 1e3, dtype=np.float32)
     solution = so.solve(problem)
     assert solution.status is so.Status.CONVERGED
@@ -229,7 +229,7 @@ def test_rows_beside_many_coefficients_take_few_iterations(monkeypatch, name, pe
 @pytest.mark.parametrize("name", ["least squares", "Gamma", "Huber", "Poisson"])
 @pytest.mark.parametrize("radius", [1e4, 1e11])
 def test_a_ball_that_holds_nothing_back_has_the_bound_of_the_loss(name, radius):
-    """Rounding of slopes, times a radius of 1e11, is a gap of 1e-3: the run stalled beside the minimum."""
+    """Rounding of slopes, times the radius, is a gap: the run stalled beside the minimum."""
     loss = loss_of(name, 1.0)
     problem, free = so.Problem(loss, constraint=so.L1Ball(radius)), so.Problem(loss)
     solution, least = so.solve(problem), so.solve(free, tol=1e-9).certificate
