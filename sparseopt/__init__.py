@@ -121,6 +121,7 @@ from sparseopt.solvers.slope_working_set import SlopeWorkingSet as SlopeWorkingS
 from sparseopt.solvers.smoothed_minimax import SmoothedMinimax as SmoothedMinimax
 from sparseopt.solvers.splicing import Splicing as Splicing
 from sparseopt.solvers.splitting import Splitting as Splitting
+from sparseopt.solvers.tied_newton import TiedNewton as TiedNewton
 from sparseopt.solvers.working_set import WorkingSet as WorkingSet
 from sparseopt.splitting_sequence import SplittingSequence as SplittingSequence
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparseopt.curvature import is_nearly_flat, least_curvature
-from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic
+from sparseopt.losses import DualLoss, LeastSquares, Loss, Quadratic, SampleLoss
 from sparseopt.penalties import Penalty, Zero
 from sparseopt.problem import is_priced
 from sparseopt.programs.dense_program import dense_program
@@ -30,6 +30,7 @@ from sparseopt.solvers.slope_working_set import SlopeWorkingSet
 from sparseopt.solvers.smoothed_minimax import SmoothedMinimax
 from sparseopt.solvers.splitting import Splitting
 from sparseopt.solvers.subsets.endless import endless_features
+from sparseopt.solvers.tied_newton import TiedNewton
 from sparseopt.solvers.working_set import WorkingSet
 
 # Entries of X up to which plain descent is quicker than working sets, where these cannot begin with all features:
@@ -44,6 +45,7 @@ SIDES, INSIDE = ActiveSet(), InteriorPoint()
 _THRESHOLDS = HardThresholding(), AugmentedLagrangian()
 _WORST = MinimaxSearch(), Minimax(), SmoothedMinimax()
 _COUPLED, _QUICK = (RowDescent(), CoupledNewton()), (WorkingSet(), ProxNewton())
+_GROUPS, _TIED = BlockDescent(), TiedNewton()
 
 
 def default_solver(problem):
@@ -74,8 +76,9 @@ def default_solver(problem):
     the same on little data           CoordinateDescent
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
-    a penalty on groups               BlockDescent
-    a projection (simplex, L1 ball)   ProximalGradient
+    least squares on groups           BlockDescent
+    one on the whole vector, a ball   TiedNewton
+    the same without f'' or prox'     ProximalGradient
     ================================  =================
 
     Few rows and bounds around a dense Q that is singular are left to one call of InteriorPoint, where that ends on the
@@ -106,7 +109,9 @@ def default_solver(problem):
             return CoordinateDescent()
         quick = (solver for solver in _QUICK if solver.rejects(problem) is None)
         return next(quick, CoordinateDescent())
-    return ProximalGradient() if BlockDescent().rejects(problem) else BlockDescent()
+    # of least squares and quadratics on groups descent itself takes Newton steps
+    order = (_TIED, _GROUPS) if isinstance(problem.loss, SampleLoss) else (_GROUPS, _TIED)
+    return next((solver for solver in order if solver.rejects(problem) is None), ProximalGradient())
 
 
 def has_few_sides(problem):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.paths import little_path
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
+from sparseopt.progress import Progress
 from sparseopt.proofs import priced_ball
 from sparseopt.solution import Solution, Status, TracePoint, UnsupportedProblem
 from sparseopt.solvers.base import Solver
@@ -76,7 +76,8 @@ def solve(
     Returns
     -------
     Solution
-        A limit that came first is a status, not an error; see `Solution.require`.
+        A limit that came first is a status, not an error; see `Solution.require`. Its w has the dtype of X; where that is
+        float32 and w met `tol` only in float64, it is float64.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def solve(
             f"a method of {problem.loss!r:.60} or {problem.proximal!r:.60} cannot be compiled; "
             "sparseopt.testing.check_penalty and check_loss say which and why."
         ) from fault
-    w = np.asarray(state.w, dtype=dtype) + 0.0  # a negative zero becomes a zero
+    w = np.asarray(state.w, dtype=np.float64 if state.is_wide else dtype) + 0.0  # a negative zero becomes a zero
     certificate = certify_private(
         problem,
         w.astype(np.float64),
@@ -271,7 +272,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch, shown = Watch(problem, solver, limits.tol), _Progress(solver) if progress else None
+    watch, shown = Watch(problem, solver, limits.tol), Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:
@@ -284,7 +285,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
                 status = Status.ITERATION_LIMIT
             if status is None and seconds > limits.seconds:
                 status = Status.TIME_LIMIT
-            if status in _EARLY and watch.is_met(state):
+            if status in _EARLY and watch.is_met(state, is_last=True):
                 status = Status.CONVERGED  # by the problem's measure, if not by the solver's own
         if (
             callback is not None
@@ -317,19 +318,3 @@ def _trace_point(problem, state, seconds):
         residual=float(state.residual),
         lower_bound=certificate.lower_bound,
     )
-
-
-class _Progress:
-    """One line on stderr, rewritten a few times a second."""
-
-    def __init__(self, solver):
-        self.name, self.last = type(solver).__name__, -np.inf
-
-    def show(self, state, gap, seconds, *, is_last):
-        if not is_last and seconds - self.last < 0.2:
-            return
-        self.last = seconds
-        known = f"gap {gap:.1e}" if np.isfinite(gap) else f"residual {state.residual:.1e}"
-        line = f"\r{self.name}: {state.iterations} iterations, {known}, support {np.count_nonzero(state.w)}, {seconds:.1f} s"
-        sys.stderr.write(line + (" \n" if is_last else " "))
-        sys.stderr.flush()

@@ -15,6 +15,8 @@ from sparseopt.solution import Status
 # A residual this small, relative to the slope at zero, is rounding: no step will improve on it.
 _ROUNDING = 8.0
 _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
+# Looks at a float64 point whose residual is rounding in the float32 of the data, before the run has stalled.
+_WIDE_LOOKS = 5
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
 # Chunks of work before w is looked at as a way out first; a power of two, as the later ones are.
@@ -44,7 +46,7 @@ class Watch:
         self.at_zero = size_at_zero(problem)
         self.has_dual = knows_dual(problem)
         self.goal = (_FIRST_LOOK if self.has_dual else tol) * self.scale
-        self.next_look = 0
+        self.next_look, self.wide_looks = 0, 0
         # chunks of work so far, and the support with which the way had no end at the last look
         self.chunks, self.separating = 0, None
 
@@ -64,16 +66,28 @@ class Watch:
         if self.is_met(state):
             return Status.CONVERGED
         if is_rounding:
-            return Status.STALLED
+            self.wide_looks += 1
+            if not self.is_wide(state) or self.wide_looks > _WIDE_LOOKS:
+                return Status.STALLED
         self.next_look = state.iterations + max(1, state.iterations // 4)
         self.goal = min(self.goal, state.residual) * float(np.clip(0.5 * self.tol / max(self.gap, self.tol), 0.01, 0.5))
         return None
 
-    def is_met(self, state):
+    def is_met(self, state, *, is_last=False):
         """Whether the gap is within the tolerance, looked at now; False where only a solver can say."""
         if self.is_blind or not self.has_dual:
             return False
-        w = self._point(state)
+        # the point that would be returned, which is rounded where the data is float32 and that is enough
+        is_met = self._meets(self._point(state))
+        if not is_met and self.is_wide(state) and (is_last or state.residual <= self.rounding):
+            is_met = state.is_wide = self._meets(state.w)
+        return is_met
+
+    def is_wide(self, state):
+        """Whether the point has digits that the data has not."""
+        return state.w.dtype == np.float64 != self.problem.dtype
+
+    def _meets(self, w):
         here = examine(self.problem, w)
         reference = max(abs(here.objective), 1e-6 * self.at_zero)
         # outside of the set a point may lie below every bound
@@ -83,7 +97,7 @@ class Watch:
         return self.gap <= self.tol and self.problem.violation(w) <= self.tol
 
     def _point(self, state):
-        """The point that would be returned, which is rounded where the data is float32."""
+        """The point in the digits of the data."""
         return np.asarray(state.w, dtype=self.problem.dtype).astype(np.float64)
 
     def _goes_on_for_ever(self, state):

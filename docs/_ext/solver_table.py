@@ -82,6 +82,7 @@ SOLVERS = (
     so.ConstrainedWorkingSet(),
     so.MonotoneWorkingSet(),
     so.SlopeWorkingSet(),
+    so.TiedNewton(),
     so.Splitting(),
     so.RowDescent(),
     so.CoupledNewton(),

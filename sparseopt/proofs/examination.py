@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparseopt.conjugates import convex_form, penalty_value, sample_slopes
+from sparseopt.constraints import L1Ball
 from sparseopt.forms import SeparableForm
 from sparseopt.losses import LeastSquares, Quadratic, SampleLoss
 from sparseopt.losses.base import kept
-from sparseopt.losses.samples import remembered
+from sparseopt.losses.samples import remembered, slope_at_zero
 from sparseopt.penalties import Ridged, Zero
 from sparseopt.problem import Problem, is_priced
 from sparseopt.proofs.duality import ROUNDING, dual_bound
@@ -20,6 +21,8 @@ from sparseopt.proofs.lasso_bound import examine_lasso
 NEXT_TO_NOTHING = 1e-9
 # Part of the product of their lengths that two orthogonal vectors may seem to have in common.
 _ROUNDED = 1e-14
+# Slopes in the middle of a ball that are so small a part of those at zero are times its radius what a bound lacks.
+_LOOSE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +53,20 @@ def examine_once(problem, w):
     slope = np.asarray(problem.loss.gradient(w), dtype=np.float64)
     objective = problem.loss.evaluate(w) + penalty_value(problem.penalty, w)
     bound = dual_bound(problem, w, slope)
-    if objective - bound > NEXT_TO_NOTHING * objective and _are_rounding(problem, w, slope):
+    is_open = objective - bound > NEXT_TO_NOTHING * objective
+    if is_open and (_is_loose(problem, w, slope) or _are_rounding(problem, w, slope)):
         # where the slopes are rounding, a strength below them scales every bound to nothing, too
         bound = max(bound, dual_bound(Problem(problem.loss, Zero()), w, slope))
     # in this order of the two, a bound that is no number is none
     return Examination(objective, slope, max(-np.inf, bound))
+
+
+def _is_loose(problem, w, slope):
+    """Whether a point is in the middle of an L1 ball, and nearly a minimum of the loss: the ball may as well be none."""
+    ball = problem.constraint
+    if not isinstance(ball, L1Ball) or not np.sum(np.abs(w)) < ball.radius:
+        return False
+    return bool(np.max(np.abs(slope)) <= _LOOSE * np.max(np.abs(slope_at_zero(problem.loss))))
 
 
 def _are_rounding(problem, w, slope):

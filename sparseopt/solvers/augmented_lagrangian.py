@@ -55,7 +55,8 @@ class AugmentedLagrangian(Solver):
     `Simplex`, and with them L1, weights and a ridge, concave penalties such as `MCP`, a price (`L0`) or a `Cardinality` of
     nonzeros. Where nonzeros are counted or priced, it begins without that, and tries other supports at the end. Penalties
     on groups, sorted and fused norms stand beside rows without a box; up to 1,500 coefficients their steps are proximal
-    Newton steps, with a matrix of p x p numbers, and proximal gradient steps beyond, of which thousands may be needed.
+    Newton steps with a matrix of p x p numbers. Beyond they are those steps with products of X, for convex penalties whose
+    prox has a known derivative, and for others proximal gradient steps, of which thousands may be needed.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ class AugmentedLagrangian(Solver):
             prox_step=1.0 / theta,
             trials=trials,
             ends_itself=trials is not None or needs_multipliers(problem) or has_rows(problem),
-            has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem),
+            has_newton_model=isinstance(term, WholeTerm) and has_newton_model(problem, term.term),
         )
 
     def step(self, problem, state, tol, max_iterations):

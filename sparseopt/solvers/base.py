@@ -30,6 +30,8 @@ class State:
     slope: np.ndarray | None = None
     #: The tolerance that the run was asked for, which `solve` sets; zero while unknown.
     tolerance: float = 0.0
+    #: Whether w meets the tolerance in float64 and not in the float32 of the data, which `solve` finds.
+    is_wide: bool = False
     duals: Duals | None = None
     ray: np.ndarray | None = field(default=None, repr=False)
 

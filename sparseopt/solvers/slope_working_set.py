@@ -12,6 +12,8 @@ from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.penalties import SLOPE
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
+from sparseopt.solvers.lagrangian.constrained_terms import WholeTerm
+from sparseopt.solvers.lagrangian.newton_models import curvature_of, has_newton_model, model_minimiser
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 
 # Columns of the first working set; later ones are at least twice the support.
@@ -22,8 +24,8 @@ _LARGEST_GRAM = 3000
 _PRECISION = 0.1
 # Part of the tolerance, as a slope, to which it is solved once no column is missing: iterations cost less than a look.
 _FINE, _ROUNDING = 0.3, 4.0 * np.finfo(np.float64).eps
-# Iterations on the small problem between two looks at all columns.
-_LONGEST = 2000
+# Iterations of FISTA on the small problem between two looks at all columns, before Newton models take over.
+_LONGEST = 1000
 
 
 @dataclass
@@ -45,7 +47,7 @@ class SlopeWorkingSet(Solver):
     """Least squares with SLOPE on a growing set of columns.
 
     A point that is zero outside of m columns pays the first m alphas only. So each step solves SLOPE
-    on the Gram matrix of a working set, by FISTA, and adds the columns whose sorted slopes exceed
+    on the Gram matrix of a working set, by FISTA (and Newton models where that takes long), and adds the columns whose sorted slopes exceed
     the rest of the alphas: the strong rule's test (Larsson, Bogdan and Wallin, 2020), without trust.
     """
 
@@ -57,6 +59,7 @@ class SlopeWorkingSet(Solver):
         return None
 
     def init(self, problem, w):
+        w = w.astype(np.float64)
         known = copies_of(problem.loss.X).get("slope")
         if known is not None and known[0] is problem.loss:
             state = SlopeState(w=w, columns=known[1], design=known[2], gram=known[3], pull=known[4])
@@ -82,7 +85,7 @@ class SlopeWorkingSet(Solver):
                 goal = min(goal, fine)
             while run.residual > goal and run.iterations < limit:
                 run = inner.step(small, run, goal, limit - run.iterations)
-            state.w[state.columns] = run.w
+            state.w[state.columns] = run.w if run.residual <= goal else _by_model(small, run, goal)
             state.iterations += run.iterations
             state.residual = run.residual
         else:
@@ -108,6 +111,18 @@ class SlopeWorkingSet(Solver):
         reach = order[: min(over[-1] + 1, max(_FIRST, 2 * support))]
         state.has_all = reach.size > over[-1]
         _enter(problem.loss, state, reach[~np.isin(reach, state.columns)])
+
+
+def _by_model(small, run, goal):
+    """The minimiser of the small problem, where columns of all sizes are too much for FISTA."""
+    term = WholeTerm(small.penalty.private(run.w.size), small.penalty)
+    if not has_newton_model(small, term.term):
+        return run.w
+    w = run.w.astype(np.float64)
+    slope = np.asarray(small.loss.gradient(w), dtype=np.float64)
+    found = model_minimiser(term, curvature_of(small, w), w, slope, np.zeros((0, w.size)), goal)
+    run.residual = float(np.max(term.slope_distance(found, small.loss.gradient(found)), initial=0.0))
+    return found
 
 
 def _small_loss(loss, state):

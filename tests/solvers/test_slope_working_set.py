@@ -50,7 +50,7 @@ def test_it_is_the_default_for_slope_and_keeps_the_laws_of_solvers():
         so.Problem(so.Huber(X, Y), so.SLOPE.oscar(0.2, 0.001, P)),
     ]
     assert isinstance(so.default_solver(problems[0]), so.SlopeWorkingSet)
-    assert isinstance(so.default_solver(problems[3]), so.ProximalGradient)
+    assert isinstance(so.default_solver(problems[3]), so.TiedNewton)
     check_solver(so.SlopeWorkingSet(), problems)
 
 

@@ -11,6 +11,7 @@ from sparseopt.losses import Smooth
 from sparseopt.programs.constraint_rows import ConstraintRows, joined
 from sparseopt.solvers.base import State
 from sparseopt.solvers.lagrangian.constrained_terms import ConstrainedTerm
+from sparseopt.solvers.lagrangian.model_curvature import ModelCurvature
 from sparseopt.solvers.lagrangian.penalised_quadratic import PenalisedQuadratic
 from sparseopt.solvers.lagrangian.quasi_newton import QuasiNewton
 from sparseopt.solvers.lagrangian.support_trials import SupportTrials
@@ -65,7 +66,7 @@ class LagrangianState(State):
     ends_itself: bool = True
     #: Whether steps go to minimisers of Newton models where the term has no pieces; the second derivative of the last one.
     has_newton_model: bool = False
-    second: np.ndarray | None = None
+    second: ModelCurvature | None = None
 
     @property
     def penalties(self):

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sparseopt.losses import LeastSquares, Quadratic
 from sparseopt.solvers.lagrangian.lagrangian_state import differentiate, look
-from sparseopt.solvers.lagrangian.newton_models import model_minimiser, second_derivative
+from sparseopt.solvers.lagrangian.newton_models import curvature_of, model_minimiser
 
 # Of the fall that the model promises, the part that has to be seen.
 _SUFFICIENT = 1e-4
@@ -45,7 +45,7 @@ def _move_by_model(problem, state, slope, residual):
         return False
     here = state.here
     if state.second is None or not isinstance(problem.loss, LeastSquares | Quadratic):
-        state.second = second_derivative(problem.loss, here.w)
+        state.second = curvature_of(problem, here.w)
     pulls = state.excess(here.rows) != 0.0
     rows = here.J[pulls]
     rows = (rows.toarray() if sparse.issparse(rows) else rows) * np.sqrt(state.penalties[pulls])[:, None]
