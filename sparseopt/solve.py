@@ -19,11 +19,12 @@ from sparseopt.certificate import (
     certify_private,
     certify_program,
 )
-from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
+from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_coefficients, has_few_sides
 from sparseopt.constraint_rows import has_rows
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
 from sparseopt.losses.samples import slope_at_zero
+from sparseopt.packed import filled
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
 from sparseopt.proofs import priced_ball
@@ -40,7 +41,7 @@ _ROUNDING = 8.0
 _EPS = {kind: float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Part of the slope at zero to which the residual must fall before the gap is looked at first.
 _FIRST_LOOK = 0.03
-_FEW_NAME = repr(FEW)
+_FEW_NAME, _SIDES_NAME, _INSIDE_NAME = repr(FEW), repr(SIDES), repr(INSIDE)
 _EARLY = (Status.STALLED, Status.ITERATION_LIMIT, Status.TIME_LIMIT)  # when nobody may have looked at the gap
 
 
@@ -173,7 +174,7 @@ def _solve_little(problem, solver, tol, max_iter, start):
         limit = as_count(FEW.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
         return _solve_little_lasso(problem, tol, limit, start)
     is_open = solver is None
-    if is_open and not has_few_sides(problem):
+    if is_open and not has_few_coefficients(problem):
         return None
     solver = solver or SIDES
     limit = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
@@ -182,7 +183,8 @@ def _solve_little(problem, solver, tol, max_iter, start):
         # without curvature in some direction the active set takes many proximal points
         solver = INSIDE
         outcome = solver.at_once(problem, tol, limit)
-    if outcome is None or (is_open and not outcome.is_exact):
+    # of few sides the active set finds those that hold the solution, if in several times the time
+    if outcome is None or (is_open and not outcome.is_exact and has_few_sides(problem)):
         return None
     w, duals = outcome.w, outcome.duals
     w += 0.0  # a negative zero becomes a zero
@@ -194,17 +196,27 @@ def _solve_little(problem, solver, tol, max_iter, start):
         certificate = certify(problem, w, duals=duals)
     if not max(certificate.violation, certificate.dual_residual) <= tol:
         return None
-    return Solution(
+    return filled(
+        Solution,
         w=w,
         intercept=0.0,
         status=Status.CONVERGED,
         certificate=certificate,
         iterations=outcome.iterations,
         seconds=time.perf_counter() - start,
-        solver=repr(solver),
+        solver=_name_of(solver),
+        trace=(),
         duals=duals,
+        feature_names=None,
         account=outcome.account,
     )
+
+
+def _name_of(solver):
+    """The solver and its options; those of most are known."""
+    if solver is SIDES:
+        return _SIDES_NAME
+    return _INSIDE_NAME if solver == INSIDE else repr(solver)
 
 
 def _is_little_lasso(problem):

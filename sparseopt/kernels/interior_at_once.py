@@ -17,6 +17,7 @@ from sparseopt.kernels.interior import (
     POINT,
     POLISH,
     ROWS,
+    SLACKS,
     SOLVED,
     first_point,
     iterated,
@@ -73,15 +74,38 @@ def scale_of_cost(Q, c, ridge, columns):
     return 1.0 / positive(max(mean, most))
 
 
+def set_apart(row_lower, row_upper, outer, inner):
+    """The places of equalities into `outer`, and those of other rows into `inner`: of all rows where there is no room for the former."""
+    e = 0
+    for i in range(row_lower.size):
+        if outer.size > 0 and row_lower[i] == row_upper[i]:
+            outer[e] = i
+            e += 1
+        else:
+            inner[i - e] = i
+
+
+def begin_anew(V, S, first, numbers):
+    """Make slacks and multipliers, from place `first` on, those of a method that has not begun, whose numbers are given."""
+    for k in range(len(V)):
+        start = 1.0 if k <= SLACKS else 0.0
+        for t in range(V.shape[1]):
+            V[k, t] = start if t >= first else 0.0
+    for k in range(S.size):
+        S[k] = numbers[k]
+
+
 @brief_kernel
-def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, columns, rows, vectors,
-            both, kind, active, units, curvatures):  # fmt: skip
+def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, outer, inner, columns, rows,
+            vectors, both, kind, active, units, curvatures, V, S, numbers):  # fmt: skip
     """The program in scaled units (Ruiz, 2001), in place; returns the scale of its cost and the number of inequalities.
 
-    P and both orders of A are what the system keeps, `columns` and `rows` the scales, `curvatures` what regularises the
-    systems of active sets; see `scaled_sides` for the rest.
+    P, both orders of A, equalities and other rows are what the system keeps, `columns` and `rows` the scales, `curvatures`
+    what regularises the systems of active sets; see `scaled_sides` and `begin_anew` for the rest.
     """
     p, m = columns.size, rows.size
+    set_apart(row_lower, row_upper, outer, inner)
+    begin_anew(V, S, p + m, numbers)
     for j in range(p):
         columns[j] = 1.0
     for i in range(m):
