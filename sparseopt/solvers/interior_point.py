@@ -54,6 +54,8 @@ _STEPS = 15
 # What the minimiser on an active set may leave of its conditions, in scaled units, for another guess from there: of a set
 # that contradicts itself it is further off each time.
 _CONSISTENT = 1e-5
+# Part of what one active set leaves that the next one may, for another one after it.
+_BETTER = 0.1
 # By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
 _EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -213,7 +215,7 @@ def _look(solver, problem, state, tol, event):
         if state.lowest > tol:
             _keep_if_better(state, problem)
     elif event == kernels.POLISH:
-        yield from _polish(state, problem, tol)
+        yield from _polish(state, problem, tol, is_early=True)
     elif event == kernels.RAY:
         _look_for_rays(state, problem.n_features)
     elif event in (kernels.LATE, kernels.BROKEN):
@@ -232,14 +234,18 @@ def _multipliers(state, of):
     return np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
 
 
-def _polish(state, problem, tol, rounds=4):
-    """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
+def _polish(state, problem, tol, *, is_early=False, rounds=4):
+    """Newton steps on the active set that multipliers and slacks suggest, in pieces.
+
+    Early, while the iterations go on anyway, no further set is solved for once one has hardly been better than that before.
+    """
     V, W, R, ridge = state.V, state.W, state.R, np.empty(state.columns.size)
     polishing.start(state.sides, V, W, R, state.system.curvatures, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over
         _show(problem, state)
+    before = np.inf
     for _ in range(rounds):
         code = polishing.guess(state.link, state.sides, V, W, R)
         if code in state.tried:
@@ -253,8 +259,10 @@ def _polish(state, problem, tol, rounds=4):
         if not left < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol or left > _CONSISTENT:
+        found = _keep_if_better(state, problem, is_polished=True, enough=tol)
+        if found <= tol or left > _CONSISTENT or (is_early and found > _BETTER * before):
             return
+        before = found
 
 
 def _give_up(solver, problem, state, tol):
