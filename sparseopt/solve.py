@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from sparseopt.losses.samples import slope_at_zero
 from sparseopt.packed import filled
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
+from sparseopt.progress import Progress
 from sparseopt.proofs import priced_ball
 from sparseopt.proofs.duality import knows_dual
 from sparseopt.proofs.examination import examine, size_at_zero
@@ -292,7 +292,7 @@ def _run(problem, solver, w, limits, start, callback, trace, progress):
     points, first = [], w.copy()
     state = solver.init(problem, w)
     state.tolerance = limits.tol
-    watch, shown = _Watch(problem, solver, limits.tol), _Progress(solver) if progress else None
+    watch, shown = _Watch(problem, solver, limits.tol), Progress(solver) if progress else None
     if state.status is not None:
         return state, state.status, points
     while True:
@@ -393,19 +393,3 @@ def _trace_point(problem, state, seconds):
         residual=float(state.residual),
         lower_bound=certificate.lower_bound,
     )
-
-
-class _Progress:
-    """One line on stderr, rewritten a few times a second."""
-
-    def __init__(self, solver):
-        self.name, self.last = type(solver).__name__, -np.inf
-
-    def show(self, state, gap, seconds, *, is_last):
-        if not is_last and seconds - self.last < 0.2:
-            return
-        self.last = seconds
-        known = f"gap {gap:.1e}" if np.isfinite(gap) else f"residual {state.residual:.1e}"
-        line = f"\r{self.name}: {state.iterations} iterations, {known}, support {np.count_nonzero(state.w)}, {seconds:.1f} s"
-        sys.stderr.write(line + (" \n" if is_last else " "))
-        sys.stderr.flush()

@@ -28,6 +28,7 @@ from sparseopt.kernels import interior as kernels
 from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.taking_out import take_out
+from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.constraints_alone import judge_by_constraints
@@ -217,7 +218,7 @@ def _look(solver, problem, state, tol, event):
     elif event == kernels.POLISH:
         yield from _polish(state, problem, tol, is_early=True)
     elif event == kernels.RAY:
-        _look_for_rays(state, problem.n_features)
+        _look_for_rays(state, problem)
     elif event in (kernels.LATE, kernels.BROKEN):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
@@ -267,7 +268,7 @@ def _polish(state, problem, tol, *, is_early=False, rounds=4):
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    V, y, d = state.V, _pulls_apart(state), _falls_along(state)
+    V, y, d = state.V, _pulls_apart(state), _falls_along(state, problem)
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
@@ -310,14 +311,15 @@ def _show(problem, state):
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
-def _look_for_rays(state, p):
+def _look_for_rays(state, problem):
     """Set the status where the iterates point along a proof that there is no solution, or the last step does.
 
     Points carry along where they began, of which steps know nothing.
     """
+    p = problem.n_features
     _take_ray(state, _pulls_apart(state), p)
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    d = _falls_along(state) if state.status is None else None
+    d = _falls_along(state, problem) if state.status is None else None
     if d is not None and is_met_beside(state.program, state.columns * state.x, d, _MET):
         state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(d)[:p]
 
@@ -340,14 +342,15 @@ def _pulls_apart(state):
     return ray
 
 
-def _falls_along(state):
-    """A direction, of the point or of the last step, along which the objective falls for ever and no side is in the way; or None."""
+def _falls_along(state, problem):
+    """A direction, of the point or of the last step, that proves that the objective falls for ever; or None."""
     if not largest(state.x) > _LARGE:
         return None
-    ray = descent_ray(state.program, state.columns * state.x)
-    if ray is None:
-        ray = descent_ray(state.program, state.columns * state.V[kernels.FOUND, : state.columns.size])
-    return ray
+    for drift in (state.x, state.V[kernels.FOUND, : state.columns.size]):
+        d = descent_ray(state.program, state.columns * drift)
+        if d is not None and check_dual_ray(problem, state.presolved.descending(d)[: problem.n_features]).holds:
+            return d
+    return None
 
 
 def _taken_out(state, *, is_polished=False):
