@@ -400,8 +400,13 @@ def test_residuals_with_more_digits_are_those_of_rationals(seed):
     sides = at - one, at + 1e-13 * random.standard_normal(m), w - 1.0, np.where(v > 0.0, w, np.inf)
     found = residuals_with_more_digits(Q, c, A, *sides, alpha, ridge, w, y, v)
     row_lower, row_upper, lower, upper = sides
-    y = [0.0 if np.isinf(high if pull > 0.0 else low) else pull for pull, low, high in zip(y, row_lower, row_upper, strict=True)]
-    pulls = [0.0 if np.isinf(high if pull > 0.0 else low) else pull for pull, low, high in zip(v, lower, upper, strict=True)]
+    y = [
+        0.0 if np.isinf(high if pull > 0.0 else low) else pull
+        for pull, low, high in zip(y, row_lower, row_upper, strict=True)
+    ]
+    pulls = [
+        0.0 if np.isinf(high if pull > 0.0 else low) else pull for pull, low, high in zip(v, lower, upper, strict=True)
+    ]
 
     def total(a, b, start=0.0):
         return sum((Fraction(x) * Fraction(z) for x, z in zip(a, b, strict=True)), Fraction(start))
@@ -410,7 +415,13 @@ def test_residuals_with_more_digits_are_those_of_rationals(seed):
     for j in range(p):
         left = total([*Q[j], *A[j], ridge[j], 1.0], [*w, *y, w[j], pulls[j]], c[j])
         dual = max(dual, abs(left - min(max(left, -Fraction(alpha[j])), Fraction(alpha[j]))))
-    violation = max([0, *(side - x for side, x in zip(lower, w, strict=True)), *(x - side for side, x in zip(upper, w, strict=True))])
+    violation = max(
+        [
+            0,
+            *(side - x for side, x in zip(lower, w, strict=True)),
+            *(x - side for side, x in zip(upper, w, strict=True)),
+        ]
+    )
     for i in range(m):
         row = total(A[:, i], w)
         violation = max(violation, row - Fraction(row_upper[i]), Fraction(row_lower[i]) - row if one[i] < np.inf else 0)
