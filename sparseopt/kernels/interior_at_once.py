@@ -29,8 +29,9 @@ from sparseopt.kernels.polishing import guessed, polished
 NONE, INSIDE, EXACT = 0, 1, 2
 # Rounds of scaling, and the part by which a squared norm may differ from 1 in the end.
 _ROUNDS, _EVEN = 10, 0.1
-# Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo.
-_GUESSES, _STEPS, _RIDGE = 2, 15, 1e-9
+# Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo: the least, and
+# so many times that where rounding leaves no factor, as of corners of linear programs.
+_GUESSES, _STEPS, _RIDGE, _MORE = 2, 15, 1e-9, 1e3
 
 
 def positive(size):
@@ -183,7 +184,7 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
     x, z, size = V[POINT, :p], V[POINT, first:], p + m
     if not first_point(system, sides, V, W, R, S, refinements, False):
         return NONE
-    tried = -1
+    tried, is_stiff = -1, False
     while True:
         event = iterated(
             system, sides, V, W, R, S, tol, limit - np.int64(S[ITERATIONS]), refinements, fraction, is_polishing, False
@@ -198,7 +199,13 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
             if code == tried:
                 break
             tried = code
-            if not polished(system, sides, V, W, R, curvatures, _STEPS, False) < math.inf:
+            left = polished(system, sides, V, W, R, curvatures, _STEPS, False)
+            if not (left < math.inf or is_stiff):
+                is_stiff = True
+                for j in range(p):
+                    curvatures[j] *= _MORE
+                left = polished(system, sides, V, W, R, curvatures, _STEPS, False)
+            if not left < math.inf:
                 break
             take_out(lower, upper, sides, columns, rows, V[BETTER, :p], w, y, R)
             if left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, False) <= tol:

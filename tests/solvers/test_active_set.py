@@ -62,6 +62,20 @@ def test_few_coefficients_of_a_singular_objective_under_many_rows_are_left_to_an
     assert found.solver.startswith("InteriorPoint")
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flat_face_of_a_linear_program_is_found_without_proximal_points(seed):
+    """What the face leaves free has no curvature, and rounding no factor but with more regularisation."""
+    rng = np.random.default_rng(seed)
+    A, w, pulls = rng.standard_normal((8, 20)), rng.random(20), np.where(np.arange(20) < 6, 1.0, 0.0)
+    w[:6] = 0.0
+    loss = so.Quadratic(np.zeros((20, 20)), A.T @ rng.standard_normal(8) + pulls)
+    rows = so.LinearConstraint(A, A @ w, A @ w)
+    found = so.solve(so.Problem(loss, constraint=so.Intersection(rows, so.Box(0.0, 1.0))), tol=TIGHT)
+    assert found.status is so.Status.CONVERGED
+    assert found.solver.startswith("InteriorPoint")
+    assert not found.w[:6].any()
+
+
 @pytest.mark.parametrize(
     "penalty", [so.L1(0.3), so.Weighted(so.L1(0.3), np.linspace(0, 2, 30)), so.Nonnegative(so.L1(0.2))]
 )
