@@ -194,19 +194,21 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
         # the multipliers of the point are in R, as `measured` has left them
         for j in range(p):
             V[BETTER, j] = x[j]
-        for _ in range(_GUESSES if is_polishing else 0):
-            code = guessed(system, sides, V, W, R)
+        turn, is_again = 0, False
+        while turn < _GUESSES and is_polishing:
+            code = -1 if is_again else guessed(system, sides, V, W, R)
             if code == tried:
                 break
-            tried = code
-            left = polished(system, sides, V, W, R, curvatures, _STEPS, False)
-            if not (left < math.inf or is_stiff):
-                is_stiff = True
+            tried = tried if is_again else code
+            if not polished(system, sides, V, W, R, curvatures, _STEPS, False) < math.inf:
+                if is_stiff:
+                    break
+                # the same set once more, in the same place: a second call would be compiled into this one more time
+                is_stiff = is_again = True
                 for j in range(p):
                     curvatures[j] *= _MORE
-                left = polished(system, sides, V, W, R, curvatures, _STEPS, False)
-            if not left < math.inf:
-                break
+                continue
+            turn, is_again = turn + 1, False
             take_out(lower, upper, sides, columns, rows, V[BETTER, :p], w, y, R)
             if left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, False) <= tol:
                 return EXACT
