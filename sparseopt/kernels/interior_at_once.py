@@ -30,7 +30,7 @@ NONE, INSIDE, EXACT = 0, 1, 2
 # Rounds of scaling, and the part by which a squared norm may differ from 1 in the end.
 _ROUNDS, _EVEN = 10, 0.1
 # Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo: the least, and
-# so many times that where rounding leaves no factor, as of corners of linear programs.
+# so many times that where rounding leaves no factor, as on faces of linear programs.
 _GUESSES, _STEPS, _RIDGE, _MORE = 2, 15, 1e-9, 1e3
 
 
