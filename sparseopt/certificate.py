@@ -15,7 +15,7 @@ from sparseopt.curvature import least_curvature
 from sparseopt.inputs import as_coefficients
 from sparseopt.kernels.lasso_look import look_at_lasso
 from sparseopt.losses import Loss, Quadratic
-from sparseopt.packed import may_be_packed, packed
+from sparseopt.packed import filled, may_be_packed, packed
 from sparseopt.problem import Problem
 from sparseopt.proofs import kkt, priced_ball, stationary_points
 from sparseopt.proofs.agreement import excess_of_claims
@@ -352,7 +352,8 @@ def certify_program(problem, w, duals):
     if (found := look(problem, w, duals)) is None:
         return None
     objective, violation, dual, bound = found
-    return Certificate(
+    return filled(
+        Certificate,
         objective=objective,
         lower_bound=bound,
         violation=violation,
@@ -360,8 +361,12 @@ def certify_program(problem, w, duals):
         proof="kkt",
         reference=abs(objective),  # that of zero is zero
         dual_residual=dual,
+        complementarity=np.nan,
         w=w,
         duals=duals,
+        ray=None,
+        tree=None,
+        remark="",
     )
 
 

@@ -10,7 +10,7 @@ from sparseopt.programs.dense_program import dense_program
 from sparseopt.programs.row_subsets import RowSubset
 from sparseopt.proofs import kkt, priced_ball
 from sparseopt.proofs.kinds import is_composed, needs_multipliers
-from sparseopt.solvers.active_set import ActiveSet, n_sides
+from sparseopt.solvers.active_set import SLIM, ActiveSet, n_sides
 from sparseopt.solvers.augmented_lagrangian import AugmentedLagrangian
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.constrained_working_set import ConstrainedWorkingSet
@@ -82,7 +82,8 @@ def default_solver(problem):
     ================================  =================
 
     Few rows and bounds around a dense Q that is singular are left to one call of InteriorPoint, where that ends on the
-    sides that hold the solution: the active set takes proximal points there, in several times the time.
+    sides that hold the solution: the active set takes proximal points there, in several times the time. Up to 30
+    coefficients under more rows, around a dense Q that is definite, are solved by ActiveSet where one call is enough.
 
     In an L1 ball with other constraints or a penalty, it is the solver of the problem that has a price for the norm instead.
     """
@@ -118,6 +119,12 @@ def has_few_sides(problem):
     """Whether a problem is a small dense quadratic under rows, which `SIDES` solves where it is convex."""
     program = dense_program(problem)
     return program is not None and program.n_sides <= _FEW_SIDES
+
+
+def has_few_coefficients(problem):
+    """Whether a problem is a small dense quadratic on which one call of an active set is worth a try, however many rows it has."""
+    program = dense_program(problem)
+    return program is not None and (program.n_sides <= _FEW_SIDES or program.lower.size <= SLIM)
 
 
 def _for_little(problem):

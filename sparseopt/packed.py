@@ -46,6 +46,13 @@ def may_be_packed(cls):
     return cls
 
 
+def filled(cls, **fields):
+    """A frozen value with these fields, all of which are given: its own way in has a call for each, and takes three times as long."""
+    value = object.__new__(cls)
+    value.__dict__.update(fields)
+    return value
+
+
 def packed(holder):
     """The holder of a w; where that is `FewNonzeros`, it is unpacked when it is first asked for."""
     if isinstance(holder.__dict__["w"], FewNonzeros):

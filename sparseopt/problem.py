@@ -62,7 +62,7 @@ class Problem:
             raise TypeError(f"constraint must be a Constraint or None, got {type(constraint).__name__}.")
         # what a run asks for dozens of times
         known, p = self.__dict__, loss.n_features
-        known["n_features"], known["dtype"] = p, loss.dtype
+        known["n_features"], known["dtype"], known["shape"] = p, loss.dtype, loss.shape
         reason = penalty.rejects_size(p)
         if reason is None and constraint is not None:
             reason = constraint.rejects_shape(self.shape)

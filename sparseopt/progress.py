@@ -14,6 +14,7 @@ class Progress:
         self.name, self.last = type(solver).__name__, -np.inf
 
     def show(self, state, gap, seconds, *, is_last):
+        """Rewrite the line, unless that was done just now."""
         if not is_last and seconds - self.last < 0.2:
             return
         self.last = seconds

@@ -17,9 +17,10 @@ from sparseopt.certificate import (
     certify_private,
     certify_program,
 )
-from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_sides
+from sparseopt.choice import FEW, INSIDE, SIDES, default_solver, has_few_coefficients, has_few_sides
 from sparseopt.curvature import is_settled, least_curvature
 from sparseopt.inputs import as_coefficients, as_count, as_number
+from sparseopt.packed import filled
 from sparseopt.paths import little_path
 from sparseopt.penalties import L1
 from sparseopt.problem import Problem
@@ -31,7 +32,7 @@ from sparseopt.solvers.gram_descent import account_of, descend_from_zero
 from sparseopt.solvers.working_set import WorkingSet
 from sparseopt.watch import Watch
 
-_FEW_NAME = repr(FEW)
+_FEW_NAME, _SIDES_NAME, _INSIDE_NAME = repr(FEW), repr(SIDES), repr(INSIDE)
 _EARLY = (Status.STALLED, Status.ITERATION_LIMIT, Status.TIME_LIMIT)  # when nobody may have looked at the gap
 
 
@@ -165,7 +166,7 @@ def _solve_little(problem, solver, tol, max_iter, start):
         limit = as_count(FEW.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
         return _solve_little_lasso(problem, tol, limit, start)
     is_open = solver is None
-    if is_open and not has_few_sides(problem):
+    if is_open and not has_few_coefficients(problem):
         return None
     solver = solver or SIDES
     limit = as_count(solver.usual_limit if max_iter is None else max_iter, "max_iter", least=1)
@@ -174,7 +175,8 @@ def _solve_little(problem, solver, tol, max_iter, start):
         # without curvature in some direction the active set takes many proximal points
         solver = INSIDE
         outcome = solver.at_once(problem, tol, limit)
-    if outcome is None or (is_open and not outcome.is_exact):
+    # of few sides the active set finds those that hold the solution, if in several times the time
+    if outcome is None or (is_open and not outcome.is_exact and has_few_sides(problem)):
         return None
     w, duals = outcome.w, outcome.duals
     w += 0.0  # a negative zero becomes a zero
@@ -186,17 +188,27 @@ def _solve_little(problem, solver, tol, max_iter, start):
         certificate = certify(problem, w, duals=duals)
     if not max(certificate.violation, certificate.dual_residual) <= tol:
         return None
-    return Solution(
+    return filled(
+        Solution,
         w=w,
         intercept=0.0,
         status=Status.CONVERGED,
         certificate=certificate,
         iterations=outcome.iterations,
         seconds=time.perf_counter() - start,
-        solver=repr(solver),
+        solver=_name_of(solver),
+        trace=(),
         duals=duals,
+        feature_names=None,
         account=outcome.account,
     )
+
+
+def _name_of(solver):
+    """The solver and its options; those of most are known."""
+    if solver is SIDES:
+        return _SIDES_NAME
+    return _INSIDE_NAME if solver == INSIDE else repr(solver)
 
 
 def _is_little_lasso(problem):

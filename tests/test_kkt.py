@@ -30,6 +30,7 @@ from sparseopt import (
     certify,
     dense_program,
 )
+from sparseopt.kernels.kkt_look import residuals_with_more_digits
 from sparseopt.proofs import kkt
 from sparseopt.proofs.kkt import covers, kkt_residuals
 from sparseopt.proofs.multipliers import recover_duals
@@ -381,6 +382,47 @@ def test_the_dual_residual_is_no_less_than_in_rationals_nor_than_in_another_orde
         for j in range(4)
     )
     assert found >= kkt_residuals(problem, w, duals).dual
-    # sums of a machine without longer numbers than doubles are off by the last digits
-    assert found >= exact - float(np.finfo(np.longdouble).eps) * 1e9
+    # sums of twice the digits are off by as little as the rounding of their result
+    assert found >= exact * (1.0 - 8 * np.finfo(float).eps)
     assert found <= exact + 16 * np.finfo(float).eps * 1e9
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_residuals_with_more_digits_are_those_of_rationals(seed):
+    """Multipliers of sides that are not there count as absent, and a slope of |w_j| balances what it can."""
+    random = np.random.default_rng(seed)
+    (p, m), size = (4, 3), 10.0 ** random.integers(0, 9)
+    Q, A, w = random.standard_normal((p, p)), random.standard_normal((p, m)), random.standard_normal(p)
+    Q, y, v = Q @ Q.T, size * random.standard_normal(m), size * random.standard_normal(p)
+    alpha, ridge = np.array([0.0, 0.5, 1e3, 0.0]), np.array([0.0, 0.0, 1.0, 2.0])
+    c = random.standard_normal(p) - Q @ w - A @ y - v
+    at, one = w @ A, np.array([1.0, np.inf, 1e-9])
+    sides = at - one, at + 1e-13 * random.standard_normal(m), w - 1.0, np.where(v > 0.0, w, np.inf)
+    found = residuals_with_more_digits(Q, c, A, *sides, alpha, ridge, w, y, v)
+    row_lower, row_upper, lower, upper = sides
+    y = [
+        0.0 if np.isinf(high if pull > 0.0 else low) else pull
+        for pull, low, high in zip(y, row_lower, row_upper, strict=True)
+    ]
+    pulls = [
+        0.0 if np.isinf(high if pull > 0.0 else low) else pull for pull, low, high in zip(v, lower, upper, strict=True)
+    ]
+
+    def total(a, b, start=0.0):
+        return sum((Fraction(x) * Fraction(z) for x, z in zip(a, b, strict=True)), Fraction(start))
+
+    dual = 0
+    for j in range(p):
+        left = total([*Q[j], *A[j], ridge[j], 1.0], [*w, *y, w[j], pulls[j]], c[j])
+        dual = max(dual, abs(left - min(max(left, -Fraction(alpha[j])), Fraction(alpha[j]))))
+    violation = max(
+        [
+            0,
+            *(side - x for side, x in zip(lower, w, strict=True)),
+            *(x - side for side, x in zip(upper, w, strict=True)),
+        ]
+    )
+    for i in range(m):
+        row = total(A[:, i], w)
+        violation = max(violation, row - Fraction(row_upper[i]), Fraction(row_lower[i]) - row if one[i] < np.inf else 0)
+    assert found == pytest.approx((float(violation), float(dual)), rel=1e-12, abs=1e-300)

@@ -88,7 +88,7 @@ def _unbox_term(term, instance, c):
 def _unbox_fields(term, instance, address, failed, releases, c):
     """Put the fields of a term, and of the terms within it, where a kernel wants them."""
     for place, (name, kind) in enumerate(term.fields):
-        attribute = c.pyapi.object_getattr_string(instance, name)
+        attribute = c.pyapi.object_getattr(instance, _interned(name, c))
         at = cgutils.gep_inbounds(c.builder, address, 0, place)
         if isinstance(kind, TermType):
             _unbox_fields(kind, attribute, at, failed, releases, c)
@@ -100,3 +100,17 @@ def _unbox_fields(term, instance, address, failed, releases, c):
         c.builder.store(c.builder.or_(c.builder.load(failed), native.is_error), failed)
         if native.cleanup is not None:
             releases.append(native.cleanup)
+
+
+def _interned(name, c):
+    """The name of a field as Python knows it, made at the first call: for a new string each time it looks through all base classes."""
+    held = c.builder.module.globals.get(f".field.{name}")
+    if held is None:
+        held = cgutils.add_global_variable(c.builder.module, c.pyapi.pyobj, f".field.{name}")
+        held.initializer, held.linkage = cgutils.get_null_value(c.pyapi.pyobj), "internal"
+    with cgutils.if_unlikely(c.builder, cgutils.is_null(c.builder, c.builder.load(held))):
+        kind = ir.FunctionType(c.pyapi.pyobj, [c.pyapi.cstring])
+        intern = cgutils.get_or_insert_function(c.builder.module, kind, "PyUnicode_InternFromString")
+        text = c.context.insert_const_string(c.builder.module, name)
+        c.builder.store(c.builder.call(intern, [text]), held)
+    return c.builder.load(held)

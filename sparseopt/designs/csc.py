@@ -91,6 +91,9 @@ class CSC(Design):
         return np.ascontiguousarray(self.restrict(columns).to_array().T)
 
     def restrict(self, columns):
+        width, is_counted = self.shape[1], type(columns) is np.ndarray and columns.dtype.kind in "iu"
+        if is_counted and columns.size == width and (columns == np.arange(width)).all():
+            return self  # of few features, those that are to move are often all
         part = self.matrix[:, columns]
         return CSC(
             part.data, part.indices.astype(self.indices.dtype), part.indptr.astype(self.indptr.dtype), self.n_rows

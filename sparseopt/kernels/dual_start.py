@@ -21,17 +21,19 @@ def begin(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, objective, 
     for j in range(p):
         for i in range(U(p)):
             objective.P[j, i] = L[j, i] = Q[j, i]
-            normals[m + j, i] = 0.0
         objective.P[j, j] += ridge[j]
         L[j, j] = objective.P[j, j]
-        normals[m + j, j] = 1.0
-        for i in range(m):
-            objective.A[i, j] = normals[i, j] = A[j, i]
     if cholesky(L) != 0:
         return False
     for j in range(p):
         if not L[j, j] * L[j, j] > SINGULAR * objective.P[j, j]:
             return False
+    for j in range(p):
+        for i in range(U(p)):
+            normals[m + j, i] = 0.0
+        normals[m + j, j] = 1.0
+        for i in range(m):
+            objective.A[i, j] = normals[i, j] = A[j, i]
     solve_lower_columns(L, normals)
     held.size[0] = 0
     objective.before[0] = objective.before[1] = -1.0

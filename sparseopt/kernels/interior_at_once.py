@@ -17,6 +17,7 @@ from sparseopt.kernels.interior import (
     POINT,
     POLISH,
     ROWS,
+    SLACKS,
     SOLVED,
     first_point,
     iterated,
@@ -28,8 +29,9 @@ from sparseopt.kernels.polishing import guessed, polished
 NONE, INSIDE, EXACT = 0, 1, 2
 # Rounds of scaling, and the part by which a squared norm may differ from 1 in the end.
 _ROUNDS, _EVEN = 10, 0.1
-# Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo.
-_GUESSES, _STEPS, _RIDGE = 2, 15, 1e-9
+# Rounds of polishing, steps of refinement of each, and what regularises its systems, which these undo: the least, and
+# so many times that where rounding leaves no factor, as on faces of linear programs.
+_GUESSES, _STEPS, _RIDGE, _MORE = 2, 15, 1e-9, 1e3
 
 
 def positive(size):
@@ -73,15 +75,38 @@ def scale_of_cost(Q, c, ridge, columns):
     return 1.0 / positive(max(mean, most))
 
 
+def set_apart(row_lower, row_upper, outer, inner):
+    """The places of equalities into `outer`, and those of other rows into `inner`: of all rows where there is no room for the former."""
+    e = 0
+    for i in range(row_lower.size):
+        if outer.size > 0 and row_lower[i] == row_upper[i]:
+            outer[e] = i
+            e += 1
+        else:
+            inner[i - e] = i
+
+
+def begin_anew(V, S, first, numbers):
+    """Make slacks and multipliers, from place `first` on, those of a method that has not begun, whose numbers are given."""
+    for k in range(len(V)):
+        start = 1.0 if k <= SLACKS else 0.0
+        for t in range(V.shape[1]):
+            V[k, t] = start if t >= first else 0.0
+    for k in range(S.size):
+        S[k] = numbers[k]
+
+
 @brief_kernel
-def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, columns, rows, vectors,
-            both, kind, active, units, curvatures):  # fmt: skip
+def prepare(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, P, by_columns, by_rows, outer, inner, columns, rows,
+            vectors, both, kind, active, units, curvatures, V, S, numbers):  # fmt: skip
     """The program in scaled units (Ruiz, 2001), in place; returns the scale of its cost and the number of inequalities.
 
-    P and both orders of A are what the system keeps, `columns` and `rows` the scales, `curvatures` what regularises the
-    systems of active sets; see `scaled_sides` for the rest.
+    P, both orders of A, equalities and other rows are what the system keeps, `columns` and `rows` the scales, `curvatures`
+    what regularises the systems of active sets; see `scaled_sides` and `begin_anew` for the rest.
     """
     p, m = columns.size, rows.size
+    set_apart(row_lower, row_upper, outer, inner)
+    begin_anew(V, S, p + m, numbers)
     for j in range(p):
         columns[j] = 1.0
     for i in range(m):
@@ -159,7 +184,7 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
     x, z, size = V[POINT, :p], V[POINT, first:], p + m
     if not first_point(system, sides, V, W, R, S, refinements, False):
         return NONE
-    tried = -1
+    tried, is_stiff = -1, False
     while True:
         event = iterated(
             system, sides, V, W, R, S, tol, limit - np.int64(S[ITERATIONS]), refinements, fraction, is_polishing, False
@@ -169,13 +194,21 @@ def solve_at_once(Q, c, A, row_lower, row_upper, lower, upper, ridge, system, si
         # the multipliers of the point are in R, as `measured` has left them
         for j in range(p):
             V[BETTER, j] = x[j]
-        for _ in range(_GUESSES if is_polishing else 0):
-            code = guessed(system, sides, V, W, R)
+        turn, is_again = 0, False
+        while turn < _GUESSES and is_polishing:
+            code = -1 if is_again else guessed(system, sides, V, W, R)
             if code == tried:
                 break
-            tried = code
+            tried = tried if is_again else code
             if not polished(system, sides, V, W, R, curvatures, _STEPS, False) < math.inf:
-                break
+                if is_stiff:
+                    break
+                # the same set once more, in the same place: a second call would be compiled into this one more time
+                is_stiff = is_again = True
+                for j in range(p):
+                    curvatures[j] *= _MORE
+                continue
+            turn, is_again = turn + 1, False
             take_out(lower, upper, sides, columns, rows, V[BETTER, :p], w, y, R)
             if left_of(Q, c, A, row_lower, row_upper, lower, upper, ridge, w, y, v, False) <= tol:
                 return EXACT

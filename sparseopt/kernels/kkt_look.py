@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from sparseopt._jit import brief_kernel
+from sparseopt._jit import brief_kernel, strict_kernel
 from sparseopt.kernels.lapack import cholesky, solve_lower
 
 # Unsigned indices spare numba the test for negative ones.
@@ -15,6 +15,8 @@ U = np.uint64
 _EPS = 2.220446049250313e-16
 # Curvature above minus this part of the largest entry of the diagonal is rounding.
 _FLAT = 1e-9
+# Times this, a number falls into two halves whose products are exact (Veltkamp, 1968).
+_SPLIT = 134217729.0
 
 
 def is_definite(Q, ridge, scale, shift, H):
@@ -188,3 +190,49 @@ def look_at_rows(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y
     # multipliers that are no numbers prove nothing
     is_proven = is_convex and abs(dual_objective) < math.inf and most < math.inf
     return objective, violation, most, min(bound, objective), last_digit, is_proven
+
+
+@strict_kernel
+def residuals_with_more_digits(Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge, w, y, v):
+    """Violation and dual residual of w with multipliers y and v, by sums of twice the digits (Ogita, Rump and Oishi, 2005).
+
+    Each product and each sum is known with what rounding takes off it, which is summed up beside it.
+    """
+    p, m = w.size, y.size
+    violation, dual = 0.0, 0.0
+    for k in range(p + m):
+        is_slope = k < p
+        i = 0 if is_slope else k - p
+        total, rest = c[k] if is_slope else 0.0, 0.0
+        for t in range(p + m + 2 if is_slope else p):
+            if not is_slope:
+                a, b = A[t, i], w[t]
+            elif t < p:
+                a, b = Q[k, t], w[t]
+            elif t < p + m:
+                a, b = A[k, t - p], y[t - p]
+                # what pulls on a side that is not there counts as absent
+                b = b if abs(row_upper[t - p] if b > 0.0 else row_lower[t - p]) < math.inf else 0.0
+            elif t == p + m:
+                a, b = ridge[k], w[k]
+            else:
+                a, b = 1.0, v[k]
+                b = b if abs(upper[k] if b > 0.0 else lower[k]) < math.inf else 0.0
+            if a == 0.0 or b == 0.0:
+                continue
+            product = a * b
+            half, other = a * _SPLIT, b * _SPLIT
+            half, other = half - (half - a), other - (other - b)
+            lost = (a - half) * (b - other) - (((product - half * other) - (a - half) * other) - half * (b - other))
+            whole = total + product
+            part = whole - total
+            rest += ((total - (whole - part)) + (product - part)) + lost
+            total = whole
+        if is_slope:
+            # of the slopes of |w_k| the one that leaves least
+            least = min(max(total + rest, -alpha[k]), alpha[k])
+            dual = max(dual, abs((total - least) + rest))
+            violation = max(violation, w[k] - upper[k], lower[k] - w[k])
+        else:
+            violation = max(violation, (total - row_upper[i]) + rest, (row_lower[i] - total) - rest)
+    return violation, dual

@@ -12,7 +12,6 @@ from sparseopt.designs import CSC, Dense
 from sparseopt.forms import SeparableForm
 from sparseopt.kernels.compression import fill
 from sparseopt.losses import Quadratic
-from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
 
 # Rows and coefficients up to which calls take a good part of the time of what they do.
@@ -45,7 +44,10 @@ class DenseProgram(NamedTuple):
 
 def dense_program(problem) -> DenseProgram | None:
     """The data of a problem with a dense `Quadratic` under rows, where it is small; None of another one."""
-    return kept(problem, "_dense_program", lambda: _dense_program(problem) if _is_quadratic(problem, Dense) else None)
+    known = problem.__dict__
+    if "_dense_program" not in known:
+        known["_dense_program"] = _dense_program(problem) if _is_quadratic(problem, Dense) else None
+    return known["_dense_program"]
 
 
 def full_program(problem) -> DenseProgram | None:

@@ -9,14 +9,14 @@ from sparseopt.constraints import Box, Intersection, LinearConstraint, Simplex
 from sparseopt.curvature import least_curvature
 from sparseopt.designs import CSC
 from sparseopt.forms import SeparableForm
-from sparseopt.kernels.kkt_look import look_at_rows
+from sparseopt.kernels.kkt_look import look_at_rows, residuals_with_more_digits
 from sparseopt.kernels.sparse_rows import look_at_sparse_rows
 from sparseopt.losses import Quadratic
 from sparseopt.losses.base import kept
 from sparseopt.problem import parts_of
 from sparseopt.programs.dense_program import full_program, read_only
 from sparseopt.programs.sparse_program import SparseProgram, sparse_program
-from sparseopt.proofs.kkt import EPS, kkt_residuals, least_of
+from sparseopt.proofs.kkt import EPS, least_of
 from sparseopt.proofs.rows_and_bounds import form_of, largest, pulling
 
 _KINDS = {LinearConstraint, Box, Simplex}
@@ -35,7 +35,7 @@ def look(problem, w, duals):
     if sides is None:
         return None
     p, known = w.size, problem.loss.__dict__
-    y, v = np.array(duals.rows, dtype=np.float64), np.array(duals.box, dtype=np.float64)
+    y, v = _plain(duals.rows), _plain(duals.box)
     if (y.shape, v.shape) != (sides.row_lower.shape, w.shape):
         return None
     if program is None:
@@ -47,20 +47,25 @@ def look(problem, w, duals):
         return None
     known["_least_curvature"] = 0.0  # what the kernel has found, as `least_curvature` would
     if last_digit > _ROUGH:
-        other = kkt_residuals(problem, w, duals, has_bound=False)
-        exact = _with_more_digits(program, w, y, v)
-        violation, dual = max(violation, other.violation, exact[0]), max(dual, other.dual, exact[1])
+        in_numpy, exact = _in_numpy(program, w, y, v), residuals_with_more_digits(*program, w, y, v)
+        violation, dual = max(violation, in_numpy[0], exact[0]), max(dual, in_numpy[1], exact[1])
     return objective, violation, dual, bound
 
 
-def _with_more_digits(program, w, y, v):
-    """Violation and dual residual, by sums with more digits where the machine has them."""
+def _plain(vector):
+    """A vector as kernels take it: itself, where it is one."""
+    is_plain = type(vector) is np.ndarray and vector.dtype == np.float64 and vector.flags.carray
+    return vector if is_plain else np.array(vector, dtype=np.float64)
+
+
+def _in_numpy(program, w, y, v):
+    """Violation and dual residual, in the order in which `kkt_residuals` and whoever checks the point in numpy sum up."""
     Q, c, A, row_lower, row_upper, lower, upper, alpha, ridge = program
-    w, y, v = (x.astype(np.longdouble) for x in (w, pulling(y, row_lower, row_upper), pulling(v, lower, upper)))
+    y, v = pulling(y, row_lower, row_upper), pulling(v, lower, upper)
     rows, left = w @ A, w @ Q + c + ridge * w + A @ y + v
     excess = (rows - row_upper, row_lower - rows, w - upper, lower - w)
     violation = max(np.maximum.reduce(part, initial=0.0) for part in excess)
-    return float(violation), float(largest(left - np.minimum(np.maximum(left, -alpha), alpha)))
+    return float(violation), largest(left - np.minimum(np.maximum(left, -alpha), alpha))
 
 
 def _stacked_rows(problem):

@@ -29,6 +29,9 @@ from sparseopt.solvers.quadratic.quadratic_program import QuadraticProgram, quad
 _LARGEST = 2000
 # Rows and coefficients up to which one call makes all changes: they take less than a tenth of a second.
 _FEW = 200
+# Coefficients up to which one call also makes those of many rows, in less time than an interior point method: 1.1 to 4 times
+# on random rows.
+SLIM = 30
 # Directions without an end that may turn out to prove nothing.
 _DOUBTS = 10
 
@@ -90,7 +93,7 @@ class ActiveSet(Solver):
         if type(self) is not ActiveSet:  # a subclass may step in another way
             return None
         program = dense_program(problem)
-        if program is None or program.n_sides > _FEW:
+        if program is None or (program.n_sides > _FEW and program.lower.size > SLIM):
             return None
         found = solved_at_once(program, 1e-3 * tol, max_iterations)
         if found is None or found[0].misses(tol):

@@ -28,6 +28,7 @@ from sparseopt.kernels import polishing
 from sparseopt.kernels.conditions import EQUAL
 from sparseopt.kernels.taking_out import take_out
 from sparseopt.programs.dense_program import full_program
+from sparseopt.proofs.rays import check_dual_ray
 from sparseopt.solution import Duals, Status
 from sparseopt.solvers.base import Solver
 from sparseopt.solvers.quadratic.constraints_alone import judge_by_constraints
@@ -54,6 +55,8 @@ _STEPS = 15
 # What the minimiser on an active set may leave of its conditions, in scaled units, for another guess from there: of a set
 # that contradicts itself it is further off each time.
 _CONSISTENT = 1e-5
+# Part of what one active set leaves that the next one may, for another one after it.
+_BETTER = 0.1
 # By how much a point inside has to be better than one that lies on its sides, where it is not good enough.
 _EXACT = 0.5
 # Part of a relative tolerance that a residual must be in, for the point to be looked at where duality judges.
@@ -213,9 +216,9 @@ def _look(solver, problem, state, tol, event):
         if state.lowest > tol:
             _keep_if_better(state, problem)
     elif event == kernels.POLISH:
-        yield from _polish(state, problem, tol)
+        yield from _polish(state, problem, tol, is_early=True)
     elif event == kernels.RAY:
-        _look_for_rays(state, problem.n_features)
+        _look_for_rays(state, problem)
     elif event in (kernels.LATE, kernels.BROKEN):
         yield from _give_up(solver, problem, state, tol)
     if state.has_rows and state.status is None and state.lowest <= tol:
@@ -232,14 +235,18 @@ def _multipliers(state, of):
     return np.where(sides.kind[:m] & EQUAL, y, z[size : size + m] - z[:m])
 
 
-def _polish(state, problem, tol, rounds=4):
-    """Newton steps on the active set that multipliers and slacks suggest, in pieces."""
+def _polish(state, problem, tol, *, is_early=False, rounds=4):
+    """Newton steps on the active set that multipliers and slacks suggest, in pieces.
+
+    Early, while the iterations go on anyway, no further set is solved for once one has hardly been better than that before.
+    """
     V, W, R, ridge = state.V, state.W, state.R, np.empty(state.columns.size)
     polishing.start(state.sides, V, W, R, state.system.curvatures, state.system.ridge, ridge)
     is_factored = is_long(state.system)
     if is_factored:
         # a limit may come before the pieces are over
         _show(problem, state)
+    before = np.inf
     for _ in range(rounds):
         code = polishing.guess(state.link, state.sides, V, W, R)
         if code in state.tried:
@@ -253,13 +260,15 @@ def _polish(state, problem, tol, rounds=4):
         if not left < np.inf:
             return
         # this point has exact zeros and lies on its sides, which is worth a larger residual
-        if _keep_if_better(state, problem, is_polished=True, enough=tol) <= tol or left > _CONSISTENT:
+        found = _keep_if_better(state, problem, is_polished=True, enough=tol)
+        if found <= tol or left > _CONSISTENT or (is_early and found > _BETTER * before):
             return
+        before = found
 
 
 def _give_up(solver, problem, state, tol):
     """No more progress: take the best point; rounding, in units of the objective, may be all that is left."""
-    V, y, d = state.V, _pulls_apart(state), _falls_along(state)
+    V, y, d = state.V, _pulls_apart(state), _falls_along(state, problem)
     V[kernels.POINT], V[kernels.SLACKS] = V[kernels.BEST], V[kernels.BEST_SLACKS]
     _keep_if_better(state, problem)
     if solver.polish and state.lowest > tol:
@@ -302,14 +311,15 @@ def _show(problem, state):
             state.w, state.duals, state.lowest = w[:p].copy(), Duals(y, v[:p]), float(max(exact))
 
 
-def _look_for_rays(state, p):
+def _look_for_rays(state, problem):
     """Set the status where the iterates point along a proof that there is no solution, or the last step does.
 
     Points carry along where they began, of which steps know nothing.
     """
+    p = problem.n_features
     _take_ray(state, _pulls_apart(state), p)
     # a problem that nothing satisfies is not unbounded, whatever its objective does
-    d = _falls_along(state) if state.status is None else None
+    d = _falls_along(state, problem) if state.status is None else None
     if d is not None and is_met_beside(state.program, state.columns * state.x, d, _MET):
         state.status, state.ray = Status.UNBOUNDED, state.presolved.descending(d)[:p]
 
@@ -332,14 +342,15 @@ def _pulls_apart(state):
     return ray
 
 
-def _falls_along(state):
-    """A direction, of the point or of the last step, along which the objective falls for ever and no side is in the way; or None."""
+def _falls_along(state, problem):
+    """A direction, of the point or of the last step, that proves that the objective falls for ever; or None."""
     if not largest(state.x) > _LARGE:
         return None
-    ray = descent_ray(state.program, state.columns * state.x)
-    if ray is None:
-        ray = descent_ray(state.program, state.columns * state.V[kernels.FOUND, : state.columns.size])
-    return ray
+    for drift in (state.x, state.V[kernels.FOUND, : state.columns.size]):
+        d = descent_ray(state.program, state.columns * drift)
+        if d is not None and check_dual_ray(problem, state.presolved.descending(d)[: problem.n_features]).holds:
+            return d
+    return None
 
 
 def _taken_out(state, *, is_polished=False):

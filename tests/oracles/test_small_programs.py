@@ -30,6 +30,14 @@ def test_a_ray_of_descent_is_found_though_rounding_hides_far_out_that_rows_are_m
     assert found.iterations < 50
 
 
+@pytest.mark.parametrize("seed", [2702189, 2702642])
+def test_a_ray_of_descent_has_no_dust_of_coefficients_that_are_held_by_their_curvature(seed):
+    """A projection leaves 1e-38 of them, all of whose curvature counts."""
+    for solver in (so.InteriorPoint(), None):
+        found = so.solve(program_of(seed)[0], solver, tol=TIGHT)
+        assert verdict(program_of(seed)[0], found, TIGHT) == "unbounded"
+
+
 @pytest.mark.parametrize("seed", [1615795, 1621452])
 def test_a_step_is_a_ray_where_points_carry_along_too_much_of_where_they_began(seed):
     found = so.solve(program_of(seed)[0], so.InteriorPoint(), tol=TIGHT)

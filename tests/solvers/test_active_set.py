@@ -37,6 +37,45 @@ def test_strictly_convex_programs_are_solved_to_rounding(seed):
     assert np.count_nonzero(found.w) < found.w.size  # what is on a bound is exactly there
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_few_coefficients_under_many_rows_are_solved_by_default(seed):
+    rng = np.random.default_rng(seed)
+    p, m = 8, 400
+    M, A = rng.standard_normal((p, 2 * p)), rng.standard_normal((m, p))
+    loss = so.Quadratic(M @ M.T, 30.0 * rng.standard_normal(p))
+    rows = so.LinearConstraint(A, -np.inf, rng.random(m))
+    problem = so.Problem(loss, constraint=so.Intersection(rows, so.Box(-1.0, 1.0)))
+    found = so.solve(problem, tol=TIGHT)
+    assert found.status is so.Status.CONVERGED
+    assert found.solver == "ActiveSet()"
+    assert found.w == pytest.approx(agree(problem).w, abs=1e-8)
+
+
+def test_few_coefficients_of_a_singular_objective_under_many_rows_are_left_to_an_interior_point():
+    rng = np.random.default_rng(0)
+    p, m = 8, 400
+    A = rng.standard_normal((m, p))
+    loss = so.Quadratic(np.diag(np.arange(p) > 2.0) * 1.0, rng.standard_normal(p))
+    rows = so.LinearConstraint(A, -np.inf, rng.random(m))
+    found = so.solve(so.Problem(loss, constraint=so.Intersection(rows, so.Box(-1.0, 1.0))), tol=TIGHT)
+    assert found.status is so.Status.CONVERGED
+    assert found.solver.startswith("InteriorPoint")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flat_face_of_a_linear_program_is_found_without_proximal_points(seed):
+    """What the face leaves free has no curvature, and rounding no factor but with more regularisation."""
+    rng = np.random.default_rng(seed)
+    A, w, pulls = rng.standard_normal((8, 20)), rng.random(20), np.where(np.arange(20) < 6, 1.0, 0.0)
+    w[:6] = 0.0
+    loss = so.Quadratic(np.zeros((20, 20)), A.T @ rng.standard_normal(8) + pulls)
+    rows = so.LinearConstraint(A, A @ w, A @ w)
+    found = so.solve(so.Problem(loss, constraint=so.Intersection(rows, so.Box(0.0, 1.0))), tol=TIGHT)
+    assert found.status is so.Status.CONVERGED
+    assert found.solver.startswith("InteriorPoint")
+    assert not found.w[:6].any()
+
+
 @pytest.mark.parametrize(
     "penalty", [so.L1(0.3), so.Weighted(so.L1(0.3), np.linspace(0, 2, 30)), so.Nonnegative(so.L1(0.2))]
 )

@@ -51,6 +51,14 @@ def test_columns_that_are_left_out_are_multiplied_no_more():
     np.testing.assert_allclose(columns.extend(np.array([20])), dense[:, [20]].T @ dense[:, [3, 11, 20]] / N, atol=1e-14)
 
 
+def test_all_columns_in_their_order_are_the_design_itself():
+    X = so.LeastSquares(*sparse_data(2)[:2]).X
+    every = np.arange(X.shape[1])
+    assert X.restrict(every) is X
+    for columns in (every[::-1], every[:-1], every > 0, np.zeros_like(every)):
+        np.testing.assert_array_equal(X.restrict(columns).to_array(), X.to_array()[:, columns])
+
+
 PENALTIES = [
     so.L1(0.01),
     so.Ridged(so.L1(0.01), 0.01),

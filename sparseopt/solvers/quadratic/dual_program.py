@@ -7,7 +7,7 @@ that of a proximal point, whose centre follows (Rockafellar, 1976).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy
@@ -42,8 +42,7 @@ _TYPE_NAMES = ("_numba_type", "_numba_type_")
 _TYPES: dict[str, tuple] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class Settled:
+class Settled(NamedTuple):
     """A solution with multipliers of rows and bounds, its residuals in the units of the data, and its objective."""
 
     w: np.ndarray

@@ -13,7 +13,7 @@ from sparseopt.kernels.interior_at_once import EXACT, NONE, prepare, solve_at_on
 from sparseopt.kernels.lapack import add_gram, cholesky, multiply, solve_cholesky, solve_lower, solve_lower_columns
 from sparseopt.solution import Duals
 from sparseopt.solvers.base import Outcome
-from sparseopt.solvers.quadratic.interior_state import Sides, account, begin_anew, memory
+from sparseopt.solvers.quadratic.interior_state import NUMBERS, Sides, account, memory
 from sparseopt.solvers.quadratic.quadratic_products import changed
 
 MEMORY = {"memory": True}
@@ -34,8 +34,8 @@ class LittleSystem(Term):
     #: A by columns and by rows, and which of them are equalities.
     columns: np.ndarray = field(repr=False, metadata=MEMORY)
     rows: np.ndarray = field(repr=False, metadata=MEMORY)
-    outer: np.ndarray
-    inner: np.ndarray
+    outer: np.ndarray = field(repr=False, metadata=MEMORY)
+    inner: np.ndarray = field(repr=False, metadata=MEMORY)
     #: Factors and what they are made of.
     H: np.ndarray = field(repr=False, metadata=MEMORY)
     V: np.ndarray = field(repr=False, metadata=MEMORY)
@@ -47,7 +47,7 @@ class LittleSystem(Term):
     @classmethod
     def of(cls, p, m, e):
         """The system of p coefficients and m rows, of which e are equalities; nothing is set."""
-        outer, inner = np.zeros(e, dtype=np.int64), np.zeros(m - e, dtype=np.int64)
+        outer, inner = np.empty(e, dtype=np.int64), np.empty(m - e, dtype=np.int64)
         return cls(
             np.empty((p, p)), np.empty((p, m)), np.empty((m, p)), outer, inner, np.empty((p, p)), np.empty((e, p)),
             np.empty((e, e)), np.empty((m - e, p)), np.empty(m), np.empty(e),
@@ -165,23 +165,21 @@ _SPARE: list[Memory] = []
 def solved_at_once(program, tol, limit, options):
     """The `Outcome` of a small dense program without slopes; None where more has to be done."""
     p, m = program.lower.size, program.row_lower.size
-    is_equal = program.row_lower == program.row_upper
-    outer, inner = is_equal.nonzero()[0], (~is_equal).nonzero()[0]
-    if _MANY * outer.size > p:
-        outer, inner = _NONE, np.arange(m)
+    e = np.count_nonzero(program.row_lower == program.row_upper)
+    if _MANY * e > p:
+        e = 0
     try:
         room = _SPARE.pop()  # whoever takes it is alone with it
     except IndexError:
         room = None
-    if room is None or not room.suits(p, m, outer.size):
-        room = Memory.of(p, m, outer.size)
-    system, sides = changed(room.system, outer=outer, inner=inner), room.sides
+    if room is None or not room.suits(p, m, e):
+        room = Memory.of(p, m, e)
+    system, sides, (V, W, R, S) = room.system, room.sides, room.point
     cost, count = prepare(
-        *program, system.P, system.columns, system.rows, room.columns, room.rows, room.vectors, room.both, sides.kind,
-        room.active, sides.units, room.ridge,
+        *program, system.P, system.columns, system.rows, system.outer, system.inner, room.columns, room.rows, room.vectors,
+        room.both, sides.kind, room.active, sides.units, room.ridge, V, S, NUMBERS,
     )  # fmt: skip
-    V, W, R, S = room.point
-    begin_anew(V, S, p, m, options.regularisation)
+    S[kernels.FLOOR] = options.regularisation
     w, y, v = np.empty(p), np.empty(m), np.empty(p)
     found = solve_at_once(
         *program[:7], program.ridge, system, changed(sides, count=count, cost=cost), room.columns, room.rows, V, W, R, S,

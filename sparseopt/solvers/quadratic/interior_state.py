@@ -138,12 +138,12 @@ def account(name, S):
 
 
 # The numbers of a method that has not begun, but for the floor of its weights.
-_NUMBERS = np.zeros(kernels.NUMBERS)
-_NUMBERS[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, FINEST
-_NUMBERS[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
-_NUMBERS[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
-_NUMBERS[[kernels.GUESS, kernels.POLISHED]] = np.nan
-_NUMBERS[[kernels.ROUGH, kernels.DRIFT]] = np.inf
+NUMBERS = np.zeros(kernels.NUMBERS)
+NUMBERS[[kernels.RHO, kernels.DELTA, kernels.FINEST]] = _RHO, _DELTA, FINEST
+NUMBERS[[kernels.VIOLATION, kernels.STATIONARITY, kernels.GAP]] = np.inf
+NUMBERS[[kernels.MARK, kernels.LEAST_VIOLATION, kernels.LEAST]] = np.inf
+NUMBERS[[kernels.GUESS, kernels.POLISHED]] = np.nan
+NUMBERS[[kernels.ROUGH, kernels.DRIFT]] = np.inf
 
 
 def memory(sides, floor):
@@ -159,7 +159,7 @@ def begin_anew(V, S, n_primal, m, floor):
     """Set vectors and numbers to those of a method that has not begun: slacks and multipliers of inequalities are one."""
     V.fill(0.0)
     V[: kernels.SLACKS + 1, n_primal + m :] = 1.0
-    S[:] = _NUMBERS
+    S[:] = NUMBERS
     S[kernels.FLOOR] = floor
 
 

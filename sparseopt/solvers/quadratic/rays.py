@@ -15,6 +15,8 @@ from sparseopt.solvers.quadratic.sparse_ldl import SparseLDL, joined
 _DRIFT, _PROOF = 1e-3, 5e-9
 # Relative size of what a drift carries along from the approach to a solution of the other coordinates.
 _TRIFLE = 1e-7
+# Part of an entry that is left of it where a projection takes it off.
+_DUST = 1e-13
 _LARGEST_PROJECTION = 2_000_000
 # Regularisation of a sparse projection, for rows of norm 1, and the steps that take it out.
 _SOFT, _STEPS = 1e-9, 4
@@ -61,7 +63,10 @@ def descent_ray(program, d):
     steep, moving = program.A @ d, np.flatnonzero(d)
     held = np.flatnonzero(_between(steep, program.row_lower, program.row_upper) != steep)
     parts = [part[:, moving] for part in (program.matrix, program.factor, program.A[held]) if part is not None]
-    d[moving] = _projected(sparse.vstack(parts) if program.is_sparse else np.vstack(parts), d[moving])
+    before = d[moving]
+    after = _projected(sparse.vstack(parts) if program.is_sparse else np.vstack(parts), before)
+    # of what has been taken off rounding leaves a little, which has a curvature of its own
+    d[moving] = np.where(np.abs(after) <= _DUST * np.abs(before), 0.0, after)
     d = _between(d, program.lower, program.upper)
     if not _size(d) > _TRIFLE:
         return None  # what the projection has taken off was all of it
