@@ -22,6 +22,7 @@ from sparseopt.pruning import (
     OptimalBrainDamage,
     OptimalBrainSurgeon,
     Random,
+    Relay,
     Scored,
     SparseGPT,
     Wanda,
@@ -82,6 +83,9 @@ ROWS = [
     Row("gradual magnitude + Adam, 5 epochs", ALL,
         {"method": Magnitude(), "schedule": GRADUAL, "refit": TRAINING}, slow=True),
     Row("gradual L0 + Adam, 5 epochs", ALL, {"schedule": GRADUAL, "refit": TRAINING, "calibration": 5000}, slow=True),
+    # While most weights are there their choice matters little, and costs most.
+    Row("gradual magnitude, then L0 + Adam, 5 epochs", ALL,
+        {"method": Relay(), "schedule": GRADUAL, "refit": TRAINING, "calibration": 5000}, slow=True),
     # Some of what exchanges and further sweeps gain in a stage, training gains in the next.
     Row("gradual L0 of one sweep + Adam, 5 epochs", ALL,
         {"method": LayerwiseL0(sweeps=1, exchanges=0), "schedule": GRADUAL, "refit": TRAINING, "calibration": 5000},

@@ -13,6 +13,7 @@ import numpy as np
 from sparseopt.mask import Mask
 from sparseopt.models import adapt, door_of
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.judging import Judge
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Method, StructuredMethod, masked, refitted
 from sparseopt.pruning.networks import Network, as_data
@@ -27,7 +28,6 @@ from sparseopt.pruning.options import (
     as_refit,
     as_seed,
     as_stops,
-    as_validation,
     checked_outputs,
 )
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step, relative_error
@@ -35,9 +35,6 @@ from sparseopt.pruning.schedules import OneShot
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.stopping import Stop
 from sparseopt.pruning.training import Training
-
-# Samples on which the quality is measured where no validation data are given.
-JUDGED = 5000
 
 
 def prune(
@@ -127,7 +124,7 @@ def prune(
         `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
         the first step raises.
     """
-    clock, random_state, method = as_clock(time_limit), as_seed(random_state), as_method(method)
+    clock, random_state, method = as_clock(time_limit), as_seed(random_state), as_method(method, threshold)
     if inplace:
         door_of(model).check_overwrite(model)
     if isinstance(method, StructuredMethod):
@@ -159,7 +156,7 @@ def prune(
         chosen=as_chosen(network, layers),
         refit=as_refit(refit),
         stops=as_stops(stop),
-        judge=_Judge.of(network, X, outputs, labels, validation, random_state),
+        judge=Judge.of(network, X, outputs, labels, validation, random_state),
         clock=clock,
         told=progress,
     )
@@ -177,32 +174,6 @@ class _State:
 
 
 @dataclass(frozen=True, eq=False)
-class _Judge:
-    """Validation data and what is measured on them."""
-
-    X: np.ndarray
-    objective: object
-    dense_quality: float
-
-    @classmethod
-    def of(cls, network, X, outputs, labels, validation, seed) -> _Judge:
-        if validation is not None:
-            X, y = as_validation(validation)
-            X = as_data(X)
-            labels, outputs = as_labels(network, X, y), checked_outputs(network, X)
-        elif len(X) > JUDGED:
-            rows = np.random.default_rng(seed).permutation(len(X))[:JUDGED]
-            X, outputs, labels = X[rows], outputs[rows], None if labels is None else labels[rows]
-        objective = Distillation.of_outputs(network.link, outputs) if labels is None else labels
-        return cls(X, objective, objective.quality(outputs))
-
-    def measured(self, network):
-        """Quality and loss of a network."""
-        outputs = network.outputs(self.X)
-        return self.objective.quality(outputs), self.objective.value_and_seeds(outputs)[0]
-
-
-@dataclass(frozen=True, eq=False)
 class _Run:
     """One call of the verb, its options resolved."""
 
@@ -215,7 +186,7 @@ class _Run:
     chosen: Sequence[bool]
     refit: object
     stops: Sequence[Stop]
-    judge: _Judge
+    judge: Judge
     clock: Clock
     told: bool
 
@@ -271,13 +242,14 @@ class _Run:
         return judge.objective if is_known else Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
-        scores = self.method.scores(state.network, self.samples)
+        method = self.method.at(level)
+        scores = method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
-            raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
+            raise ValueError(f"the scores of {method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
         supports = self._supports(state, scores, level)
-        fitted = self._fitted(state, supports)
-        together = self.method.fit_network(
+        fitted = self._fitted(method, state, supports)
+        together = method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
             lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
         )  # fmt: skip
@@ -305,33 +277,33 @@ class _Run:
             supports[i] = keep
         return supports
 
-    def _fitted(self, state, supports) -> _State:
+    def _fitted(self, method, state, supports) -> _State:
         """Layers from the first to the last, each with the inputs that it will really meet."""
         # A teacher that has been trained since knows more than the model before.
         teacher = state.network if self._trains_on_labels else self.dense
-        needs_data = self.method.refits or self.refit == "layer"
+        needs_data = method.refits or self.refit == "layer"
         dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
         layers, network, kept = list(state.network.layers()), state.network, list(supports)
-        metrics = self.method.metrics(teacher, self.samples) if self.method.refits else itertools.repeat(None)
+        metrics = method.metrics(teacher, self.samples) if method.refits else itertools.repeat(None)
         for i, (layer, wanted, at_hand, metric) in enumerate(zip(layers, teacher.layers(), dense_inputs, metrics)):  # noqa: B905
             if not self.chosen[i]:
                 continue
             if needs_data and not self.clock.expired:
                 inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
-                layers[i], kept[i] = self._fitted_layer(metric, layer, supports[i], inputs, wanted(at_hand))
+                layers[i], kept[i] = self._fitted_layer(method, metric, layer, supports[i], inputs, wanted(at_hand))
             else:
                 layers[i] = masked(layer, supports[i])
             network = network.with_layers(layers)
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
         return _State(network, kept)
 
-    def _fitted_layer(self, metric, layer, support, inputs, targets):
+    def _fitted_layer(self, method, metric, layer, support, inputs, targets):
         grams = self.samples.grams(inputs)
-        moments = None if grams is None else self.method.moments(layer, inputs, targets, grams)
+        moments = None if grams is None else method.moments(layer, inputs, targets, grams)
         if moments is None:
-            fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
+            fitted, kept = method.fit_with(metric, layer, support, inputs, targets)
         else:
-            fitted, kept = self.method.fit_moments(metric, layer, support, moments)
+            fitted, kept = method.fit_moments(metric, layer, support, moments)
         if self.pattern is not None and not np.array_equal(kept, support):
             # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
@@ -344,6 +316,7 @@ class _Run:
     def _result(self, best, best_step, steps, status, reason) -> Pruned:
         """What is returned, with the error of each layer on the inputs that it really meets."""
         X, reports, arrays, certificates = self.samples.X, [], {}, {}
+        method = self.method if best_step is None else self.method.at(best_step.target)
         pairs = zip(self.dense.layers(), best.network.layers(), strict=True)
         data = zip(self.dense.inputs(X), best.network.inputs(X), strict=True)
         for i, ((old, new), (dense_inputs, inputs)) in enumerate(zip(pairs, data, strict=True)):
@@ -352,8 +325,8 @@ class _Run:
             keep, targets = best.kept[i], old(dense_inputs)
             arrays[new.name] = new.own(keep)
             error = relative_error(new(inputs), targets)
-            reports.append(LayerReport(new.name, int(keep.sum()), keep.size, error, self.method))
-            proof = self.method.certificate(new, keep, inputs, targets)
+            reports.append(LayerReport(new.name, int(keep.sum()), keep.size, error, method))
+            proof = method.certificate(new, keep, inputs, targets)
             if proof is not None:
                 certificates[new.name] = proof
         left = [layer.name for layer, chosen in zip(self.dense.layers(), self.chosen, strict=True) if not chosen]

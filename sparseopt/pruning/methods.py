@@ -40,6 +40,10 @@ class Method(ABC):
         """Whether `fit` looks at inputs and targets; where not, these are None."""
         return True
 
+    def at(self, sparsity) -> Method:
+        """The method of a step that goes to this sparsity: here the same of all."""
+        return self
+
     @abstractmethod
     def scores(self, network, samples) -> list[np.ndarray]:
         """Worth of each weight, shaped as the weight of each layer: the lowest go first.
