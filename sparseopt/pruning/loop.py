@@ -228,10 +228,12 @@ class _Run:
         if not isinstance(self.refit, Training) or not parts:
             return None
         data, distil = self.training_data, self.refit.distil
-        if data.labels is None or distil == 1:
-            objective = Distillation.of(self.dense, data.X)
+        if data.labels is not None and distil == 0:
+            objective = data.labels
         else:
-            objective = data.labels if distil == 0 else Mixed(data.labels, Distillation.of(self.dense, data.X), distil)
+            objective = Distillation.of(self.dense, data.X, self.refit.temperature)
+            if data.labels is not None and distil < 1:
+                objective = Mixed(data.labels, objective, distil)
         rng = np.random.default_rng(data.seed)
         return self.refit.session(self.dense, data.X, objective, rng=rng, clock=self.clock, steps=parts)
 
