@@ -151,6 +151,7 @@ def prune(
         samples=as_calibration(calibration, X, labels, random_state),
         training_data=Samples(X, labels, random_state),
         method=method,
+        last=levels[-1],
         choose=choose,
         pattern=pattern,
         chosen=as_chosen(network, layers),
@@ -181,6 +182,7 @@ class _Run:
     samples: Samples
     training_data: Samples
     method: Method
+    last: float
     choose: object
     pattern: NofM | None
     chosen: Sequence[bool]
@@ -244,7 +246,7 @@ class _Run:
         return judge.objective if is_known else Distillation.of(self.dense, self.samples.X)
 
     def _pruned(self, state, level) -> _State:
-        method = self.method.at(level)
+        method = self.method.at(level, self.last)
         scores = method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
             raise ValueError(f"the scores of {method!r} are not finite; raise its damping, or mend the data.")
@@ -318,7 +320,7 @@ class _Run:
     def _result(self, best, best_step, steps, status, reason) -> Pruned:
         """What is returned, with the error of each layer on the inputs that it really meets."""
         X, reports, arrays, certificates = self.samples.X, [], {}, {}
-        method = self.method if best_step is None else self.method.at(best_step.target)
+        method = self.method if best_step is None else self.method.at(best_step.target, self.last)
         pairs = zip(self.dense.layers(), best.network.layers(), strict=True)
         data = zip(self.dense.inputs(X), best.network.inputs(X), strict=True)
         for i, ((old, new), (dense_inputs, inputs)) in enumerate(zip(pairs, data, strict=True)):

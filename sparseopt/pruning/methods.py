@@ -40,8 +40,8 @@ class Method(ABC):
         """Whether `fit` looks at inputs and targets; where not, these are None."""
         return True
 
-    def at(self, sparsity) -> Method:
-        """The method of a step that goes to this sparsity: here the same of all."""
+    def at(self, sparsity, last) -> Method:
+        """The method of the step to this sparsity of a run that ends at another: here the same of all."""
         return self
 
     @abstractmethod

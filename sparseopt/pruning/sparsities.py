@@ -55,7 +55,7 @@ def prune_path(
     method = as_method(method)
     if not isinstance(method, Method):
         raise TypeError(f"{method!r} prunes whole neurons or features; give a method or a score of single weights.")
-    method = method.at(1.0)
+    method = method.at(1.0, 1.0)
     network, data = adapt(model), as_data(X)
     labels = as_labels(network, data, y)
     if method.needs_labels and labels is None:
