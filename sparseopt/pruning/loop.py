@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -191,6 +190,7 @@ class _Run:
     judge: Judge
     clock: Clock
     told: bool
+    known: dict = field(default_factory=dict)
 
     def to_the_end(self, start, levels, resume, *, keep_best) -> Pruned:
         """All steps, and the best of them."""
@@ -239,11 +239,13 @@ class _Run:
         rng = np.random.default_rng(data.seed)
         return self.refit.session(self.dense, data.X, objective, rng=rng, clock=self.clock, steps=parts)
 
-    @cached_property
-    def _old_outputs(self):
+    def _old_outputs(self, temperature):
         judge = self.judge
-        is_known = judge.X is self.samples.X and isinstance(judge.objective, Distillation)
-        return judge.objective if is_known else Distillation.of(self.dense, self.samples.X)
+        if temperature == 1 and judge.X is self.samples.X and isinstance(judge.objective, Distillation):
+            return judge.objective
+        if temperature not in self.known:
+            self.known[temperature] = Distillation.of(self.dense, self.samples.X, temperature)
+        return self.known[temperature]
 
     def _pruned(self, state, level) -> _State:
         method = self.method.at(level, self.last)
@@ -255,7 +257,7 @@ class _Run:
         fitted = self._fitted(method, state, supports)
         together = method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
-            lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
+            lambda others: self._supports(state, others, level), self._old_outputs(method.temperature), self.clock,
         )  # fmt: skip
         return _State(*together)
 

@@ -91,6 +91,10 @@ class _Known(Method):
     def refits(self) -> bool:
         return self.method.refits
 
+    @property
+    def temperature(self) -> float:
+        return self.method.temperature
+
     def scores(self, network, samples):
         return self.found
 
