@@ -129,6 +129,10 @@ class Distillation(Objective):
     targets: np.ndarray
     temperature: float = 1.0
 
+    def __post_init__(self):
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(f"temperature is {self.temperature}; give a positive number.")
+
     @classmethod
     def of(cls, network, X, temperature=1.0) -> Distillation:
         """What the network says on X."""

@@ -65,6 +65,12 @@ def test_at_a_temperature_outputs_are_divided_by_it(link):
     np.testing.assert_allclose(seeds, T * slopes, atol=1e-14)
 
 
+@pytest.mark.parametrize("temperature", [-1.0, np.inf, np.nan])
+def test_a_wrong_temperature_is_refused(temperature):
+    with pytest.raises(ValueError, match="give a positive number"):
+        Distillation.of(NETWORK[Link.SOFTMAX], X, temperature)
+
+
 def test_hot_divergence_is_that_of_squares():
     """Of numbers at every temperature; of classes in the limit, by the second order at even probabilities."""
     numbers = [Distillation.of(NETWORK[Link.IDENTITY], X, T).value_and_seeds(OUTPUTS)[0] for T in (1.0, 7.0)]
