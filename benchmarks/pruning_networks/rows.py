@@ -43,7 +43,8 @@ class Row:
     slow: bool = False
 
 
-STAGES = Exponential(5, first=0.9)
+# Of the published network, in stages, a temperature of 1 is nearer on training images that were held out.
+STAGES, IN_STAGES = Exponential(5, first=0.9), JointRefit(temperature=1.0)
 # Chosen on 10,000 of the training images that were held out.
 GRADUAL, TRAINING = Cubic(20, held=27), Adam(epochs=5, learning_rate=5e-3)
 ROWS = [
@@ -73,8 +74,8 @@ ROWS = [
     Row("magnitude + joint refit", UNLABELLED, {"method": Magnitude(), "refit": JointRefit()}),
     Row("L0 + joint refit", UNLABELLED, {"refit": JointRefit()}),
     Row("magnitude in stages + joint refit", UNLABELLED,
-        {"method": Magnitude(), "refit": JointRefit(), "schedule": STAGES}),
-    Row("L0 in stages + joint refit", UNLABELLED, {"refit": JointRefit(), "schedule": STAGES}),
+        {"method": Magnitude(), "refit": IN_STAGES, "schedule": STAGES}),
+    Row("L0 in stages + joint refit", UNLABELLED, {"refit": IN_STAGES, "schedule": STAGES}),
     Row("L0 over the network", UNLABELLED, {"method": NetworkL0()}),
     Row("L0 in stages + Adam, 3 epochs", ALL,
         {"schedule": Exponential(4, first=0.9), "refit": replace(TRAINING, epochs=3), "calibration": 5000}, slow=True),

@@ -30,7 +30,8 @@ class JointRefit(Training):
         Weight of the divergence from the model's outputs before, in [0, 1]; the labels have the rest.
     temperature : float, default=2
         Of that divergence, see `Distillation`. A network that has converged is sure of nearly all samples, and at 1 the few
-        of which it is not decide all weights: above 1 each has its say.
+        of which it is not decide all weights: above 1 each has its say. For stages of a network that was not trained to
+        the end, 1 can be better.
     pull : float, default=1e-4
         Weight of half the squared distance from the weights at the start, which keeps few samples from
         moving them far.
