@@ -22,6 +22,7 @@ from sparseopt.pruning import (
     OptimalBrainDamage,
     OptimalBrainSurgeon,
     Random,
+    Relay,
     Scored,
     SparseGPT,
     Wanda,
@@ -42,7 +43,8 @@ class Row:
     slow: bool = False
 
 
-STAGES = Exponential(5, first=0.9)
+# In stages of the published network a temperature of 1 kept more accuracy on training images that were held out.
+STAGES, IN_STAGES = Exponential(5, first=0.9), JointRefit(temperature=1.0)
 # Chosen on 10,000 of the training images that were held out.
 GRADUAL, TRAINING = Cubic(20, held=27), Adam(epochs=5, learning_rate=5e-3)
 ROWS = [
@@ -72,8 +74,8 @@ ROWS = [
     Row("magnitude + joint refit", UNLABELLED, {"method": Magnitude(), "refit": JointRefit()}),
     Row("L0 + joint refit", UNLABELLED, {"refit": JointRefit()}),
     Row("magnitude in stages + joint refit", UNLABELLED,
-        {"method": Magnitude(), "refit": JointRefit(), "schedule": STAGES}),
-    Row("L0 in stages + joint refit", UNLABELLED, {"refit": JointRefit(), "schedule": STAGES}),
+        {"method": Magnitude(), "refit": IN_STAGES, "schedule": STAGES}),
+    Row("L0 in stages + joint refit", UNLABELLED, {"refit": IN_STAGES, "schedule": STAGES}),
     Row("L0 over the network", UNLABELLED, {"method": NetworkL0()}),
     Row("L0 in stages + Adam, 3 epochs", ALL,
         {"schedule": Exponential(4, first=0.9), "refit": replace(TRAINING, epochs=3), "calibration": 5000}, slow=True),
@@ -82,6 +84,9 @@ ROWS = [
     Row("gradual magnitude + Adam, 5 epochs", ALL,
         {"method": Magnitude(), "schedule": GRADUAL, "refit": TRAINING}, slow=True),
     Row("gradual L0 + Adam, 5 epochs", ALL, {"schedule": GRADUAL, "refit": TRAINING, "calibration": 5000}, slow=True),
+    # While most weights are there their choice matters little, and costs most.
+    Row("gradual magnitude, then L0 + Adam, 5 epochs", ALL,
+        {"method": Relay(), "schedule": GRADUAL, "refit": TRAINING, "calibration": 5000}, slow=True),
     # Some of what exchanges and further sweeps gain in a stage, training gains in the next.
     Row("gradual L0 of one sweep + Adam, 5 epochs", ALL,
         {"method": LayerwiseL0(sweeps=1, exchanges=0), "schedule": GRADUAL, "refit": TRAINING, "calibration": 5000},

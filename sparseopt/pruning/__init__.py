@@ -30,6 +30,7 @@ from sparseopt.pruning.neurons import GroupSelection, NeuronMethod, kept_neurons
 from sparseopt.pruning.objectives import Distillation, Labels, Mixed, Objective
 from sparseopt.pruning.pruned import LayerReport, Pruned, PruningStatus, Step
 from sparseopt.pruning.quantisation import LayerCodes, Quantised, quantised
+from sparseopt.pruning.relay import Relay
 from sparseopt.pruning.schedules import Cubic, Exponential, Linear, OneShot, Schedule
 from sparseopt.pruning.scopes import NofM, Scope
 from sparseopt.pruning.scores import (
@@ -113,6 +114,7 @@ __all__ = [
     "Random",
     "RandomNeurons",
     "RecursiveElimination",
+    "Relay",
     "Samples",
     "Schedule",
     "Scope",

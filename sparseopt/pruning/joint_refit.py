@@ -28,6 +28,10 @@ class JointRefit(Training):
         In each step of a schedule.
     distil : float, default=1
         Weight of the divergence from the model's outputs before, in [0, 1]; the labels have the rest.
+    temperature : float, default=2
+        Of that divergence, see `Distillation`. A network that has converged is sure of nearly all samples, and at 1 the few
+        of which it is not decide all weights: above 1 each has its say. For stages of a network that was not trained to
+        the end, 1 can be better.
     pull : float, default=1e-4
         Weight of half the squared distance from the weights at the start, which keeps few samples from
         moving them far.
@@ -44,6 +48,7 @@ class JointRefit(Training):
 
     iterations: int = 60
     distil: float = 1.0
+    temperature: float = 2.0
     pull: float = 1e-4
     held_out: float = 0.0
 
@@ -52,6 +57,8 @@ class JointRefit(Training):
             raise ValueError(f"iterations is {self.iterations!r}; give a whole number from 1.")
         if not 0 <= self.distil <= 1:
             raise ValueError(f"distil is {self.distil}; give a number from 0 to 1.")
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(f"temperature is {self.temperature}; give a positive number.")
         if not 0 <= self.pull < np.inf:
             raise ValueError(f"pull is {self.pull}; give a number from 0.")
         if not 0 <= self.held_out < 1:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -125,7 +124,7 @@ def prune(
         `.status`, `.seconds`. After Ctrl-C or at the time limit the best by then, and `.status` says so; Ctrl-C in
         the first step raises.
     """
-    clock, random_state, method = as_clock(time_limit), as_seed(random_state), as_method(method)
+    clock, random_state, method = as_clock(time_limit), as_seed(random_state), as_method(method, threshold)
     if inplace:
         door_of(model).check_overwrite(model)
     if isinstance(method, StructuredMethod):
@@ -153,6 +152,7 @@ def prune(
         samples=as_calibration(calibration, X, labels, random_state, clock),
         training_data=Samples(X, labels, random_state),
         method=method,
+        last=levels[-1],
         choose=choose,
         pattern=pattern,
         chosen=as_chosen(network, layers),
@@ -184,6 +184,7 @@ class _Run:
     samples: Samples
     training_data: Samples
     method: Method
+    last: float
     choose: object
     pattern: NofM | None
     chosen: Sequence[bool]
@@ -192,6 +193,7 @@ class _Run:
     judge: Judge
     clock: Clock
     told: bool
+    known: dict = field(default_factory=dict)
 
     def to_the_end(self, start, levels, resume, *, keep_best) -> Pruned:
         """All steps, and the best of them."""
@@ -233,38 +235,43 @@ class _Run:
         if not isinstance(self.refit, Training) or not parts:
             return None
         data, distil = self.training_data, self.refit.distil
-        if data.labels is None or distil == 1:
-            objective = Distillation.of(self.dense, data.X)
+        if data.labels is not None and distil == 0:
+            objective = data.labels
         else:
-            objective = data.labels if distil == 0 else Mixed(data.labels, Distillation.of(self.dense, data.X), distil)
+            objective = Distillation.of(self.dense, data.X, self.refit.temperature)
+            if data.labels is not None and distil < 1:
+                objective = Mixed(data.labels, objective, distil)
         rng = np.random.default_rng(data.seed)
         return self.refit.session(self.dense, data.X, objective, rng=rng, clock=self.clock, steps=parts)
 
-    @cached_property
-    def _old_outputs(self):
+    def _old_outputs(self, temperature):
         judge = self.judge
-        is_known = judge.X is self.samples.X and isinstance(judge.objective, Distillation)
-        return judge.objective if is_known else Distillation.of(self.dense, self.samples.X)
+        if temperature == 1 and judge.X is self.samples.X and isinstance(judge.objective, Distillation):
+            return judge.objective
+        if temperature not in self.known:
+            self.known[temperature] = Distillation.of(self.dense, self.samples.X, temperature)
+        return self.known[temperature]
 
     def _pruned(self, state, level) -> _State:
-        scores = self.method.scores(state.network, self.samples)
+        method = self.method.at(level, self.last)
+        scores = method.scores(state.network, self.samples)
         if not all(np.isfinite(score).all() for score in scores):
-            raise ValueError(f"the scores of {self.method!r} are not finite; raise its damping, or mend the data.")
+            raise ValueError(f"the scores of {method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
-        fitted = self._fitted(state, self._supports(state, scores, level))
-        rivals = None if self.clock.expired else self.method.rival_scores(state.network, self.samples, scores)
+        fitted = self._fitted(method, state, self._supports(state, scores, level))
+        rivals = None if self.clock.expired else method.rival_scores(state.network, self.samples, scores)
         if rivals is not None:
-            other = self._fitted(state, self._supports(state, rivals, level))
+            other = self._fitted(method, state, self._supports(state, rivals, level))
             fitted = min(fitted, other, key=self._divergence)
-        network, kept = self.method.fit_network(
+        network, kept = method.fit_network(
             state.network, fitted.network, fitted.kept, self.samples,
-            lambda others: self._supports(state, others, level), self._old_outputs, self.clock,
+            lambda others: self._supports(state, others, level), self._old_outputs(method.temperature), self.clock,
         )  # fmt: skip
         is_late = network is not fitted.network and self.clock.expired
         return _State(network, kept, fitted.is_cut or is_late)
 
     def _divergence(self, state):
-        return self._old_outputs.value_and_seeds(state.network.outputs(self.samples.X))[0]
+        return self._old_outputs(1.0).value_and_seeds(state.network.outputs(self.samples.X))[0]
 
     def _step(self, state, level, session) -> tuple[_State, Step]:
         network, kept, is_cut = state.network, state.kept, state.is_cut
@@ -289,21 +296,21 @@ class _Run:
             supports[i] = keep
         return supports
 
-    def _fitted(self, state, supports) -> _State:
+    def _fitted(self, method, state, supports) -> _State:
         """Layers from the first to the last, each with the inputs that it will really meet."""
         # A teacher that has been trained since knows more than the model before.
         teacher = state.network if self._trains_on_labels else self.dense
-        needs_data = self.method.refits or self.refit == "layer"
+        needs_data = method.refits or self.refit == "layer"
         dense_inputs = teacher.inputs(self.samples.X) if needs_data else itertools.repeat(None)
         layers, network, kept = list(state.network.layers()), state.network, list(supports)
-        metrics = self.method.metrics(teacher, self.samples) if self.method.refits else itertools.repeat(None)
+        metrics = method.metrics(teacher, self.samples) if method.refits else itertools.repeat(None)
         is_cut = False
         for i, (layer, wanted, at_hand, metric) in enumerate(zip(layers, teacher.layers(), dense_inputs, metrics)):  # noqa: B905
             if not self.chosen[i]:
                 continue
             if needs_data and not self.clock.expired:
                 inputs = next(itertools.islice(network.inputs(self.samples.X), i, None))
-                layers[i], kept[i] = self._fitted_layer(metric, layer, supports[i], inputs, wanted(at_hand))
+                layers[i], kept[i] = self._fitted_layer(method, metric, layer, supports[i], inputs, wanted(at_hand))
                 is_cut = is_cut or self.clock.expired
             else:
                 layers[i], is_cut = masked(layer, supports[i]), needs_data
@@ -311,13 +318,13 @@ class _Run:
             self._tell(f"{layer.name}: {int(kept[i].sum())} of {kept[i].size} weights kept")
         return _State(network, kept, is_cut)
 
-    def _fitted_layer(self, metric, layer, support, inputs, targets):
+    def _fitted_layer(self, method, metric, layer, support, inputs, targets):
         grams = self.samples.grams(inputs)
-        moments = None if grams is None else self.method.moments(layer, inputs, targets, grams)
+        moments = None if grams is None else method.moments(layer, inputs, targets, grams)
         if moments is None:
-            fitted, kept = self.method.fit_with(metric, layer, support, inputs, targets)
+            fitted, kept = method.fit_with(metric, layer, support, inputs, targets)
         else:
-            fitted, kept = self.method.fit_moments(metric, layer, support, replace(moments, clock=self.clock))
+            fitted, kept = method.fit_moments(metric, layer, support, replace(moments, clock=self.clock))
         if self.pattern is not None and not np.array_equal(kept, support):
             # An exchange has broken the pattern.
             return refitted(layer, support, inputs, targets), support
@@ -330,6 +337,7 @@ class _Run:
     def _result(self, best, best_step, steps, status, reason) -> Pruned:
         """What is returned, with the error of each layer on the inputs that it really meets."""
         X, reports, arrays, certificates = self.samples.X, [], {}, {}
+        method = self.method if best_step is None else self.method.at(best_step.target, self.last)
         pairs = zip(self.dense.layers(), best.network.layers(), strict=True)
         data = zip(self.dense.inputs(X), best.network.inputs(X), strict=True)
         for i, ((old, new), (dense_inputs, inputs)) in enumerate(zip(pairs, data, strict=True)):
@@ -338,8 +346,8 @@ class _Run:
             keep, targets = best.kept[i], old(dense_inputs)
             arrays[new.name] = new.own(keep)
             error = relative_error(new(inputs), targets)
-            reports.append(LayerReport(new.name, int(keep.sum()), keep.size, error, self.method))
-            proof = self.method.certificate(new, keep, inputs, targets)
+            reports.append(LayerReport(new.name, int(keep.sum()), keep.size, error, method))
+            proof = method.certificate(new, keep, inputs, targets)
             if proof is not None:
                 certificates[new.name] = proof
         left = [layer.name for layer, chosen in zip(self.dense.layers(), self.chosen, strict=True) if not chosen]

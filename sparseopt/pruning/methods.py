@@ -40,6 +40,15 @@ class Method(ABC):
         """Whether `fit` looks at inputs and targets; where not, these are None."""
         return True
 
+    @property
+    def temperature(self) -> float:
+        """Of the divergence that `fit_network` is given: see `Distillation`."""
+        return 1.0
+
+    def at(self, sparsity, last) -> Method:
+        """The method of the step to this sparsity of a run that ends at another: here the same of all."""
+        return self
+
     @abstractmethod
     def scores(self, network, samples) -> list[np.ndarray]:
         """Worth of each weight, shaped as the weight of each layer: the lowest go first.
@@ -93,7 +102,7 @@ class Method(ABC):
         choose : callable
             Supports of the same sparsity, scope and pattern by other scores.
         objective : Objective
-            Divergence from what the model said before it was pruned.
+            Divergence from what the model said before it was pruned, at the method's temperature.
         clock : Clock
         """
         return network, kept

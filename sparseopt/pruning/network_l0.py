@@ -35,6 +35,9 @@ class NetworkL0(Method):
         Weights that come in, over those that are kept, in the first round.
     iterations : int, default=20
         Of each `JointRefit`.
+    temperature : float, default=2
+        Of the divergence that is fitted and that judges, see `Distillation`: above 1, samples of which the network is sure
+        have their say.
     exact : int, default=2500
         Most weights to eliminate on one Gram matrix of the whole network, whose rows are as many; beyond that, each
         neuron eliminates its own.
@@ -49,6 +52,7 @@ class NetworkL0(Method):
     rounds: int = 10
     part: float = 0.3
     iterations: int = 20
+    temperature: float = 2.0
     exact: int = 2500
 
     def __post_init__(self):
@@ -60,7 +64,7 @@ class NetworkL0(Method):
             raise ValueError(f"part is {self.part}; give a positive number.")
         if not (is_whole(self.exact) and self.exact >= 0):
             raise ValueError(f"exact is {self.exact!r}; give a whole number from 0.")
-        JointRefit(iterations=self.iterations)
+        JointRefit(iterations=self.iterations, temperature=self.temperature)
 
     def scores(self, network, samples):
         """Losses of the elimination layer by layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -114,37 +114,48 @@ class Distillation(Objective):
     The Kullback-Leibler divergence of its probabilities, or half the squared difference where outputs are
     numbers. It needs no labels, and few samples do: their probabilities say more than labels would.
 
+    At a temperature T it is T^2 times the divergence of what both say with all outputs divided by T: a network that is
+    sure of nearly all samples then has something to say of each. As T grows it tends to half the squared
+    difference of the outputs about their mean, over their number. Of numbers it is the same at all T.
+
     Parameters
     ----------
     link : Link
     targets : array of shape (samples, outputs)
-        Predictions of the teacher, after its link.
+        Predictions of the teacher, after its link, at that temperature.
+    temperature : float, default=1
     """
 
     link: Link
     targets: np.ndarray
+    temperature: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(f"temperature is {self.temperature}; give a positive number.")
 
     @classmethod
-    def of(cls, network, X) -> Distillation:
+    def of(cls, network, X, temperature=1.0) -> Distillation:
         """What the network says on X."""
-        return cls.of_outputs(network.link, network.outputs(X))
+        return cls.of_outputs(network.link, network.outputs(X), temperature)
 
     @classmethod
-    def of_outputs(cls, link, outputs) -> Distillation:
+    def of_outputs(cls, link, outputs, temperature=1.0) -> Distillation:
         """What a network has said, given its outputs."""
-        return cls(link, _predictions(link, outputs))
+        return cls(link, _predictions(link, outputs / temperature), temperature)
 
     def value_and_seeds(self, outputs):
         """Mean divergence, and its slope."""
-        value, slope = _loss_and_slope(self.link, outputs, self.targets)
-        return value - _entropy(self.link, self.targets), slope
+        T = self.temperature
+        value, slope = _loss_and_slope(self.link, outputs / T, self.targets)
+        return T**2 * (value - _entropy(self.link, self.targets)), T * slope
 
     def quality(self, outputs):
         """Part of the decisions that is the teacher's, or R2 of the teacher's outputs."""
-        return _agreement(self.link, outputs, self.targets)
+        return _agreement(self.link, outputs / self.temperature, self.targets)
 
     def __getitem__(self, rows) -> Distillation:
-        return Distillation(self.link, self.targets[rows])
+        return replace(self, targets=self.targets[rows])
 
 
 @dataclass(frozen=True, eq=False)

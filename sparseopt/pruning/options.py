@@ -14,6 +14,7 @@ from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.layerwise import LayerwiseL0
 from sparseopt.pruning.methods import Method, Score, Scored, StructuredMethod
 from sparseopt.pruning.objectives import Labels
+from sparseopt.pruning.relay import Relay
 from sparseopt.pruning.schedules import Exponential, Schedule
 from sparseopt.pruning.scopes import NofM, Scope, alive
 from sparseopt.pruning.stopping import Stop
@@ -49,8 +50,10 @@ def as_seed(random_state):
     return int(random_state)
 
 
-def as_method(method):
+def as_method(method, threshold=None):
     """The method; the default, or a score without a refit."""
+    if threshold is not None and isinstance(method, Relay):
+        raise ValueError(f"{method!r} takes turns by sparsity, and a threshold says none; give sparsity=.")
     if method is None:
         return LayerwiseL0()
     if isinstance(method, Score):

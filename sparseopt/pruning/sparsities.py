@@ -55,6 +55,7 @@ def prune_path(
     method = as_method(method)
     if not isinstance(method, Method):
         raise TypeError(f"{method!r} prunes whole neurons or features; give a method or a score of single weights.")
+    method = method.at(1.0, 1.0)
     network = adapt(model)
     data = as_data(X, network.feature_names)
     labels = as_labels(network, data, y)
@@ -90,6 +91,10 @@ class _Known(Method):
     @property
     def refits(self) -> bool:
         return self.method.refits
+
+    @property
+    def temperature(self) -> float:
+        return self.method.temperature
 
     def scores(self, network, samples):
         return self.found

@@ -15,10 +15,12 @@ class Training(ABC):
     """A way to fit the kept weights and the biases of a network; subclasses are frozen dataclasses of its knobs.
 
     `distil` is the weight of the divergence from the outputs that the model had before, the labels having the
-    rest: 0 for labels alone, 1 for none. Without labels it is 1 whatever it says.
+    rest: 0 for labels alone, 1 for none. Without labels it is 1 whatever it says. `temperature` is that of the divergence,
+    see `Distillation`.
     """
 
     distil: float
+    temperature: float = 1.0
 
     @abstractmethod
     def fit(self, network, kept, X, objective, *, rng=None, clock=None):

@@ -71,6 +71,24 @@ def test_samples_held_out_end_a_fit_to_what_cannot_be_learnt(small, samples):
     assert stopped < whole
 
 
+def test_a_temperature_remembers_what_a_sure_network_says_of_other_samples():
+    """Its last weights are ten times those of others: nearly all probabilities are zeros and ones."""
+    divergences = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in ((12, 9), (9, 6), (6, 3))]
+        sure = NumpyMLP([*weights[:-1], 10 * weights[-1]], None, "tanh", "softmax")
+        X, others = rng.standard_normal((150, 12)), rng.standard_normal((2000, 12))
+        judge = Distillation.of(sure, others)
+        runs = [
+            prune(sure, X, sparsity=0.5, refit=JointRefit(temperature=temperature, iterations=200))
+            for temperature in (1.0, 2.0)
+        ]
+        divergences.append([judge.value_and_seeds(run.model.outputs(others))[0] for run in runs])
+    cold, warm = np.mean(divergences, axis=0)
+    assert warm < cold
+
+
 def test_single_precision_stays(small, samples):
     single = NumpyMLP([w.astype(np.float32) for w in small.weights], None, "tanh", "softmax")
     pruned = prune(single, samples.astype(np.float32), sparsity=0.5, refit=JointRefit(iterations=5))
@@ -84,7 +102,9 @@ def test_a_clock_that_has_run_out_ends_the_refit(small, samples):
     assert all(map(np.array_equal, found.weights, small.weights))
 
 
-@pytest.mark.parametrize("knobs", [{"iterations": 0}, {"distil": 1.5}, {"pull": -1.0}, {"held_out": 1.0}])
+@pytest.mark.parametrize(
+    "knobs", [{"iterations": 0}, {"distil": 1.5}, {"temperature": 0.0}, {"pull": -1.0}, {"held_out": 1.0}]
+)
 def test_wrong_knobs_are_told(knobs):
     with pytest.raises(ValueError, match="give a"):
         JointRefit(**knobs)

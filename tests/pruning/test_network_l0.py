@@ -62,7 +62,21 @@ def test_scopes_patterns_layers_and_stages_hold(small, samples):
     assert all(np.count_nonzero(some.model.weights[i]) == small.weights[i].size for i in (0, 2))
 
 
-@pytest.mark.parametrize("knobs", [{"rounds": -1}, {"part": 0}, {"exact": -1}, {"iterations": 0}])
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_divergence_at_the_temperature_falls_round_by_round(small, samples, temperature):
+    objective = Distillation.of(small, samples, temperature)
+    losses = [
+        objective.value_and_seeds(prune(small, samples, sparsity=0.8, method=method).model.outputs(samples))[0]
+        for method in (
+            LayerwiseL0(),
+            NetworkL0(rounds=0, temperature=temperature),
+            NetworkL0(rounds=3, temperature=temperature),
+        )
+    ]
+    assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize("knobs", [{"rounds": -1}, {"part": 0}, {"exact": -1}, {"iterations": 0}, {"temperature": 0.0}])
 def test_wrong_knobs_are_told(knobs):
     with pytest.raises(ValueError, match="give a"):
         NetworkL0(**knobs)

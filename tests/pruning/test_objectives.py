@@ -18,6 +18,7 @@ LABELS = {
 OBJECTIVES = [
     *LABELS.values(),
     *(Distillation.of(network, X) for network in NETWORK.values()),
+    *(Distillation.of(network, X, temperature=2.5) for network in NETWORK.values()),
     *(Mixed(LABELS[link], Distillation.of(NETWORK[link], X), 0.3) for link in Link),
 ]
 
@@ -54,10 +55,40 @@ def test_the_value_is_the_formula():
     assert found == pytest.approx(divergence)
 
 
+@pytest.mark.parametrize("link", [Link.SOFTMAX, Link.LOGISTIC])
+def test_at_a_temperature_outputs_are_divided_by_it(link):
+    T = 2.5
+    soft = NumpyMLP([weight / T for weight in NETWORK[link].weights], link=link)
+    value, seeds = Distillation.of(NETWORK[link], X, T).value_and_seeds(OUTPUTS)
+    expected, slopes = Distillation.of(soft, X).value_and_seeds(OUTPUTS / T)
+    assert value == pytest.approx(T**2 * expected)
+    np.testing.assert_allclose(seeds, T * slopes, atol=1e-14)
+
+
+@pytest.mark.parametrize("temperature", [-1.0, np.inf, np.nan])
+def test_a_wrong_temperature_is_refused(temperature):
+    with pytest.raises(ValueError, match="give a positive number"):
+        Distillation.of(NETWORK[Link.SOFTMAX], X, temperature)
+
+
+def test_hot_divergence_is_that_of_squares():
+    """Of numbers at every temperature; of classes in the limit, by the second order at even probabilities."""
+    numbers = [Distillation.of(NETWORK[Link.IDENTITY], X, T).value_and_seeds(OUTPUTS)[0] for T in (1.0, 7.0)]
+    assert numbers[0] == pytest.approx(numbers[1])
+    error = OUTPUTS - NETWORK[Link.SOFTMAX].outputs(X)
+    error -= error.mean(axis=1, keepdims=True)
+    squares = 0.5 * np.mean(np.sum(error**2, axis=1)) / 3
+    T = 1e4
+    found = Distillation.of(NETWORK[Link.SOFTMAX], X, T).value_and_seeds(OUTPUTS)[0]
+    # What is left out is of the third order: the largest output over T.
+    assert found == pytest.approx(squares, rel=20 * np.abs(OUTPUTS).max() / T)
+
+
 @pytest.mark.parametrize("link", Link)
-def test_a_network_agrees_with_itself(link):
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_a_network_agrees_with_itself(link, temperature):
     outputs = NETWORK[link].outputs(X)
-    objective = Distillation.of(NETWORK[link], X)
+    objective = Distillation.of(NETWORK[link], X, temperature)
     value, seeds = objective.value_and_seeds(outputs)
     assert value == pytest.approx(0, abs=1e-12)
     assert np.abs(seeds).max() < 1e-15
