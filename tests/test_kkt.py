@@ -28,9 +28,9 @@ from sparseopt import (
     Weighted,
     Zero,
     certify,
-    dense_program,
 )
 from sparseopt.kernels.kkt_look import residuals_with_more_digits
+from sparseopt.programs import dense_program
 from sparseopt.proofs import kkt
 from sparseopt.proofs.kkt import covers, kkt_residuals
 from sparseopt.proofs.multipliers import recover_duals

@@ -70,7 +70,7 @@ def test_a_tree_asks_for_no_slope_at_zero(monkeypatch):
     def asked(loss):
         raise AssertionError("the slope at zero is one more product with X")
 
-    monkeypatch.setattr(sys.modules["sparseopt.solve"], "slope_at_zero", asked)
+    monkeypatch.setattr(sys.modules["sparseopt.watch"], "slope_at_zero", asked)
     problem = so.Problem(relaxation_of().loss, so.Ridged(so.Zero(), 0.02), so.Cardinality(3))
     assert so.solve(problem, so.BranchAndBound()).status is so.Status.CONVERGED
 
