@@ -82,7 +82,7 @@ def default_solver(problem):
     ================================  =================
 
     Few rows and bounds around a dense Q that is singular are left to one call of InteriorPoint, where that ends on the
-    sides that hold the solution: the active set takes proximal points there, in several times the time. Up to 30
+    sides that hold the solution: the active set takes proximal points there, in several times the time. Up to 20
     coefficients under more rows, around a dense Q that is definite, are solved by ActiveSet where one call is enough.
 
     In an L1 ball with other constraints or a penalty, it is the solver of the problem that has a price for the norm instead.

@@ -31,7 +31,7 @@ _LARGEST = 2000
 _FEW = 200
 # Coefficients up to which one call also makes those of many rows, in less time than an interior point method: 1.1 to 4 times
 # on random rows.
-SLIM = 30
+SLIM = 20
 # Directions without an end that may turn out to prove nothing.
 _DOUBTS = 10
 

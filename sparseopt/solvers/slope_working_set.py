@@ -46,9 +46,9 @@ class SlopeState(State):
 class SlopeWorkingSet(Solver):
     """Least squares with SLOPE on a growing set of columns.
 
-    A point that is zero outside of m columns pays the first m alphas only. So each step solves SLOPE
-    on the Gram matrix of a working set, by FISTA (and Newton models where that takes long), and adds the columns whose sorted slopes exceed
-    the rest of the alphas: the strong rule's test (Larsson, Bogdan and Wallin, 2020), without trust.
+    A point that is zero outside of m columns pays the first m alphas only. So each step solves SLOPE on the Gram matrix
+    of a working set, by FISTA, and by Newton models where that takes long, and adds the columns whose sorted slopes
+    exceed the rest of the alphas: the strong rule's test (Larsson, Bogdan and Wallin, 2020), without trust.
     """
 
     def rejects(self, problem):

@@ -40,8 +40,8 @@ class TiedNewton(Solver):
 
     For sorted, fused and exclusive norms, norms of groups, balls and simplices, beside losses whose second derivative is
     known. Proximal gradients are quick where columns are alike; beside a column that is a thousand times larger they take
-    a million steps. For penalties on groups the steps of `BlockDescent` come first. The minimiser of a Newton model comes from proximal points and the derivative of the prox (Li, Sun and
-    Toh, 2018), in tens of steps either way.
+    a million steps. For penalties on groups the steps of `BlockDescent` come first. The minimiser of a Newton model comes
+    from proximal points and the derivative of the prox (Li, Sun and Toh, 2018), in tens of steps either way.
 
     Parameters
     ----------
