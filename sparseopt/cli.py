@@ -122,7 +122,9 @@ def run_prune(arguments) -> int:
     network, names = _network(arguments.network, arguments.activation, arguments.link)
     data = read(arguments.data, arguments.target)
     samples = data.X
-    if arguments.no_labels and arguments.target is None and samples.shape[1] + 1 == len(network.weights[0]):
+    is_table = Path(arguments.data).suffix.lower() in {".csv", ".parquet"}
+    is_short = samples.shape[1] + 1 == len(network.weights[0])
+    if is_table and is_short and arguments.no_labels and arguments.target is None:
         # The last column of a table is no target where the network reads all of them.
         samples = np.column_stack([samples, data.y])
     method = PRUNING_METHODS[arguments.method]()
@@ -340,7 +342,7 @@ def _parser():
     prune.add_argument("data", type=Path, help="a .csv, .npz or .parquet file of samples")
     prune.add_argument("--target", help="column of the labels in CSV and Parquet (the last one)")
     prune.add_argument(
-        "--no-labels", action="store_true", help="keep what the network does; the file may have labels or none"
+        "--no-labels", action="store_true", help="keep what the network does; a table may have labels or none"
     )
     budget = prune.add_mutually_exclusive_group(required=True)
     budget.add_argument("--sparsity", type=float, help="part of the weights to be zero")

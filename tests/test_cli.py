@@ -182,6 +182,11 @@ def test_prune_takes_a_table_without_labels(network, tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["prune", str(network), str(table), "--sparsity", "0.75"]) == 2
     assert "give one row per sample and 5 columns" in capsys.readouterr().err
+    # an array y by itself is a target, whatever the network reads
+    arrays = tmp_path / "samples.npz"
+    np.savez(arrays, X=X[:, :4], y=X[:, 4])
+    assert cli.main(["prune", str(network), str(arrays), "--no-labels", "--sparsity", "0.75"]) == 2
+    assert "give one row per sample and 5 columns" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["magnitude", "first-order", "wanda"])

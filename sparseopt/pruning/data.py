@@ -62,7 +62,10 @@ def check_names(X, names):
             f"the columns of X are in another order than those that the model was fitted on, {', '.join(names[:5])}"
             f"{' ...' if len(names) > 5 else ''}; give X[model.feature_names_in_]."
         )
-    strange = next((name for name in [*columns, *names] if (name in columns) != (name in names)), columns[0])
+    repeated = next((name for name in columns if columns.count(name) > names.count(name) > 0), None)
+    if repeated is not None:
+        raise ValueError(f"X has the column {repeated!r} more than once; give the columns of model.feature_names_in_.")
+    strange = next(name for name in [*columns, *names] if (name in columns) != (name in names))
     fact = "which the model was not fitted on" if strange in columns else "that the model was fitted on"
     raise ValueError(
         f"X has {'a' if strange in columns else 'no'} column {strange!r} {fact}; give the columns of model.feature_names_in_."

@@ -9,6 +9,7 @@ import scipy
 
 from sparseopt.inputs import is_whole
 from sparseopt.pruning.clock import Clock
+from sparseopt.pruning.objectives import check_temperature
 from sparseopt.pruning.training import Training, gradients
 
 # Iterations in which the samples held out may see no gain before the search for the best number ends.
@@ -57,8 +58,7 @@ class JointRefit(Training):
             raise ValueError(f"iterations is {self.iterations!r}; give a whole number from 1.")
         if not 0 <= self.distil <= 1:
             raise ValueError(f"distil is {self.distil}; give a number from 0 to 1.")
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"temperature is {self.temperature}; give a positive number.")
+        check_temperature(self.temperature)
         if not 0 <= self.pull < np.inf:
             raise ValueError(f"pull is {self.pull}; give a number from 0.")
         if not 0 <= self.held_out < 1:

@@ -75,8 +75,7 @@ class LayerMethod(Method):
         Eliminated one by one, as by `LayerwiseL0`, where that is a matter of seconds for the whole network;
         otherwise each alone: w^2 over the diagonal of the inverse Gram (Hassibi and Stork, 1992).
         """
-        shapes = [layer.weight.shape for layer in network.layers()]
-        if sum(float(inputs) ** 3 * outputs for inputs, outputs in shapes) <= ELIMINATED:
+        if _can_eliminate(network):
             return LayerwiseL0(damping=self.damping).scores(network, samples)
         found = []
         sensitivities = network.sensitivities(samples.X)
@@ -86,6 +85,14 @@ class LayerMethod(Method):
             losses = layer.weight.astype(np.float64) ** 2 / diagonal[:, None] / 2
             found.append(losses * regression.alive[:, None] * sensitivity)
         return found
+
+    def rival_scores(self, network, samples, scores):
+        """As of `LayerwiseL0`, where the scores are."""
+        return (
+            LayerwiseL0(damping=self.damping).rival_scores(network, samples, scores)
+            if _can_eliminate(network)
+            else None
+        )
 
     def fit(self, layer, kept, inputs, targets):
         """Choose as many weights as `kept` has, and fit them."""
@@ -256,6 +263,12 @@ class AlternatingDirections(LayerMethod):
         refitted = supports.refit(gram, cross, other, self._workers)
         # The loss of least squares weights is -w'b / 2, but for a constant.
         return (refitted, other) if np.vdot(refitted, cross) > np.vdot(weight, cross) else (weight, support)
+
+
+def _can_eliminate(network) -> bool:
+    """Whether eliminating all weights one by one is a matter of seconds."""
+    shapes = [layer.weight.shape for layer in network.layers()]
+    return sum(float(inputs) ** 3 * outputs for inputs, outputs in shapes) <= ELIMINATED
 
 
 def largest(values, count) -> np.ndarray:

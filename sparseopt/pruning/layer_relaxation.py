@@ -39,8 +39,9 @@ CENTRE, SHORTEST = 15, 1e-6
 OWN_ROUNDS, OWN_BARRIER, OWN_FALLS = 8, 0.3, 0.4
 # The choice of the shared D from which each output takes one step, and inputs beyond which that has to do: more takes hours.
 NEAR, NEAR_INPUTS = 2, 1024
-# Inputs beyond which blocks take too much memory: Newton's method has five unknowns for two of them.
-BLOCK_INPUTS = 2048
+# Inputs beyond which blocks take too much memory, of which Newton's method has five unknowns for two, and weights beyond which
+# they do, each of which has some fifty numbers.
+BLOCK_INPUTS, BLOCK_WEIGHTS = 2048, 2048 * 2048
 # Multiples of the identity that are tried as a D to begin with.
 ISOTROPIC = 0.5 ** np.arange(1, 28)
 # Factor of the multiple of log det R from one choice to the next.
@@ -68,7 +69,7 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False, blocks
         The best bound by the time it expires is returned.
     blocks : bool, default=False
         Whether what inputs of small blocks have in common counts as well, see `sparseopt.pruning.layer_blocks`;
-        of up to 2,048 inputs.
+        of up to 2,048 inputs and four million weights.
     own : bool, default=False
         Whether each output gets a D of its own in the end; of more than 1,024 inputs one that is near the shared one.
     """
@@ -107,7 +108,8 @@ def relaxed_bounds(gram, cross, energy, counts, clock=None, *, own=False, blocks
         now = slope * diagonal
         barrier, worth = (barrier * FALLS, (worth + now) / 2) if turn else (now.mean(), (now.mean() + now) / 2)
         diagonal = raised(relaxation.gram, diagonal, worth, barrier, NEWTON, clock)
-    if blocks and diagonal.size <= BLOCK_INPUTS and not clock.expired:
+    has_room = diagonal.size <= BLOCK_INPUTS and dense.size <= BLOCK_WEIGHTS
+    if blocks and has_room and not clock.expired:
         best = np.maximum(best, block_bounds(relaxation, near, x, clock))
     if own and not clock.expired:
         best = np.maximum(best, near_bounds(relaxation, inverse, dense, near, w, dual, clock))

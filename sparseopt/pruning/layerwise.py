@@ -24,7 +24,7 @@ class LayerwiseL0(Method):
     Each output neuron is a least squares problem with at most k nonzeros, and all neurons of a layer share
     one Gram matrix. Weights are eliminated one by one, each time the one whose loss, after the others have
     adjusted, is least. The losses, times the curvature of the network's loss at the neuron, decide how many
-    weights each neuron keeps. Then, from the first layer to the last and with the inputs that the pruned
+    weights each neuron keeps (of a linear model of classes, where that diverges less, the losses alone). Then, from the first layer to the last and with the inputs that the pruned
     layers before really give, weights are exchanged as long as one exchange helps, and refitted; neuron
     by neuron, so that each makes good what the others of its layer get wrong, as far as the network's
     second order says that it can (see `sparseopt.pruning.curvature`). No labels and no gradient steps.
@@ -92,7 +92,7 @@ class LayerwiseL0(Method):
             (network.layers()[0], next(network.inputs(samples.X))),
             self.metrics(network, samples),
         )
-        if (curvature := metric.diagonal()).all():
+        if (curvature := metric.diagonal()).min() > np.finfo(float).tiny:
             return [scores[0] / curvature]
         return [self._layer_scores(layer, inputs, samples)]
 
@@ -130,6 +130,8 @@ class LayerwiseL0(Method):
         late = kept.any(axis=0) & ~weight.any(axis=0) if clock.expired else np.zeros(kept.shape[1], bool)
         weight[:, late] = np.where(kept, layer.weight, 0)[:, late]
         for _ in range(sweeps):
+            if clock.expired:
+                break
             selection_sweep(moments.gram, cross, weight, kept, ratios, self.exchanges, clock)
         return moments.fitted(layer, weight), kept
 

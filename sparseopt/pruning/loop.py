@@ -154,6 +154,7 @@ def prune(
         method=method,
         last=levels[-1],
         choose=choose,
+        has_rivals=threshold is None,
         pattern=pattern,
         chosen=as_chosen(network, layers),
         refit=as_refit(refit),
@@ -186,6 +187,7 @@ class _Run:
     method: Method
     last: float
     choose: object
+    has_rivals: bool  # a threshold is one of the method's own scores
     pattern: NofM | None
     chosen: Sequence[bool]
     refit: object
@@ -259,7 +261,8 @@ class _Run:
             raise ValueError(f"the scores of {method!r} are not finite; raise its damping, or mend the data.")
         self._tell(f"{sum(score.size for score in scores)} weights scored")
         fitted = self._fitted(method, state, self._supports(state, scores, level))
-        rivals = None if self.clock.expired else method.rival_scores(state.network, self.samples, scores)
+        is_asked = self.has_rivals and not self.clock.expired
+        rivals = method.rival_scores(state.network, self.samples, scores) if is_asked else None
         if rivals is not None:
             other = self._fitted(method, state, self._supports(state, rivals, level))
             fitted = min(fitted, other, key=self._divergence)
@@ -320,7 +323,7 @@ class _Run:
 
     def _fitted_layer(self, method, metric, layer, support, inputs, targets):
         grams = self.samples.grams(inputs)
-        moments = None if grams is None else method.moments(layer, inputs, targets, grams)
+        moments = method.moments(layer, inputs, targets, grams)
         if moments is None:
             fitted, kept = method.fit_with(metric, layer, support, inputs, targets)
         else:

@@ -70,6 +70,10 @@ class NetworkL0(Method):
         """Losses of the elimination layer by layer."""
         return self.start.scores(network, samples)
 
+    def rival_scores(self, network, samples, scores):
+        """Those of the start."""
+        return self.start.rival_scores(network, samples, scores)
+
     def metrics(self, network, samples):
         """How errors in the outputs of each layer hurt."""
         return self.start.metrics(network, samples)
@@ -81,6 +85,14 @@ class NetworkL0(Method):
     def fit_with(self, metric, layer, kept, inputs, targets):
         """Layer by layer."""
         return self.start.fit_with(metric, layer, kept, inputs, targets)
+
+    def moments(self, layer, inputs, targets, grams=None):
+        """The layer's least squares problem."""
+        return self.start.moments(layer, inputs, targets, grams)
+
+    def fit_moments(self, metric, layer, kept, moments):
+        """Layer by layer, given the least squares problem."""
+        return self.start.fit_moments(metric, layer, kept, moments)
 
     def fit_network(self, before, network, kept, samples, choose, objective, clock):
         """Rounds of guests and eliminations."""

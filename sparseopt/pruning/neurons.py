@@ -23,6 +23,7 @@ from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.connections import resized
 from sparseopt.pruning.data import as_data
 from sparseopt.pruning.hidden_layers import HiddenLayer
+from sparseopt.pruning.judging import JUDGED
 from sparseopt.pruning.layer_stats import Samples
 from sparseopt.pruning.methods import Structure, StructuredMethod, check_damping, masked
 from sparseopt.pruning.objectives import Distillation
@@ -31,9 +32,6 @@ from sparseopt.pruning.pruned import LayerReport, Pruned, Step, relative_error
 from sparseopt.pruning.reconstruction import Reconstruction, solve
 from sparseopt.pruning.row_selection import Choice, RowSelection
 from sparseopt.pruning.scopes import Scope
-
-# Samples on which the quality is measured where no validation data are given.
-JUDGED = 5000
 
 
 class NeuronMethod(StructuredMethod):

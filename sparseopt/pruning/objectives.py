@@ -116,7 +116,8 @@ class Distillation(Objective):
 
     At a temperature T it is T^2 times the divergence of what both say with all outputs divided by T: a network that is
     sure of nearly all samples then has something to say of each. As T grows it tends to half the squared
-    difference of the outputs about their mean, over their number. Of numbers it is the same at all T.
+    difference of the outputs about their mean, over their number, and of one logistic output to an eighth of its
+    square. Of numbers it is the same at all T.
 
     Parameters
     ----------
@@ -131,8 +132,7 @@ class Distillation(Objective):
     temperature: float = 1.0
 
     def __post_init__(self):
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"temperature is {self.temperature}; give a positive number.")
+        check_temperature(self.temperature)
 
     @classmethod
     def of(cls, network, X, temperature=1.0) -> Distillation:
@@ -142,6 +142,9 @@ class Distillation(Objective):
     @classmethod
     def of_outputs(cls, link, outputs, temperature=1.0) -> Distillation:
         """What a network has said, given its outputs."""
+        check_temperature(temperature)
+        # a number of numpy would have its precision in the targets
+        temperature = float(temperature)
         return cls(link, _predictions(link, outputs / temperature), temperature)
 
     def value_and_seeds(self, outputs):
@@ -177,6 +180,12 @@ class Mixed(Objective):
 
     def __getitem__(self, rows) -> Mixed:
         return Mixed(self.first[rows], self.second[rows], self.weight)
+
+
+def check_temperature(temperature):
+    """Raise where outputs cannot be divided by it."""
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature is {temperature}; give a positive number.")
 
 
 def _codes(y, classes):

@@ -11,6 +11,7 @@ from sparseopt.pruning import (
     Clock,
     LayerwiseL0,
     Magnitude,
+    NetworkL0,
     NumpyMLP,
     PruningStatus,
     RecursiveElimination,
@@ -49,6 +50,21 @@ def test_one_large_layer_does_not_outlast_the_limit():
     begin = time.process_time()
     assert prune(NETWORK, X, sparsity=0.8).status is PruningStatus.DONE
     assert hurried < (time.process_time() - begin) / 2
+
+
+@pytest.mark.parametrize("method", [LayerwiseL0(), NetworkL0(rounds=1)], ids=repr)
+def test_all_layers_have_the_clock_of_the_run(method, monkeypatch):
+    """Also those that read what other layers give."""
+    limits, inner = [], LayerwiseL0.fit_moments
+
+    def fit_moments(self, metric, layer, kept, moments):
+        limits.append(moments.clock.limit)
+        return inner(self, metric, layer, kept, moments)
+
+    monkeypatch.setattr(LayerwiseL0, "fit_moments", fit_moments)
+    network = NumpyMLP([RNG.standard_normal(shape) for shape in ((6, 5), (5, 4), (4, 3))])
+    prune(network, X[:, :6], sparsity=0.5, method=method, time_limit=60.0)
+    assert limits == [60.0] * 3
 
 
 @pytest.mark.parametrize("looks", [0, 1, 2, 5])

@@ -7,7 +7,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 import sparseopt as so
-from sparseopt.pruning import NofM, NumpyMLP, prune_path
+from sparseopt.pruning import (
+    AlternatingDirections,
+    LayerwiseBranchAndBound,
+    NetworkL0,
+    NofM,
+    NumpyMLP,
+    prune_path,
+)
 
 X, Y = load_iris(return_X_y=True)
 
@@ -32,6 +39,21 @@ def test_curvatures_that_are_zero_to_the_last_bit_say_nothing_of_a_class():
     pruned = so.prune(network, X, sparsity=0.6)
     assert (before == 0).sum() == 50
     assert ((pruned.model.outputs(X).argmax(axis=1) == 0) == (before == 0)).all()
+
+
+def test_a_threshold_is_one_of_the_scores_of_the_method():
+    """The rival's are of another size."""
+    model = LinearDiscriminantAnalysis().fit(X, Y)
+    for threshold, kept in ((1e-3, 8), (0.01, 6), (0.1, 4), (0.5, 2)):
+        assert so.prune(model, X, threshold=threshold).mask.kept == kept
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.6])
+@pytest.mark.parametrize("method", [LayerwiseBranchAndBound(), AlternatingDirections(), NetworkL0()], ids=repr)
+def test_other_methods_that_share_a_budget_lose_no_class_either(method, sparsity):
+    model = LinearDiscriminantAnalysis().fit(X, Y)
+    pruned = so.prune(model, X, sparsity=sparsity, method=method)
+    assert (pruned.model.predict(X[Y == 0]) == 0).all()
 
 
 def test_a_pattern_holds_whichever_scores_are_taken():
