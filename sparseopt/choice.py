@@ -77,6 +77,7 @@ def default_solver(problem):
     a sum over samples and a penalty  ProxNewton
     another loss and a penalty        CoordinateDescent
     least squares on groups           BlockDescent
+    samples on groups                 TiedNewton
     one on the whole vector, a ball   TiedNewton
     the same without f'' or prox'     ProximalGradient
     ================================  =================

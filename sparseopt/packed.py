@@ -68,8 +68,9 @@ def packed_point(holder):
 def stacked(holders):
     """The points of several holders, one a row of a new array; what is packed stays so."""
     points = [packed_point(holder) for holder in holders]
-    first = holders[0].w if points[0] is None else points[0]
-    rows = np.zeros((len(holders), *first.shape), dtype=first.dtype)
+    held = [holder.w if point is None else point for holder, point in zip(holders, points, strict=True)]
+    # of float32 data some may need the digits of float64
+    rows = np.zeros((len(holders), *held[0].shape), dtype=np.result_type(*(point.dtype for point in held)))
     for row, holder, point in zip(rows, holders, points, strict=True):
         if point is None:
             row[...] = holder.w

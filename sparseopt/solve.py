@@ -118,8 +118,8 @@ def solve(
     is_little = solver is None and _is_little_lasso(problem)
     if solver is None:
         solver = default_solver(problem)
-        # of few sides, it has been asked already
-        is_open = is_from_zero and not has_few_sides(problem)
+        # of few sides or coefficients, it has been asked already
+        is_open = is_from_zero and not has_few_coefficients(problem)
         if is_open and (found := _solve_little(problem, solver, tol, max_iter, start)):
             return found
     if solver is not FEW and (reason := solver.rejects(problem)):

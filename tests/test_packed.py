@@ -60,3 +60,22 @@ def test_single_precision_stays_so():
     assert found.w.dtype == found[-1].w.dtype == np.float32
     assert found[-1].certificate.w.dtype == np.float64
     np.testing.assert_array_equal(found[-1].certificate.w, found[-1].w)
+
+
+def test_points_that_need_more_digits_than_the_data_keep_them_in_a_path():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 12)).astype(np.float32)
+    loss = so.LeastSquares(X, X[:, :6].sum(axis=1))
+    found = so.path(
+        so.Problem(loss, so.TotalVariation(1.0)), [so.TotalVariation(alpha) for alpha in (1.0, 0.1, 0.01)], tol=1e-9
+    )
+    assert any(solution.w.dtype == np.float64 for solution in found)
+    for row, solution in zip(found.w, found, strict=True):
+        np.testing.assert_array_equal(row, solution.w)
+
+
+def test_values_that_are_made_without_their_own_way_in_have_all_fields():
+    problem = so.Problem(so.Quadratic(np.eye(2), np.array([-3.0, 1.0])), constraint=so.Box(0.0, 1.0))
+    solution = so.solve(problem)
+    for value in (solution, solution.certificate):
+        assert {field.name for field in dataclasses.fields(value) if field.name != "w"} <= vars(value).keys()

@@ -1,5 +1,8 @@
 """Runs that have no point to arrive at end soon, and others are not taken for them."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -42,6 +45,36 @@ def test_the_same_of_events_that_are_ranked():
     assert solution.iterations <= SOON
     assert solution.status is so.Status.STALLED
     assert "ranks the events" in solution.certificate.remark
+
+
+@dataclass(frozen=True)
+class FreeAtFirst(so.Penalty):
+    """alpha (|w| - 100)_+: no more for a while, and then more for ever."""
+
+    alpha: float
+
+    def value(self, w):
+        return self.alpha * max(abs(w) - 100.0, 0.0)
+
+    def prox(self, v, step):
+        a = abs(v)
+        return math.copysign(a if a <= 100.0 else max(a - step * self.alpha, 100.0), v)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraint"),
+    [(FreeAtFirst(0.01), None), (so.L0(0.002), so.Box(-1e3, 1e3)), (so.MCP(0.03, 3.0), so.Box(-1e3, 1e3))],
+    ids=["a penalty that rises later", "L0 in a box", "MCP in a box"],
+)
+def test_what_holds_the_coefficients_later_is_not_overlooked(penalty, constraint):
+    problem = so.Problem(so.Logistic(X, TWO), penalty, constraint)
+    assert so.solve(problem, tol=1e-9, max_iter=500).certificate.remark == ""
+
+
+def test_a_run_is_not_ended_where_a_penalty_rises_later():
+    problem = so.Problem(so.Logistic(X, TWO), FreeAtFirst(0.01))
+    solution = so.solve(problem, so.ProximalGradient(accelerated=False), tol=1e-12, max_iter=20_000)
+    assert solution.status is so.Status.ITERATION_LIMIT
 
 
 @pytest.mark.parametrize(

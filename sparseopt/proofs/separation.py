@@ -7,6 +7,9 @@ import numpy as np
 from sparseopt.losses import Cox, Logistic, Multinomial
 from sparseopt.problem import penalty_value
 
+# A penalty that has not risen by so many times w is taken not to rise at all, and a set to have no end there.
+_FAR = 1e8
+
 
 def separation(problem, w):
     """In words, that the objective falls for ever in the direction of w; empty where w does not show it.
@@ -20,9 +23,10 @@ def separation(problem, w):
         return ""
     if not (_ranks(loss, w) if isinstance(loss, Cox) else _separates(loss, w)):
         return ""
-    is_free = penalty_value(problem.penalty, 2.0 * w) <= penalty_value(problem.penalty, w)
-    if not is_free or problem.violation(2.0 * w) > problem.violation(w):
-        return ""
+    for far in (2.0 * w, _FAR * w):
+        is_free = penalty_value(problem.penalty, far) <= penalty_value(problem.penalty, w)
+        if not is_free or problem.violation(far) > problem.violation(w):
+            return ""
     what = "ranks the events as they came" if isinstance(loss, Cox) else "separates the classes"
     return f"w {what}, and the larger it is the lower the loss: add Ridged(penalty, beta) or a Box"
 
