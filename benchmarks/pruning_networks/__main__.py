@@ -26,6 +26,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pruning_networks", description=__doc__)
     parser.add_argument("--data", help="folder of four IDX files")
     parser.add_argument("--network", help=".npz file of matrices fc1, fc2 ... of shape (outputs, inputs)")
+    parser.add_argument(
+        "--torch", action="store_true", help="networks that PyTorch has trained, in place of our own training"
+    )
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--sparsity", type=float, nargs="*", default=SPARSITIES)
     parser.add_argument("--samples", type=int, default=5000, help="calibration images")
@@ -52,7 +55,7 @@ def main(arguments=None):
 def measured(images, rows, options):
     """Runs by (method, sparsity, seed), as they are done; that of sparsity 0 is the dense network."""
     for seed in options.seeds:
-        network = images.trained(seed) if options.network is None else published(options.network)
+        network = network_of(images, options, seed)
         yield {("dense", 0.0, seed): (images.accuracy(network), 0.0)}
         some = np.random.default_rng(seed).permutation(len(images.X))[: options.samples]
         for row in rows:
@@ -61,6 +64,13 @@ def measured(images, rows, options):
             shown = " ".join(f"{accuracy:6.2f}" for accuracy, _ in found.values())
             spent = np.mean([seconds for _, seconds in found.values()])
             print(f"seed {seed} {row.name:40s} {shown}  {spent:.2f} s", flush=True)
+
+
+def network_of(images, options, seed):
+    """The network that is pruned: a stored one, or one for each seed."""
+    if options.network is not None:
+        return published(options.network)
+    return images.trained_by_torch(seed) if options.torch else images.trained(seed)
 
 
 def saved_runs(name):

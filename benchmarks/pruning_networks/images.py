@@ -64,6 +64,28 @@ class Images:
         adam = Adam(epochs=60 if few else epochs, batch_size=32 if few else 128)
         return adam.fit(network, kept, self.X, Labels.of(Link.SOFTMAX, self.y), rng=rng)
 
+    def trained_by_torch(self, seed, epochs=8) -> NumpyMLP:
+        """The same network by PyTorch and its own Adam, as those who do without us would train it."""
+        import torch
+        from torch import nn
+        from torch.nn.functional import cross_entropy
+
+        torch.manual_seed(seed)
+        sizes, batch = (self.X.shape[1], *self.hidden, int(self.y.max()) + 1), 128
+        layers = [nn.Linear(before, after, bias=False) for before, after in itertools.pairwise(sizes)]
+        model = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))[:-1]
+        adam, steps = torch.optim.Adam(model.parameters(), lr=1e-3), len(self.X) // batch
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, epochs * steps)
+        X, y = torch.from_numpy(self.X), torch.from_numpy(self.y)
+        for _ in range(epochs):
+            order = torch.randperm(len(X))
+            for rows in order[: steps * batch].split(batch):
+                adam.zero_grad()
+                cross_entropy(model(X[rows]), y[rows]).backward()
+                adam.step()
+                cosine.step()
+        return NumpyMLP([layer.weight.detach().numpy().T.copy() for layer in layers], link=Link.SOFTMAX)
+
 
 def published(file) -> NumpyMLP:
     """A network stored as fc1, fc2 ... of shape (outputs, inputs)."""
