@@ -9,15 +9,19 @@ Newton step towards that solves a system of as many numbers as w has pieces, how
 
 from __future__ import annotations
 
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import scipy
 from scipy import sparse
 
 from sparseopt.solvers.lagrangian.prox_slopes import tied_term
 
-# Factor of t from one proximal point to the next, which is in units of a typical curvature, and the most of t.
-_GROWTH, _LONGEST = 10.0, 1e5
-_FALL_OF_T = 0.01
+# The first t and the least, in units of a typical curvature, and the most of it; its factors from one proximal point to the
+# next, where that is better than those before or not.
+_FIRST_T, _LEAST_T, _LARGEST_T = 10.0, 10.0, 1e5
+_GROWTH, _FALL_OF_T = 10.0, 0.01
 # Part of the move of a proximal point to which it is solved.
 _DEPTH = 0.1
 # Proximal points in vain, one after the other, before the best one has to do.
@@ -27,14 +31,33 @@ _STEPS, _HALVINGS = 200, 25
 _SUFFICIENT, _ROUNDING = 1e-4, 1e-14
 # A Newton step without a look at values is taken where slopes fall to this part.
 _FALL = 0.5
-# Multiplications after which no further step is made.
-_WORK = 5e10
+# Multiplications after which no further step is made: a tenth of a second, so that limits of a run are kept; and how many
+# of them an entry of H, which comes from memory, and a coefficient in the prox, which may be sorted, take the time of.
+_WORK, _ENTRY, _SORTED = 1e9, 4.0, 100.0
+# Numbers and multiplications beyond which a system is not formed: conjugate gradients solve it to a part of its size.
+_NUMBERS, _FACTOR_WORK = 1e7, 1e10
+_ROUGH = 1e-4
 
 
-def tied_minimiser(term, curvature, q, w, tol):
-    """The minimiser up to slopes of `tol`, or the best point of a budget, from w on, of a `WholeTerm` that `tied_term` knows."""
+class Found(NamedTuple):
+    """A point, and the Newton steps to it."""
+
+    w: np.ndarray
+    steps: int
+
+
+#: The t at which the last model with a term ended for want of budget, from which the next goes on.
+_reached: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
+    """The minimiser up to slopes of `tol`, or the best point of a budget, from w on, of a `WholeTerm` that `tied_term` knows.
+
+    Of the budget, and of `most` steps, the first step may exceed the former. Where it ends early, the point has the least
+    distance of the slopes, or, where that of w is less, it is lower than w, or w itself.
+    """
     tied = tied_term(term.term, curvature.diagonal())
-    run = _Run(term, tied, curvature, q, w)
+    run = _Run(term, tied, curvature, q, w, _reached.pop(term, _FIRST_T), min(most, _STEPS))
     best, least, idle = w, run.distance(run.z, run.slope), 0
     while least > tol and idle < _PATIENCE and run.has_budget:
         run.settle(tol)
@@ -44,20 +67,29 @@ def tied_minimiser(term, curvature, q, w, tol):
             distance = run.distance(run.z + move, run.slope + bent)
             if distance < least:
                 best, least, idle = run.point(run.z + move), distance, 0
+        lower = run.move if best is w and run.is_lower() else None
         # rounding grows with t, which is far enough where a point is as good as the last ones
-        run.go_on(min(_GROWTH * run.t, _LONGEST) if idle == 0 else max(_FALL_OF_T * run.t, _GROWTH))
-    return best
+        t = min(_GROWTH * run.t, _LARGEST_T) if idle == 0 else max(_FALL_OF_T * run.t, _LEAST_T)
+        if not run.has_budget:
+            if least > tol:
+                _reached[term] = t if idle == 0 or lower is None else run.t
+            if lower is not None:
+                best = run.point(run.z + lower)
+            break
+        run.go_on(t)
+    return Found(best, run.steps)
 
 
 class _Run:
     """A proximal point z, and the dual e = x - z with the move w(x) - z it leads to, in the units of the tied term."""
 
-    def __init__(self, term, tied, curvature, q, w):
+    def __init__(self, term, tied, curvature, q, w, t, most):
         self.term, self.tied, self.curvature = term, tied, curvature
-        self.t, self.steps, self.work = _GROWTH, 0, 0.0
+        self.t, self.most, self.steps, self.work = t, most, 0, 0.0
         self.units, self.shortest = tied.units, float(np.min(tied.units))
         self.q = self.units * q
         self.begin(w / self.units, np.zeros_like(w))
+        self.first, self.first_slope, self.first_price = self.z, self.slope, term.value(w)
 
     def begin(self, z, e):
         """Stand at z: differences from there do not lose the digits that sizes would take."""
@@ -73,16 +105,18 @@ class _Run:
         """Take e for the dual, with its image H e."""
         self.e, self.bent_e = e, bent
         self.v = self.z - self.t * (self.slope + bent)
+        self.work += _SORTED * e.size
         self.w = self.tied.prox(self.v, self.t)
         self.move = self.w - self.z
         self.bent_move = self.bent(self.move)
 
     def bent(self, x):
+        self.work += _ENTRY * self.curvature.n_entries
         return self.units * self.curvature.product(self.units * x)
 
     @property
     def has_budget(self):
-        return self.steps < _STEPS and self.work < _WORK
+        return self.steps < self.most and (self.steps == 0 or self.work < _WORK)
 
     @property
     def missing(self):
@@ -91,6 +125,7 @@ class _Run:
 
     def distance(self, x, slope):
         """Distance of the slope at x to those of the term, in units of the user."""
+        self.work += _SORTED * x.size
         return float(np.max(self.term.slope_distance(self.point(x), slope / self.units), initial=0.0))
 
     def point(self, x):
@@ -102,6 +137,13 @@ class _Run:
         linear, price = (self.slope + self.bent_e) @ self.move, self.term.value(self.units * self.w)
         parts = -(self.e @ self.bent_e) / 2, linear, price, self.move @ self.move / (2.0 * self.t)
         return float(sum(parts)), float(sum(map(abs, parts)))
+
+    def is_lower(self):
+        """Whether the quadratic plus the term is lower at w(x) than where the run began."""
+        d = self.w - self.first
+        slopes = self.first_slope + self.slope + self.bent_move
+        rise = self.term.value(self.units * self.w) - self.first_price
+        return float(d @ slopes) / 2 + rise < 0.0
 
     def settle(self, tol):
         """e becomes the dual of the next proximal point."""
@@ -129,17 +171,23 @@ class _Run:
             if there >= height - rounding and (is_nearer or length == 1.0):
                 # no more than rounding is left where the slopes do not come nearer either
                 return is_nearer
+            if self.work > _WORK:
+                break
             length *= 0.5
         self.stand(e, bent_e)
         return False
 
     def solved(self, prox_slope, right):
         """(1 / t + F'HF) numbers = F' right, F the root of the derivative, right = H (move - e)."""
-        E = sparse.diags_array(self.units) @ prox_slope.E
+        E = sparse.csc_array(sparse.diags_array(self.units) @ prox_slope.E)
         m = E.shape[1]
+        size = self.curvature.system_size(m)
+        # what is no larger than X is no matter where X fits
+        if size.numbers > max(_NUMBERS, self.curvature.n_entries) or size.work > _FACTOR_WORK:
+            return self._solved_roughly(prox_slope, E, right)
+        self.work += size.work
         if self.curvature.rank < m:
             return self._solved_by_rank(prox_slope, E)
-        self.work += m**3 / 3.0 + m * m * min(self.curvature.rank, self.e.size)
         gram = prox_slope.enclose(self.curvature.gram(E))
         gram.flat[:: m + 1] += 1.0 / self.t
         return _solve(gram, prox_slope.transposed(right)) if m else np.zeros(0)
@@ -148,10 +196,29 @@ class _Run:
         """The same by a system of as many numbers as there are samples and rows: t B'(1 + t B B')**-1 A, with B = A F."""
         A = self.curvature.roots(E)
         B = A if prox_slope.T is None else (prox_slope.T @ A.T).T
-        self.work += len(B) ** 3 / 3.0 + len(B) ** 2 * B.shape[1]
         outer = self.t * (B @ B.T)
         outer.flat[:: len(B) + 1] += 1.0
         return self.t * (B.T @ _solve(outer, self.curvature.image(self.units * (self.move - self.e))))
+
+    def _solved_roughly(self, prox_slope, E, right):
+        """The same by conjugate gradients, without a matrix; however early they end, the dual rises along the step."""
+        residual = prox_slope.transposed(right)
+        # of the numbers without T, which leaves their sizes or makes them less
+        scale = 1.0 / (1.0 / self.t + E.power(2).T @ self.curvature.diagonal())
+        x, p, goal, before = np.zeros_like(residual), np.zeros_like(residual), np.inf, 1.0
+        while self.work < _WORK or goal == np.inf:
+            scaled = scale * residual
+            size = float(scaled @ residual)
+            goal = _ROUGH**2 * size if goal == np.inf else goal
+            if not size > goal:
+                break
+            p = scaled + (size / before) * p
+            image = p / self.t + prox_slope.transposed(self.bent(prox_slope.root(p)))
+            length = size / float(p @ image)
+            x += length * p
+            residual -= length * image
+            before = size
+        return x
 
 
 def _solve(matrix, right):
