@@ -32,8 +32,9 @@ _SUFFICIENT, _ROUNDING = 1e-4, 1e-14
 # A Newton step without a look at values is taken where slopes fall to this part.
 _FALL = 0.5
 # Multiplications after which no further step is made: a tenth of a second, so that limits of a run are kept; and how many
-# of them an entry of H, which comes from memory, and a coefficient in the prox, which may be sorted, take the time of.
-_WORK, _ENTRY, _SORTED = 1e9, 4.0, 100.0
+# of them an entry of H, which comes from memory, takes the time of, and a coefficient in the vectors around a product and in
+# the prox, which may be sorted.
+_WORK, _ENTRY, _AROUND, _SORTED = 1e9, 4.0, 64.0, 100.0
 # Numbers and multiplications beyond which a system is not formed: conjugate gradients solve it to a part of its size.
 _NUMBERS, _FACTOR_WORK = 1e7, 1e10
 _ROUGH = 1e-4
@@ -46,8 +47,22 @@ class Found(NamedTuple):
     steps: int
 
 
-#: The t at which the last model with a term ended for want of budget, from which the next goes on.
+class _Reached(NamedTuple):
+    """Where a model ended for want of budget: t, the point x that the dual stands for, and how many in turn led nowhere."""
+
+    t: float
+    x: np.ndarray | None
+    in_vain: int
+
+
+_START = _Reached(_FIRST_T, None, 0)
+#: Of the last model with a term; the next one goes on from there.
 _reached: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def models_in_vain(term):
+    """How many of the last models with a `WholeTerm` found nothing better in their budget."""
+    return _reached.get(term, _START).in_vain
 
 
 def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
@@ -57,7 +72,8 @@ def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
     distance of the slopes, or, where that of w is less, it is lower than w, or w itself.
     """
     tied = tied_term(term.term, curvature.diagonal())
-    run = _Run(term, tied, curvature, q, w, _reached.pop(term, _FIRST_T), min(most, _STEPS))
+    start = _reached.pop(term, _START)
+    run = _Run(term, tied, curvature, q, w, start, min(most, _STEPS))
     best, least, idle = w, run.distance(run.z, run.slope), 0
     while least > tol and idle < _PATIENCE and run.has_budget:
         run.settle(tol)
@@ -71,8 +87,13 @@ def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
         # rounding grows with t, which is far enough where a point is as good as the last ones
         t = min(_GROWTH * run.t, _LARGEST_T) if idle == 0 else max(_FALL_OF_T * run.t, _LEAST_T)
         if not run.has_budget:
+            is_in_vain = best is w and lower is None
+            in_vain = start.in_vain + 1 if is_in_vain else 0
+            # a proximal point may take several models
+            if idle > 0 and in_vain % _PATIENCE < _PATIENCE - 1:
+                t = run.t
             if least > tol:
-                _reached[term] = t if idle == 0 or lower is None else run.t
+                _reached[term] = _Reached(t, run.units * (run.z + run.e), in_vain)
             if lower is not None:
                 best = run.point(run.z + lower)
             break
@@ -83,12 +104,12 @@ def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
 class _Run:
     """A proximal point z, and the dual e = x - z with the move w(x) - z it leads to, in the units of the tied term."""
 
-    def __init__(self, term, tied, curvature, q, w, t, most):
+    def __init__(self, term, tied, curvature, q, w, start, most):
         self.term, self.tied, self.curvature = term, tied, curvature
-        self.t, self.most, self.steps, self.work = t, most, 0, 0.0
+        self.t, self.most, self.steps, self.work = start.t, most, 0, 0.0
         self.units, self.shortest = tied.units, float(np.min(tied.units))
         self.q = self.units * q
-        self.begin(w / self.units, np.zeros_like(w))
+        self.begin(w / self.units, np.zeros_like(w) if start.x is None else (start.x - w) / self.units)
         self.first, self.first_slope, self.first_price = self.z, self.slope, term.value(w)
 
     def begin(self, z, e):
@@ -111,7 +132,7 @@ class _Run:
         self.bent_move = self.bent(self.move)
 
     def bent(self, x):
-        self.work += _ENTRY * self.curvature.n_entries
+        self.work += _ENTRY * self.curvature.n_entries + _AROUND * x.size
         return self.units * self.curvature.product(self.units * x)
 
     @property
@@ -160,7 +181,7 @@ class _Run:
         d = self.move - self.e - prox_slope.root(self.solved(prox_slope, right))
         bent, rise = self.bent(d), float(right @ d)
         (height, terms), e, bent_e = self.height(), self.e, self.bent_e
-        length = 1.0
+        length, limit = 1.0, max(_WORK, 2.0 * self.work)
         for _ in range(_HALVINGS):
             self.stand(e + length * d, bent_e + length * bent)
             there, others = self.height()
@@ -171,7 +192,8 @@ class _Run:
             if there >= height - rounding and (is_nearer or length == 1.0):
                 # no more than rounding is left where the slopes do not come nearer either
                 return is_nearer
-            if self.work > _WORK:
+            if self.work > limit:
+                # of a step that was all of the budget, halvings take as much again
                 break
             length *= 0.5
         self.stand(e, bent_e)
