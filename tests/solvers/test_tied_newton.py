@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.solvers import tied_newton
 from sparseopt.solvers.lagrangian import newton_models, tied_models
 from sparseopt.solvers.lagrangian.constrained_terms import constrained_term
 from sparseopt.solvers.lagrangian.model_curvature import FullCurvature
@@ -364,9 +365,8 @@ def test_sums_of_sizes_have_the_shift_of_sorted_sizes(name):
             u, s = tied.units[group][order], sizes[order]
             shift = np.max((np.cumsum(u * s) - tied.total) / (softness + np.cumsum(u * u)))
             shift = shift if tied.is_nonnegative else max(shift, 0.0)
-            expected[group] = np.sign(v[group]) * np.maximum(sizes - shift * tied.units[group], 0.0)
-            if tied.is_nonnegative:
-                expected[group] = np.maximum(sizes - shift * tied.units[group], 0.0)
+            signs = 1.0 if tied.is_nonnegative else np.sign(v[group])
+            expected[group] = signs * np.maximum(sizes - shift * tied.units[group], 0.0)
         np.testing.assert_allclose(
             tied.prox(v, 0.7), expected, rtol=1e-9, atol=1e-14 * np.max(np.abs(v), initial=1e-300)
         )
@@ -387,8 +387,6 @@ def test_a_prox_of_many_groups_makes_few_calls():
 
 def test_plain_steps_go_on_where_models_lead_nowhere(monkeypatch):
     """A budget that ends before anything better is found."""
-    from sparseopt.solvers import tied_newton
-
     monkeypatch.setattr(tied_newton, "models_in_vain", lambda term: 10)
     problem = tied_problem("logistic", "SLOPE", 1.0)
     solution = so.solve(problem, so.TiedNewton(patience=0))

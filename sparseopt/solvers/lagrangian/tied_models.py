@@ -4,7 +4,8 @@
 
 Proximal points, each found by semismooth Newton steps on its dual (Li, Sun and Toh, 2018). With z the last one, the
 slopes of the quadratic at any x define w(x) = prox_{t g}(z - t (q + H x)), and w(x) is the next point where H x = H w(x). A
-Newton step towards that solves a system of as many numbers as w has pieces, however badly the columns are scaled.
+Newton step towards that solves a system of as many numbers as w has pieces, however badly the columns are scaled: by a
+factorisation, or where that would be too large by conjugate gradients (Li, Sun and Toh, 2018).
 """
 
 from __future__ import annotations
