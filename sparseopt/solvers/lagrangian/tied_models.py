@@ -93,8 +93,9 @@ def tied_minimiser(term, curvature, q, w, tol, most=np.inf):
             # a proximal point may take several models
             if idle > 0 and in_vain % _PATIENCE < _PATIENCE - 1:
                 t = run.t
+            x = run.units * (run.z + run.e)
             if least > tol:
-                _reached[term] = _Reached(t, run.units * (run.z + run.e), in_vain)
+                _reached[term] = _Reached(t, x if np.all(np.isfinite(x)) else None, in_vain)
             if lower is not None:
                 best = run.point(run.z + lower)
             break
