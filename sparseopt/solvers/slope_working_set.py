@@ -13,7 +13,8 @@ from sparseopt.penalties import SLOPE
 from sparseopt.problem import Problem
 from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.lagrangian.constrained_terms import WholeTerm
-from sparseopt.solvers.lagrangian.newton_models import curvature_of, has_newton_model, model_minimiser
+from sparseopt.solvers.lagrangian.newton_models import curvature_of, has_newton_model
+from sparseopt.solvers.lagrangian.tied_models import tied_minimiser
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 
 # Columns of the first working set; later ones are at least twice the support.
@@ -40,6 +41,12 @@ class SlopeState(State):
     violation: float = np.inf
     #: Whether all columns are in that it has found.
     has_all: bool = False
+    #: The term of the Newton model that came nearer to the minimum of the small problem, and has more to do.
+    term: WholeTerm | None = None
+    newton_steps: int = 0
+
+    def account(self):
+        return f"{self.newton_steps} of the iterations Newton steps" if self.newton_steps else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +90,14 @@ class SlopeWorkingSet(Solver):
             if state.has_all:
                 fine = max(_FINE * state.tolerance, _ROUNDING) * float(problem.penalty.alphas[0])
                 goal = min(goal, fine)
-            while run.residual > goal and run.iterations < limit:
+            term, state.term = state.term, None
+            while run.residual > goal and run.iterations < limit and term is None:
                 run = inner.step(small, run, goal, limit - run.iterations)
-            state.w[state.columns] = run.w if run.residual <= goal else _by_model(small, run, goal)
             state.iterations += run.iterations
+            is_long = term is not None or run.iterations >= _LONGEST
+            if run.residual > goal and is_long and run.iterations < max_iterations:
+                _step_by_model(small, run, state, term, goal, max_iterations - run.iterations)
+            state.w[state.columns] = run.w
             state.residual = run.residual
         else:
             state.iterations += 1
@@ -113,16 +124,24 @@ class SlopeWorkingSet(Solver):
         _enter(problem.loss, state, reach[~np.isin(reach, state.columns)])
 
 
-def _by_model(small, run, goal):
-    """The minimiser of the small problem, where columns of all sizes are too much for FISTA."""
-    term = WholeTerm(small.penalty.private(run.w.size), small.penalty)
+def _step_by_model(small, run, state, term, goal, most):
+    """Go to the minimiser of the small problem, where columns of all sizes are too much for FISTA, in at most so many steps."""
+    m = run.w.size
+    if term is None or term.term.alphas.size != m:
+        term = WholeTerm(small.penalty.private(m), small.penalty)
     if not has_newton_model(small, term.term):
-        return run.w
+        return
     w = run.w.astype(np.float64)
     slope = np.asarray(small.loss.gradient(w), dtype=np.float64)
-    found = model_minimiser(term, curvature_of(small, w), w, slope, np.zeros((0, w.size)), goal)
-    run.residual = float(np.max(term.slope_distance(found, small.loss.gradient(found)), initial=0.0))
-    return found
+    before = float(np.max(term.slope_distance(w, slope), initial=0.0))
+    curvature = curvature_of(small, w)
+    found = tied_minimiser(term, curvature, slope - curvature.product(w), w, goal, most)
+    run.w = found.w
+    run.residual = float(np.max(term.slope_distance(found.w, small.loss.gradient(found.w)), initial=0.0))
+    # at least one iteration, so that steps that lead nowhere come to an end
+    state.iterations += max(found.steps, 1)
+    state.newton_steps += found.steps
+    state.term = term if goal < run.residual < before else None
 
 
 def _small_loss(loss, state):

@@ -13,12 +13,15 @@ from sparseopt.solvers.base import Solver, State
 from sparseopt.solvers.block_descent import BlockDescent
 from sparseopt.solvers.lagrangian.newton_models import has_newton_model
 from sparseopt.solvers.lagrangian.prox_slopes import has_prox_slope
+from sparseopt.solvers.lagrangian.tied_models import models_in_vain
 from sparseopt.solvers.proximal_gradient import ProximalGradient
 
 # A residual of so many units of precision of the slope at zero is no measure.
 _ROUNDING = 16.0
 # Steps along the gradient that a pass over the groups stands for.
 _PASS = 10
+# Models in turn whose budget led nowhere, before plain steps go on, and how many of these: twice as many each time.
+_IN_VAIN, _BACK = 10, 100
 
 
 @dataclass
@@ -29,9 +32,13 @@ class TiedState(State):
     is_newton: bool = False
     #: Residual of a proximal gradient step that is rounding: of a slope at zero, or of a step that has become short.
     rounding: float = 0.0
+    #: Plain steps after which Newton steps begin, and those after which they begin again.
+    patience: int = 0
+    back: int = _BACK
+    newton_steps: int = 0
 
     def account(self):
-        return f"{self.run.iterations} Newton steps after plain ones" if self.is_newton else self.run.account()
+        return f"{self.newton_steps} Newton steps after plain ones" if self.newton_steps else self.run.account()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,10 @@ class TiedNewton(Solver):
     For sorted, fused and exclusive norms, norms of groups, balls and simplices, beside losses whose second derivative is
     known. Proximal gradients are quick where columns are alike; beside a column that is a thousand times larger they take
     a million steps. For penalties on groups the steps of `BlockDescent` come first. The minimiser of a Newton model comes
-    from proximal points and the derivative of the prox (Li, Sun and Toh, 2018), in tens of steps either way.
+    from proximal points and the derivative of the prox (Li, Sun and Toh, 2018): mostly tens of models, of at most 200
+    systems each. Of a large problem a model ends after a bounded amount of work, which is up to one system at a time, and
+    systems beyond some 1e7 numbers are solved by conjugate gradients; both take more models. Where ten of them in turn
+    lead nowhere, plain steps go on.
 
     Parameters
     ----------
@@ -66,12 +76,16 @@ class TiedNewton(Solver):
     def init(self, problem, w):
         scale = float(np.max(np.abs(slope_at_zero(problem.loss)), initial=0.0))
         rounding = _ROUNDING * float(np.finfo(problem.dtype).eps) * scale
-        return TiedState(w=w, run=_plain(problem).init(problem, w), rounding=rounding)
+        return TiedState(w=w, run=_plain(problem).init(problem, w), rounding=rounding, patience=self.patience)
 
     def step(self, problem, state, tol, max_iterations):
         before, plain = state.run.iterations, _plain(problem)
-        patience = self.patience if isinstance(plain, ProximalGradient) else self.patience // _PASS
-        if state.is_newton:
+        patience = state.patience if isinstance(plain, ProximalGradient) else state.patience // _PASS
+        if state.is_newton and models_in_vain(state.run.term) >= _IN_VAIN:
+            state.is_newton, before = False, 0
+            state.patience, state.back = state.back, 2 * state.back
+            state.run = plain.step(problem, plain.init(problem, state.w.astype(problem.dtype)), tol, max_iterations)
+        elif state.is_newton:
             state.run = AugmentedLagrangian().step(problem, state.run, tol, max_iterations)
         elif before < patience and not state.run.residual <= state.rounding:
             state.run = plain.step(problem, state.run, tol, min(patience - before, max_iterations))
@@ -80,6 +94,7 @@ class TiedNewton(Solver):
             state.run = AugmentedLagrangian().init(problem, np.asarray(state.w, dtype=np.float64))
             state.iterations += 1
         state.iterations += state.run.iterations - before
+        state.newton_steps += (state.run.iterations - before) if state.is_newton else 0
         state.w, state.status = state.run.w, state.run.status
         # where proximal gradients can do no more the gap is looked at, and Newton steps go on
         state.residual = state.run.residual if state.is_newton else max(state.run.residual, state.rounding)

@@ -79,3 +79,18 @@ def test_columns_whose_squares_are_out_of_range_need_no_matrix(of_x, of_y):
     assert solution.status is so.Status.CONVERGED
     plain = so.solve(so.Problem(so.LeastSquares(X, y), so.SLOPE(alphas)), tol=1e-10)
     np.testing.assert_allclose(solution.w * (of_x / of_y), plain.w, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_iter", [1, 999, 1000, 1003, 10_000])
+def test_newton_steps_count_as_iterations_and_come_after_many_of_fista(monkeypatch, max_iter):
+    """A limit of the user's ended FISTA, and 200 Newton steps followed that were not counted."""
+    models, curvature_of = [], slope_working_set.curvature_of
+    monkeypatch.setattr(slope_working_set, "curvature_of", lambda *given: models.append(given) or curvature_of(*given))
+    rng = np.random.default_rng(9)
+    X, alphas = rng.standard_normal((60, 20)) * np.geomspace(1.0, 1e4, 20), np.linspace(1.0, 0.5, 20)
+    loss = so.LeastSquares(X, X @ (1.0 / np.geomspace(1.0, 1e4, 20)) + 0.1 * rng.standard_normal(60))
+    solution = so.solve(so.Problem(loss, so.SLOPE(0.01 * alphas)), so.SlopeWorkingSet(), max_iter=max_iter)
+    assert solution.iterations <= max_iter
+    assert bool(models) == ("Newton steps" in solution.account) == (max_iter > 1000)
+    if max_iter == 10_000:
+        assert solution.status is so.Status.CONVERGED

@@ -1,11 +1,17 @@
 """Terms on the whole vector beside columns of all sizes: derivatives of the prox, Newton models, CVXPY as oracle."""
 
+import sys
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt.solvers.lagrangian import newton_models
+from sparseopt.solvers import tied_newton
+from sparseopt.solvers.lagrangian import newton_models, tied_models
+from sparseopt.solvers.lagrangian.constrained_terms import constrained_term
+from sparseopt.solvers.lagrangian.model_curvature import FullCurvature
 from sparseopt.solvers.lagrangian.newton_models import curvature_of
 from sparseopt.solvers.lagrangian.prox_slopes import tied_term
 
@@ -259,3 +265,130 @@ def test_what_it_does_not_take_is_left_to_proximal_gradients():
     several = so.Problem(so.MultiResponse(loss_of("least squares", 1.0).X.matrix, signals), so.SLOPE(np.ones(2 * P)))
     assert "second derivative" in so.TiedNewton().rejects(several)
     assert isinstance(so.default_solver(several), so.ProximalGradient)
+
+
+@pytest.mark.parametrize("penalty", [*PENALTIES, "L1 ball", "simplex"])
+@pytest.mark.parametrize("limit", ["numbers", "work"])
+def test_bounded_work_takes_more_models_and_loses_no_digit(monkeypatch, limit, penalty):
+    """Systems by conjugate gradients alone, and models of one step."""
+    monkeypatch.setattr(tied_models, "_NUMBERS" if limit == "numbers" else "_WORK", 0)
+    if limit == "numbers":
+        monkeypatch.setattr(FullCurvature, "n_entries", 0)
+    problem = tied_problem("logistic", penalty, 1e3)
+    solution = so.solve(problem, so.TiedNewton(patience=10))
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6, violation=1e-9)
+
+
+@pytest.mark.parametrize("name", ["total variation", "one group", "L1 ball", "rows"])
+def test_no_system_of_all_pieces_is_formed(name):
+    """8,000 pieces are a matrix of 512 MB, and in index form three times as much."""
+    p = 8000
+    rng = np.random.default_rng(4)
+    scales = np.geomspace(1.0, 1e3, p)
+    rng.shuffle(scales)
+    loss = so.LeastSquares(sparse.csc_array(sparse.diags_array(scales)), rng.standard_normal(p))
+    match name:
+        case "total variation":
+            problem = so.Problem(loss, so.TotalVariation(1e-9))
+        case "one group":
+            problem = so.Problem(loss, so.ExclusiveLasso(1e-9, [list(range(p))]))
+        case "L1 ball":
+            problem = so.Problem(loss, constraint=so.L1Ball(300.0))
+        case _:
+            row = so.LinearConstraint(np.ones((1, p)), [0.0], [0.0])
+            problem = so.Problem(loss, so.GroupLasso(1e-9, [list(range(p))]), row)
+    solver = so.AugmentedLagrangian() if name == "rows" else so.TiedNewton(patience=1)
+    tracemalloc.start()
+    try:
+        solution = so.solve(problem, solver, max_iter=4)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2e8
+    assert solution.certificate.objective < problem.objective(np.zeros(p))
+
+
+def test_sparse_columns_of_all_sizes_are_solved_by_conjugate_gradients(monkeypatch):
+    monkeypatch.setattr(tied_models, "_NUMBERS", 1e4)
+    rng, p = np.random.default_rng(5), 2000
+    scales = np.geomspace(1.0, 1e3, p)
+    rng.shuffle(scales)
+    loss = so.LeastSquares(sparse.csc_array(sparse.diags_array(scales)), rng.standard_normal(p))
+    solution = so.solve(so.Problem(loss, so.TotalVariation(1e-5)))
+    assert solution.status is so.Status.CONVERGED
+    solution.require(gap=1e-6)
+
+
+class Counted(FullCurvature):
+    """A matrix whose entries are many, and whose products are counted."""
+
+    products = 0
+    n_entries = 10**8
+
+    def product(self, v):
+        Counted.products += 1
+        return super().product(v)
+
+
+@pytest.mark.parametrize("penalty", [*PENALTIES, "L1 ball"])
+def test_the_work_of_one_model_is_bounded(monkeypatch, penalty):
+    """Limits of the run and callbacks wait for a model: products count, and halvings of a step."""
+    monkeypatch.setattr(Counted, "products", 0)
+    problem = tied_problem("logistic", penalty, 1e3)
+    H = newton_models.second_derivative(problem.loss, np.zeros(P))
+    curvature, term, w = Counted(H, np.zeros((0, P))), constrained_term(problem), np.zeros(P)
+    slope = problem.loss.gradient(w)
+    newton_models.model_minimiser(term, curvature, w, slope, np.zeros((0, P)), 0.0)
+    # so many exhaust the budget; the halvings of the first step may be beyond
+    assert Counted.products <= tied_models._WORK / (tied_models._ENTRY * Counted.n_entries) + 10
+
+
+@pytest.mark.parametrize("name", ["exclusive", "L1 ball", "simplex"])
+def test_sums_of_sizes_have_the_shift_of_sorted_sizes(name):
+    """The largest of those of the first k sizes, by a formula for each group."""
+    rng = np.random.default_rng(6)
+    for v in (
+        rng.standard_normal(P),
+        np.round(rng.standard_normal(P)),
+        np.ones(P),
+        np.zeros(P),
+        10.0 ** rng.uniform(-9, 9, P),
+    ):
+        tied = tied_term(TERMS[name], rng.choice([0.5, 1.0, 3.0], P))
+        softness = 0.0 if tied.alpha is None else 1.0 / (0.7 * tied.alpha)
+        expected = np.empty(P)
+        for g in np.unique(tied.number):
+            group = np.flatnonzero(tied.number == g)
+            sizes = v[group] if tied.is_nonnegative else np.abs(v[group])
+            order = np.argsort(-sizes / tied.units[group])
+            u, s = tied.units[group][order], sizes[order]
+            shift = np.max((np.cumsum(u * s) - tied.total) / (softness + np.cumsum(u * u)))
+            shift = shift if tied.is_nonnegative else max(shift, 0.0)
+            signs = 1.0 if tied.is_nonnegative else np.sign(v[group])
+            expected[group] = signs * np.maximum(sizes - shift * tied.units[group], 0.0)
+        np.testing.assert_allclose(
+            tied.prox(v, 0.7), expected, rtol=1e-9, atol=1e-14 * np.max(np.abs(v), initial=1e-300)
+        )
+
+
+def test_a_prox_of_many_groups_makes_few_calls():
+    """A mask for each of 5,000 groups took a time that grew with their square."""
+    p, calls = 10_000, []
+    tied = tied_term(so.ExclusiveLasso(0.4, [[j, j + 1] for j in range(0, p, 2)]), np.ones(p))
+    v = np.random.default_rng(7).standard_normal(p)
+    sys.setprofile(lambda frame, event, argument: calls.append(event))
+    try:
+        tied.prox(v, 0.7)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 1000
+
+
+def test_plain_steps_go_on_where_models_lead_nowhere(monkeypatch):
+    """A budget that ends before anything better is found."""
+    monkeypatch.setattr(tied_newton, "models_in_vain", lambda term: 10)
+    problem = tied_problem("logistic", "SLOPE", 1.0)
+    solution = so.solve(problem, so.TiedNewton(patience=0))
+    assert solution.status is so.Status.CONVERGED
+    assert solution.iterations > 30

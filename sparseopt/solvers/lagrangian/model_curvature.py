@@ -9,15 +9,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+
+class SystemSize(NamedTuple):
+    """What a system is made of: numbers in memory, and multiplications."""
+
+    numbers: float
+    work: float
 
 
 class ModelCurvature(ABC):
     """H by what a model needs of it."""
 
     rows: np.ndarray
+
+    @property
+    @abstractmethod
+    def n_entries(self):
+        """Numbers that one product with H reads."""
+
+    @abstractmethod
+    def system_size(self, m):
+        """Size of the system of as many numbers as E has columns, or as A has rows where these are fewer."""
 
     def with_rows(self, rows):
         """H with these rows in place of its own."""
@@ -49,8 +66,16 @@ class FullCurvature(ModelCurvature):
     rows: np.ndarray
 
     @property
+    def n_entries(self):
+        return _stored(self.H) + 2 * self.rows.size
+
+    @property
     def rank(self):
         return np.inf
+
+    def system_size(self, m):
+        filled = 0 if sparse.issparse(self.H) else len(self.H) * m
+        return SystemSize(m * m + filled, m**3 / 3.0 + m * m * len(self.rows) + filled)
 
     def matrix(self):
         """H as one dense matrix."""
@@ -78,8 +103,16 @@ class FactorCurvature(ModelCurvature):
     rows: np.ndarray
 
     @property
+    def n_entries(self):
+        return 2 * (_stored(self.rooted) + self.rows.size)
+
+    @property
     def rank(self):
         return self.left.size + len(self.rows)
+
+    def system_size(self, m):
+        few, many = min(m, self.rank), max(m, self.rank)
+        return SystemSize(few * many + few * few, few**3 / 3.0 + few * few * many)
 
     def image(self, v):
         """A v."""
@@ -105,3 +138,8 @@ class FactorCurvature(ModelCurvature):
     def gram(self, E):
         image = self.roots(E)
         return image.T @ image
+
+
+def _stored(matrix):
+    """Numbers that a matrix is stored as."""
+    return matrix.nnz if sparse.issparse(matrix) else matrix.size

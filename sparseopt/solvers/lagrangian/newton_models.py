@@ -107,7 +107,7 @@ def model_minimiser(term, curvature, w, slope, rows, tol):
     """Nearly the minimiser of the model with a `WholeTerm`, the slope given, and the rows that pull times the roots of rho."""
     curvature = curvature.with_rows(rows)
     if has_prox_slope(term.term):
-        return tied_minimiser(term, curvature, slope - curvature.product(w), w, tol)
+        return tied_minimiser(term, curvature, slope - curvature.product(w), w, tol).w
     matrix = curvature.matrix()
     matrix.flat[:: w.size + 1] += _RIDGE * max(float(np.max(matrix.diagonal(), initial=0.0)), np.finfo(float).tiny)
     model = Problem(quadratic_model(matrix, slope - matrix @ w), term.penalty, term.constraint)

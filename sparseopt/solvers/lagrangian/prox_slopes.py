@@ -3,7 +3,7 @@
     prox'(v) = E T T' E'
 
 E is sparse with orthonormal columns, one for each number that the result is made of (the signed mean of a cluster of
-equal sizes, one nonzero coefficient), and T is symmetric, a block for each group, or the identity. Most of these terms
+equal sizes, one nonzero coefficient), and T is symmetric, a block of one direction for each group, or the identity. Most of these terms
 are piecewise linear or quadratic, and the derivative is that of the piece on which v lies (Li, Sun and Toh, 2018; Luo, Sun,
 Toh and Xiu, 2019; Lin, Yuan, Sun and Toh, 2023).
 """
@@ -30,11 +30,27 @@ from sparseopt.penalties import (
 )
 
 
+class Directions(NamedTuple):
+    """across (I - uu') + along uu' for a block of each group, u of length one: as many numbers as there are coefficients."""
+
+    #: The u of each group, a column.
+    U: sparse.csc_array
+    #: Of each coefficient.
+    across: np.ndarray
+    #: along - across of each group.
+    gain: np.ndarray
+
+    def __matmul__(self, M):
+        """The blocks times a vector or a matrix."""
+        across, gain = (self.across, self.gain) if M.ndim == 1 else (self.across[:, None], self.gain[:, None])
+        return across * M + self.U @ (gain * (self.U.T @ M))
+
+
 class ProxSlope(NamedTuple):
     """The derivative by its root E T; T is None for the identity."""
 
     E: sparse.csc_array
-    T: sparse.csc_array | None = None
+    T: Directions | None = None
 
     def root(self, numbers):
         """E T times a vector."""
@@ -105,20 +121,29 @@ class SumsOfSizes(TiedTerm):
 
     def prox(self, v, step):
         sizes = v if self.is_nonnegative else np.abs(v)
-        shift = np.empty(int(self.number.max()) + 1)
-        for g in range(shift.size):
-            members = self.number == g
-            shift[g] = self._shift(sizes[members], self.units[members], step)
-        kept = np.maximum(sizes - shift[self.number] * self.units, 0.0)
+        kept = np.maximum(sizes - self._shift(sizes, step)[self.number] * self.units, 0.0)
         return np.where(v < 0.0, -kept, kept) + 0.0
 
-    def _shift(self, sizes, units, step):
-        """The number c so that max(sizes - c units, 0) has the right sum: the largest of those of the first k sizes."""
-        order = np.argsort(-sizes / units, kind="stable")
-        units = units[order]
+    def _shift(self, sizes, step):
+        """The number c of each group so that max(sizes - c units, 0) has the right sum, by Newton steps on all at once.
+
+        The sum is convex in c, so that c rises from where all sizes count to the end, and no size comes back (Michelot,
+        1986): a few steps, and one for each size at most.
+        """
         softness = 0.0 if self.alpha is None else 1.0 / (step * self.alpha)
-        shift = np.max((np.cumsum(units * sizes[order]) - self.total) / (softness + np.cumsum(units * units)))
-        return shift if self.is_nonnegative else max(shift, 0.0)
+        number, units, count = self.number, self.units, int(self.number.max()) + 1
+        shift = np.full(count, -np.inf if self.is_nonnegative else 0.0)
+        while number.size:
+            squares = np.bincount(number, units * units, minlength=count)
+            sums = np.bincount(number, units * sizes, minlength=count) - self.total
+            # rounding may leave none of equal sizes
+            nearer = np.divide(sums, softness + squares, out=np.full(count, -np.inf), where=squares > 0.0)
+            shift = np.maximum(shift, nearer)
+            is_in = sizes > shift[number] * units
+            if np.all(is_in):
+                break
+            number, units, sizes = number[is_in], units[is_in], sizes[is_in]
+        return shift
 
     def slope(self, v, x, step):
         if self.alpha is None and not self.is_nonnegative and self.units @ np.abs(v) <= self.total:
@@ -129,7 +154,7 @@ class SumsOfSizes(TiedTerm):
         # along the units of a group sizes move by one part in 1 + step alpha units'units, or not at all
         along = np.zeros(squares.size) if self.alpha is None else 1.0 / np.sqrt(1.0 + step * self.alpha * squares)
         unit = units / np.sqrt(squares[number])
-        return ProxSlope(E, _blocks(number, unit, np.ones(squares.size), along))
+        return ProxSlope(E, _directions(number, unit, np.ones(squares.size), along))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,23 +216,10 @@ def _shrunk(term, v, z, step):
     before = np.sqrt(np.bincount(number, soft**2, minlength=count))
     across = np.sqrt(after / np.where(before > 0.0, before, 1.0))
     along = np.full(count, 1.0 / np.sqrt(1.0 + step * term.ridge))
-    return ProxSlope(E, _blocks(number, sizes / np.where(after > 0.0, after, 1.0)[number], across, along))
+    return ProxSlope(E, _directions(number, sizes / np.where(after > 0.0, after, 1.0)[number], across, along))
 
 
-def _blocks(number, unit, across, along):
-    """across (I - uu') + along uu' for the block of each number, u of length one."""
-    order = np.argsort(number, kind="stable")
-    sizes = np.bincount(number, minlength=across.size)
-    rows, columns, values, first = [], [], [], 0
-    for g in np.flatnonzero(sizes):
-        places = order[first : first + sizes[g]]
-        first += sizes[g]
-        block = (along[g] - across[g]) * np.outer(unit[places], unit[places])
-        block.flat[:: places.size + 1] += across[g]
-        rows.append(np.repeat(places, places.size))
-        columns.append(np.tile(places, places.size))
-        values.append(block.ravel())
-    if not rows:
-        return None
-    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csc_array(entries, shape=(number.size, number.size))
+def _directions(number, unit, across, along):
+    """The blocks of coefficients with the same number, of which `unit` has the directions."""
+    entries = unit, (np.arange(number.size), number)
+    return Directions(sparse.csc_array(entries, shape=(number.size, across.size)), across[number], along - across)
