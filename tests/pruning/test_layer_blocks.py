@@ -6,27 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from layer_errors import errors, moments
 
 from sparseopt.pruning import layer_relaxation
 from sparseopt.pruning.clock import Clock
 from sparseopt.pruning.layer_blocks import INNER, Blocks, block_bounds, grouped, inverse_of, is_semidefinite
 from sparseopt.pruning.layer_relaxation import Relaxation, isotropic, raised, relaxed_bounds
-
-
-def errors(gram, b, energy):
-    """Least error of each number of weights, by brute force."""
-    p, found = len(b), [energy]
-    for count in range(1, p + 1):
-        supports = (list(s) for s in itertools.combinations(range(p), count))
-        found.append(min(energy - b[s] @ np.linalg.lstsq(gram[np.ix_(s, s)], b[s], rcond=None)[0] for s in supports))
-    return np.array(found)
-
-
-def moments(inputs, targets):
-    n = len(inputs)
-    return inputs.T @ inputs / n, targets.T @ inputs / n, np.mean(targets**2, axis=0)
 
 
 def posed(seed=0, inputs=7, outputs=3, counts=(9,)):
@@ -44,31 +29,6 @@ def posed(seed=0, inputs=7, outputs=3, counts=(9,)):
 
 def about(relaxation):
     return relaxation.gram, relaxation.cross, relaxation.energy, relaxation.counts
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1, 3.0]), st.integers(0, 2))
-def test_no_support_beats_a_bound(seed, common, copies):
-    """Inputs with a common part, or copies of each other, which have no inverse; six, so that a block is filled up."""
-    rng = np.random.default_rng(seed)
-    inputs = rng.standard_normal((30, 6)) + common * rng.standard_normal((30, 1))
-    inputs[:, :copies] = inputs[:, 3 : 3 + copies]
-    inputs *= 10.0 ** rng.integers(-3, 4, 6)
-    targets = rng.standard_normal((30, 3)) + inputs @ (rng.standard_normal((6, 3)) / np.std(inputs, axis=0)[:, None])
-    gram, cross, energy = moments(inputs, targets)
-    counts = rng.integers(0, 7, 3)
-    tables = [errors(gram, b, e) for b, e in zip(cross, energy, strict=True)]
-    best = np.array([table[count] for table, count in zip(tables, counts, strict=True)])
-    shared, blocks = (relaxed_bounds(gram, cross, energy, counts, blocks=blocks) for blocks in (False, True))
-    assert (shared <= blocks).all()
-    assert (blocks <= best + 1e-9 * energy).all()
-    total = int(counts.sum())
-    spread = min(
-        sum(table[count] for table, count in zip(tables, split, strict=True))
-        for split in itertools.product(range(7), repeat=3)
-        if sum(split) == total
-    )
-    assert relaxed_bounds(gram, cross, energy, np.array([total]), blocks=True)[0] <= spread + 1e-9 * energy.sum()
 
 
 def test_blocks_with_nothing_in_common_leave_what_a_price_leaves():
