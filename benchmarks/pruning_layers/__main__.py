@@ -49,6 +49,11 @@ def main():
     parser.add_argument("--size", type=int, help="instead: seconds of a square layer of random data of this size")
     parser.add_argument("--bounds", action="store_true", help="instead: below which errors no mask can come, proven")
     parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="of the bounds: without what inputs have in common within blocks, in seconds where that takes minutes",
+    )
+    parser.add_argument(
         "--own",
         action="store_true",
         help="then with a diagonal for each output where a bound says nothing: minutes a row",
@@ -77,7 +82,7 @@ def main():
     if options.bounds:
         rows = with_saved("pruning_layers-relaxed", "bounds", [], "layer") if options.keep else []
         for layer, sparsity in itertools.product(chosen, options.sparsity):
-            rows = higher(rows, bounded(layer, sparsity, method, own=options.own))
+            rows = higher(rows, bounded(layer, sparsity, method, own=options.own, blocks=not options.plain))
             # A row may take minutes: what is done stays.
             if options.save:
                 save("pruning_layers-relaxed", {"bounds": rows, "what is asked": reach(rows)})
@@ -138,7 +143,7 @@ def race(layer, sparsity, method, repeats):
     return row
 
 
-def bounded(layer, sparsity, method, *, own=False):
+def bounded(layer, sparsity, method, *, own=False, blocks=True):
     """Errors on one layer, and the bound of a relaxation for all masks of as many weights in the layer."""
     problem, kept, wanted = posed(layer, sparsity)
     found = method.solve(problem, wanted)[0]
@@ -150,12 +155,12 @@ def bounded(layer, sparsity, method, *, own=False):
     }
     start = time.process_time()
     for has_own in (False, True) if own else (False,):
-        bound = relaxed_bounds(problem.gram, cross, problem.energy, np.array([kept]), blocks=True, own=has_own)
+        bound = relaxed_bounds(problem.gram, cross, problem.energy, np.array([kept]), blocks=blocks, own=has_own)
         row["bound"] = float(bound[0] / problem.energy.sum())
         if verdict(row["sparseopt error"], row["bound"], ASKED * row["SparseGPT error"]) != "open":
             break
     seconds = time.process_time() - start
-    row |= {"diagonals": "of each output" if has_own else "shared blocks", "seconds": seconds}
+    row |= {"diagonals": "of each output" if has_own else "shared blocks" if blocks else "shared", "seconds": seconds}
     row = judged(row)
     print(*row.values(), flush=True)
     return row
