@@ -15,8 +15,8 @@ share one D since they share H; so D grows by Newton's method under a falling mu
 (Dong, Chen and Linderoth, "Regularization vs. relaxation", 2015).
 
 At the end each output may get a D of its own, which what it needs alone decides: first by one step of Newton's method from
-a shared D that is still far from its border, for which one inverse serves all outputs, then by many from the centre. That is as many matrices to factorise as
-there are outputs, or some thirty times as many, and higher bounds.
+a shared D that is still far from its border, for which one inverse serves all outputs, then by many from the centre. That
+is as many matrices to factorise as there are outputs, or some thirty times as many, and higher bounds.
 
 A bound is computed from x and D by the first formula alone: nothing rests on how near they are to the best.
 """

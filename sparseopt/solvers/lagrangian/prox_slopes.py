@@ -3,9 +3,9 @@
     prox'(v) = E T T' E'
 
 E is sparse with orthonormal columns, one for each number that the result is made of (the signed mean of a cluster of
-equal sizes, one nonzero coefficient), and T is symmetric, a block of one direction for each group, or the identity. Most of these terms
-are piecewise linear or quadratic, and the derivative is that of the piece on which v lies (Li, Sun and Toh, 2018; Luo, Sun,
-Toh and Xiu, 2019; Lin, Yuan, Sun and Toh, 2023).
+equal sizes, one nonzero coefficient), and T is symmetric, a block of one direction for each group, or the identity. Most
+of these terms are piecewise linear or quadratic, and the derivative is that of the piece on which v lies (Li, Sun and Toh,
+2018; Luo, Sun, Toh and Xiu, 2019; Lin, Yuan, Sun and Toh, 2023).
 """
 
 from __future__ import annotations
